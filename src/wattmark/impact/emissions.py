@@ -1,0 +1,164 @@
+"""Carbon of electricity: ``CO2e = E / 3.6e6 J/kWh x PUE x intensity`` (GHG Protocol Scope 2, location-based).
+
+The formula multiplies what is used by the average intensity of the grid that it is taken from (GHG Protocol
+Scope 2 Guidance, World Resources Institute 2015, chapter 6); PUE extends the use to the whole facility.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, overload
+
+from wattmark.impact.intensity import Intensity, intensity_of
+from wattmark.impact.locate import FoundZone
+from wattmark.impact.places import Zone, find_zone
+from wattmark.impact.pue import Pue, as_pue
+from wattmark.quantity import Quantity
+from wattmark.units import J_PER_KWH
+
+FORMULA = "grams CO2e = energy / 3.6e6 J/kWh × PUE × intensity"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One factor of the formula with its interval and origin (an equation's terms open their sources)."""
+
+    name: str
+    quantity: Quantity
+    year: int | None = None
+    url: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json`` and the API."""
+        return {
+            "name": self.name,
+            **self.quantity.as_dict(),
+            "unit": self.quantity.unit,
+            "source": self.quantity.source,
+            "year": self.year,
+            "url": self.url,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Carbon:
+    """Grams of CO2e from the electricity of some work, and everything that they were worked out from.
+
+    energy: as given, untouched, in J. zone_from: how the zone was found, None if the caller named it.
+    """
+
+    grams: Quantity
+    energy: Quantity
+    pue: Pue
+    intensity: Intensity
+    zone_from: str | None = None
+
+    @property
+    def value(self) -> float:
+        """Grams of CO2e."""
+        return self.grams.value
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval, in grams."""
+        return self.grams.low
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval, in grams."""
+        return self.grams.high
+
+    @property
+    def zone(self) -> Zone:
+        """The place whose grid was taken."""
+        return self.intensity.zone
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The factors of :data:`FORMULA` in their order."""
+        intensity = self.intensity
+        return (
+            Term("energy", self.energy),
+            Term("PUE", self.pue.ratio, self.pue.year, self.pue.url),
+            Term("intensity", intensity.g_per_kwh, intensity.year, intensity.source.url),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ``carbon_g`` object of ``--json``: value, interval, zone, intensity, source, year; then details."""
+        intensity = self.intensity
+        return {
+            **self.grams.as_dict(),
+            "zone": self.zone.id,
+            "intensity_g_per_kwh": intensity.g_per_kwh.value,
+            "source": intensity.source.title,
+            "year": intensity.year,
+            "zone_name": self.zone.name,
+            "zone_from": self.zone_from,
+            "scope": intensity.source.scope,
+            "intensity": intensity.as_dict(),
+            "pue": self.pue.as_dict(),
+            "formula": FORMULA,
+            "terms": [term.as_dict() for term in self.terms],
+        }
+
+
+PueLike = float | str | Quantity | Pue
+
+
+@overload
+def carbon(
+    energy: Quantity, zone: str | Zone | FoundZone, year: int | None = None, pue: PueLike = 1.0
+) -> Carbon: ...
+@overload
+def carbon(
+    energy: Quantity | None,
+    zone: str | Zone | FoundZone | None,
+    year: int | None = None,
+    pue: PueLike = 1.0,
+) -> Carbon | None: ...
+def carbon(
+    energy: Quantity | None,
+    zone: str | Zone | FoundZone | None,
+    year: int | None = None,
+    pue: PueLike = 1.0,
+) -> Carbon | None:
+    """CO2e of ``energy`` (J) used in ``zone``; None where the energy or the zone is not known.
+
+    year: of the yearly average, None for the latest. pue: a ratio, a quantity or a name of
+    :func:`~wattmark.impact.named_pues`; 1.0 applies none.
+
+    Raises:
+        ConfigError: the zone, year or PUE cannot be used.
+        ValueError: ``energy`` is not in joules.
+    """
+    if energy is None or zone is None:
+        return None
+    zone_from = None
+    if isinstance(zone, FoundZone):
+        zone, zone_from = zone.zone, zone.how
+    place = find_zone(zone) if isinstance(zone, str) else zone
+    return carbon_at(energy, intensity_of(place, year), as_pue(pue), zone_from)
+
+
+def carbon_at(energy: Quantity, intensity: Intensity, pue: Pue, zone_from: str | None = None) -> Carbon:
+    """CO2e of ``energy`` (J) under a known intensity and PUE.
+
+    The intervals of all three multiply end by end, so their errors are taken to conspire. An energy whose
+    lower end is below zero (above idle, say) keeps its sign.
+
+    Raises:
+        ValueError: ``energy`` is not in joules.
+    """
+    if energy.unit != "J":
+        raise ValueError(f"carbon is worked out from joules, not {energy.unit!r}")
+    ratio, grams_per_kwh = pue.ratio, intensity.g_per_kwh
+    least = ratio.low * grams_per_kwh.low / J_PER_KWH
+    most = ratio.high * grams_per_kwh.high / J_PER_KWH
+    grams = Quantity(
+        energy.value * (ratio.value * grams_per_kwh.value / J_PER_KWH),
+        energy.low * (least if energy.low >= 0 else most),
+        energy.high * (most if energy.high >= 0 else least),
+        "g",
+        grams_per_kwh.source,
+    )
+    return Carbon(grams, energy, pue, intensity, zone_from)

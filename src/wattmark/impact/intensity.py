@@ -1,0 +1,112 @@
+"""Which published intensity counts in a zone, and how far the sources disagree.
+
+The rules are stated for people in docs/science/carbon.md; a change here is a change there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wattmark.errors import ConfigError
+from wattmark.impact.places import Zone
+from wattmark.impact.tables import DataSource, Estimate, data_sources, one_lineage_spread
+from wattmark.quantity import Quantity
+
+YEARS_APART = 2
+"""Figures further than this from the value's own year tell of the past, not of the range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """Grams of CO2e per kWh in a zone: the preferred figure and the range of the others.
+
+    chosen: the figure that gives the value. considered: the figures that the interval rests on, chosen first.
+    asked_year: what the caller asked for, None for the latest.
+    """
+
+    zone: Zone
+    g_per_kwh: Quantity
+    chosen: Estimate
+    considered: tuple[Estimate, ...]
+    asked_year: int | None = None
+
+    @property
+    def source(self) -> DataSource:
+        """Who published the value."""
+        return self.chosen.source
+
+    @property
+    def year(self) -> int:
+        """The year that the value is for (the one asked for, or the nearest there is)."""
+        return self.chosen.year
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json`` and the API."""
+        return {
+            "zone": self.zone.id,
+            **self.g_per_kwh.as_dict(),
+            "source": self.source.title,
+            "year": self.year,
+            "scope": self.source.scope,
+            "considered": [one.as_dict() for one in self.considered],
+        }
+
+
+def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
+    """The yearly average intensity of a zone, in g CO2e/kWh, with the range of sources as its interval.
+
+    The value comes from the most preferred source that has the year (without a year: from the most preferred
+    source, its latest); if none has it, from the most preferred source's nearest year. Each other source adds
+    its figure nearest to the value's year, at most two years from it. If all figures share one
+    lineage, the interval is at least the factor by which independent sources typically differ.
+
+    Raises:
+        ConfigError: ``year`` is further than ten years from anything known here.
+    """
+    series = _by_source(zone)
+    chosen = _choose(zone, list(series.values()), year)
+    considered = [chosen]
+    for key, figures in series.items():
+        if key != (chosen.source.id, chosen.area):
+            other = _nearest(figures, chosen.year)
+            if abs(other.year - chosen.year) <= YEARS_APART:
+                considered.append(other)
+    values = [one.g_per_kwh for one in considered]
+    low, high = min(values), max(values)
+    if len({one.source.lineage for one in considered}) == 1:
+        factor = one_lineage_spread()
+        low, high = min(low, chosen.g_per_kwh / factor), max(high, chosen.g_per_kwh * factor)
+    quantity = Quantity(chosen.g_per_kwh, low, high, "g/kWh", chosen.source.title)
+    return Intensity(zone, quantity, chosen, tuple(considered), year)
+
+
+Series = Mapping[tuple[str, str], list[Estimate]]
+
+
+def _by_source(zone: Zone) -> Series:
+    """Figures by (source, area), the most preferred source first."""
+    rank = {source.id: place for place, source in enumerate(data_sources())}
+    series: dict[tuple[str, str], list[Estimate]] = {}
+    for one in sorted(zone.estimates, key=lambda one: rank[one.source.id]):
+        series.setdefault((one.source.id, one.area), []).append(one)
+    return series
+
+
+def _choose(zone: Zone, series: list[list[Estimate]], year: int | None) -> Estimate:
+    if year is None:
+        return max(series[0], key=lambda one: one.year)
+    exact = [one for figures in series for one in figures if one.year == year]
+    chosen = exact[0] if exact else _nearest(series[0], year)
+    if abs(chosen.year - year) > 10:
+        raise ConfigError(
+            f"no carbon intensity of {zone.id} is known for {year}; the nearest is for {chosen.year}",
+            hint="leave the year out for the latest",
+        )
+    return chosen
+
+
+def _nearest(figures: list[Estimate], year: int) -> Estimate:
+    """The figure nearest in time; of two equally near, the earlier."""
+    return min(figures, key=lambda one: (abs(one.year - year), one.year))
