@@ -29,7 +29,7 @@ G_PER_LB = 453.59237
 """Grams in an international avoirdupois pound, exactly; g/kWh = lb/MWh x 453.59237 / 1000."""
 
 GCP_YEARS = (2021, 2022, 2023, 2024)
-"""2019 and 2020 are life-cycle figures by their column titles, later years operational ones: only the later."""
+"""2019 and 2020 are life-cycle figures by their column titles, later ones operational: only the later."""
 
 ELECTRICITY_MAPS_YEARS = (2021, 2022, 2023, 2024, 2025)
 

@@ -1,9 +1,9 @@
 """Facts that no shipped database carries in usable form, kept by hand for build_carbon_data.py.
 
 Cloud regions and where they are: the providers' own region lists (cloud.google.com/about/locations,
-docs.aws.amazon.com/global-infrastructure, learn.microsoft.com/azure/reliability/regions-list). Which grid a place
-in the United States is on: EPA eGRID subregion map (epa.gov/egrid/maps); a second area only where the balancing
-authority that serves the place is beyond doubt. ISO 3166-1 codes: the standard.
+docs.aws.amazon.com/global-infrastructure, learn.microsoft.com/azure/reliability/regions-list). Which grid a
+place in the United States is on: EPA eGRID subregion map (epa.gov/egrid/maps); a second area only where the
+balancing authority that serves the place is beyond doubt. ISO 3166-1 codes: the standard.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ CLOUD_REGIONS: tuple[tuple[str, str, str, str], ...] = (
 
 _DCD = "https://www.datacenterdynamics.com/en/news/aws-global-data-centers-achieved-pue-of-115-in-2023/"
 _GREEN = "https://github.com/GreenAlgorithms/green-algorithms-tool"
-# name, value, low, high, year, source, url. Low and high are the range of published figures; source names them.
+# name, value, low, high, year, source, url. Low and high: the range of published figures.
 PUE_ROWS: tuple[tuple[str, ...], ...] = (
     ("none", "1", "1", "1", "", "none applied", ""),
     ("average", "1.56", "1.04", "2", "2024",

@@ -84,7 +84,7 @@ class Carbon:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The ``carbon_g`` object of ``--json``: value, interval, zone, intensity, source, year; then details."""
+        """The ``carbon_g`` object of ``--json``: numbers, zone, intensity, source, year; then details."""
         intensity = self.intensity
         return {
             **self.grams.as_dict(),

@@ -21,9 +21,9 @@ _AVAILABILITY_ZONE = re.compile(r"(.+\d)-?[a-f]")
 class Zone:
     """A place to account carbon for.
 
-    id: canonical name (``FR``, ``US-CAL-CISO``, ``US-CAMX``, ``gcp:europe-west1``, ``WORLD``). kind:
-    ``country``, ``aggregate`` (World, EU), ``region`` (part of a country, Electricity Maps), ``egrid`` (US
-    subregion), ``state`` (US) or ``cloud``. country: ISO alpha-2, None for an aggregate. alpha3: of a country only.
+    id: canonical name (``FR``, ``US-CAMX``, ``gcp:europe-west1``, ``WORLD``). kind:
+    ``country``, ``aggregate`` (EU), ``region`` (part of a country), ``egrid`` (US subregion), ``state``
+    (US) or ``cloud``. country: ISO alpha-2, None for an aggregate. alpha3: of a country only.
     areas: the areas whose published figures apply here.
     """
 
@@ -64,8 +64,8 @@ def find_zone(text: str) -> Zone:
     """The zone that ``text`` means, in any case.
 
     Accepted: ISO 3166 alpha-2 or alpha-3 codes and English names of countries; Electricity Maps zones
-    (``NO-NO1``); eGRID subregions with or without ``US-``; US states (``US-VA``); cloud regions with or
-    without ``gcp:``, ``aws:``, ``azure:``, also with an availability zone's letter; ``WORLD``, ``EU`` and such.
+    (``NO-NO1``); eGRID subregions with or without ``US-``; US states (``US-VA``); cloud regions with
+    or without ``gcp:``, ``aws:``, ``azure:``, also with an availability zone's letter; ``WORLD``, ``EU``.
 
     Raises:
         ConfigError: nothing fits, or more than one does; the hint names the nearest.

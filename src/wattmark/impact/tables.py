@@ -1,7 +1,7 @@
 """The shipped data files, read once when first needed (a few milliseconds).
 
-``tools/build_carbon_data.py`` writes them. A source whose file a distributor has left out (the share-alike ones
-are separate for that purpose) is simply not among :func:`data_sources`, and nothing names it.
+``tools/build_carbon_data.py`` writes them. A source whose file a distributor has left out (the share-alike
+ones are separate for that purpose) is simply not among :func:`data_sources`, and nothing names it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,123 @@
+"""Grams from joules: the formula, its interval, and the shape that ``--json`` shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattmark.errors import ConfigError
+from wattmark.impact import FoundZone, as_pue, carbon, carbon_at, find_zone, intensity_of, named_pues
+from wattmark.quantity import Quantity
+
+ONE_KWH = Quantity.exact(3.6e6, "J", "test")
+finite = st.floats(-1e12, 1e12)
+ratios = st.floats(1, 4)
+
+
+@st.composite
+def quantities(draw: st.DrawFn, numbers: st.SearchStrategy[float], unit: str) -> Quantity:
+    low, value, high = sorted(draw(st.tuples(numbers, numbers, numbers)))
+    return Quantity(value, low, high, unit)
+
+
+def test_one_kilowatt_hour_in_france_is_its_intensity_in_grams() -> None:
+    found = carbon(ONE_KWH, "FR")
+    assert (found.value, found.low, found.high) == pytest.approx((44.18, 33.0, 56.04))
+    assert found.grams.unit == "g"
+    assert found.zone.id == "FR"
+
+
+def test_both_intervals_enter() -> None:
+    found = carbon(Quantity(3.6e6, 1.8e6, 7.2e6), "FR")
+    assert (found.low, found.high) == pytest.approx((33.0 / 2, 56.04 * 2))
+
+
+def test_pue_is_a_stage_of_its_own_and_leaves_the_joules_alone() -> None:
+    bare, housed = carbon(ONE_KWH, "FR"), carbon(ONE_KWH, "FR", pue=Quantity(1.5, 1.2, 2.0, ""))
+    assert housed.energy is ONE_KWH
+    assert (housed.value, housed.low, housed.high) == pytest.approx(
+        (bare.value * 1.5, bare.low * 1.2, bare.high * 2)
+    )
+    assert not bare.pue.applied
+    assert bare.pue.ratio.source == "none applied"
+
+
+def test_what_is_not_known_gives_none_and_never_a_world_average() -> None:
+    assert carbon(ONE_KWH, None) is None
+    assert carbon(None, "FR") is None
+    assert carbon(ONE_KWH, "WORLD").zone.kind == "aggregate"
+
+
+def test_only_joules_are_taken() -> None:
+    with pytest.raises(ValueError, match="joules"):
+        carbon(Quantity.exact(1.0, "kWh"), "FR")
+
+
+def test_the_json_object_has_what_the_schema_promises_and_more() -> None:
+    data = json.loads(json.dumps(carbon(ONE_KWH, FoundZone(find_zone("FR"), "--zone"), pue="gcp").as_dict()))
+    assert {"value", "low", "high", "zone", "intensity_g_per_kwh", "source", "year"} <= set(data)
+    assert (data["zone"], data["intensity_g_per_kwh"], data["source"], data["year"]) == (
+        "FR",
+        44.18,
+        "Ember",
+        2024,
+    )
+    assert data["zone_from"] == "--zone"
+    assert [term["name"] for term in data["terms"]] == ["energy", "PUE", "intensity"]
+    assert {one["source"] for one in data["intensity"]["considered"]} == {
+        "Ember", "Electricity Maps", "Our World in Data"
+    }  # fmt: skip
+
+
+def test_the_terms_multiply_to_the_grams() -> None:
+    found = carbon(ONE_KWH, "SE", pue="aws")
+    energy, pue, intensity = (term.quantity.value for term in found.terms)
+    assert energy / 3.6e6 * pue * intensity == pytest.approx(found.value)
+
+
+def test_results_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        carbon(ONE_KWH, "FR").grams = ONE_KWH
+
+
+@given(quantities(finite, "J"), quantities(ratios, ""), st.sampled_from(["FR", "US-CAMX", "aws:us-east-1"]))
+def test_the_interval_holds_every_combination_of_the_parts(
+    energy: Quantity, ratio: Quantity, zone: str
+) -> None:
+    found = carbon_at(energy, intensity_of(find_zone(zone)), as_pue(ratio))
+    intensity = found.intensity.g_per_kwh
+    slack = 1e-9 * max(abs(found.low), abs(found.high))
+    for joules in (energy.low, energy.value, energy.high):
+        for pue in (ratio.low, ratio.high):
+            for grams in (intensity.low, intensity.high):
+                assert found.low - slack <= joules / 3.6e6 * pue * grams <= found.high + slack
+
+
+@given(st.floats(0, 1e12), st.floats(0, 1e6))
+def test_more_energy_is_never_less_carbon(joules: float, more: float) -> None:
+    assert carbon(Quantity.exact(joules + more), "DE").value >= carbon(Quantity.exact(joules), "DE").value
+
+
+@pytest.mark.parametrize("name", named_pues())
+def test_named_pues_are_sourced_ratios(name: str) -> None:
+    pue = as_pue(name.upper())
+    assert 1 <= pue.ratio.low <= pue.ratio.value <= pue.ratio.high <= 2
+    assert pue.ratio.source
+    assert (pue.year is None) == (name == "none")
+
+
+def test_a_pue_may_be_a_number_in_a_string() -> None:
+    assert as_pue("1.25").ratio.value == 1.25
+    assert as_pue(1).name == as_pue("1.0").name == "none"
+
+
+@pytest.mark.parametrize(
+    "bad", [0.99, 0, -1.0, float("nan"), float("inf"), "nan", "cold", "", Quantity(1, 0.5, 2, "")]
+)
+def test_an_impossible_pue_is_refused(bad: float | str | Quantity) -> None:
+    with pytest.raises(ConfigError, match="PUE"):
+        as_pue(bad)
