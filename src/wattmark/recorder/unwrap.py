@@ -43,9 +43,9 @@ class CounterCurve:
     """A counter in µJ that may wrap, unwrapped into a curve that never decreases.
 
     A forward step that is possible is an advance; a backward one is a wrap if the difference modulo
-    ``wrap_uj`` is possible. Any other reading is refused (``feed`` gives None) until the next one tells what it
-    was: if that continues from the old level, a glitch, and nothing is lost; if it continues from the new level,
-    a reset, and the curve goes on from there with a hole [last good reading, first reading of the new level].
+    ``wrap_uj`` is possible. Any other reading is refused (``feed`` gives None) until the next one tells what
+    it was: if that continues from the old level, a glitch, and nothing is lost; if from the new level, a
+    reset, and the curve goes on from there with a hole [last good reading, first reading of the new level].
     When so much time has passed that the counter may have gone round more than once, the gap is ambiguous: a
     hole, never a guess.
     Missing readings are bridged: the next good one holds their energy.
@@ -181,7 +181,7 @@ class CounterCurve:
         if self._pending is None:  # one event an episode: a broken counter must not flood the journal
             message = (
                 f"{self.channel.id} stepped from {self._raw} to {raw} µJ within "
-                f"{(t_ns - self._last_ns) / 1e9:.3f} s, more than {self.channel.max_power_w:.0f} W allow: refused"
+                f"{(t_ns - self._last_ns) / 1e9:.3f} s, more than {self.channel.max_power_w:.0f} W: refused"
             )
             data = {"known_raw": self._raw, "raw": raw, "since_ns": self._last_ns}
             self.events.append((REFUSED_JUMP, t_ns, message, data))
@@ -221,8 +221,8 @@ class CounterCurve:
 class PowerCurve:
     """Watts, integrated trapezoidally with the real time stamps.
 
-    A missing reading is bridged while the time between two good ones is at most five periods (the sensor's or the
-    recorder's, whichever is longer) or 2 s: a straight line is fair over a few samples; more is a hole.
+    A missing reading is bridged while the time between two good ones is at most five periods (the sensor's or
+    the recorder's, whichever is longer) or 2 s: a straight line is fair over a few samples; more is a hole.
     Negative, infinite, not-a-number readings and those above ``max_power_w`` are refused like missing ones.
     """
 
@@ -332,8 +332,8 @@ def curve_for(channel: Channel, period_s: float = 0.0) -> AnyCurve:
 def place(base: tuple[int, int], near_uj: int, raw: int, wrap_uj: int | None) -> int:
     """A raw reading taken by another process, as cumulative µJ on the curve.
 
-    base: a raw reading and the cumulative µJ at it (a ``base`` event, or ``CounterCurve.base()``). near_uj: the
-    curve at about the time of the reading, which says how often the counter had wrapped.
+    base: a raw reading and the cumulative µJ at it (a ``base`` event, or ``CounterCurve.base()``). near_uj:
+    the curve at about the time of the reading, which says how often the counter had wrapped.
     """
     total = base[1] + raw - base[0]
     if wrap_uj is None:

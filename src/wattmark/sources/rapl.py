@@ -1,0 +1,304 @@
+"""RAPL: the energy counters of Intel and AMD processors, as Linux shows them under /sys/class/powercap.
+
+A counter is a 32-bit register in units of its own (2^-14 J on most packages), which the kernel multiplies out
+to µJ. ``max_energy_range_uj`` is the translation of 0xffffffff (``get_max_energy_counter`` in the kernel's
+drivers/powercap/intel_rapl_common.c), the last value before the wrap. So one step of the counter is that
+range divided by 2^32 - 1, and the counter wraps at the range plus one step.
+
+``enabled`` is not looked at: it tells whether the first power limit is on, and the counter counts in any case
+(``get_domain_enable`` in the same file reads PL1_ENABLE).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from wattmark.sources.base import Accuracy, Channel, Component, Finding, Host, Series, read_int, read_text
+from wattmark.sources.rapl_counter import UPDATE_PERIOD_S, Counter
+from wattmark.sources.rapl_fix import UNREADABLE_FIX, Cpu, why_absent
+from wattmark.sources.rapl_mirrors import count_mirrors_once, judge_mirrors
+
+__all__ = ["RaplSource", "find_zones", "judge_mirrors", "probe"]
+
+NAME = "rapl"
+ZERO_WAIT_S = 0.02
+"""A counter that reads 0 gets this long to move before it is called dead."""
+
+_ZONE = re.compile(r"intel-rapl(-mmio)?(:\d+)+")
+_PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
+
+_HASWELL = (
+    "Hackenberg et al., IPDPSW 2015, doi:10.1109/IPDPSW.2015.70 (measured since Haswell, within 3 W of the "
+    "reference); Khan et al., TOMPECS 3(2) 2018, doi:10.1145/3177754"
+)
+_DRAM = (
+    "Desrochers et al., MEMSYS 2016, doi:10.1145/2989081.2989088: follows the trend with an offset, worst when "
+    "idle; the README of Intel's power_gadget allows 30 % on reference boards"
+)
+_ZEN2 = "Schöne et al., CLUSTER 2021, arXiv:2108.00808: AMD's RAPL is modelled; it misses effects of the data"
+_INTEL_PACKAGE = Accuracy(0.05, 0.05, 1.5, _HASWELL)
+_INTEL_PLANE = Accuracy(0.10, 0.10, 1.5, f"no validation of its own, so twice the package's: {_HASWELL}")
+_AMD_OLD = Accuracy(0.15, 0.20, 2.0, _ZEN2)
+_AMD = Accuracy(0.10, 0.15, 2.0, f"no validation of later Zen is known to us; judged by {_ZEN2}")
+_UNKNOWN = Accuracy(0.20, 0.20, 2.0, "unknown vendor; the widest of the validated ones")
+_MEMORY = Accuracy(0.30, 0.30, 1.0, _DRAM)
+_PSYS = Accuracy(
+    0.10, 0.10, 2.0, "depends on the board's sensor (Intel SDM vol. 3B, 15.10.4); no validation known"
+)
+
+_PEAK_FACTOR = 4.0
+_PACKAGE_W = (500.0, 1_500.0, 5_000.0)
+_PSYS_W = (1_000.0, 5_000.0, 20_000.0)
+
+
+class Zone(NamedTuple):
+    """One powercap domain: its number (``intel-rapl:0:1``), folder, name, and the number of its parent."""
+
+    number: str
+    path: str
+    name: str
+    parent: str
+
+    @property
+    def energy_path(self) -> str:
+        """The counter."""
+        return f"{self.path}/energy_uj"
+
+
+class RaplSource:
+    """All readable domains of the machine, one raw counter in µJ each; None where one cannot be read now."""
+
+    name = NAME
+    series: Sequence[Series] = ()
+    period_s: float = UPDATE_PERIOD_S
+
+    def __init__(self, channels: Sequence[Channel], paths: Sequence[str]) -> None:
+        self.channels: Sequence[Channel] = tuple(channels)
+        self._counters = [Counter(path) for path in paths]
+        self._reads: list[Callable[[], int | None]] = [counter.read for counter in self._counters]
+
+    def read(self) -> list[int | None]:
+        """One reading of each channel, in their order."""
+        return [read() for read in self._reads]
+
+    def close(self) -> None:
+        """Close all files."""
+        for counter in self._counters:
+            counter.close()
+
+
+def probe(host: Host) -> list[Finding]:
+    """What RAPL offers here: one usable finding with all readable domains, and one for each obstacle."""
+    cpu = Cpu(host)
+    zones = find_zones(host)
+    if not zones:
+        problem, fix = why_absent(host, cpu)
+        return [Finding(NAME, "energy counters of the processor", problem=problem, fix=fix)]
+    readable, findings = _readable(zones)
+    chosen, doubles = _one_interface(readable)
+    findings += doubles
+    if not chosen:
+        return findings
+    named = _channels(chosen, zones, cpu)
+    channels, paths = [channel for channel, _ in named], [zone.energy_path for _, zone in named]
+    if _one_socket(host):
+        channels = [_grouped_as_one_socket(channel) for channel in channels]
+    channels = count_mirrors_once(channels, paths)
+
+    def open_source() -> RaplSource:
+        return RaplSource(channels, paths)
+
+    what = ", ".join(channel.id for channel in channels)
+    return [Finding(NAME, what, tuple(channels), open=open_source), *findings]
+
+
+def find_zones(host: Host) -> list[Zone]:
+    """Every RAPL domain once, in the order of its number, from a flat or a nested layout."""
+    found: dict[str, Zone] = {}
+    pending = [(host.sys("class", "powercap"), "")]
+    while pending:
+        folder, parent = pending.pop()
+        try:
+            entries = sorted(os.listdir(folder))  # noqa: PTH208 (no pathlib in the recorder)
+        except OSError:
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry}"
+            if entry in ("intel-rapl", "intel-rapl-mmio") and not parent:
+                pending.append((path, ""))
+            elif _ZONE.fullmatch(entry) and entry not in found:
+                name = read_text(f"{path}/name")
+                if name is not None:
+                    found[entry] = Zone(entry, path, name, entry.rpartition(":")[0])
+                    pending.append((path, entry))
+    return sorted(found.values(), key=lambda zone: [int(part) for part in zone.number.split(":")[1:]])
+
+
+def _readable(zones: Sequence[Zone]) -> tuple[list[Zone], list[Finding]]:
+    """The domains whose counter can be read and counts, and a finding for each kind of those that cannot."""
+    first = {zone: Counter(zone.energy_path) for zone in zones}
+    values = {zone: counter.read() for zone, counter in first.items()}
+    zeros = [zone for zone, value in values.items() if value == 0]
+    deadline = time.monotonic() + ZERO_WAIT_S
+    while zeros and time.monotonic() < deadline:
+        time.sleep(0.001)
+        zeros = [zone for zone in zeros if not first[zone].read()]
+    for counter in first.values():
+        counter.close()
+    denied = [zone for zone, value in values.items() if value is None]
+    findings: list[Finding] = []
+    if denied:
+        problem = f"{denied[0].energy_path} cannot be read" + (
+            " (by default only root may, since Linux 5.10)." if os.geteuid() else "."
+        )
+        findings.append(Finding(NAME, _listing(denied), problem=problem, fix=UNREADABLE_FIX))
+    if zeros:
+        problem = f"{zeros[0].energy_path} stays at 0: the counter does not count."
+        findings.append(Finding(NAME, _listing(zeros), problem=problem))
+    return [zone for zone in zones if zone not in denied and zone not in zeros], findings
+
+
+def _one_interface(zones: Sequence[Zone]) -> tuple[list[Zone], list[Finding]]:
+    """``intel-rapl-mmio`` shows what ``intel-rapl`` shows too: the MSR one is read, if it can be."""
+    msr = {_place(zone, zones) for zone in zones if not _is_mmio(zone)}
+    doubles = [zone for zone in zones if _is_mmio(zone) and _place(zone, zones) in msr]
+    if not doubles:
+        return list(zones), []
+    problem = "The counters of intel-rapl again, seen through memory-mapped registers: they are read once."
+    return [zone for zone in zones if zone not in doubles], [
+        Finding(NAME, _listing(doubles), problem=problem)
+    ]
+
+
+def _place(zone: Zone, zones: Sequence[Zone]) -> tuple[str, str]:
+    """What a domain is, whatever interface shows it: (name of its parent, its name)."""
+    return next((other.name for other in zones if other.number == zone.parent), ""), zone.name
+
+
+def _is_mmio(zone: Zone) -> bool:
+    return zone.number.startswith("intel-rapl-mmio")
+
+
+def _listing(zones: Sequence[Zone]) -> str:
+    return ", ".join(f"{zone.number} ({zone.name})" for zone in zones)
+
+
+def _channels(chosen: Sequence[Zone], zones: Sequence[Zone], cpu: Cpu) -> list[tuple[Channel, Zone]]:
+    """A channel for each domain of a known name; ``zones`` are all, with parents that may not be readable."""
+    by_number = {zone.number: zone for zone in zones}
+    any_package = any(_PACKAGE.fullmatch(zone.name) for zone in chosen)
+    found: dict[str, tuple[Channel, Zone]] = {}
+    for zone in chosen:
+        parent = by_number.get(zone.parent)
+        match = _PACKAGE.fullmatch(zone.name if parent is None else parent.name)
+        channel = None
+        if zone.name.startswith("psys"):
+            channel = _psys(zone, not any_package)
+        elif match:
+            where = f"cpu{match[1]}" + (f"/die{match[2]}" if match[2] else "")
+            channel = _domain(zone, parent, where, match, cpu)
+        if channel is not None:
+            found.setdefault(channel.id, (channel, zone))
+    return list(found.values())
+
+
+def _domain(zone: Zone, parent: Zone | None, where: str, match: re.Match[str], cpu: Cpu) -> Channel | None:
+    """The channel of a package, or of a domain inside one; None for a name that is not known."""
+    component: Component = "dram" if zone.name == "dram" else "cpu"
+    kind = "package" if parent is None else zone.name
+    if kind not in _SCOPES:
+        return None
+    power = _PACKAGE_W
+    inside = (f"{where}/package",) if kind in ("core", "uncore") else ()
+    return _channel(
+        zone,
+        f"{where}/{kind}",
+        component,
+        _SCOPES[kind],
+        _accuracy(kind, cpu),
+        _max_power_w((zone,) if parent is None else (zone, parent), power),
+    )._replace(
+        inside=inside,
+        counted=not inside,
+        group=f"cpu{match[1]}/{kind}" if match[2] else "",
+        label=f"socket {match[1]}" + (f", die {match[2]}" if match[2] else "") + f": {kind}",
+    )
+
+
+_SCOPES = {
+    "package": "processor socket: cores, caches, memory controller, integrated graphics",
+    "core": "the cores of the socket (AMD: of one core only)",
+    "uncore": "integrated graphics of the socket",
+    "dram": "memory behind the socket's controller",
+}
+
+
+def _psys(zone: Zone, counted: bool) -> Channel:
+    number = zone.name.rpartition("-")[2] if "-" in zone.name else ""
+    scope = "platform, as wired by the board's maker: the processors and more"
+    channel = _channel(zone, f"psys{number}", "host", scope, _PSYS, _max_power_w((zone,), _PSYS_W))
+    return channel._replace(counted=counted, label=f"platform {number}".strip())
+
+
+def _channel(
+    zone: Zone, ident: str, component: Component, scope: str, accuracy: Accuracy, max_power_w: float
+) -> Channel:
+    range_uj = read_int(f"{zone.path}/max_energy_range_uj")  # None where only root may read it: then no wrap
+    step_uj = max(1.0, range_uj / 0xFFFFFFFF) if range_uj else 61.0
+    wrap_uj = range_uj + round(step_uj) if range_uj else None
+    return Channel(
+        ident, component, NAME, "counter", scope, "counter", accuracy, wrap_uj, max_power_w, step_uj,
+        UPDATE_PERIOD_S,
+    )  # fmt: skip
+
+
+def _accuracy(kind: str, cpu: Cpu) -> Accuracy:
+    if kind == "dram":
+        return _MEMORY
+    if cpu.vendor == "amd":
+        return (
+            _AMD_OLD if cpu.family is None or cpu.family <= 0x18 else _AMD
+        )  # Zen, Zen 2 and Hygon: 17h, 18h
+    if cpu.vendor == "intel":
+        return _INTEL_PACKAGE if kind == "package" else _INTEL_PLANE
+    return _UNKNOWN
+
+
+def _max_power_w(zones: Iterable[Zone], bounds: tuple[float, float, float]) -> float:
+    """What the domain can never exceed: four times its highest limit, within (least, default, most).
+
+    Limits hold on average (turbo peaks are about twice the first one) and boards unlock them (4095 W is
+    common). A bound that is too high only makes the check for impossible jumps blunter; one that is too low
+    would refuse true readings. The default is about three times the largest package on sale.
+    """
+    least, default, most = bounds
+    limits = [
+        read_int(f"{zone.path}/constraint_{i}_{file}_uw")
+        for zone in zones
+        for i in range(3)
+        for file in ("max_power", "power_limit")
+    ]
+    highest_w = max((limit for limit in limits if limit), default=0) / 1e6
+    return min(max(_PEAK_FACTOR * highest_w, least), most) if highest_w else default
+
+
+def _one_socket(host: Host) -> bool:
+    """Whether the processor's topology is known and names one socket only."""
+    cpus = host.sys("devices", "system", "cpu")
+    try:
+        names = [name for name in os.listdir(cpus) if name[:3] == "cpu" and name[3:].isdigit()]  # noqa: PTH208 (no pathlib in the recorder)
+    except OSError:
+        return False
+    sockets = {read_text(f"{cpus}/{name}/topology/physical_package_id") for name in names} - {None}
+    return len(sockets) == 1
+
+
+def _grouped_as_one_socket(channel: Channel) -> Channel:
+    """Packages of one socket may mirror each other as dies do, whatever their numbers: the readings decide."""
+    if channel.id.startswith("psys"):
+        return channel
+    return channel._replace(group=f"socket/{channel.id.rpartition('/')[2]}")
