@@ -1,0 +1,206 @@
+"""The journal: records that survive a kill at any moment.
+
+A journal is a file of records, each ``u32 length | u32 crc32 | u8 type | payload``, little-endian, where length and
+CRC cover type and payload. The first record of every file is a JSON header, so each file can be read alone. Reading
+stops at the first record that is torn, damaged or of length zero (space reserved but not written yet):
+everything before it stands.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from wattmark.errors import JournalError
+
+FORMAT = 1
+SUFFIX = ".wmj"
+
+HEADER = 1
+SAMPLE = 2
+SERIES = 3
+ANCHOR = 4
+NOTE = 5
+TREE = 6
+COST = 7
+END = 8
+NAME = 16
+SPAN_OPEN = 17
+SPAN_CLOSE = 18
+SPAN_DETAIL = 19
+RUN_OPEN = 20
+RUN_CLOSE = 21
+READING = 22
+
+PREFIX = struct.Struct("<IIB")
+PREFIX_BYTES = PREFIX.size
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+MISSING = -(2**63)
+"""A channel without a value at this tick."""
+
+SAMPLE_HEAD = struct.Struct("<HqI")
+"""group, monotonic ns at the middle of the reading, ns that the reading took; then one int64 µJ per channel."""
+SERIES_HEAD = struct.Struct("<Hq")
+"""group, monotonic ns; then one float32 per series."""
+ANCHOR_BODY = struct.Struct("<qqq")
+"""monotonic, boottime and wall (since 1970, UTC) ns."""
+TREE_BODY = struct.Struct("<qdd")
+"""monotonic ns, CPU seconds of the measured process tree, busy CPU seconds of the host; both cumulative."""
+COST_BODY = struct.Struct("<qdQ")
+"""monotonic ns, CPU seconds and resident bytes of the recorder itself."""
+NAME_HEAD = struct.Struct("<I")
+SPAN_OPEN_BODY = struct.Struct("<IIIqQ")
+"""span, parent (0: none), name, monotonic ns, thread."""
+SPAN_CLOSE_BODY = struct.Struct("<Iq")
+"""span, monotonic ns."""
+READING_HEAD = struct.Struct("<q")
+"""monotonic ns; then one int64 raw µJ per channel of the header's ``precise_channels``."""
+
+
+class Record(NamedTuple):
+    """One record: its type and its payload."""
+
+    type: int
+    payload: memoryview | bytes
+
+    def json(self) -> dict[str, Any]:
+        """The payload of a JSON record."""
+        return json.loads(bytes(self.payload))
+
+
+def encode(record_type: int, payload: bytes) -> bytes:
+    """One framed record."""
+    crc = zlib.crc32(payload, zlib.crc32(bytes((record_type,))))
+    return PREFIX.pack(len(payload) + 1, crc, record_type) + payload
+
+
+def encode_json(record_type: int, data: dict[str, Any]) -> bytes:
+    """One framed JSON record."""
+    return encode(record_type, json.dumps(data, separators=(",", ":")).encode())
+
+
+def decode(data: bytes | memoryview) -> Iterator[Record]:
+    """The records of ``data`` up to its end or the first damage, whichever comes first."""
+    view = memoryview(data)
+    offset, end = 0, len(view)
+    unpack = PREFIX.unpack_from
+    while offset + PREFIX_BYTES <= end:
+        length, crc, record_type = unpack(view, offset)
+        stop = offset + PREFIX_BYTES + length - 1
+        if length == 0 or length > MAX_RECORD_BYTES or stop > end:
+            return
+        if zlib.crc32(view[offset + PREFIX_BYTES - 1 : stop]) != crc:
+            return
+        yield Record(record_type, view[offset + PREFIX_BYTES : stop])
+        offset = stop
+
+
+def read_journal(path: str) -> tuple[dict[str, Any], Iterator[Record]]:
+    """The header of a journal and the records after it.
+
+    Raises JournalError if the file cannot be opened, or is no journal of a version that is known here.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror}") from error
+    records = decode(data)
+    first = next(records, None)
+    if first is None or first.type != HEADER:
+        raise JournalError(f"{path} has no readable header", hint="its process was killed as it started")
+    try:
+        header = first.json()
+    except ValueError as error:
+        raise JournalError(f"{path} has a damaged header") from error
+    if header.get("format") != FORMAT:
+        raise JournalError(
+            f"{path} has journal format {header.get('format')}, this Wattmark reads {FORMAT}",
+            hint="read it with the version of Wattmark that wrote it, or a newer one",
+        )
+    return header, records
+
+
+class SegmentWriter:
+    """Appends records to numbered files in a folder; used by the recorder.
+
+    Records wait in memory until ``flush``. A disk that is full or gone loses the waiting records, never the file:
+    a torn tail is cut off again, ``flush`` returns False, and the next one tries anew.
+    """
+
+    def __init__(
+        self, folder: str, stem: str, header: dict[str, Any], segment_bytes: int = 16 * 1024 * 1024
+    ) -> None:
+        self._folder = folder
+        self._stem = stem
+        self._header = header
+        self._segment_bytes = segment_bytes
+        self._number = 0
+        self._fd = -1
+        self._size = 0
+        self._waiting: list[bytes] = []
+        self.failed: OSError | None = None
+
+    def append(self, record: bytes) -> None:
+        """Add a framed record; it is on disk after the next ``flush``."""
+        self._waiting.append(record)
+
+    def flush(self) -> bool:
+        """Write what waits; False if it could not be written (and is lost)."""
+        if not self._waiting:
+            return True
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        try:
+            if self._fd < 0 or self._size >= self._segment_bytes:
+                self._next_segment()
+            self._write(data)
+        except OSError as error:
+            self.failed = error
+            self._cut_torn_tail()
+            return False
+        self.failed = None
+        return True
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self.flush()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _next_segment(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        path = f"{self._folder}/{self._stem}-{self._number:06d}{SUFFIX}"
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._number += 1
+        self._size = 0
+        self._write(encode_json(HEADER, {**self._header, "format": FORMAT, "segment": self._number - 1}))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.write(self._fd, view)
+            view = view[written:]
+        self._size += len(data)
+
+    def _cut_torn_tail(self) -> None:
+        if self._fd < 0:
+            return
+        try:
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
+        except OSError:
+            os.close(self._fd)
+            self._fd = -1
+        if self._size == 0 and self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

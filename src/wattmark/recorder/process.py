@@ -1,0 +1,327 @@
+"""The recorder process: sample, append, publish, watch the owner; nothing else.
+
+Started by :mod:`wattmark.recorder.launch` as ``python -I -S`` with one JSON argument. It ends when its owner is gone
+or asks for it and no other process holds the session's member lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from wattmark.errors import SourceEnded, SourceError, SourceGone
+from wattmark.recorder import journal, tree
+from wattmark.recorder.live import ENDED, RUNNING, STARTING, LivePage
+from wattmark.recorder.sampling import Group
+from wattmark.sources.base import COMPONENTS, Host
+from wattmark.sources.discovery import discover
+
+CONTROL = "control"
+MEMBERS = "members"
+FLUSH_S = 0.5
+HOUSEKEEPING_S = 1.0
+ANCHOR_S = 10.0
+STEP_NS = 50_000_000
+SUSPEND_NS = 20_000_000
+BUSY_SHARE = 0.001
+"""Looking at the process tree may cost this share of one core."""
+
+_NS = 1_000_000_000
+
+
+class Recorder:
+    """One recorder: its groups of channels, its journal, its live page and the loop."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.folder: str = config["folder"]
+        self.owner: int = config["owner_pid"]
+        self.linger_ns = int(config["linger_s"] * _NS)
+        host = Host.here(options=config.get("options"))
+        self.procfs = host.procfs
+        selection = discover(host, config.get("wanted"), config.get("exclude", ()))
+        opened = selection.open()
+        self.groups = [
+            Group(index, source, channels, config["period_s"])
+            for index, (source, channels) in enumerate(opened.sources)
+        ]
+        self.tree = tree.ProcessTree([self.owner], {os.getpid()})
+        self.journal = journal.SegmentWriter(
+            self.folder,
+            "recorder",
+            {
+                "role": "recorder",
+                "session": config["session"],
+                "version": config["version"],
+                "host": os.uname().nodename,
+                "boot_id": boot_id(),
+                "pid": os.getpid(),
+                "owner_pid": self.owner,
+                "owner_ticks": config["owner_ticks"],
+                "period_s": config["period_s"],
+                "groups": [group.describe() for group in self.groups],
+                "selection": selection.to_dict(),
+            },
+            config.get("segment_bytes", 16 * 1024 * 1024),
+        )
+        for problem in opened.problems:
+            self.note("source-unusable", time.monotonic_ns(), problem)
+        self.page = LivePage(self.folder, sum(len(group.channels) for group in self.groups))
+        self.commands_done = 0
+        self.stop_asked = False
+        self.warned_disk = False
+        self.control = _open_control(self.folder)
+        self.members = os.open(f"{self.folder}/{MEMBERS}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.owner_fd = _watch(self.owner)
+        self.last_member_ns = time.monotonic_ns()
+        self._anchor: tuple[int, int, int] | None = None
+        self._next_tree_ns = 0
+
+    def run(self) -> None:
+        """Sample until there is no one left to sample for."""
+        self.sample(time.monotonic_ns(), everything=True)
+        self.housekeeping(time.monotonic_ns())
+        self.flush()
+        self.publish(RUNNING)
+        waiting = [self.control] if self.owner_fd < 0 else [self.control, self.owner_fd]
+        now = time.monotonic_ns()
+        next_flush = now + int(FLUSH_S * _NS)
+        next_keep = now + int(HOUSEKEEPING_S * _NS)
+        reason = ""
+        while not reason:
+            due = min([next_flush, next_keep, *(group.due_ns for group in self.groups)])
+            timeout = max(0.0, (due - time.monotonic_ns()) / _NS)
+            ready = select.select(waiting, [], [], timeout)[0]
+            poked = False
+            if self.control in ready:
+                poked = self.obey()
+            if self.owner_fd in ready:
+                waiting.remove(self.owner_fd)
+                os.close(self.owner_fd)
+                self.owner_fd = -1
+                self.tree.drop_root(self.owner)
+                next_keep = 0
+            now = time.monotonic_ns()
+            self.sample(now, everything=poked)
+            if now >= next_flush or poked:
+                self.flush()
+                next_flush = now + int(FLUSH_S * _NS)
+            if now >= next_keep or self.stop_asked:
+                self.housekeeping(now)
+                reason = self.finished(now)
+                next_keep = now + int(HOUSEKEEPING_S * _NS)
+            self.publish(RUNNING)
+        self.finish(reason)
+
+    def sample(self, now: int, *, everything: bool) -> None:
+        """Read the groups that are due (or all of them) and append what they say."""
+        for group in self.groups:
+            if group.ended or not (everything or now >= group.due_ns):
+                continue
+            try:
+                record = group.read()
+                if record:
+                    self.journal.append(record)
+            except SourceEnded:
+                group.ended = True
+                self.note("source-ended", now, f"{group.source.name} has nothing more to give")
+            except SourceGone as error:
+                group.ended = True
+                self.note("source-gone", now, f"{group.source.name} was dropped: {error}")
+            except SourceError as error:
+                group.missed(now, str(error))
+            group.schedule(now, time.monotonic_ns())
+            for code, t_ns, message, data in group.take_events():
+                self.note(code, t_ns, message, **data)
+
+    def obey(self) -> bool:
+        """Carry out the commands that wait in the control pipe; whether one asks for a reading now."""
+        try:
+            data = os.read(self.control, 65536)
+        except BlockingIOError:
+            return False
+        sample = False
+        for line in data.split(b"\n")[:-1]:
+            self.commands_done += 1
+            word, _, argument = line.partition(b" ")
+            sample = True
+            if word == b"stop":
+                self.stop_asked = True
+            elif word == b"root" and argument.isdigit():
+                self.tree.drop_root(self.owner)
+                self.tree.add_root(int(argument))
+        return sample
+
+    def housekeeping(self, now: int) -> None:
+        """Clocks, the process tree and the recorder's own cost; once a second or less."""
+        self.anchor(now)
+        if now >= self._next_tree_ns:
+            began = time.perf_counter_ns()
+            cpu_s = self.tree.cpu_s()
+            busy_s = tree.host_busy_s(self.procfs)
+            cost = time.perf_counter_ns() - began
+            self._next_tree_ns = now + max(int(0.9 * HOUSEKEEPING_S * _NS), int(cost / BUSY_SHARE))
+            if busy_s is not None:
+                self.journal.append(journal.encode(journal.TREE, journal.TREE_BODY.pack(now, cpu_s, busy_s)))
+            self.journal.append(
+                journal.encode(
+                    journal.COST,
+                    journal.COST_BODY.pack(now, time.process_time(), resident_bytes()),
+                )
+            )
+
+    def anchor(self, now: int) -> None:
+        """Write the clocks down every ten seconds, and at once when one of them has jumped."""
+        clocks = (
+            time.monotonic_ns(),
+            time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            time.clock_gettime_ns(time.CLOCK_REALTIME),
+        )
+        last = self._anchor
+        if last is not None:
+            slept = (clocks[1] - last[1]) - (clocks[0] - last[0])
+            stepped = (clocks[2] - last[2]) - (clocks[1] - last[1])
+            if slept > SUSPEND_NS:
+                self.note(
+                    "suspended",
+                    clocks[0],
+                    f"the machine slept for {slept / _NS:.1f} s",
+                    from_ns=last[0],
+                    to_ns=clocks[0],
+                )
+            elif abs(stepped) > STEP_NS:
+                self.note("clock-step", clocks[0], f"the wall clock was moved by {stepped / _NS:+.3f} s")
+            elif now - last[0] < ANCHOR_S * _NS:
+                return
+        self._anchor = clocks
+        self.journal.append(journal.encode(journal.ANCHOR, journal.ANCHOR_BODY.pack(*clocks)))
+
+    def finished(self, now: int) -> str:
+        """Why the recorder should end now, or an empty string."""
+        if _lock_is_held(self.members):
+            self.last_member_ns = now
+            self.stop_asked = False
+            return ""
+        if self.stop_asked:
+            return "asked"
+        if self.owner_fd < 0 and not tree.is_alive(self.owner, None):
+            return "owner-gone"
+        return "idle" if now - self.last_member_ns > self.linger_ns else ""
+
+    def flush(self) -> None:
+        """Put what waits on disk; say once if that fails."""
+        if not self.journal.flush() and not self.warned_disk:
+            self.warned_disk = True
+            sys.stderr.write(f"wattmark: the journal cannot be written: {self.journal.failed}\n")
+            sys.stderr.flush()
+        elif self.warned_disk and self.journal.failed is None:
+            self.warned_disk = False
+            self.note("disk-back", time.monotonic_ns(), "the journal could not be written for a while")
+
+    def note(self, code: str, t_ns: int, message: str, **data: Any) -> None:
+        """Something that readers of the numbers should know."""
+        self.journal.append(
+            journal.encode_json(journal.NOTE, {"code": code, "t_ns": t_ns, "message": message, **data})
+        )
+
+    def publish(self, state: int) -> None:
+        """Refresh the live page."""
+        totals: dict[str, int] = {}
+        latest: list[int] = []
+        t_ns = 0
+        for group in self.groups:
+            t_ns = max(t_ns, group.t_ns)
+            latest.extend(group.latest_uj)
+            for channel, value in zip(group.channels, group.latest_uj, strict=True):
+                if channel.counted and value != journal.MISSING:
+                    totals[channel.component] = totals.get(channel.component, 0) + value
+        self.page.publish(
+            state,
+            t_ns,
+            self.commands_done,
+            sum(totals.values()) if totals else None,
+            [totals.get(component) for component in COMPONENTS],
+            latest,
+        )
+
+    def finish(self, reason: str) -> None:
+        """A last reading, and the end of the journal."""
+        now = time.monotonic_ns()
+        self.sample(now, everything=True)
+        self.journal.append(journal.encode_json(journal.END, {"t_ns": time.monotonic_ns(), "reason": reason}))
+        self.journal.close()
+        self.publish(ENDED)
+        for group in self.groups:
+            group.source.close()
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot: monotonic times of two boots must not be mixed."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    try:
+        with open("/proc/self/statm", "rb", buffering=0) as file:
+            return int(file.read(128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _open_control(folder: str) -> int:
+    path = f"{folder}/{CONTROL}"
+    os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _watch(pid: int) -> int:
+    """A descriptor that becomes readable when the process ends; -1 if it has ended already."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+def _lock_is_held(fd: int) -> bool:
+    """Whether any other process holds a lock on the member file (such locks die with their process)."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    return _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK
+
+
+def _detach() -> None:
+    """Let go of the owner's descriptors, folder and terminal signals."""
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2:
+            try:
+                os.close(fd)
+            except OSError:
+                continue
+    os.chdir("/")
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry of the recorder process."""
+    config = json.loads(arguments[0])
+    _detach()
+    recorder = Recorder(config)
+    recorder.publish(STARTING)
+    recorder.run()
+    return 0

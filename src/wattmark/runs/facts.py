@@ -1,0 +1,47 @@
+"""Cheap facts about this process, captured as a run begins; secrets are redacted before anything is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from wattmark.redact import redact_arguments, redact_environment
+
+_PACKAGES = (
+    "torch", "numpy", "scipy", "sklearn", "jax", "tensorflow", "keras", "transformers", "lightning", "xgboost",
+    "lightgbm", "onnxruntime", "vllm", "cupy", "accelerate", "deepspeed", "datasets", "pandas",
+)  # fmt: skip
+_cached: dict[str, Any] | None = None
+
+
+def process_facts() -> dict[str, Any]:
+    """Command line, working folder, Python and the chosen environment variables of this process (computed once)."""
+    global _cached
+    if _cached is None:
+        _cached = {
+            "command": redact_arguments([sys.executable or "python", *sys.argv]),
+            "cwd": _folder(),
+            "python": sys.version.split()[0],
+            "executable": sys.executable or "",
+            "user_id": os.getuid(),
+            "environment": redact_environment(os.environ),
+        }
+    return _cached
+
+
+def module_versions() -> dict[str, str]:
+    """Versions of the well-known packages that this process has loaded; nothing is imported for it."""
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+    return found
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""

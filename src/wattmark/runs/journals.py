@@ -1,0 +1,176 @@
+"""Reading a session's folder: journals in, columns out; damage and loss become gaps and notes, never errors."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wattmark.errors import JournalError
+from wattmark.recorder import journal
+from wattmark.runs.record import Anchor, Float64, Int64
+from wattmark.sources.base import Channel, Series
+
+
+@dataclass(slots=True)
+class GroupData:
+    """What one source gave: t_ns (n,), energy_uj (n, channels) with ``journal.MISSING``; series alike in float32."""
+
+    source: str
+    period_s: float
+    channels: tuple[Channel, ...]
+    series: tuple[Series, ...]
+    t_ns: Int64
+    energy_uj: Int64
+    series_t_ns: Int64
+    series_values: np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(slots=True)
+class RecorderData:
+    """All that the recorder left: headers, samples by group, clocks, notes, its own cost, and how it ended."""
+
+    header: dict[str, Any] = field(default_factory=dict)
+    groups: list[GroupData] = field(default_factory=list)
+    anchors: list[Anchor] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    tree_cpu: Float64 = field(default_factory=lambda: np.empty((0, 3)))
+    cost: Float64 = field(default_factory=lambda: np.empty((0, 3)))
+    end: dict[str, Any] | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def last_ns(self) -> int | None:
+        """The time of the last thing written."""
+        ends = [int(group.t_ns[-1]) for group in self.groups if len(group.t_ns)]
+        if self.end is not None:
+            ends.append(int(self.end["t_ns"]))
+        return max(ends, default=None)
+
+
+@dataclass(slots=True)
+class ProcessEvents:
+    """The event journal of one process: its header, runs, and spans in columns."""
+
+    header: dict[str, Any]
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    run_ends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    opens: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    closes: dict[int, int] = field(default_factory=dict)
+    details: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    readings: list[tuple[int, ...]] = field(default_factory=list)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return int(self.header["pid"])
+
+
+def read_recorder(folder: str) -> RecorderData:
+    """The recorder's segments of a session, joined."""
+    data = RecorderData()
+    chunks: dict[int, tuple[list[bytes], list[bytes]]] = {}
+    tree_rows: list[tuple[int, float, float]] = []
+    cost_rows: list[tuple[int, float, int]] = []
+    for path in _files(folder, "recorder-"):
+        try:
+            header, records = journal.read_journal(path)
+        except JournalError as error:
+            data.problems.append(str(error))
+            continue
+        if not data.header:
+            data.header = header
+        for kind, payload in records:
+            if kind == journal.SAMPLE:
+                chunks.setdefault(payload[0] | payload[1] << 8, ([], []))[0].append(bytes(payload))
+            elif kind == journal.SERIES:
+                chunks.setdefault(payload[0] | payload[1] << 8, ([], []))[1].append(bytes(payload))
+            elif kind == journal.TREE:
+                tree_rows.append(journal.TREE_BODY.unpack(payload))
+            elif kind == journal.COST:
+                cost_rows.append(journal.COST_BODY.unpack(payload))
+            elif kind == journal.ANCHOR:
+                data.anchors.append(Anchor(*journal.ANCHOR_BODY.unpack(payload)))
+            elif kind == journal.NOTE:
+                data.notes.append(journal.Record(kind, payload).json())
+            elif kind == journal.END:
+                data.end = journal.Record(kind, payload).json()
+    data.tree_cpu = np.array(tree_rows, np.float64).reshape(-1, 3)
+    data.cost = np.array(cost_rows, np.float64).reshape(-1, 3)
+    for description in data.header.get("groups", ()):
+        samples, sides = chunks.get(description["index"], ([], []))
+        data.groups.append(_group(description, samples, sides))
+    return data
+
+
+def read_events(folder: str) -> list[ProcessEvents]:
+    """The event journals of all processes of a session."""
+    found: list[ProcessEvents] = []
+    for path in _files(folder, "events-"):
+        try:
+            header, records = journal.read_journal(path)
+        except JournalError:
+            continue
+        events = ProcessEvents(header)
+        for kind, payload in records:
+            if kind == journal.SPAN_OPEN:
+                events.opens.append(journal.SPAN_OPEN_BODY.unpack(payload))
+            elif kind == journal.SPAN_CLOSE:
+                span, t_ns = journal.SPAN_CLOSE_BODY.unpack(payload)
+                events.closes[span] = t_ns
+            elif kind == journal.SPAN_DETAIL:
+                detail = journal.Record(kind, payload).json()
+                known = events.details.setdefault(detail.pop("span"), {"counts": {}, "attrs": {}})
+                for key, values in detail.items():
+                    known[key].update(values)
+            elif kind == journal.NAME:
+                number = journal.NAME_HEAD.unpack_from(payload)[0]
+                events.names[number] = bytes(payload[journal.NAME_HEAD.size :]).decode("utf-8", "replace")
+            elif kind == journal.RUN_OPEN:
+                events.runs.append(journal.Record(kind, payload).json())
+            elif kind == journal.RUN_CLOSE:
+                end = journal.Record(kind, payload).json()
+                events.run_ends[end["run_id"]] = end
+            elif kind == journal.READING:
+                count = (len(payload) - journal.READING_HEAD.size) // 8
+                events.readings.append(np.frombuffer(payload, "<i8", count + 1).tolist())
+        found.append(events)
+    return found
+
+
+def _group(description: dict[str, Any], samples: list[bytes], sides: list[bytes]) -> GroupData:
+    channels = tuple(Channel.from_dict(item) for item in description["channels"])
+    series = tuple(Series.from_dict(item) for item in description["series"])
+    sample_type = np.dtype(
+        [("group", "<u2"), ("t_ns", "<i8"), ("width", "<u4"), ("energy", "<i8", (len(channels),))]
+    )
+    side_type = np.dtype([("group", "<u2"), ("t_ns", "<i8"), ("values", "<f4", (len(series),))])
+    rows = np.frombuffer(
+        b"".join(item for item in samples if len(item) == sample_type.itemsize), sample_type
+    )
+    side_rows = np.frombuffer(b"".join(item for item in sides if len(item) == side_type.itemsize), side_type)
+    return GroupData(
+        description["source"],
+        float(description["period_s"]),
+        channels,
+        series,
+        rows["t_ns"].astype(np.int64),
+        rows["energy"].astype(np.int64).reshape(len(rows), len(channels)),
+        side_rows["t_ns"].astype(np.int64),
+        side_rows["values"].astype(np.float32).reshape(len(side_rows), len(series)),
+    )
+
+
+def _files(folder: str, prefix: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [
+        f"{folder}/{name}"
+        for name in sorted(names)
+        if name.startswith(prefix) and name.endswith(journal.SUFFIX)
+    ]
