@@ -1,0 +1,578 @@
+"""The nvml source, driven through the real nvidia-ml-py by a fake libnvidia-ml.so.1 written in C."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakes.nvml.nvml_fake import FakeNvml, preload
+from wattmark.errors import SourceGone, SourceRetry
+from wattmark.sources.base import Finding, Host, Source
+from wattmark.sources.nvml import NvmlSource, UpdatePeriod, probe
+from wattmark.sources.nvml_devices import Gpu, Mig, Visible, mig_share, order_is_a_guess, visible_devices
+from wattmark.sources.nvml_library import (
+    MEANINGS,
+    BindingsProblem,
+    bindings_problem,
+    driver_is_here,
+    meaning,
+    source_error,
+)
+from wattmark.sources.nvml_series import GpuProcess, NvmlSeries
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
+    """A fake driver in this process, with one GPU until the test says otherwise."""
+    preload()
+    machine = FakeNvml(tmp_path)
+    machine.state("gpu 0 watts=50")
+    monkeypatch.setenv("FAKE_NVML_STATE", str(machine.path))
+    return machine
+
+
+def host(fake: FakeNvml, **options: str) -> Host:
+    environ = {"LD_LIBRARY_PATH": fake.environ["LD_LIBRARY_PATH"]}
+    if "visible" in options:
+        environ["CUDA_VISIBLE_DEVICES"] = options.pop("visible")
+    return Host(environ=environ, options={"nvml": options})
+
+
+def usable(findings: list[Finding], source: str = "nvml") -> Finding:
+    return next(one for one in findings if one.source == source and one.usable)
+
+
+def problems(findings: list[Finding]) -> list[str]:
+    return [one.problem for one in findings if one.problem]
+
+
+@pytest.fixture
+def opened(fake: FakeNvml) -> Iterator[list[Source]]:
+    """Sources to close at the end, so that NVML starts anew in the next test."""
+    sources: list[Source] = []
+    yield sources
+    for source in sources:
+        source.close()
+        source.close()
+
+
+def open_source(opened: list[Source], host_: Host, source: str = "nvml") -> Source:
+    found = usable(probe(host_), source).open
+    assert found is not None
+    opened.append(found())
+    return opened[-1]
+
+
+# --- what is measured, and how ---
+
+
+def test_a_board_with_a_counter_gives_the_joules_that_it_drew(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 watts=50 energy_mj=12345")
+    source = open_source(opened, host(fake))
+    assert isinstance(source, Source)
+    (channel,) = source.channels
+    assert (channel.id, channel.component, channel.kind, channel.method) == (
+        "gpu0/board",
+        "gpu",
+        "counter",
+        "counter",
+    )
+    assert channel.scope == "board"
+    assert channel.wrap_uj is None
+    assert list(source.read()) == [12_345_000]
+    fake.state("gpu 0 watts=50 energy_mj=12845")
+    assert list(source.read()) == [12_845_000]
+
+
+def test_the_fakes_counter_is_the_integral_of_its_power(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 watts=5000")
+    source = open_source(opened, host(fake))
+    before = time.monotonic()
+    (first,) = source.read()
+    while (last := source.read()[0]) == first:
+        pass
+    after = time.monotonic()
+    assert first is not None
+    assert last is not None
+    step_j = (last - first) / 1e6
+    assert 0 < step_j <= 5000 * (after - before) + 0.002
+
+
+def test_a_board_without_a_counter_gives_instantaneous_power(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 watts=50", "gpu 1 watts=30.5 counter=0 arch=4 cc=60")
+    source = open_source(opened, host(fake))
+    first, second = source.channels
+    assert first.kind == "counter"
+    assert (second.kind, second.method) == ("power", "integrated")
+    assert second.scope == "board, instantaneous power"
+    assert source.read()[1] == pytest.approx(30.5)
+
+
+def test_a_driver_without_the_instantaneous_field_says_that_its_power_is_an_average(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    fake.state(
+        "gpu 0 watts=70 counter=0 instant=0 arch=8 cc=89", "gpu 1 watts=40 counter=0 instant=0 arch=5 cc=70"
+    )
+    source = open_source(opened, host(fake))
+    ada, volta = source.channels
+    assert ada.scope == "board, power averaged over 1 s"
+    assert ada.update_period_s == 1.0
+    assert volta.scope == "board, power"
+    assert list(source.read()) == [pytest.approx(70.0), pytest.approx(40.0)]
+
+
+def test_power_of_a_whole_superchip_is_not_called_a_gpu(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 watts=600 counter=0 module=1", "fail 0 nvmlDeviceGetPowerUsage code=3")
+    (channel,) = open_source(opened, host(fake)).channels
+    assert channel.component == "soc"
+    assert channel.scope.startswith("module")
+
+
+def test_the_option_method_forces_power_beside_a_counter(fake: FakeNvml, opened: list[Source]) -> None:
+    source = open_source(opened, host(fake, method="power"))
+    assert source.channels[0].kind == "power"
+    assert source.read()[0] == pytest.approx(50.0)
+    assert any("names no way" in text for text in problems(probe(host(fake, method="magic"))))
+
+
+def test_accuracy_is_wider_where_the_chip_samples_part_of_the_time(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    fake.state("gpu 0 cc=80 arch=7", "gpu 1 cc=89 arch=8")
+    a100, ada = open_source(opened, host(fake)).channels
+    assert a100.accuracy.relative_high > ada.accuracy.relative_high
+    assert "arXiv:2312.02741" in ada.accuracy.citation
+    assert ada.max_power_w == 1000.0  # twice the highest limit that the board accepts
+
+
+# --- failures ---
+
+
+def test_a_lost_gpu_reads_none_and_the_other_goes_on(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 watts=50", "gpu 1 watts=30 counter=0")
+    source = open_source(opened, host(fake))
+    assert None not in source.read()
+    fake.state("gpu 0 watts=50 lost_after_s=0", "gpu 1 watts=31 counter=0")
+    assert list(source.read()) == [None, pytest.approx(31.0)]
+    fake.state(
+        "gpu 0 watts=50", "gpu 1 watts=32 counter=0"
+    )  # it comes back, but its counter cannot be trusted
+    assert list(source.read()) == [None, pytest.approx(32.0)]
+    assert isinstance(source, NvmlSource)
+    assert source.problems == ["gpu0/board is no longer measured: the GPU has fallen off the bus"]
+
+
+def test_when_the_last_gpu_is_lost_the_source_is_gone(fake: FakeNvml, opened: list[Source]) -> None:
+    source = open_source(opened, host(fake))
+    fake.state("gpu 0 lost_after_s=0")
+    with pytest.raises(SourceGone, match="fallen off the bus"):
+        source.read()
+
+
+def test_a_call_that_becomes_unsupported_ends_that_channel_only(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 watts=50", "gpu 1 watts=30")
+    source = open_source(opened, host(fake))
+    fake.state("gpu 0 watts=50", "gpu 1 watts=30", "fail 0 nvmlDeviceGetTotalEnergyConsumption code=3")
+    values = source.read()
+    assert values[0] is None
+    assert values[1] is not None
+
+
+def test_a_passing_failure_costs_one_reading(fake: FakeNvml, opened: list[Source]) -> None:
+    source = open_source(opened, host(fake))
+    fake.state("gpu 0", "fail 0 nvmlDeviceGetTotalEnergyConsumption code=10")
+    assert list(source.read()) == [None]
+    fake.state("gpu 0")
+    assert source.read()[0] is not None
+
+
+def test_a_driver_that_goes_away_ends_the_source(fake: FakeNvml, opened: list[Source]) -> None:
+    source = open_source(opened, host(fake))
+    fake.state("gpu 0", "fail 0 nvmlDeviceGetTotalEnergyConsumption code=9")
+    with pytest.raises(SourceGone, match="kernel driver is not loaded") as caught:
+        source.read()
+    assert caught.value.hint is not None
+    source.close()
+    with pytest.raises(SourceGone, match="closed"):
+        source.read()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(9, "kernel driver is not loaded"), (18, "different versions"), (4, "may not"), (999, "999")],
+)
+def test_a_driver_that_cannot_start_is_a_finding_not_an_exception(
+    fake: FakeNvml, code: int, words: str
+) -> None:
+    fake.state(f"driver init={code}")
+    (finding,) = probe(host(fake))
+    assert not finding.usable
+    assert finding.problem is not None
+    assert words in finding.problem
+
+
+def test_a_gpu_that_is_lost_before_the_start_is_explained_and_others_are_measured(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    fake.state("gpu 0 lost_after_s=0", "gpu 1 watts=30")
+    findings = probe(host(fake))
+    assert [channel.id for channel in usable(findings).channels] == ["gpu1/board"]
+    lost = next(one for one in findings if one.problem)
+    assert lost.problem == "NVIDIA GPU 0: the GPU has fallen off the bus."
+    assert lost.fix is not None
+    assert "Xid 79" in lost.fix
+
+
+def test_a_board_that_tells_no_energy_at_all_says_so(fake: FakeNvml) -> None:
+    fake.state("gpu 0 name=GeForce_GT_710 counter=0 power=0")
+    findings = probe(host(fake))
+    assert not any(one.usable for one in findings if one.source == "nvml")
+    assert "GeForce GT 710" in problems(findings)[0]
+    fake.state("gpu 0 counter=0 watts=0")
+    assert "it reads 0" in problems(probe(host(fake)))[0]
+
+
+def test_a_driver_without_gpus_says_so(fake: FakeNvml) -> None:
+    fake.state("driver version=550.1")
+    assert problems(probe(host(fake))) == ["The driver is loaded but sees no GPU."]
+
+
+def test_every_nvml_code_becomes_an_exception_of_ours_with_a_next_step() -> None:
+    for code in range(1, 31):
+        error = source_error(code, "reading GPU 0")
+        assert isinstance(error, SourceRetry if meaning(code).severity == "retry" else SourceGone)
+        assert str(error).startswith("reading GPU 0: ")
+    assert all(known.fix for known in MEANINGS.values() if known.severity == "gone")
+
+
+# --- MIG ---
+
+MIG_BOARD = (
+    "gpu 0 watts=200 mig=1 cc=80 arch=7 uuid=GPU-aaaa name=NVIDIA_A100",
+    "mig 0 uuid=MIG-1111 gi=1 ci=0 slices=3",
+    "mig 0 uuid=MIG-2222 gi=5 ci=0 slices=1",
+    "gpu 1 watts=100 uuid=GPU-bbbb",
+)
+
+
+def test_a_process_on_a_mig_device_measures_the_board_and_says_that_it_is_shared(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    fake.state(*MIG_BOARD)
+    (channel,) = open_source(opened, host(fake, visible="MIG-2222")).channels
+    assert channel.id == "gpu0/board"
+    assert channel.scope == "board (shared by MIG)"
+    assert "MIG-2222, 1 of 7 slices" in channel.label
+
+
+def test_both_mig_devices_of_a_board_are_one_channel(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state(*MIG_BOARD)
+    (channel,) = open_source(opened, host(fake, visible="MIG-GPU-aaaa/5/0,MIG-1111")).channels
+    assert "4 of 7 slices" in channel.label
+
+
+def test_the_share_of_a_mig_board_is_that_of_its_visible_slices() -> None:
+    one, three = Mig("MIG-1", 1, 0, 1), Mig("MIG-3", 2, 0, 3)
+    assert mig_share(Gpu(0, mig_mode=True, migs=(one, three), mig_slices=7)) == pytest.approx(4 / 7)
+    assert mig_share(Gpu(0, mig_mode=True, migs=(one._replace(slices=None),), mig_slices=7)) is None
+    assert mig_share(Gpu(0)) is None
+
+
+# --- which GPUs ---
+
+GPUS = [
+    Gpu(0, "GPU-8932f937-d72c", "A"),
+    Gpu(
+        1, "GPU-8932aaaa-d72c", "A", mig_mode=True, migs=(Mig("MIG-77aa", 1, 2, 1), Mig("MIG-77bb", 3, 0, 2))
+    ),
+    Gpu(2, "GPU-12345678-d72c", "A"),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, [Visible(0), Visible(1, 0), Visible(2)]),
+        ("", []),
+        ("2,0", [Visible(2), Visible(0)]),
+        (" 2 , 0", [Visible(2), Visible(0)]),
+        ("0,2,-1,1", [Visible(0), Visible(2)]),
+        ("0,7,2", [Visible(0)]),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("2gpu,0", [Visible(2), Visible(0)]),
+        ("0,0", []),
+        ("1", [Visible(1, 0)]),
+        ("GPU-1234", [Visible(2)]),
+        ("GPU-8932f", [Visible(0)]),
+        ("GPU-8932", []),
+        ("GPU-12345678-d72c,GPU-ffff,0", [Visible(2)]),
+        ("MIG-77bb", [Visible(1, 1)]),
+        ("MIG-GPU-8932aaaa-d72c/1/2", [Visible(1, 0)]),
+        ("MIG-GPU-8932aaaa-d72c/9/9", []),
+        ("MIG-77", []),
+    ],
+)
+def test_cuda_visible_devices_is_read_as_cuda_reads_it(value: str | None, expected: list[Visible]) -> None:
+    assert visible_devices(value, GPUS) == expected
+
+
+def test_only_visible_boards_are_measured_under_their_nvml_index(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    fake.state("gpu 0", "gpu 1", "gpu 2 uuid=GPU-cccc")
+    assert [one.id for one in open_source(opened, host(fake, visible="GPU-cc,1")).channels] == [
+        "gpu1/board",
+        "gpu2/board",
+    ]
+    everything = host(fake, visible="1", devices="all")
+    assert len(open_source(opened, everything).channels) == 3
+    assert "hides all 3 NVIDIA GPUs" in problems(probe(host(fake, visible="")))[0]
+
+
+def test_indices_are_doubtful_only_where_boards_differ_and_cuda_may_sort_them() -> None:
+    mixed = [Gpu(0, "GPU-a", "T4"), Gpu(1, "GPU-b", "A100")]
+    assert order_is_a_guess({}, "0", mixed)
+    assert not order_is_a_guess({"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, "0", mixed)
+    assert not order_is_a_guess({}, "GPU-a", mixed)
+    assert not order_is_a_guess({}, None, mixed)
+    assert not order_is_a_guess({}, "0", GPUS)
+
+
+def test_a_doubtful_order_is_reported_with_its_remedy(fake: FakeNvml) -> None:
+    fake.state("gpu 0 name=T4", "gpu 1 name=A100")
+    findings = probe(host(fake, visible="0"))
+    assert any(one.fix and "CUDA_DEVICE_ORDER=PCI_BUS_ID" in one.fix for one in findings)
+
+
+# --- side series and processes ---
+
+
+def test_side_series_of_each_board(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 util=80 mem_util=20 used_mb=2 temp=65 sm_mhz=1410 mem_mhz=1215 limit_w=300 reasons=4")
+    source = open_source(opened, host(fake), "nvml-series")
+    assert isinstance(source, Source)
+    assert not source.channels
+    assert source.period_s == 1.0
+    values = dict(zip((one.id.split("/")[1] for one in source.series), source.read(), strict=True))
+    assert values == {
+        "utilisation": 80,
+        "memory_utilisation": 20,
+        "memory_used": 2 << 20,
+        "temperature": 65,
+        "sm_clock": 1410,
+        "memory_clock": 1215,
+        "power_limit": 300,
+        "throttle_reasons": 4,
+    }
+
+
+def test_a_series_that_the_board_lacks_is_left_out_and_one_that_fails_later_is_none(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    missing = "fail 0 nvmlDeviceGetTemperature code=3"
+    fake.state("gpu 0", missing)
+    source = open_source(opened, host(fake), "nvml-series")
+    names = [one.id for one in source.series]
+    assert "gpu0/temperature" not in names
+    fake.state("gpu 0", missing, "fail 0 nvmlDeviceGetMemoryInfo code=15")
+    values = dict(zip(names, source.read(), strict=True))
+    assert values["gpu0/memory_used"] is None
+    assert values["gpu0/sm_clock"] == 1500
+    fake.state("gpu 0", missing, "fail 0 nvmlDeviceGetClockInfo code=1")
+    with pytest.raises(SourceGone):
+        source.read()
+
+
+def test_processes_with_their_memory_and_share_of_the_multiprocessors(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    fake.state("gpu 0", "proc 0 pid=100 mb=3 sm=60", "proc 0 pid=200 mb=1 sm=20", "gpu 1")
+    source = open_source(opened, host(fake), "nvml-series")
+    assert isinstance(source, NvmlSeries)
+    assert source.processes() == [
+        GpuProcess("gpu0/board", 100, 3 << 20, 60.0),
+        GpuProcess("gpu0/board", 200, 1 << 20, 20.0),
+    ]
+    source.close()
+    assert source.processes() == []
+
+
+def test_processes_in_mig_mode_are_those_of_the_visible_mig_devices(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
+    fake.state(*MIG_BOARD, "proc 0 pid=100 mb=3 mig=0", "proc 0 pid=200 mb=1 mig=1")
+    source = open_source(opened, host(fake, visible="MIG-2222"), "nvml-series")
+    assert isinstance(source, NvmlSeries)
+    assert source.processes() == [GpuProcess("gpu0/board", 200, 1 << 20, None, "MIG-2222")]
+
+
+# --- the update period ---
+
+
+def test_the_update_period_is_found_from_readings_between_the_changes() -> None:
+    period = UpdatePeriod()
+    for tick in range(0, 1000, 7):  # ms; a new value every 100 ms
+        period.saw(tick * 1_000_000, tick // 100)
+    assert period.seconds == pytest.approx(0.1, rel=0.02)
+
+
+def test_a_value_that_is_new_at_each_reading_tells_no_update_period() -> None:
+    period = UpdatePeriod()
+    for tick in range(100):
+        period.saw(tick * 1_000_000, tick)
+    assert period.seconds is None
+
+
+def test_the_source_states_the_period_that_it_saw(fake: FakeNvml) -> None:
+    fake.state("gpu 0 watts=500 update_ms=4")
+    sensors_of = usable(probe(host(fake))).open
+    assert sensors_of is not None
+    source = sensors_of()
+    assert isinstance(source, NvmlSource)
+    assert source.update_periods() == {"gpu0/board": None}
+    assert source.period_s == pytest.approx(0.02)
+    end = time.monotonic() + 5
+    while source.update_periods()["gpu0/board"] is None and time.monotonic() < end:
+        source.read()
+    for _ in range(2000):
+        source.read()
+    found = source.update_periods()["gpu0/board"]
+    assert found is not None
+    assert 0.003 < found < 0.1
+    source.close()
+
+
+# --- the bindings and the library ---
+
+
+def site(folder: Path, **files: str) -> list[str]:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_py", ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return [str(folder)]
+
+
+def installed(folder: Path, distribution: str, *rows: str) -> None:
+    (folder / f"{distribution}.dist-info").mkdir()
+    (folder / f"{distribution}.dist-info" / "RECORD").write_text("\n".join(rows))
+
+
+def test_the_folder_of_the_unofficial_package_is_refused_even_beside_nvidia_ml_py(tmp_path: Path) -> None:
+    (tmp_path / "pynvml").mkdir()
+    (tmp_path / "pynvml" / "__init__.py").write_text("from .nvml import *")
+    (tmp_path / "pynvml.py").write_text("x = 1\n")
+    installed(tmp_path, "nvidia_ml_py-12.0", "pynvml.py,sha256=x,6")
+    problem = bindings_problem([str(tmp_path)])
+    assert problem is not None
+    assert "unofficial pynvml package" in problem.problem
+    assert "pip uninstall -y pynvml" in problem.fix
+    assert "nvidia-ml-py" in problem.fix
+
+
+def test_the_fork_nvidia_ml_py3_is_told_by_its_record(tmp_path: Path) -> None:
+    (tmp_path / "pynvml.py").write_text("x = 1\n")
+    installed(tmp_path, "nvidia_ml_py3-7.352.0", "pynvml.py,sha256=x,6")
+    problem = bindings_problem([str(tmp_path)])
+    assert problem is not None
+    assert "nvidia_ml_py3" in problem.problem
+    installed(tmp_path, "nvidia_ml_py-12.0", "pynvml.py,sha256=y,330000")  # overwritten by the fork
+    assert bindings_problem([str(tmp_path)]) == problem
+
+
+def test_nvidia_ml_py_is_accepted_also_with_the_new_pynvml_that_ships_no_bindings(tmp_path: Path) -> None:
+    (tmp_path / "pynvml.py").write_text("x = 1\n")
+    installed(tmp_path, "nvidia_ml_py-12.0", "pynvml.py,sha256=x,6")
+    installed(
+        tmp_path, "pynvml-12.0.0", "pynvml_utils/__init__.py,sha256=x,6", "_pynvml_redirector.py,sha256=x,6"
+    )
+    assert bindings_problem([str(tmp_path)]) is None
+
+
+def test_a_pynvml_of_a_distribution_package_without_a_record_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "pynvml.py").write_text("x = 1\n")
+    assert bindings_problem([str(tmp_path)]) is None
+
+
+def test_missing_bindings_say_what_to_install(tmp_path: Path) -> None:
+    expected = BindingsProblem("the NVIDIA bindings are not installed", "Run: pip install nvidia-ml-py")
+    assert bindings_problem([str(tmp_path)]) == expected
+
+
+def test_the_bindings_of_this_environment_are_nvidias() -> None:
+    assert bindings_problem() is None
+
+
+def test_without_a_driver_nothing_is_found_and_nothing_is_imported(tmp_path: Path) -> None:
+    if os.path.exists("/dev/nvidiactl") or driver_is_here(Host(procfs=str(tmp_path))):
+        pytest.skip("this machine has an NVIDIA driver")
+    code = (
+        "import sys; from wattmark.sources.base import Host; from wattmark.sources.nvml import probe;"
+        "print(probe(Host(procfs=sys.argv[1])), 'pynvml' in sys.modules, 'ctypes' in sys.modules)"
+    )
+    assert fresh(code, {}, str(tmp_path)) == "[] False False\n"
+
+
+def fresh(code: str, environ: dict[str, str], *arguments: str) -> str:
+    """What a new interpreter prints that is started as the recorder is."""
+    prelude = f"import sys; sys.path[:0] = {[str(SRC), *sys.path]!r}\n"
+    command = [sys.executable, "-I", "-S", "-c", prelude + code, *arguments]
+    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PROBE_AND_READ = """
+import json
+from wattmark.sources.base import Host
+from wattmark.sources.nvml import probe
+rows = []
+for one in probe(Host.here()):
+    values = list(one.open().read()) if one.open else None
+    rows.append([one.source, [channel.scope for channel in one.channels], values, one.problem])
+print(json.dumps(rows))
+"""
+
+
+def test_a_fresh_recorder_process_finds_the_library_by_itself(tmp_path: Path) -> None:
+    machine = FakeNvml(tmp_path)
+    machine.state("gpu 0 watts=50 energy_mj=1000", "gpu 1 watts=30 counter=0")
+    found = json.loads(fresh(PROBE_AND_READ, machine.environ))
+    assert found[0] == ["nvml", ["board", "board, instantaneous power"], [1_000_000, 30.0], None]
+
+
+def test_an_old_driver_without_the_newer_calls_is_measured_all_the_same(tmp_path: Path) -> None:
+    machine = FakeNvml(tmp_path, old_driver=True)
+    machine.state("gpu 0 watts=50 counter=0 arch=6 cc=75 reasons=8", "proc 0 pid=7 mb=1")
+    found = json.loads(fresh(PROBE_AND_READ, machine.environ))
+    assert found[0] == ["nvml", ["board, power"], [50.0], None]
+    assert found[1][0] == "nvml-series"
+    assert found[1][2][-1] == 8
+
+
+def test_a_broken_library_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "libnvidia-ml.so.1").write_text("not a library")
+    machine = FakeNvml(tmp_path)
+    found = json.loads(fresh(PROBE_AND_READ, {**machine.environ, "LD_LIBRARY_PATH": str(tmp_path)}))
+    assert "cannot be loaded" in found[0][3]
+
+
+def test_an_unofficial_package_in_the_way_is_refused_before_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "pynvml").mkdir()
+    (tmp_path / "pynvml" / "__init__.py").write_text("raise SystemExit('imported')")
+    machine = FakeNvml(tmp_path)
+    machine.state("gpu 0")
+    code = f"sys.path.insert(0, {str(tmp_path)!r})\n{PROBE_AND_READ}"
+    found = json.loads(fresh(code, machine.environ))
+    assert "unofficial pynvml" in found[0][3]
