@@ -1,0 +1,295 @@
+"""``cpu-model``: the CPU's joules on machines that have no CPU sensor, from its cumulative busy time.
+
+Two scopes, which are part of the channel: ``package`` (default; what RAPL's package domain would say) and
+``host-share`` (what a wall meter would say, for the visible threads' share of a server). The energy is
+integrated from ``/proc/stat``: each reading adds the elapsed time times the watts at the mean utilisation
+since the reading before. On a virtual machine only the visible threads' share of the host's CPU is charged,
+as if its other guests were as busy as this one.
+
+Settings (``[tool.wattmark.cpu-model]``, ``host.option("cpu-model", ...)``): ``scope``, ``tdp_w`` (watts of
+one package), ``idle_w`` and ``max_w`` (watts of the whole visible machine), ``threads`` (logical CPUs of one
+whole package).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from wattmark.errors import SourceGone, SourceRetry
+from wattmark.sources import cpu_curves
+from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series, read_int, read_text
+from wattmark.sources.cpu_names import CpuInfo, CpuPart, identify, parse_cpuinfo
+
+NAME = "cpu-model"
+PERIOD_S = 0.5
+"""/proc/stat counts in ticks of 10 ms, so utilisation over less than this is coarse; a longer period hides
+bursts."""
+MIN_TICKS = 10
+"""Ticks per CPU that must pass before utilisation is taken anew; until then the last one holds."""
+
+_CITATION = (
+    "modelled; parameters fitted to RAPL of two machines and published package readings, interval from leave-one-CPU-out "
+    "errors (docs/science/cpu-model.md)"
+)
+_HOST_CITATION = (
+    "modelled; SPECpower_ssj2008 results 2007-2026, spread between servers (docs/science/cpu-model.md)"
+)
+_VIRTUAL_VENDORS = (
+    "amazon",
+    "google",
+    "microsoft",
+    "qemu",
+    "xen",
+    "openstack",
+    "vmware",
+    "alibaba",
+    "digitalocean",
+)
+
+
+class Model(NamedTuple):
+    """What the source integrates: the part, how much of it is charged, and the user's own watts where
+    given."""
+
+    part: CpuPart
+    packages: float
+    """How many packages of ``part`` are charged; a fraction on a virtual machine."""
+    scope: str = "package"
+    idle_w: float | None = None
+    max_w: float | None = None
+
+    def power_w(self, utilisation: float) -> float:
+        """Watts of the visible machine at ``utilisation`` (0..1)."""
+        own = self._modelled_w(utilisation)
+        if self.idle_w is None and self.max_w is None:
+            return own
+        bottom, top = self._modelled_w(0.0), self._modelled_w(1.0)
+        idle_w = min(bottom, self.max_w or bottom) if self.idle_w is None else self.idle_w
+        max_w = max(top, idle_w) if self.max_w is None else self.max_w
+        return idle_w + (max_w - idle_w) * (own - bottom) / (top - bottom)
+
+    def _modelled_w(self, utilisation: float) -> float:
+        estimate = cpu_curves.package_power_w if self.scope == "package" else cpu_curves.host_share_power_w
+        return self.packages * estimate(self.part, utilisation).value
+
+    def accuracy(self) -> Accuracy:
+        """The interval of the channel; narrower where the user gave both ends."""
+        if self.scope != "package":
+            low, high, absolute_w = cpu_curves.host_spread(self.part)
+            return Accuracy(low, high, absolute_w * self.packages, _HOST_CITATION)
+        low, high, absolute_w = cpu_curves.package_spread(self.part)
+        if self.idle_w is not None and self.max_w is not None:
+            low, high = (
+                0.25,
+                0.30,
+            )  # what is left is the shape between the ends, and the workload's own character
+        return Accuracy(low, high, absolute_w * self.packages, _CITATION)
+
+
+class Ticks(NamedTuple):
+    """Cumulative CPU time of all CPUs, in ticks."""
+
+    busy: int
+    idle: int
+    stolen: int
+
+
+def parse_stat(line: bytes) -> Ticks | None:
+    """The first line of ``/proc/stat``: user nice system idle iowait irq softirq steal; guest time is already
+    in user.
+
+    Waiting for a disk is idle for the CPU. Stolen time is wall time in which other guests ran: part of the
+    time, not busy.
+    """
+    fields = line.split()
+    if len(fields) < 5 or fields[0] != b"cpu" or not all(f.isdigit() for f in fields[1:]):
+        return None
+    user, nice, system, idle, iowait, irq, softirq, steal = ([int(f) for f in fields[1:9]] + [0] * 8)[:8]
+    return Ticks(user + nice + system + irq + softirq, idle + iowait, steal)
+
+
+class CpuModelSource:
+    """An open ``/proc/stat`` and the energy so far. ``clock`` is monotonic nanoseconds."""
+
+    name = NAME
+    period_s = PERIOD_S
+
+    def __init__(
+        self,
+        stat_path: str,
+        model: Model,
+        channel: Channel,
+        threads: int,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.channels: Sequence[Channel] = (channel,)
+        self.series: Sequence[Series] = (_SERIES,)
+        self._model = model
+        self._min_ticks = MIN_TICKS * threads
+        self._clock = clock
+        try:
+            self._fd = os.open(stat_path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceGone(f"cannot open {stat_path}: {error.strerror}") from error
+        self._energy_uj = 0.0
+        self._utilisation: float | None = None
+        self._power_w = 0.0
+        self._ticks: Ticks | None = None
+        self._last_ns = 0
+
+    def read(self) -> Sequence[float | None]:
+        """Cumulative µJ, and busy percent since the utilisation was last taken (None at the first
+        reading)."""
+        try:
+            data = os.pread(self._fd, 512, 0)
+        except OSError as error:
+            raise SourceGone(f"/proc/stat cannot be read: {error.strerror}") from error
+        now_ns = self._clock()
+        ticks = parse_stat(data.split(b"\n", 1)[0])
+        if ticks is None:
+            raise SourceRetry("/proc/stat does not start with the line 'cpu'")
+        if self._ticks is None:
+            self._ticks, self._last_ns = ticks, now_ns
+            return (0, None)
+        self._take(ticks)
+        if self._utilisation is not None:
+            self._energy_uj += self._power_w * max(0, now_ns - self._last_ns) / 1000  # W * ns = nJ
+            self._last_ns = now_ns
+        percent = None if self._utilisation is None else 100 * self._utilisation
+        return (int(self._energy_uj), percent)
+
+    def _take(self, ticks: Ticks) -> None:
+        before = self._ticks or ticks
+        # Each counter may step back a little (iowait does, by design, and all do when a CPU is unplugged).
+        busy = max(0, ticks.busy - before.busy)
+        total = busy + max(0, ticks.idle - before.idle) + max(0, ticks.stolen - before.stolen)
+        if total == 0 and ticks != before:
+            self._ticks = ticks  # everything went back: a restored guest; start again from here
+        # Until utilisation is known the time since the first reading waits, so that none of it is lost.
+        if total >= self._min_ticks or (self._utilisation is None and total > 0):
+            self._ticks = ticks
+            self._utilisation = busy / total
+            self._power_w = self._model.power_w(self._utilisation)
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+_SERIES = Series("cpu/utilisation", "%", NAME, "busy share of all visible CPUs")
+
+
+def probe(host: Host) -> list[Finding]:
+    """One finding: the model for this machine's CPU, or why there is none."""
+    stat_path = host.proc("stat")
+    stat = read_text(stat_path)
+    if stat is None or parse_stat(stat.split("\n", 1)[0].encode()) is None:
+        return [
+            Finding(
+                NAME,
+                "CPU power model",
+                problem=f"{stat_path} cannot be read or holds no CPU times.",
+                fix="The model needs Linux's /proc; mount it, or name another root with WATTMARK_PROCFS.",
+            )
+        ]
+    info = parse_cpuinfo(read_text(host.proc("cpuinfo")) or "")
+    info = info._replace(virtual=info.virtual or _virtual(host), threads=_online(stat) or info.threads)
+    try:
+        model = build_model(host, info)
+    except ValueError as error:
+        return [
+            Finding(NAME, "CPU power model", problem=str(error), fix="Correct the settings of cpu-model.")
+        ]
+    channel = _channel(model, info)
+    return [
+        Finding(
+            NAME,
+            channel.label,
+            (channel,),
+            (_SERIES,),
+            lambda: CpuModelSource(stat_path, model, channel, info.threads),
+        )
+    ]
+
+
+def build_model(host: Host, info: CpuInfo) -> Model:
+    """The model for ``info`` with the settings of ``host``. Raises ValueError with a sentence about a bad
+    setting."""
+    scope = host.option(NAME, "scope", "package")
+    if scope not in ("package", "host-share"):
+        raise ValueError(f"The scope of cpu-model is 'package' or 'host-share', not {scope!r}.")
+    max_khz = read_int(host.sys("devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"))
+    part = identify(info, max_ghz=max_khz / 1e6 if max_khz else None)
+    tdp_w, threads = _setting(host, "tdp_w"), _setting(host, "threads")
+    if tdp_w:
+        match = "part" if part.match == "family" else part.match
+        part = part._replace(tdp_w=tdp_w, match=match, label=f"{part.label} ({tdp_w:g} W by setting)")
+    if threads:
+        part = part._replace(cores=max(1, round(threads / part.threads_per_core)))
+    packages = info.threads / part.threads if info.virtual else float(info.sockets)
+    idle_w, max_w = _setting(host, "idle_w", zero=True), _setting(host, "max_w")
+    if idle_w is not None and max_w is not None and idle_w > max_w:
+        raise ValueError(f"idle_w of cpu-model ({idle_w:g} W) is more than its max_w ({max_w:g} W).")
+    return Model(part, packages, scope, idle_w, max_w)
+
+
+def _setting(host: Host, name: str, *, zero: bool = False) -> float | None:
+    value = host.option(NAME, name)
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 < number < 1e6 and not (zero and number == 0):
+        raise ValueError(f"{name} of cpu-model must be a number above zero, not {value!r}.")
+    return number
+
+
+def _virtual(host: Host) -> bool:
+    """Whether the firmware's maker is a hypervisor or a cloud (ARM guests have no ``hypervisor`` flag)."""
+    vendor = (read_text(host.sys("class/dmi/id/sys_vendor")) or "").lower()
+    product = (read_text(host.sys("class/dmi/id/product_name")) or "").lower()
+    if "metal" in product or not vendor.startswith(_VIRTUAL_VENDORS):
+        return False
+    return not vendor.startswith("microsoft") or "virtual" in product  # Microsoft also makes laptops
+
+
+def _online(stat: str) -> int:
+    return sum(1 for line in stat.split("\n") if line.startswith("cpu") and line[3:4].isdigit())
+
+
+_HOW = {
+    "part": "by its name",
+    "family": "by family and model; exact part unknown",
+    "vendor": "by its vendor only",
+    "generic": "CPU not recognised",
+}
+
+
+def _channel(model: Model, info: CpuInfo) -> Channel:
+    part = model.part
+    share = ""
+    if info.virtual:
+        share = f", {info.threads} of {part.threads} threads charged"
+    elif info.sockets > 1:
+        share = f", {info.sockets} sockets"
+    watts = f"{model.power_w(0.0):.3g} to {model.power_w(1.0):.3g} W"
+    label = f"{part.label} ({_HOW[part.match]}; TDP {part.tdp_w:.3g} W{share}): {watts}"
+    return Channel(
+        f"cpu/{model.scope}-model",
+        "cpu",
+        NAME,
+        "modelled",
+        model.scope,
+        "energy",
+        model.accuracy(),
+        max_power_w=max(1.0, 2 * model.power_w(1.0)),
+        update_period_s=0.01,
+        label=label,
+    )
