@@ -30,6 +30,7 @@ NOTE = 5
 TREE = 6
 COST = 7
 END = 8
+FACTS = 9
 NAME = 16
 SPAN_OPEN = 17
 SPAN_CLOSE = 18
@@ -37,6 +38,7 @@ SPAN_DETAIL = 19
 RUN_OPEN = 20
 RUN_CLOSE = 21
 READING = 22
+READING_CHANNELS = 23
 
 PREFIX = struct.Struct("<IIB")
 PREFIX_BYTES = PREFIX.size
@@ -60,7 +62,7 @@ SPAN_OPEN_BODY = struct.Struct("<IIIqQ")
 SPAN_CLOSE_BODY = struct.Struct("<Iq")
 """span, monotonic ns."""
 READING_HEAD = struct.Struct("<q")
-"""monotonic ns; then one int64 raw µJ per channel of the header's ``precise_channels``."""
+"""monotonic ns; then one int64 raw µJ per channel of the last ``READING_CHANNELS`` record."""
 
 
 class Record(NamedTuple):

@@ -39,6 +39,7 @@ class RecorderData:
     tree_cpu: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     cost: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     end: dict[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -61,7 +62,7 @@ class ProcessEvents:
     opens: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     closes: dict[int, int] = field(default_factory=dict)
     details: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    readings: list[tuple[int, ...]] = field(default_factory=list)
+    readings: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     @property
     def pid(self) -> int:
@@ -96,6 +97,8 @@ def read_recorder(folder: str) -> RecorderData:
                 data.anchors.append(Anchor(*journal.ANCHOR_BODY.unpack(payload)))
             elif kind == journal.NOTE:
                 data.notes.append(journal.Record(kind, payload).json())
+            elif kind == journal.FACTS:
+                data.facts = journal.Record(kind, payload).json()
             elif kind == journal.END:
                 data.end = journal.Record(kind, payload).json()
     data.tree_cpu = np.array(tree_rows, np.float64).reshape(-1, 3)
@@ -115,6 +118,7 @@ def read_events(folder: str) -> list[ProcessEvents]:
         except JournalError:
             continue
         events = ProcessEvents(header)
+        reading_channels: list[str] = []
         for kind, payload in records:
             if kind == journal.SPAN_OPEN:
                 events.opens.append(journal.SPAN_OPEN_BODY.unpack(payload))
@@ -134,9 +138,13 @@ def read_events(folder: str) -> list[ProcessEvents]:
             elif kind == journal.RUN_CLOSE:
                 end = journal.Record(kind, payload).json()
                 events.run_ends[end["run_id"]] = end
+            elif kind == journal.READING_CHANNELS:
+                reading_channels = journal.Record(kind, payload).json()["channels"]
             elif kind == journal.READING:
-                count = (len(payload) - journal.READING_HEAD.size) // 8
-                events.readings.append(np.frombuffer(payload, "<i8", count + 1).tolist())
+                t_ns, *values = np.frombuffer(payload, "<i8").tolist()
+                for channel, raw in zip(reading_channels, values, strict=False):
+                    if raw != journal.MISSING:
+                        events.readings.setdefault(channel, []).append((t_ns, raw))
         found.append(events)
     return found
 

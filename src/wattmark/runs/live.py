@@ -1,0 +1,70 @@
+"""The results of a run that is going on or has just ended, read from its session's folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wattmark.runs.record import RunRecord, RunWarning, Spans
+from wattmark.runs.session import SessionData
+from wattmark.runs.view import RunView
+
+if TYPE_CHECKING:
+    from wattmark.runs.process import Process
+
+
+def view_of(
+    process: Process | None, run_id: str, name: str, start_ns: int, end_ns: int, *, nested: bool
+) -> RunView:
+    """The run ``run_id`` of this process's session, or for a nested one the part of its run from start to end.
+
+    Asks the recorder to put everything on disk first. Without a session the run is empty and says why.
+    """
+    session = process.session if process is not None else None
+    if session is not None:
+        session.sync()
+        for record in SessionData(session.folder).runs():
+            inside = record.start_ns <= start_ns <= max(record.end_ns, record.start_ns)
+            if record.run_id == run_id or (nested and inside):
+                return RunView(_part(record, name, start_ns, end_ns or time.monotonic_ns()) if nested else record)
+    now = time.monotonic_ns()
+    return RunView(
+        RunRecord(
+            run_id=run_id,
+            name=name,
+            status="completed" if end_ns else "running",
+            exit_code=None,
+            started_wall_ns=time.time_ns() - (now - start_ns),
+            start_ns=start_ns,
+            end_ns=end_ns or now,
+            warnings=(RunWarning("not-measured", "no recorder ran, so nothing was measured"),),
+        )
+    )
+
+
+def _part(record: RunRecord, name: str, start_ns: int, end_ns: int) -> RunRecord:
+    spans = record.spans
+    inside = (spans.start_ns >= start_ns) & (spans.end_ns <= end_ns)
+    rows = np.flatnonzero(inside)
+    new_row = {int(old): new for new, old in enumerate(rows)}
+    return replace(
+        record,
+        name=name,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        started_wall_ns=record.started_wall_ns + (start_ns - record.start_ns),
+        spans=Spans(
+            spans.names,
+            spans.name_ids[rows],
+            spans.start_ns[rows],
+            spans.end_ns[rows],
+            np.array([new_row.get(int(parent), -1) for parent in spans.parents[rows]], np.int32),
+            spans.pids[rows],
+            spans.tids[rows],
+            spans.open[rows],
+            {new_row[row]: detail for row, detail in spans.details.items() if row in new_row},
+        ),
+    )

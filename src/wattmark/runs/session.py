@@ -1,0 +1,275 @@
+"""From a session's folder to runs: journals joined, spans nested, holes and losses named.
+
+A session holds the windows (runs) of one owner process and the spans of every process that joined. Reading it twice,
+or while it is written, gives what is there at that time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from wattmark.recorder import journal, tree
+from wattmark.recorder.launch import LOG
+from wattmark.recorder.process import boot_id
+from wattmark.runs import precise
+from wattmark.runs.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
+from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
+from wattmark.runs.spans import collect_spans
+from wattmark.sources.base import Channel
+from wattmark.sources.rapl import judge_mirrors
+
+_MARGIN_SAMPLES = 3
+_NOTES_THAT_WARN = {
+    "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
+    "disk-back", "read-slower", "reading-failed", "gap",
+}  # fmt: skip
+
+
+class SessionData:
+    """Everything that one session's folder holds."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.recorder: RecorderData = read_recorder(folder)
+        self.events: list[ProcessEvents] = read_events(folder)
+        self._curves = list(_curves(self.recorder))
+        readings: dict[str, list[tuple[int, int]]] = {}
+        for events in self.events:
+            for channel, points in events.readings.items():
+                readings.setdefault(channel, []).extend(points)
+        if readings:
+            self._curves = precise.merge(self._curves, self.recorder.notes, readings)
+        self._curves = _without_mirrors(self._curves)
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything still writes here: the recorder, or a process of the session."""
+        if _on_this_boot(self.recorder.header):
+            if self.recorder.end is None and tree.is_alive(int(self.recorder.header["pid"]), None):
+                return True
+        return any(_process_lives(events, self.recorder.header) for events in self.events)
+
+    def runs(self) -> Iterator[RunRecord]:
+        """The runs of the session, in the order in which they began."""
+        opened = sorted(
+            ((run, events) for events in self.events for run in events.runs), key=lambda pair: pair[0]["t_ns"]
+        )
+        for run, events in opened:
+            yield self._run(run, events)
+
+    def _run(self, run: dict[str, Any], events: ProcessEvents) -> RunRecord:
+        start_ns = int(run["t_ns"])
+        end = events.run_ends.get(run["run_id"])
+        status, end_ns = self._ending(start_ns, end, events)
+        end_ns = max(end_ns, self._joined_until(start_ns, end_ns) if end else end_ns, start_ns)
+        cut = [_cut_curve(curve, start_ns, end_ns) for curve in self._curves]
+        environment: dict[str, Any] = {
+            **self.recorder.facts,
+            "host": events.header.get("host", ""),
+            "process": run.get("process", {}),
+            "packages": (end or {}).get("modules", {}),
+        }
+        record = RunRecord(
+            run_id=run["run_id"],
+            name=run["name"],
+            status=status,
+            exit_code=(end or {}).get("exit_code"),
+            started_wall_ns=int(run["wall_ns"]),
+            start_ns=start_ns,
+            end_ns=end_ns,
+            tags=run.get("tags", {}),
+            environment=environment,
+            baseline_w=run.get("baseline_w"),
+            curves=tuple(cut),
+            series=tuple(
+                item for group in self.recorder.groups for item in _cut_series(group, start_ns, end_ns)
+            ),
+            spans=collect_spans(self.events, start_ns, end_ns),
+            anchors=tuple(
+                anchor
+                for anchor in self.recorder.anchors
+                if start_ns - 15_000_000_000 <= anchor.monotonic_ns <= end_ns + 15_000_000_000
+            ),
+            tree_cpu=_rows_within(self.recorder.tree_cpu, start_ns, end_ns, 2_000_000_000),
+            recorder={
+                "period_s": self.recorder.header.get("period_s"),
+                "version": self.recorder.header.get("version"),
+                **_own_cost(self.recorder, start_ns, end_ns),
+            },
+            extra={
+                "session": os.path.basename(self.folder),
+                "settings": run.get("settings", {}),
+                "selection": self.recorder.header.get("selection", {}),
+            },
+        )
+        return replace(record, warnings=tuple(self._warnings(record, end)))
+
+    def _ending(
+        self, start_ns: int, end: dict[str, Any] | None, events: ProcessEvents
+    ) -> tuple[Status, int]:
+        last_ns = max(self.recorder.last_ns or start_ns, _last_event_ns(self.events), start_ns)
+        if end is not None:
+            return end["status"], int(end["t_ns"])
+        if _process_lives(events, self.recorder.header):
+            return "running", last_ns
+        return "interrupted", last_ns
+
+    def _joined_until(self, start_ns: int, end_ns: int) -> int:
+        """Ranks that joined may measure a little longer than the one that leads; the run lasts until they end."""
+        ends = [
+            events.closes[span]
+            for events in self.events
+            for span, _, _, t_ns, _ in events.opens
+            if span in events.closes
+            and start_ns <= t_ns < end_ns
+            and events.details.get(span, {}).get("attrs", {}).get("measure")
+        ]
+        return max(ends, default=end_ns)
+
+    def _warnings(self, record: RunRecord, end: dict[str, Any] | None) -> Iterator[RunWarning]:
+        if record.status == "interrupted" and end is None:
+            yield RunWarning("interrupted", "the measured process was ended before it could finish its run")
+        recorder = self.recorder
+        for note in recorder.notes:
+            if (
+                note["code"] in _NOTES_THAT_WARN
+                and record.start_ns - 1_000_000_000 <= note["t_ns"] <= record.end_ns
+            ):
+                where = f"{note['channel']}: " if note.get("channel") else ""
+                yield RunWarning(str(note["code"]), f"{where}{note['message']}")
+        if not recorder.header:
+            yield RunWarning("no-recorder", f"no recorder ran, nothing was measured: {_log(self.folder)}")
+            return
+        for problem in recorder.problems:
+            yield RunWarning("journal-damaged", problem)
+        last_ns = recorder.last_ns or record.start_ns
+        missing_s = (record.end_ns - last_ns) / 1e9
+        period_s = float(recorder.header.get("period_s", 0.1))
+        if recorder.end is None and record.status != "running" and missing_s > 3 * period_s + 0.5:
+            yield RunWarning(
+                "recorder-lost",
+                f"the recorder ended {missing_s:.1f} s before the run did; that time is not covered",
+            )
+        modelled = sorted({curve.channel.component for curve in record.curves if curve.channel.method == "modelled"})
+        if modelled:
+            names = " and ".join(name.upper() for name in modelled)
+            verb = "is" if len(modelled) == 1 else "are"
+            yield RunWarning("modelled", f"{names} {verb} modelled here, not measured: no sensor was usable")
+        if not any(curve.channel.counted for curve in record.curves):
+            yield RunWarning("no-sensor", "nothing here could be measured or modelled; see `wattmark sources`")
+
+
+def session_folders(journals: str) -> list[str]:
+    """The session folders under the journals folder, oldest first."""
+    try:
+        names = os.listdir(journals)
+    except OSError:
+        return []
+    return [
+        f"{journals}/{name}"
+        for name in sorted(names)
+        if not name.startswith(".") and os.path.isdir(f"{journals}/{name}")
+    ]
+
+
+def _curves(recorder: RecorderData) -> Iterator[Curve]:
+    holes: dict[str, list[tuple[int, int]]] = {}
+    for note in recorder.notes:
+        if note["code"] == "hole" and note.get("channel") and note["to_ns"] > note["from_ns"]:
+            holes.setdefault(note["channel"], []).append((note["from_ns"], note["to_ns"]))
+    for group in recorder.groups:
+        for column, channel in enumerate(group.channels):
+            known = group.energy_uj[:, column] != journal.MISSING
+            t_ns = group.t_ns[known]
+            energy = np.maximum.accumulate(group.energy_uj[known, column]) if len(t_ns) else t_ns
+            rising = np.concatenate(([True], np.diff(t_ns) > 0)) if len(t_ns) else known[:0]
+            found = np.array(sorted(holes.get(channel.id, [])), np.int64).reshape(-1, 2)
+            yield Curve(channel, t_ns[rising], energy[rising], found)
+
+
+def _without_mirrors(curves: list[Curve]) -> list[Curve]:
+    """Counters that turn out to be one and the same are counted once; twins by name only are both counted."""
+    groups = [curve for curve in curves if curve.channel.group and len(curve.t_ns) > 1]
+    if len(groups) < 2:
+        return curves
+    verdict = judge_mirrors(
+        [curve.channel for curve in groups],
+        [list(zip(curve.t_ns.tolist(), curve.energy_uj.tolist(), strict=True)) for curve in groups],
+    )
+    return [
+        replace(curve, channel=_judged(curve.channel, verdict)) if curve.channel.group else curve
+        for curve in curves
+    ]
+
+
+def _judged(channel: Channel, verdict: dict[str, str]) -> Channel:
+    copy_of = verdict.get(channel.id, "")
+    if copy_of == channel.copy_of:
+        return channel
+    return channel._replace(copy_of=copy_of, counted=not copy_of and not channel.inside)
+
+
+def _cut_curve(curve: Curve, start_ns: int, end_ns: int) -> Curve:
+    rows = _window(curve.t_ns, start_ns, end_ns)
+    t_ns = curve.t_ns[rows]
+    holes = curve.holes[(curve.holes[:, 1] > start_ns) & (curve.holes[:, 0] < end_ns)]
+    return Curve(curve.channel, t_ns, curve.energy_uj[rows], holes)
+
+
+def _cut_series(group: GroupData, start_ns: int, end_ns: int) -> Iterator[SeriesData]:
+    rows = _window(group.series_t_ns, start_ns, end_ns)
+    for column, series in enumerate(group.series):
+        yield SeriesData(series, group.series_t_ns[rows], group.series_values[rows, column])
+
+
+def _window(t_ns: Int64, start_ns: int, end_ns: int) -> slice:
+    """The samples inside [start, end] and a few beyond, so that both edges can be interpolated."""
+    first = int(np.searchsorted(t_ns, start_ns, side="right")) - _MARGIN_SAMPLES
+    last = int(np.searchsorted(t_ns, end_ns, side="left")) + _MARGIN_SAMPLES
+    return slice(max(0, first), last)
+
+
+def _rows_within(rows: Any, start_ns: int, end_ns: int, margin_ns: int) -> Any:
+    return rows[(rows[:, 0] >= start_ns - margin_ns) & (rows[:, 0] <= end_ns + margin_ns)]
+
+
+def _own_cost(recorder: RecorderData, start_ns: int, end_ns: int) -> dict[str, float]:
+    rows = _rows_within(recorder.cost, start_ns, end_ns, 1_500_000_000)
+    if len(rows) < 2:
+        return {}
+    return {
+        "cpu_s": float(rows[-1, 1] - rows[0, 1]),
+        "over_s": float(rows[-1, 0] - rows[0, 0]) / 1e9,
+        "rss_bytes": float(rows[:, 2].max()),
+    }
+
+
+def _last_event_ns(processes: list[ProcessEvents]) -> int:
+    last = 0
+    for events in processes:
+        last = max(last, max(events.closes.values(), default=0), events.opens[-1][3] if events.opens else 0)
+    return last
+
+
+def _on_this_boot(header: dict[str, Any]) -> bool:
+    return bool(header) and header.get("host") == os.uname().nodename and header.get("boot_id") == boot_id()
+
+
+def _process_lives(events: ProcessEvents, header: dict[str, Any]) -> bool:
+    if events.header.get("host") != os.uname().nodename or (header and not _on_this_boot(header)):
+        return False
+    return tree.is_alive(events.pid, events.header.get("start_ticks"))
+
+
+def _log(folder: str) -> str:
+    try:
+        with open(f"{folder}/{LOG}", encoding="utf-8", errors="replace") as file:
+            lines = file.read().strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it left no log"

@@ -1,0 +1,247 @@
+"""A run with its questions answered: the same whether it just ended, is still running, or comes from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from wattmark.errors import MissingExtra
+from wattmark.quantity import Quantity, total
+from wattmark.runs.energy import CurveEnergy, Energies, edges_ns
+from wattmark.runs.record import Float64, Int64, RunRecord
+
+MAX_BINS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class SpanView:
+    """One span with its energy. ``path`` joins the names from the outermost span with ``/``; times in seconds from the
+    run's start. ``energy`` is None where nothing was covered."""
+
+    name: str
+    path: str
+    start_s: float
+    duration_s: float
+    energy: Quantity | None
+    by_component: dict[str, Quantity]
+    coverage: float
+    counts: dict[str, float]
+    attrs: dict[str, Any]
+    pid: int
+    tid: int
+    open: bool
+
+
+class RunView:
+    """Energies, powers and spans of a :class:`~wattmark.runs.record.RunRecord`."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.record.run_id
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.record.name
+
+    @cached_property
+    def curves(self) -> tuple[CurveEnergy, ...]:
+        """Every channel's curve, ready for questions."""
+        return tuple(CurveEnergy(curve) for curve in self.record.curves)
+
+    @cached_property
+    def counted(self) -> tuple[CurveEnergy, ...]:
+        """The curves that make up the total."""
+        return tuple(
+            curve for curve in self.curves if curve.curve.channel.counted and len(curve.curve.t_ns) > 1
+        )
+
+    @property
+    def components(self) -> list[str]:
+        """Components that have a curve, counted or not."""
+        return list(dict.fromkeys(curve.channel.component for curve in self.record.curves))
+
+    @cached_property
+    def energy_by_channel(self) -> dict[str, Quantity]:
+        """Energy in joules of every channel that covered anything, counted or not."""
+        start, end = self._bounds()
+        found: dict[str, Quantity] = {}
+        for curve in self.curves:
+            got = curve.between(start, end)
+            if got.covered_s[0] > 0:
+                channel = curve.curve.channel
+                found[channel.id] = got.quantity(0, f"{channel.source} ({channel.method})")
+        return found
+
+    @cached_property
+    def energy_by_component(self) -> dict[str, Quantity]:
+        """Energy in joules by component. A component whose channels are all left out of the total is there too."""
+        by_component: dict[str, list[Quantity]] = {}
+        beside: dict[str, list[Quantity]] = {}
+        for curve in self.curves:
+            channel = curve.curve.channel
+            quantity = self.energy_by_channel.get(channel.id)
+            if quantity is None:
+                continue
+            if channel.counted:
+                by_component.setdefault(channel.component, []).append(quantity)
+            elif not channel.inside and not channel.copy_of:
+                beside.setdefault(channel.component, []).append(quantity)
+        for component, quantities in beside.items():
+            by_component.setdefault(component, quantities[:1])
+        sums = {component: total(parts) for component, parts in by_component.items()}
+        return {component: quantity for component, quantity in sums.items() if quantity is not None}
+
+    @cached_property
+    def energy(self) -> Quantity | None:
+        """Energy in joules of all that is counted, or None."""
+        return total(
+            [
+                self.energy_by_channel[curve.curve.channel.id]
+                for curve in self.counted
+                if curve.curve.channel.id in self.energy_by_channel
+            ]
+        )
+
+    @cached_property
+    def coverage(self) -> float:
+        """Share of the counted channels' time that is covered, 0 to 1; 0 where there is no channel."""
+        expected = [curve for curve in self.curves if curve.curve.channel.counted]
+        length = self.record.duration_s
+        if not expected:
+            return 0.0
+        if length <= 0:
+            return 1.0
+        start, end = self._bounds()
+        covered = sum(float(curve.between(start, end).covered_s[0]) for curve in expected)
+        return float(np.clip(covered / (length * len(expected)), 0.0, 1.0))
+
+    @property
+    def mean_power_w(self) -> float | None:
+        """Mean power over the covered time, in watts."""
+        start, end = self._bounds()
+        power = 0.0
+        for curve in self.counted:
+            got = curve.between(start, end)
+            if got.covered_s[0] > 0:
+                power += float(got.value_j[0] / got.covered_s[0])
+        return power if self.counted else None
+
+    @property
+    def peak_power_w(self) -> float | None:
+        """The highest total power over one sampling interval, in watts."""
+        if not self.counted or self.record.duration_s <= 0:
+            return None
+        slowest = max(curve.usual_gap_s for curve in self.counted)
+        bins = max(1, min(100_000, int(self.record.duration_s / slowest))) if slowest > 0 else 1
+        edges = edges_ns(self.record.start_ns, self.record.end_ns, bins)
+        power = np.nansum([curve.mean_power_w(edges) for curve in self.counted], axis=0)
+        return float(power.max())
+
+    def between(self, start_ns: Int64, end_ns: Int64) -> dict[str, Energies]:
+        """Energies of intervals by component, counted channels only; start_ns, end_ns: (k,) int64."""
+        found: dict[str, Energies] = {}
+        for curve in self.counted:
+            component = curve.curve.channel.component
+            got = curve.between(start_ns, end_ns)
+            found[component] = found[component] + got if component in found else got
+        return found
+
+    def span_energies(self) -> Energies:
+        """Total energies of all spans, row by row as in ``record.spans``."""
+        spans = self.record.spans
+        result = Energies.zeros(len(spans))
+        for energies in self.between(spans.start_ns, spans.end_ns).values():
+            result = result + energies
+        return result
+
+    def spans(self) -> list[SpanView]:
+        """All spans with their energies, outer ones before inner ones."""
+        spans = self.record.spans
+        by_component = self.between(spans.start_ns, spans.end_ns)
+        channels = max(1, len(self.counted))
+        paths: list[str] = []
+        views: list[SpanView] = []
+        for row in range(len(spans)):
+            name = spans.names[int(spans.name_ids[row])]
+            parent = int(spans.parents[row])
+            paths.append(f"{paths[parent]}/{name}" if 0 <= parent < row else name)
+            parts = {
+                component: energies.quantity(row)
+                for component, energies in by_component.items()
+                if energies.covered_s[row] > 0
+            }
+            length_s = float(spans.end_ns[row] - spans.start_ns[row]) / 1e9
+            covered_s = sum(float(energies.covered_s[row]) for energies in by_component.values())
+            detail = spans.details.get(row, {})
+            views.append(
+                SpanView(
+                    name,
+                    paths[row],
+                    float(spans.start_ns[row] - self.record.start_ns) / 1e9,
+                    length_s,
+                    total(list(parts.values())),
+                    parts,
+                    min(1.0, covered_s / (length_s * channels)) if length_s > 0 else 1.0,
+                    dict(detail.get("counts", {})),
+                    dict(detail.get("attrs", {})),
+                    int(spans.pids[row]),
+                    int(spans.tids[row]),
+                    bool(spans.open[row]),
+                )
+            )
+        return views
+
+    def power(self, bins: int | None = None) -> dict[str, Float64]:
+        """Power over time: ``t_s`` (middle of each bin, from the run's start) and watts by component.
+
+        bins: how many; by default one per sampling interval, at most 2,000. NaN where nothing is covered.
+        """
+        if bins is None:
+            gap = min((curve.usual_gap_s for curve in self.counted if curve.usual_gap_s > 0), default=0.1)
+            bins = int(np.clip(self.record.duration_s / gap, 1, MAX_BINS))
+        edges = edges_ns(self.record.start_ns, max(self.record.end_ns, self.record.start_ns + 1), bins)
+        middles = (edges[:-1] + edges[1:]) / 2 - self.record.start_ns
+        result: dict[str, Float64] = {"t_s": middles / 1e9}
+        for curve in self.counted:
+            component = curve.curve.channel.component
+            power = curve.mean_power_w(edges)
+            result[component] = result[component] + power if component in result else power
+        return result
+
+    def table(self, pandas: bool = False) -> Any:
+        """The spans as flat dicts (``energy_j``, ``energy_low_j``, ..., one column per count), or a pandas data frame."""
+        rows = [
+            {
+                "name": span.name,
+                "path": span.path,
+                "start_s": span.start_s,
+                "duration_s": span.duration_s,
+                "energy_j": span.energy.value if span.energy else None,
+                "energy_low_j": span.energy.low if span.energy else None,
+                "energy_high_j": span.energy.high if span.energy else None,
+                **{f"{component}_j": quantity.value for component, quantity in span.by_component.items()},
+                "pid": span.pid,
+                "tid": span.tid,
+                **span.attrs,
+                **span.counts,
+            }
+            for span in self.spans()
+        ]
+        if not pandas:
+            return rows
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtra("pandas", "pandas") from error
+        return pd.DataFrame(rows)
+
+    def _bounds(self) -> tuple[Int64, Int64]:
+        return np.array([self.record.start_ns]), np.array([self.record.end_ns])
