@@ -1,4 +1,4 @@
-"""RAPL on trees like those of real machines: what is found, what is counted, what is read when it goes wrong."""
+"""RAPL on trees like those of real machines: what is found, what is counted, what is read in trouble."""
 
 from __future__ import annotations
 
@@ -187,6 +187,37 @@ def test_the_whole_run_tells_a_mirror_from_a_twin_that_started_at_the_same_value
     channels, samples, _ = record(host, tree, {"intel-rapl:0": 1.0, "intel-rapl:1": share}, seconds=5)
     assert channels[1].copy_of == "cpu0/die0/package"  # all that could be known before
     assert rapl.judge_mirrors(channels, samples) == {"cpu0/die1/package": verdict}
+
+
+def test_real_dies_that_draw_the_same_power_stay_two_because_their_values_differ(host, tree):
+    for die in range(2):
+        tree.add_package(0, (), die=die, zone=die)
+    readings = {"intel-rapl:0": 1_000_000, "intel-rapl:1": 900_000_000}
+    for zone, uj in readings.items():
+        tree.set(zone, uj)
+    channels = usable(host).channels
+    line = [(tick * SECOND // 10, tick * 5_000_000) for tick in range(100)]
+    assert all(channel.counted for channel in channels)
+    assert rapl.judge_mirrors(channels, {channel.id: line for channel in channels}) == {}
+
+
+def test_dies_mirrored_in_pairs_are_told_apart_by_the_run(host, tree):
+    for die in range(4):
+        tree.add_package(0, (), die=die, zone=die)
+    shares = {f"intel-rapl:{die}": (1.0, 1.0, 0.5, 0.5)[die] for die in range(4)}
+    channels, samples, _ = record(host, tree, shares, seconds=3)
+    first, second, third, fourth = (f"cpu0/die{die}/package" for die in range(4))
+    assert rapl.judge_mirrors(channels, samples) == {second: first, third: "", fourth: third}
+
+
+def test_a_reading_torn_from_its_twin_by_the_scheduler_does_not_split_a_mirror(host, tree):
+    for die in range(2):
+        tree.add_package(0, (), die=die, zone=die)
+    line = [(tick * SECOND // 10, tick * 5_000_000) for tick in range(10)]
+    late = [*line[:4], (line[4][0], line[4][1] + 2_000_000), *line[5:]]
+    channels = usable(host).channels
+    curves = {"cpu0/die0/package": line, "cpu0/die1/package": late}
+    assert rapl.judge_mirrors(channels, curves) == {"cpu0/die1/package": "cpu0/die0/package"}
 
 
 def test_an_idle_die_beside_a_busy_one_is_no_mirror_and_two_idle_ones_tell_nothing(host, tree):

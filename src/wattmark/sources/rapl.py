@@ -36,8 +36,8 @@ _HASWELL = (
     "reference); Khan et al., TOMPECS 3(2) 2018, doi:10.1145/3177754"
 )
 _DRAM = (
-    "Desrochers et al., MEMSYS 2016, doi:10.1145/2989081.2989088: follows the trend with an offset, worst when "
-    "idle; the README of Intel's power_gadget allows 30 % on reference boards"
+    "Desrochers et al., MEMSYS 2016, doi:10.1145/2989081.2989088: follows the trend with an offset, worst "
+    "when idle; the README of Intel's power_gadget allows 30 % on reference boards"
 )
 _ZEN2 = "Schöne et al., CLUSTER 2021, arXiv:2108.00808: AMD's RAPL is modelled; it misses effects of the data"
 _INTEL_PACKAGE = Accuracy(0.05, 0.05, 1.5, _HASWELL)
@@ -298,7 +298,7 @@ def _one_socket(host: Host) -> bool:
 
 
 def _grouped_as_one_socket(channel: Channel) -> Channel:
-    """Packages of one socket may mirror each other as dies do, whatever their numbers: the readings decide."""
+    """Packages of one socket may mirror each other as dies do, whatever their numbers: readings decide."""
     if channel.id.startswith("psys"):
         return channel
     return channel._replace(group=f"socket/{channel.id.rpartition('/')[2]}")

@@ -25,7 +25,7 @@ usermod --append --groups rapl "${{SUDO_USER:-$USER}}"
 
 # 2. Now, once.
 for file in {glob}/energy_uj {glob}/max_energy_range_uj; do
-    [ -e "$file" ] && chgrp rapl "$file" && chmod g+r "$file"
+    if [ -e "$file" ]; then chgrp rapl "$file"; chmod g+r "$file"; fi
 done
 
 # 3. Whenever the driver adds a domain (boot, module loaded), by udev.

@@ -6,6 +6,7 @@ once for each die, others have a real counter in each. Names do not tell them ap
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
 from wattmark.sources.base import Channel
@@ -17,23 +18,26 @@ def judge_mirrors(
 ) -> dict[str, str]:
     """The final word on mirrored counters, from whole curves: channel id -> id of what it copies, or "".
 
-    curves: channel id -> samples (t_ns, cumulative µJ); channels of one source share their time stamps. Two
-    channels of one ``group`` are one counter if both advance and the difference between their curves stays
-    within what accrues while the counter is renewed between the two reads; two real counters drift apart.
-    Channels that did not advance, or share fewer than three samples, are left out: the first decision stands.
+    curves: channel id -> samples (t_ns, cumulative µJ); channels of one source share their time stamps. Only
+    what looked like a copy before the run (``copy_of``) is judged: counters with different values are two. It is
+    a copy if the difference between the curves stays within what accrues while the counter is renewed between
+    two reads; real counters drift apart. Channels that did not advance, or share fewer than three
+    samples, are left out: the first decision stands.
     """
+    alike: dict[str, list[Channel]] = {}
+    for channel in channels:
+        alike.setdefault(channel.copy_of or channel.id, []).append(channel)
     verdict: dict[str, str] = {}
-    for members in _groups(channels).values():
-        originals: list[Channel] = []
-        for channel in members:
-            answers = {other.id: _stay_together(curves, other, channel) for other in originals}
-            copied = next((key for key, same in answers.items() if same), None)
+    for first, *others in alike.values():
+        originals = [first]
+        for channel in others:
+            answers = {original.id: _stay_together(curves, original, channel) for original in originals}
+            copied = next((name for name, same in answers.items() if same), None)
             if copied is not None:
                 verdict[channel.id] = copied
-                continue
-            if answers and all(same is not None for same in answers.values()):
+            elif None not in answers.values():
                 verdict[channel.id] = ""
-            originals.append(channel)
+                originals.append(channel)
     return verdict
 
 
@@ -41,16 +45,21 @@ def _stay_together(
     curves: Mapping[str, Sequence[tuple[int, int]]], first: Channel, second: Channel
 ) -> bool | None:
     """Whether two curves are one counter; None if they do not tell."""
-    a, b = curves.get(first.id, ()), dict(curves.get(second.id, ()))
+    a, b = curves.get(first.id, ()), curves.get(second.id, ())
     stride = max(1, len(a) // 1_000)
-    both = [(t, uj, b[t]) for t, uj in (*a[::stride], *a[-1:]) if t in b]
+    both: list[tuple[int, int, int]] = []
+    for t, uj in (*a[::stride], *a[-1:]):
+        at = bisect_left(b, (t, 0))
+        if at < len(b) and b[at][0] == t:
+            both.append((t, uj, b[at][1]))
     if len(both) < 3:
         return None
     gained_a, gained_b = both[-1][1] - both[0][1], both[-1][2] - both[0][2]
     if not gained_a and not gained_b:
         return None
     apart = sorted(uj_a - uj_b for _, uj_a, uj_b in both)
-    cut = len(apart) // 20  # one reading in twenty may have been torn from its twin by the scheduler
+    # A reading or two, one in twenty in a long run, may have been torn from its twin by the scheduler.
+    cut = (len(apart) + 14) // 20
     spread = apart[-1 - cut] - apart[cut]
     mean_w = max(gained_a, gained_b) * 1e3 / (both[-1][0] - both[0][0])
     return spread <= 4 * first.resolution_uj + mean_w * 4 * UPDATE_PERIOD_S * 1e6
@@ -89,17 +98,16 @@ def count_mirrors_once(channels: Sequence[Channel], paths: Sequence[str]) -> lis
 
 
 def _same_now(first: Counter, second: Counter, channel: Channel) -> bool:
-    slack = 2 * channel.resolution_uj + channel.max_power_w * 2 * UPDATE_PERIOD_S * 1e6
-    for _ in range(3):
-        before, value, after = first.read(), second.read(), first.read()
-        if before is None or value is None or after is None:
-            return False
-        # Near a wrap the three are on both sides of it: then the distance is the short way round.
-        turn = channel.wrap_uj or 2**63
-        low, high = (value - before) % turn, (after - value) % turn
-        if min(low, turn - low) > slack or min(high, turn - high) > slack:
-            return False
-    return True
+    return sum(_reads_between(first, second, channel) for _ in range(3)) >= 2
+
+
+def _reads_between(first: Counter, second: Counter, channel: Channel) -> bool:
+    before, value, after = first.read(), second.read(), first.read()
+    if before is None or value is None or after is None:
+        return False
+    slack = round(2 * channel.resolution_uj + channel.max_power_w * 2 * UPDATE_PERIOD_S * 1e6)
+    turn = channel.wrap_uj or 2**63  # all modulo the wrap: it may come in between
+    return (value - before + slack) % turn <= (after - before) % turn + 2 * slack
 
 
 def _groups(channels: Iterable[Channel]) -> dict[str, list[Channel]]:
