@@ -1,12 +1,13 @@
 """amdgpu: AMD graphics cards and APUs through the hwmon files of their kernel driver.
 
 https://docs.kernel.org/gpu/amdgpu/thermal.html: ``power1_average`` and ``power1_input`` (kernel 6.6 and
-later; the only one on some accelerators) are µW of the SoC, and on an APU that includes the CPU. Mainline has no
-energy counter here; ``energy1_input`` is used where a kernel offers it. Of the two power files the average is
-taken: what is integrated should not miss what happened between two readings.
+later; the only one on some accelerators) are µW of the SoC, and on an APU that includes the CPU. Mainline
+has no energy counter here; ``energy1_input`` is used where a kernel offers it. Of the two power files the
+average is taken: what is integrated should not miss what happened between two readings.
 """
 
-# ruff: noqa: PTH -- the recorder imports this: pathlib alone would cost more than the whole probe
+# pathlib costs the recorder more than a whole probe does
+# ruff: noqa: PTH110, PTH119
 from __future__ import annotations
 
 import os

@@ -1,11 +1,13 @@
 """battery: what a laptop draws while it runs on its battery, from ``/sys/class/power_supply``.
 
 Files and units: https://docs.kernel.org/power/power_supply_class.html (``power_now`` in µW, or
-``current_now`` in µA times ``voltage_now`` in µV; some drivers give a discharge current a minus sign). It is the
-whole machine with its screen, and only while it discharges: on mains a battery does not say what is drawn.
+``current_now`` in µA times ``voltage_now`` in µV; some drivers give a discharge current a minus sign). It
+is the whole machine with its screen, and only while it discharges: on mains a battery does not say what is
+drawn.
 """
 
-# ruff: noqa: PTH -- the recorder imports this: pathlib alone would cost more than the whole probe
+# pathlib costs the recorder more than a whole probe does
+# ruff: noqa: PTH110, PTH119, PTH208
 from __future__ import annotations
 
 import os
@@ -133,7 +135,7 @@ def probe(host: Host) -> list[Finding]:
                 NAME,
                 what,
                 (_CHANNEL,),
-                problem="The machine does not run on its battery, and a battery says what is drawn only then.",
+                problem="The machine does not run on its battery, so it cannot say what is drawn.",
                 fix="Unplug the machine and start again, if the whole machine's power is wanted.",
             )
         ]

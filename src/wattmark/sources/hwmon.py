@@ -5,7 +5,8 @@ What a rail feeds is told from its label; a rail whose label says nothing is sho
 ``SysfsFile`` and ``HwmonSource`` also serve the other sources that read sysfs.
 """
 
-# ruff: noqa: PTH -- the recorder imports this: pathlib alone would cost more than the whole probe
+# pathlib costs the recorder more than a whole probe does
+# ruff: noqa: PTH110, PTH208
 from __future__ import annotations
 
 import os
@@ -37,9 +38,10 @@ INA3221 = Accuracy(
 _OWNED_ELSEWHERE = ("amdgpu", "i915", "xe")
 _POWER_SUPPLIES = ("Battery", "Mains", "USB", "UPS", "Wireless")
 
-# What a label says, first match wins: every word must be in the label. Grace: Module holds Grace, and Grace holds
-# CPU, SysIO and memory (https://alumet-dev.github.io/user-book/plugins/1_sources/grace-hopper.html). Jetson: VDD_IN
-# is the whole module (https://forums.developer.nvidia.com/t/interpretation-of-jetson-nx-power-rail/200883).
+# What a label says, first match wins: every word must be in the label. Grace: Module holds Grace, and Grace
+# holds CPU, SysIO and memory (https://alumet-dev.github.io/user-book/plugins/1_sources/grace-hopper.html).
+# Jetson: VDD_IN is the whole module
+# (https://forums.developer.nvidia.com/t/interpretation-of-jetson-nx-power-rail/200883).
 _LABELS: tuple[tuple[tuple[str, ...], Component, str], ...] = (
     (("module power",), "host", "module"),
     (("grace power",), "cpu", "socket+dram"),

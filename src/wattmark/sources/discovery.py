@@ -1,0 +1,252 @@
+"""Discovery: what is here, which of it is measured with, what counts in the total, and why.
+
+Every probe says what it found; the rules of :mod:`wattmark.sources.rules` decide what is used and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from wattmark.errors import ConfigError, WattmarkError
+from wattmark.sources.base import Channel, Finding, Host, Probe, Source
+from wattmark.sources.rules import Verdicts
+
+BUILT_IN: dict[str, str] = {
+    "rapl": "wattmark.sources.rapl",
+    "nvml": "wattmark.sources.nvml",
+    "amdgpu": "wattmark.sources.amdgpu",
+    "intelgpu": "wattmark.sources.intelgpu",
+    "hwmon": "wattmark.sources.hwmon",
+    "battery": "wattmark.sources.battery",
+    "cpu-model": "wattmark.sources.cpu_model",
+    "dram-model": "wattmark.sources.dram_model",
+}
+"""Sources by name, in the order in which equals are preferred; a replay replaces all."""
+
+
+class Opened(NamedTuple):
+    """Opened sources, each with its channels as decided (aligned with what it reads), and what went wrong."""
+
+    sources: tuple[tuple[Source, tuple[Channel, ...]], ...]
+    problems: tuple[str, ...]
+
+
+class Selection:
+    """What discovery found and decided.
+
+    ``findings`` are all, also the unusable ones with their ``problem`` and ``fix``; ``chosen`` those to open,
+    their channels with ``counted`` decided; ``reasons`` a sentence for each channel id, and for each source
+    without channels; ``warnings`` dictionaries with ``code`` and ``message``.
+    """
+
+    def __init__(self, findings: Sequence[Finding], asked: frozenset[str] = frozenset()) -> None:
+        """Decide. ``asked`` are the sources that the user named, who may so add a model."""
+        self.findings: tuple[Finding, ...] = tuple(findings)
+        self.asked = asked
+        self.warnings: list[dict[str, str]] = []
+        self._decide()
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """All channels of the chosen sources, decided, in the order in which they are opened."""
+        return tuple(channel for finding in self.chosen for channel in finding.channels)
+
+    def open(self) -> Opened:
+        """Open what was chosen; one that fails is dropped with a warning, and the rest is decided anew."""
+        opened: list[tuple[Finding, Source]] = []
+        while True:
+            done = {id(finding.open) for finding, _ in opened}
+            pending = next((one for one in self.chosen if id(one.open) not in done), None)
+            if pending is None or pending.open is None:
+                break
+            try:
+                opened.append((pending, pending.open()))
+            except (WattmarkError, OSError) as error:
+                self.warnings.append(
+                    {"code": "source-failed", "message": f"{pending.source} was dropped: {error}"}
+                )
+                self.findings = tuple(
+                    one._replace(open=None, problem=f"It could not be opened: {error}.")
+                    if one.open is pending.open
+                    else one
+                    for one in self.findings
+                )
+                self._decide()
+        counted = {channel.id: channel.counted for channel in self.channels}
+        return Opened(
+            tuple(
+                (source, tuple(c._replace(counted=counted.get(c.id, False)) for c in source.channels))
+                for _, source in opened
+            ),
+            tuple(warning["message"] for warning in self.warnings),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a journal's header and ``wattmark sources --json``."""
+        chosen = {id(one.open) for one in self.chosen}
+        decided = {channel.id: channel for channel in self.channels}
+        rows: list[dict[str, Any]] = []
+        for finding in self.findings:
+            row: dict[str, Any] = {"source": finding.source, "what": finding.what}
+            is_chosen = finding.usable and id(finding.open) in chosen
+            ending = {"problem": finding.problem, "fix": finding.fix}
+            if not finding.channels:
+                why = self.reasons.get(finding.source)
+                rows.append(
+                    {**row, "channel": None, "chosen": is_chosen, "counted": False, "why": why, **ending}
+                )
+            for channel in finding.channels:
+                counted = is_chosen and decided[channel.id].counted
+                why = self.reasons.get(channel.id) if finding.usable else finding.problem
+                rows.append(
+                    {
+                        **row,
+                        **_described(channel),
+                        "chosen": is_chosen,
+                        "counted": counted,
+                        "why": why,
+                        **ending,
+                    }
+                )
+        return {"sources": rows, "warnings": list(self.warnings)}
+
+    def _decide(self) -> None:
+        self.reasons: dict[str, str] = {}
+        candidates = self._candidates()
+        verdicts = Verdicts([channel for one in candidates for channel in one.channels], self.asked)
+        self.reasons.update(verdicts.reasons)
+        self.chosen = tuple(
+            one._replace(channels=tuple(c._replace(counted=verdicts.counted[c.id]) for c in one.channels))
+            for one in candidates
+            if any(channel.id not in verdicts.needless for channel in one.channels)
+        )
+
+    def _candidates(self) -> list[Finding]:
+        """The usable findings that may take part, without those that repeat a channel of another."""
+        usable: list[Finding] = []
+        ids: dict[str, str] = {}
+        for index, one in enumerate(self.findings):
+            if not one.usable:
+                self.reasons.setdefault(one.source, one.problem or "It is not usable here.")
+                continue
+            twin = next((channel.id for channel in one.channels if channel.id in ids), None)
+            if twin is not None:
+                problem = f"Its channel {twin} has the name of one of {ids[twin]}."
+                broken = one._replace(open=None, problem=problem, fix="Exclude one of the two sources.")
+                self.findings = (*self.findings[:index], broken, *self.findings[index + 1 :])
+                self.reasons.setdefault(one.source, problem)
+                continue
+            self.reasons.pop(one.source, None)
+            ids.update((channel.id, one.source) for channel in one.channels)
+            usable.append(one)
+        return usable
+
+
+def _described(channel: Channel) -> dict[str, Any]:
+    return {
+        "channel": channel.id,
+        "component": channel.component,
+        "scope": channel.scope,
+        "method": channel.method,
+        "resolution_uj": channel.resolution_uj,
+        "update_period_s": channel.update_period_s,
+        "accuracy": channel.accuracy._asdict(),
+        "label": channel.label,
+    }
+
+
+def discover(
+    host: Host, wanted: Sequence[str] | None = None, exclude: Iterable[str] = (), *, strict: bool = False
+) -> Selection:
+    """Probe what is here and decide what to measure with.
+
+    ``wanted`` names sources ("rapl", "nvml"; "!dram-model" leaves one out); without it ``WATTMARK_SOURCES``
+    in the host's environment (comma-separated) is used, and without that everything is probed. Where a named
+    source is not usable, the others stand in and ``warnings`` says so; with ``strict`` it is a
+    :class:`~wattmark.errors.ConfigError`. An unknown name always is one.
+    """
+    from wattmark.sources import plugins, replay
+
+    if replay.wanted(host):
+        selection = Selection(replay.probe(host), frozenset(["replay"]))
+        problem = next((one.problem for one in selection.findings if one.problem), None)
+        if problem:
+            raise ConfigError(problem.rstrip("."), hint=selection.findings[0].fix)
+        return selection
+    names = list(wanted) if wanted is not None else host.environ.get("WATTMARK_SOURCES", "").split(",")
+    tokens = [name.strip() for name in names if name.strip()]
+    asked = frozenset(token for token in tokens if not token.startswith("!"))
+    excluded = frozenset((*(token[1:].strip() for token in tokens if token.startswith("!")), *exclude))
+    points = plugins.entry_points()
+    available: dict[str, Callable[[], Probe]] = {name: _built_in(module) for name, module in BUILT_IN.items()}
+    for name, point in points.items():
+        available.setdefault(name, _plugin(point))
+    for name in sorted(asked | excluded):
+        _check_known(name, available)
+    findings: dict[str, Sequence[Finding]] = {}
+    for name in available:
+        if name not in excluded and (not asked or name in asked):
+            findings[name] = available[name]()(host)
+    warnings = _unusable(asked, findings)
+    if warnings and strict:
+        first = next(iter(warnings))
+        fix = next((one.fix for one in findings.get(first, ()) if one.fix), None)
+        raise ConfigError(warnings[first], hint=fix)
+    if warnings:
+        for name in available:
+            if name not in excluded and name not in findings:
+                findings[name] = available[name]()(host)
+    ordered = [one for name in available for one in findings.get(name, ())]
+    selection = Selection(ordered, asked)
+    selection.warnings += [
+        {"code": "source-unusable", "message": f"{message}; other sources stand in for it"}
+        for message in warnings.values()
+    ]
+    for name in available:
+        if name in excluded:
+            selection.reasons[name] = "Left out by the settings."
+        elif name not in findings:
+            selection.reasons[name] = "Not probed: the settings name other sources."
+    return selection
+
+
+def _built_in(module: str) -> Callable[[], Probe]:
+    def find() -> Probe:
+        import importlib
+
+        return importlib.import_module(module).probe
+
+    return find
+
+
+def _plugin(point: Any) -> Callable[[], Probe]:
+    def find() -> Probe:
+        from wattmark.sources import plugins
+
+        return plugins.load(point)
+
+    return find
+
+
+def _check_known(name: str, available: Mapping[str, object]) -> None:
+    if name in available or name == "replay":
+        return
+    import difflib
+
+    near = difflib.get_close_matches(name, available, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(available)}"
+    raise ConfigError(f"there is no source named {name!r}", hint=hint)
+
+
+def _unusable(asked: Iterable[str], findings: Mapping[str, Sequence[Finding]]) -> dict[str, str]:
+    """What to say of each named source that cannot be used."""
+    told: dict[str, str] = {}
+    for name in sorted(asked):
+        mine = findings.get(name, ())
+        if not any(one.usable for one in mine):
+            why = next(
+                (one.problem for one in mine if one.problem), "nothing of its kind was found on this machine"
+            )
+            told[name] = f"the source {name} was asked for but cannot be used: {why.rstrip('.')}"
+    return told
