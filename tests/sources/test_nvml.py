@@ -15,13 +15,13 @@ import pytest
 from fakes.nvml.nvml_fake import FakeNvml, preload
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Finding, Host, Source
-from wattmark.sources.nvml import NvmlSource, UpdatePeriod, probe
+from wattmark.sources.nvml import driver_is_here, probe
+from wattmark.sources.nvml_boards import NvmlSource, UpdatePeriod
 from wattmark.sources.nvml_devices import Gpu, Mig, Visible, mig_share, order_is_a_guess, visible_devices
 from wattmark.sources.nvml_library import (
     MEANINGS,
     BindingsProblem,
     bindings_problem,
-    driver_is_here,
     meaning,
     source_error,
 )

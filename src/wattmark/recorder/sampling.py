@@ -30,8 +30,8 @@ class Group:
         self.source = source
         self.index = index
         self.channels = tuple(channels)
-        self.curves = [curve_for(channel) for channel in channels]
         self.period_ns = int(max(period_s, source.period_s) * _NS)
+        self.curves = [curve_for(channel, self.period_ns / _NS) for channel in channels]
         self.due_ns = 0
         self.t_ns = 0
         self.ended = False

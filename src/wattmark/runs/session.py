@@ -21,7 +21,7 @@ from wattmark.runs.journals import GroupData, ProcessEvents, RecorderData, read_
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
 from wattmark.runs.spans import collect_spans
 from wattmark.sources.base import Channel
-from wattmark.sources.rapl import judge_mirrors
+from wattmark.sources.rapl_mirrors import judge_mirrors
 
 _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {
@@ -194,21 +194,24 @@ def _curves(recorder: RecorderData) -> Iterator[Curve]:
 
 def _without_mirrors(curves: list[Curve]) -> list[Curve]:
     """Counters that turn out to be one and the same are counted once; twins by name only are both counted."""
-    groups = [curve for curve in curves if curve.channel.group and len(curve.t_ns) > 1]
-    if len(groups) < 2:
+    if not any(curve.channel.copy_of for curve in curves):
         return curves
     verdict = judge_mirrors(
-        [curve.channel for curve in groups],
-        [list(zip(curve.t_ns.tolist(), curve.energy_uj.tolist(), strict=True)) for curve in groups],
+        [curve.channel for curve in curves],
+        {
+            curve.channel.id: list(zip(curve.t_ns.tolist(), curve.energy_uj.tolist(), strict=True))
+            for curve in curves
+        },
     )
     return [
-        replace(curve, channel=_judged(curve.channel, verdict)) if curve.channel.group else curve
+        replace(curve, channel=_judged(curve.channel, verdict[curve.channel.id]))
+        if curve.channel.id in verdict
+        else curve
         for curve in curves
     ]
 
 
-def _judged(channel: Channel, verdict: dict[str, str]) -> Channel:
-    copy_of = verdict.get(channel.id, "")
+def _judged(channel: Channel, copy_of: str) -> Channel:
     if copy_of == channel.copy_of:
         return channel
     return channel._replace(copy_of=copy_of, counted=not copy_of and not channel.inside)

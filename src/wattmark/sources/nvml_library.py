@@ -1,7 +1,4 @@
-"""Getting at NVML: is there a driver, are the bindings NVIDIA's own, and what do its error codes mean.
-
-Nothing here imports ``pynvml`` before a driver is seen: the module is big (tens of milliseconds).
-"""
+"""Getting at NVML: are the bindings NVIDIA's own, what do its error codes mean, and who shuts it down."""
 
 from __future__ import annotations
 
@@ -12,21 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from wattmark.errors import SourceError, SourceGone, SourceRetry
-from wattmark.sources.base import Host
-
-LIBRARY = "libnvidia-ml.so.1"
-LIBRARY_FOLDERS = (
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib64",
-    "/usr/lib",
-    "/usr/lib/wsl/lib",
-    "/usr/local/nvidia/lib64",
-    "/usr/local/nvidia/lib",
-    "/usr/lib/nvidia",
-    "/run/opengl-driver/lib",
-)
-"""Debian and Ubuntu, Fedora, Arch, WSL, containers of GKE and older NVIDIA runtimes, NixOS."""
 
 Severity = Literal["retry", "lost", "gone"]
 """``retry``: this reading failed; ``lost``: this GPU or this value is gone; ``gone``: NVML itself is."""
@@ -58,7 +40,7 @@ MEANINGS: dict[int, Meaning] = {
     ),
     12: Meaning(
         "gone",
-        f"{LIBRARY} cannot be loaded",
+        "libnvidia-ml.so.1 cannot be loaded",
         "Install the NVIDIA driver, or start the container with --gpus all.",
     ),
     13: Meaning("lost", "the installed NVIDIA driver is too old for it", "Update the NVIDIA driver."),
@@ -91,23 +73,6 @@ def source_error(code: int, doing: str) -> SourceError:
     known = meaning(code)
     kind = SourceRetry if known.severity == "retry" else SourceGone
     return kind(f"{doing}: {known.what}", hint=known.fix)
-
-
-def driver_is_here(host: Host) -> bool:
-    """Whether there is any sign of an NVIDIA driver; a dozen ``stat`` calls, nothing imported."""
-    return library_path(host) is not None or any(
-        os.path.exists(path) for path in ("/dev/nvidiactl", host.proc("driver", "nvidia"))
-    )
-
-
-def library_path(host: Host) -> str | None:
-    """Where the NVML library is, searched as the dynamic linker would, or None."""
-    folders = [folder for folder in host.environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
-    for folder in (*folders, *LIBRARY_FOLDERS):
-        path = f"{folder}/{LIBRARY}"
-        if os.path.exists(path):
-            return path
-    return None
 
 
 class BindingsProblem(NamedTuple):

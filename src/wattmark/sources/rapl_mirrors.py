@@ -19,9 +19,9 @@ def judge_mirrors(
     """The final word on mirrored counters, from whole curves: channel id -> id of what it copies, or "".
 
     curves: channel id -> samples (t_ns, cumulative µJ); channels of one source share their time stamps. Only
-    what looked like a copy before the run (``copy_of``) is judged: counters with different values are two. It is
-    a copy if the difference between the curves stays within what accrues while the counter is renewed between
-    two reads; real counters drift apart. Channels that did not advance, or share fewer than three
+    what looked like a copy before the run (``copy_of``) is judged: counters with different values are two. It
+    is a copy if the difference between the curves stays within what accrues while the counter is renewed
+    between two reads; real counters drift apart. Channels that did not advance, or share fewer than three
     samples, are left out: the first decision stands.
     """
     alike: dict[str, list[Channel]] = {}
