@@ -1,0 +1,332 @@
+"""The store: runs go in once, whole or not at all, and come out as they went in."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from wattmark.errors import RunNotFound, StoreError
+from wattmark.quantity import Quantity
+from wattmark.runs.record import RunRecord
+from wattmark.store import pack, summaries, tables
+from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
+from wattmark.store.portable import storable
+from wattmark.store.summaries import Order, RunSummary
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_RECENT = re.compile(r"@-([1-9][0-9]{0,8})")
+_CANDIDATES = 5  # how many runs a message names
+
+
+def open_store(url_or_path: str | None = None, environ: Mapping[str, str] | None = None) -> Store:
+    """The store at a path or URL; else what ``WATTMARK_STORE`` names, else ``store.db`` in the data folder.
+
+    It is created, or its schema brought up to date, if need be; several processes may do so at once. Raises
+    ConfigError for an address that is none, MissingExtra without the PostgreSQL driver, StoreError otherwise.
+    """
+    return Store(connect(store_url(url_or_path, environ)))
+
+
+class Store:
+    """Runs kept in a database. Safe to share between threads; after a fork the child opens its own.
+
+    Where a method takes ``ref`` it is a run's id, the beginning of one, a name (the newest run of that name),
+    ``last``, or ``@-1`` (the last), ``@-2`` (the one before) and so on. Every method may raise StoreError.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self.location = describe(engine.url)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._engine.dispose()
+
+    def add(self, record: RunRecord, summary: Mapping[str, Any] | None = None) -> bool:
+        """Keep a run with its summary (the object of ``show --json``); False if its id is kept already."""
+        with self._reading() as connection:
+            if connection.execute(_by_id(record.run_id)).first() is not None:
+                return False
+        return self._put(record, summary, replace=False)
+
+    def replace(self, record: RunRecord, summary: Mapping[str, Any] | None = None) -> None:
+        """Keep a run in place of the one with its id, if there is one. Its note and its other tags stay."""
+        self._put(record, summary, replace=True)
+
+    def resolve(self, ref: str) -> str:
+        """The id of the run that is meant. Raises RunNotFound, which names near matches or the candidates."""
+        with self._reading() as connection:
+            return _resolve(connection, ref)
+
+    def get(self, ref: str) -> RunRecord:
+        """The whole run."""
+        with self._reading() as connection:
+            run_id = _resolve(connection, ref)
+            header = connection.execute(
+                sa.select(tables.runs.c.header).where(tables.runs.c.run_id == run_id)
+            ).scalar_one()
+            blocks = tables.blocks.c
+            rows = connection.execute(
+                sa.select(blocks.column, blocks.data).where(blocks.run_id == run_id).order_by(blocks.part)
+            ).all()
+            tags = _tags_of(connection, run_id)
+        content: dict[str, Any] = pack.load_json(header)
+        columns: dict[str, list[bytes]] = {name: [] for name in content["columns"]}
+        for name, data in rows:
+            columns[name].append(data)
+        return pack.unpack(content["record"], columns, tags)
+
+    def summary(self, ref: str) -> dict[str, Any] | None:
+        """The summary that was given with the run, or None if there was none."""
+        with self._reading() as connection:
+            wanted = tables.runs.c.run_id == _resolve(connection, ref)
+            data = connection.execute(sa.select(tables.runs.c.summary).where(wanted)).scalar_one()
+        return None if data is None else pack.load_json(data)
+
+    def summaries(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        tag: str | Iterable[str] | None = None,
+        name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        host: str | None = None,
+        limit: int | None = None,
+        order: Order = "newest",
+    ) -> list[RunSummary]:
+        """One line for each run that fits all of these; curves are not touched.
+
+        ``tag`` is ``key`` or ``key=value`` (of several, all must fit); ``name`` is a pattern with ``*`` and
+        ``?``; ``since <= start < until``, naive datetimes being local time.
+        """
+        where = summaries.conditions(status=status, tag=tag, name=name, since=since, until=until, host=host)
+        with self._reading() as connection:
+            return summaries.select(connection, where, order, limit)
+
+    def remove(self, refs: Iterable[str]) -> list[str]:
+        """Remove runs, all or (if one is not found) none; returns their ids."""
+        with self._writing() as connection:
+            run_ids = list(dict.fromkeys(_resolve(connection, ref) for ref in refs))
+            _delete(connection, run_ids)
+        return run_ids
+
+    def tag(
+        self, ref: str, add: Mapping[str, str] | None = None, remove: Iterable[str] = ()
+    ) -> dict[str, str]:
+        """Set and remove tags of a run (removing first); returns those it has now."""
+        with self._writing() as connection:
+            run_id = _resolve(connection, ref)
+            t = tables.tags.c
+            gone = [*remove, *(add or {})]
+            connection.execute(sa.delete(tables.tags).where(t.run_id == run_id, t.key.in_(gone)))
+            _insert_tags(connection, run_id, add or {})
+            return _tags_of(connection, run_id)
+
+    def note(self, ref: str, text: str) -> None:
+        """Put a note on a run, in place of the one it had; an empty text removes it."""
+        with self._writing() as connection:
+            run_id = _resolve(connection, ref)
+            noted = sa.update(tables.runs).where(tables.runs.c.run_id == run_id)
+            connection.execute(noted.values(note=storable(text)))
+
+    def prune(
+        self,
+        *,
+        older_than: timedelta | datetime | None = None,
+        keep: int | None = None,
+        max_bytes: int | None = None,
+        status: str | Iterable[str] | None = None,
+        dry_run: bool = False,
+    ) -> list[RunSummary]:
+        """Remove old runs; returns what it removed (or, with ``dry_run``, would remove), oldest first.
+
+        Only runs of ``status`` are considered (by default all but running ones), and the newest ``keep`` of
+        them always stay. Of the others go those that started before ``older_than`` (a moment, or an age), and
+        the oldest until the store's runs need no more than ``max_bytes``; with neither of the two, all of
+        them.
+        """
+        if older_than is None and keep is None and max_bytes is None:
+            raise ValueError("prune needs older_than, keep or max_bytes")
+        statuses = ("completed", "failed", "interrupted") if status is None else status
+        with self._writing() as connection:
+            runs = summaries.select(connection, summaries.conditions(status=statuses), "newest")
+            total = connection.execute(sa.select(sa.func.sum(tables.runs.c.stored_bytes))).scalar() or 0
+            gone = _superfluous(runs[keep or 0 :][::-1], older_than, max_bytes, int(total))
+            if not dry_run:
+                _delete(connection, [run.run_id for run in gone])
+        return gone
+
+    def _put(self, record: RunRecord, summary: Mapping[str, Any] | None, replace: bool) -> bool:
+        if not _RUN_ID.fullmatch(record.run_id):
+            raise StoreError(f"a run cannot have the id {record.run_id[:200]!r}")
+        packed = pack.pack(record)
+        row = _row(record, packed, summary)
+        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(tables.runs).values(**row, note="")
+        statement = (
+            statement.on_conflict_do_update(index_elements=["run_id"], set_=row)
+            if replace
+            else statement.on_conflict_do_nothing(index_elements=["run_id"])
+        )
+        with self._writing() as connection:
+            # Where another writer holds the same run, the insert waits until that one has ended.
+            if connection.execute(statement.returning(tables.runs.c.run_id)).first() is None:
+                return False
+            kept = {**_tags_of(connection, record.run_id), **record.tags}
+            for table in (tables.tags, tables.blocks):
+                connection.execute(sa.delete(table).where(table.c.run_id == record.run_id))
+            _insert_tags(connection, record.run_id, kept)
+            rows = [
+                {"run_id": record.run_id, "column": name, "part": part, "data": data}
+                for name, parts in packed.columns.items()
+                for part, data in enumerate(parts)
+            ]
+            if rows:
+                connection.execute(sa.insert(tables.blocks), rows)
+        return True
+
+    @contextmanager
+    def _reading(self) -> Generator[sa.Connection, None, None]:
+        with store_errors(f"the store {self.location} cannot be read"), reading(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Generator[sa.Connection, None, None]:
+        with (
+            store_errors(f"the store {self.location} cannot be written"),
+            writing(self._engine) as connection,
+        ):
+            yield connection
+
+
+def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | None) -> dict[str, Any]:
+    header = pack.dump_json({"record": packed.header, "columns": list(packed.columns)})
+    told = None if summary is None else pack.dump_json(summary)
+    told_energies: Mapping[str, Any] = (summary or {}).get("energy_j") or {}
+    energies = {
+        component: Quantity.from_dict(value)
+        for component, value in told_energies.items()
+        if value is not None and all(math.isfinite(value[key]) for key in ("value", "low", "high"))
+    }
+    total = energies.pop("total", None)
+    return {
+        "run_id": record.run_id,
+        "name": storable(record.name),
+        "status": record.status,
+        "exit_code": record.exit_code,
+        "host": storable(record.host),
+        "parent_id": record.parent_id and storable(record.parent_id),
+        "started_wall_ns": record.started_wall_ns,
+        "duration_s": record.duration_s,
+        "energy_j": total and total.value,
+        "energy_low_j": total and total.low,
+        "energy_high_j": total and total.high,
+        "energy_by_component": json.dumps({key: value.as_dict() for key, value in energies.items()}),
+        "coverage": (summary or {}).get("coverage"),
+        "stored_bytes": packed.size + len(header) + len(told or b""),
+        "header": header,
+        "summary": told,
+    }
+
+
+def _resolve(connection: sa.Connection, ref: str) -> str:
+    ref = storable(ref)
+    r = tables.runs.c
+    recent = _RECENT.fullmatch("@-1" if ref == "last" else ref)
+    newest = sa.select(r.run_id).order_by(r.started_wall_ns.desc(), r.run_id)
+    found: str | None
+    if recent:
+        found = connection.execute(newest.offset(int(recent[1]) - 1).limit(1)).scalar()
+    else:
+        found = (
+            connection.execute(_by_id(ref)).scalar()
+            or connection.execute(newest.where(r.name == ref).limit(1)).scalar()
+        )
+    if found is not None:
+        return found
+    begins = [r.run_id.startswith(ref, autoescape=True)] if ref and not recent else [sa.false()]
+    candidates = summaries.select(connection, begins, "newest", _CANDIDATES + 1)
+    if len(candidates) == 1:
+        return candidates[0].run_id
+    if candidates:
+        lines = ", ".join(f"{run.run_id} ({run.name})" for run in candidates[:_CANDIDATES])
+        more = " and more" if len(candidates) > _CANDIDATES else ""
+        raise RunNotFound(f"{ref!r} fits several runs: {lines}{more}", hint="give more of the id")
+    raise _not_found(connection, ref)
+
+
+def _not_found(connection: sa.Connection, ref: str) -> RunNotFound:
+    recent = summaries.select(connection, [], "newest", 1000)
+    if not recent:
+        return RunNotFound(
+            f"there is no run {ref!r}: the store is empty", hint="wattmark run -- COMMAND makes one"
+        )
+    known = dict.fromkeys(text for run in recent for text in (run.name, run.run_id))
+    near = difflib.get_close_matches(ref, known, n=_CANDIDATES, cutoff=0.6)
+    hint = f"did you mean {', '.join(near)}?" if near else "wattmark ls shows the runs"
+    return RunNotFound(f"there is no run {ref!r}", hint=hint)
+
+
+def _by_id(run_id: str) -> sa.Select[tuple[str]]:
+    return sa.select(tables.runs.c.run_id).where(tables.runs.c.run_id == run_id)
+
+
+def _tags_of(connection: sa.Connection, run_id: str) -> dict[str, str]:
+    t = tables.tags.c
+    rows = connection.execute(sa.select(t.key, t.value).where(t.run_id == run_id).order_by(t.key))
+    return {row.key: row.value for row in rows}
+
+
+def _insert_tags(connection: sa.Connection, run_id: str, tags: Mapping[str, str]) -> None:
+    rows = {storable(key): storable(value) for key, value in tags.items()}
+    if rows:
+        connection.execute(
+            sa.insert(tables.tags), [{"run_id": run_id, "key": key, "value": rows[key]} for key in rows]
+        )
+
+
+def _delete(connection: sa.Connection, run_ids: Sequence[str]) -> None:
+    """Tags and blocks go with their run (ON DELETE CASCADE)."""
+    if not run_ids:
+        return
+    gone = sa.delete(tables.runs).where(tables.runs.c.run_id == sa.bindparam("gone"))
+    connection.execute(gone, [{"gone": run_id} for run_id in run_ids])
+    if connection.dialect.name == "sqlite":  # which keeps the room for later runs unless asked
+        connection.exec_driver_sql("PRAGMA incremental_vacuum").fetchall()
+
+
+def _superfluous(
+    oldest_first: Sequence[RunSummary],
+    older_than: timedelta | datetime | None,
+    max_bytes: int | None,
+    total: int,
+) -> list[RunSummary]:
+    if older_than is None and max_bytes is None:
+        return list(oldest_first)
+    limit = datetime.now(timezone.utc) - older_than if isinstance(older_than, timedelta) else older_than
+    gone: list[RunSummary] = []
+    for run in oldest_first:
+        too_old = limit is not None and summaries.wall_ns(run.started_at) < summaries.wall_ns(limit)
+        if too_old or (max_bytes is not None and total > max_bytes):
+            gone.append(run)
+            total -= run.stored_bytes
+    return gone

@@ -1,0 +1,65 @@
+"""The tables of the store, in SQLAlchemy Core. The migrations make them; this is how the code sees them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+SCHEMA_VERSION = "0001"
+"""The newest migration; a test holds it equal to the head of ``migrations/``."""
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("exit_code", Integer),
+    Column("host", Text, nullable=False),
+    Column("parent_id", Text),
+    Column("started_wall_ns", BigInteger, nullable=False),
+    Column("duration_s", Float(53), nullable=False),
+    Column("energy_j", Float(53)),
+    Column("energy_low_j", Float(53)),
+    Column("energy_high_j", Float(53)),
+    Column("energy_by_component", Text, nullable=False),  # JSON: {"cpu": {"value", "low", "high"}, ...}
+    Column("coverage", Float(53)),
+    Column("note", Text, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("header", LargeBinary, nullable=False),  # what pack.py needs beside the columns, compressed JSON
+    Column("summary", LargeBinary),  # the object that `show --json` prints, compressed JSON
+    Index("runs_by_start", "started_wall_ns"),
+    Index("runs_by_name", "name"),
+)
+
+tags = Table(
+    "run_tags",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("run_tags_by_key", "key", "value"),
+)
+
+blocks = Table(
+    "run_blocks",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("column", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+version = Table("alembic_version", MetaData(), Column("version_num", Text))
