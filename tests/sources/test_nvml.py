@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,7 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
 from fakes.nvml.nvml_fake import FakeNvml, preload
@@ -28,6 +31,7 @@ from wattmark.sources.nvml_library import (
 from wattmark.sources.nvml_series import GpuProcess, NvmlSeries
 
 SRC = Path(__file__).parents[2] / "src"
+CHECK = Path(__file__).parents[2] / "benchmarks" / "nvml_check.py"
 
 
 @pytest.fixture
@@ -576,3 +580,88 @@ def test_an_unofficial_package_in_the_way_is_refused_before_it_is_imported(tmp_p
     code = f"sys.path.insert(0, {str(tmp_path)!r})\n{PROBE_AND_READ}"
     found = json.loads(fresh(code, machine.environ))
     assert "unofficial pynvml" in found[0][3]
+
+
+# --- benchmarks/nvml_check.py: its analysis, on known waves and on the fake ---
+
+
+@pytest.fixture(scope="module")
+def check() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nvml_check", CHECK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["nvml_check"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def square_wave(check: ModuleType, lag_s: float) -> tuple[object, object, list[tuple[float, bool]]]:
+    """A 100/20 W wave of 1 s, renewed every 100 ms, ``lag_s`` late, read every 5 ms for 10 s."""
+    t_s = np.arange(0, 10, 0.005)
+    shown = np.floor((t_s - lag_s) * 10 + 1e-6) / 10
+    power = np.where((shown % 1) < 0.5, 100.0, 20.0)
+    whole = np.floor(shown)
+    part = shown - whole
+    joules = 60 * whole + 100 * np.minimum(part, 0.5) + 20 * np.maximum(part - 0.5, 0)
+    edges = [(k / 2, k % 2 == 0) for k in range(1, 20)]
+    return check.Trace(t_s, joules), check.Trace(t_s, power), edges
+
+
+def test_the_check_finds_agreement_update_period_and_lag_of_a_known_wave(check: ModuleType) -> None:
+    counter, power, edges = square_wave(check, lag_s=0.03)
+    found = check.analyse(counter, power, [60.0, 60.0], edges)
+    assert found["counter_to_integrated"] == pytest.approx(1.0, rel=0.02)
+    assert found["counter_mean_w"] == pytest.approx(60, rel=0.02)
+    assert found["power_to_nvidia_smi"] == pytest.approx(1.0, rel=0.02)
+    assert found["counter_update_period_s"] == pytest.approx(0.1, rel=0.02)
+    assert found["power_lag_s"] == pytest.approx(0.03, abs=0.011)
+
+
+def test_the_check_says_none_where_there_is_nothing_to_see(check: ModuleType) -> None:
+    flat = check.Trace(np.arange(0, 5, 0.01), np.full(500, 40.0))
+    found = check.analyse(None, flat, [], [(1.0, True), (2.0, False), (3.0, True)])
+    assert found["power_mean_w"] == pytest.approx(40.0)
+    assert [
+        found[key] for key in ("counter_j", "power_lag_s", "nvidia_smi_mean_w", "power_update_period_s")
+    ] == [None] * 4
+
+
+def test_a_renewal_by_the_same_value_does_not_lengthen_the_period(check: ModuleType) -> None:
+    t_s = np.arange(0, 20, 0.007)
+    levels = np.random.default_rng(0).integers(0, 2, 200)  # every second renewal brings the old value again
+    assert check.update_period_s(check.Trace(t_s, levels[(t_s * 10).astype(int)])) == pytest.approx(
+        0.1, rel=0.05
+    )
+    assert check.update_period_s(check.Trace(t_s, t_s)) is None
+
+
+def test_nvidia_smi_rows_without_a_number_are_left_out(check: ModuleType) -> None:
+    assert check.smi_watts(["119.17 W", " 80.5 W", "[N/A]", "", "12"]) == [119.17, 80.5, 12.0]
+
+
+def test_the_check_runs_on_the_fake_and_writes_what_it_found(
+    check: ModuleType,
+    fake: FakeNvml,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", fake.environ["LD_LIBRARY_PATH"])
+    monkeypatch.setattr(check, "SETTLE_S", 0.0)
+    fake.state("gpu 0 watts=400 update_ms=10")
+    output = tmp_path / "nvml.json"
+    assert check.main(["--seconds=0.4", "--idle-only", f"--output={output}"]) == 0
+    idle = json.loads(output.read_text())["phases"]["idle"]
+    assert idle["power_mean_w"] == pytest.approx(400.0)
+    assert idle["integrated_j_in_the_same_time"] == pytest.approx(idle["counter_j"], rel=0.2)
+    assert "idle" in capsys.readouterr().out
+
+
+def test_the_check_ends_cleanly_without_a_gpu(
+    check: ModuleType, fake: FakeNvml, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", fake.environ["LD_LIBRARY_PATH"])
+    fake.state("driver init=9")
+    assert check.main(["--seconds=0.1"]) == 0
+    assert "kernel driver is not loaded" in capsys.readouterr().out

@@ -1,0 +1,327 @@
+"""How each NVIDIA board is read (counter, instantaneous or averaged power), and the ``nvml`` source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from wattmark.errors import SourceError, SourceGone
+from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series
+from wattmark.sources.nvml_devices import Gpu, list_gpus, mig_share, order_is_a_guess, visible_devices
+from wattmark.sources.nvml_library import NvmlSession, ask, meaning, source_error
+from wattmark.sources.nvml_series import SERIES_NAME, NvmlSeries, side_values
+
+NAME = "nvml"
+
+_DOCUMENTED = (
+    "NVML API reference, nvmlDeviceGetPowerUsage: within 5 % of the current power draw (stated for Fermi and "
+    "Kepler); Yang et al., SC24, arXiv:2312.02741: the error of over 70 GPUs is proportional, about 5 %"
+)
+WHOLE_TIME = Accuracy(0.05, 0.05, 0.0, _DOCUMENTED)
+PART_TIME = Accuracy(
+    0.10,
+    0.10,
+    0.0,
+    _DOCUMENTED
+    + ". A100 and H100 sample power during 25 % of the time only (ibid.): doubled here for loads that vary",
+)
+PART_TIME_CHIPS = ((8, 0), (9, 0))
+"""Compute capabilities of GA100 and GH100."""
+
+VOLTA = 5
+FAST_UPDATE_S, UPDATE_S, AVERAGE_S = 0.02, 0.1, 1.0
+"""Until measured: 20 ms up to Volta, 100 ms from Turing on (Yang et al.); averages are over 1 s."""
+READS_AN_UPDATE = 5
+"""Where in an update period a value changed is known to a fifth of the period."""
+FALLBACK_MAX_W = 2_000.0
+
+POWER_INSTANT = 186  # NVML_FI_DEV_POWER_INSTANT
+SCOPE_GPU, SCOPE_MODULE = 0, 1  # NVML_POWER_SCOPE_*; the module of a Grace Hopper holds the CPU too
+
+Reader = Callable[[], float]
+
+
+class Sensor(NamedTuple):
+    """How one board is read: ``read`` gives µJ (a counter) or W; it raises NVMLError."""
+
+    channel: Channel
+    read: Reader
+
+
+def find(host: Host) -> list[Finding]:
+    """The NVIDIA GPUs that the program may use, and why one cannot be measured."""
+    try:
+        session = NvmlSession()
+        gpus = list_gpus(session)
+    except SourceError as error:
+        return [Finding(NAME, "NVIDIA GPUs", problem=_sentence(str(error)), fix=error.hint)]
+    findings: list[Finding] = []
+    method = host.option(NAME, "method")
+    if method not in (None, *_WAYS):
+        method = None
+        fix = f"Use one of: {', '.join(_WAYS)}."
+        findings.append(
+            Finding(NAME, "the option nvml.method", problem="It names no way to read a GPU.", fix=fix)
+        )
+    chosen = _chosen(host, gpus, findings)
+    sensors: list[Sensor] = []
+    for gpu in chosen:
+        sensor, problem, fix = find_sensor(session.nvml, gpu, method)
+        if sensor:
+            sensors.append(sensor)
+        else:
+            findings.append(
+                Finding(
+                    NAME,
+                    f"NVIDIA GPU {gpu.number}",
+                    problem=_sentence(problem or "it cannot be read"),
+                    fix=fix,
+                )
+            )
+    measured = [gpu for gpu in chosen if gpu.handle is not None]
+    if sensors:
+        what = f"{len(sensors)} NVIDIA GPU{'s' if len(sensors) > 1 else ''} (driver {session.driver})"
+        channels = tuple(sensor.channel for sensor in sensors)
+        findings.insert(0, Finding(NAME, what, channels, open=lambda: NvmlSource(session, sensors)))
+    if measured:
+        side = [value for gpu in measured for value in side_values(session.nvml, gpu)]
+        series = tuple(value.series for value in side)
+        findings.append(
+            Finding(
+                SERIES_NAME,
+                "utilisation, memory, temperature, clocks, limits of the GPUs",
+                series=series,
+                open=lambda: NvmlSeries(session, measured, side),
+            )
+        )
+    return findings
+
+
+def _chosen(host: Host, gpus: Sequence[Gpu], findings: list[Finding]) -> list[Gpu]:
+    """The boards to measure, each with only the MIG devices that are visible; notes go to ``findings``."""
+    setting = host.option(NAME, "devices")
+    value = host.environ.get("CUDA_VISIBLE_DEVICES") if setting is None else str(setting)
+    value = None if value == "all" else value
+    visible = visible_devices(value, gpus)
+    if gpus and not visible:
+        what = "the option nvml.devices" if setting is not None else "CUDA_VISIBLE_DEVICES"
+        problem = f'{what} is "{value}", which hides all {len(gpus)} NVIDIA GPUs.'
+        findings.append(
+            Finding(NAME, "NVIDIA GPUs", problem=problem, fix="Unset it, or name GPUs that exist.")
+        )
+    elif not gpus:
+        findings.append(Finding(NAME, "NVIDIA GPUs", problem="The driver is loaded but sees no GPU."))
+    if order_is_a_guess(host.environ, value, gpus):
+        findings.append(
+            Finding(
+                NAME,
+                "order of the GPUs",
+                problem="The GPUs differ, and CUDA may number them otherwise than NVML (fastest first); "
+                "indices in CUDA_VISIBLE_DEVICES were taken in PCI order.",
+                fix="Set CUDA_DEVICE_ORDER=PCI_BUS_ID, or name the GPUs by UUID.",
+            )
+        )
+    chosen: dict[int, Gpu] = {}
+    for device in visible:
+        gpu = gpus[device.number]
+        seen = chosen.get(device.number, gpu._replace(migs=()))
+        if value is None or device.mig is None:
+            chosen[device.number] = gpu
+        else:
+            chosen[device.number] = seen._replace(migs=(*seen.migs, gpu.migs[device.mig]))
+    return [chosen[number] for number in sorted(chosen)]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def find_sensor(
+    nvml: Any, gpu: Gpu, method: str | None = None
+) -> tuple[Sensor | None, str | None, str | None]:
+    """The best way to read a board, or (None, what is wrong, what to do)."""
+    if gpu.handle is None:
+        return None, gpu.problem, gpu.fix
+    reasons: list[tuple[str, str | None]] = []
+    for build in _WAYS[method] if method else (*_WAYS["counter"], *_WAYS["power"]):
+        sensor = build(nvml, gpu)
+        try:
+            if sensor.read() > 0:  # a board that is asked always draws something: 0 is "not measured"
+                return sensor, None, None
+            reasons.append(("it reads 0", None))
+        except nvml.NVMLError as error:
+            known = meaning(error.value)
+            reasons.append((known.what, known.fix))
+    unsupported = meaning(3).what  # the least telling of the reasons
+    what, fix = next((reason for reason in reasons if reason[0] != unsupported), reasons[0])
+    return None, f"neither energy nor power of GPU {gpu.number} ({gpu.name}) can be read: {what}", fix
+
+
+def _counter(nvml: Any, gpu: Gpu) -> Sensor:
+    def read() -> float:
+        return nvml.nvmlDeviceGetTotalEnergyConsumption(gpu.handle) * 1000
+
+    return Sensor(_channel(nvml, gpu, "", _update_period(gpu), counter=True), read)
+
+
+def _instant_power(nvml: Any, gpu: Gpu, scope: int = SCOPE_GPU) -> Sensor:
+    def read() -> float:
+        field = nvml.nvmlDeviceGetFieldValues(gpu.handle, [(POWER_INSTANT, scope)])[0]
+        if field.nvmlReturn:
+            raise nvml.NVMLError(field.nvmlReturn)
+        return field.value.uiVal / 1e3
+
+    return Sensor(_channel(nvml, gpu, ", instantaneous power", _update_period(gpu)), read)
+
+
+def _module_power(nvml: Any, gpu: Gpu) -> Sensor:
+    sensor = _instant_power(nvml, gpu, SCOPE_MODULE)
+    scope = "module (GPU, CPU and their memory), instantaneous power"
+    return sensor._replace(channel=sensor.channel._replace(component="soc", scope=scope))
+
+
+def _power_usage(nvml: Any, gpu: Gpu) -> Sensor:
+    def read() -> float:
+        return nvml.nvmlDeviceGetPowerUsage(gpu.handle) / 1e3
+
+    # On Ampere (but not GA100) and later this call gives the average over a second (NVML API reference).
+    averaged = gpu.architecture is not None and gpu.architecture > 6 and gpu.compute_capability != (8, 0)
+    what, period_s = (
+        (", power averaged over 1 s", AVERAGE_S) if averaged else (", power", _update_period(gpu))
+    )
+    return Sensor(_channel(nvml, gpu, what, period_s), read)
+
+
+_WAYS: dict[str, tuple[Callable[[Any, Gpu], Sensor], ...]] = {
+    "counter": (_counter,),
+    "power": (_instant_power, _power_usage, _module_power),
+}
+
+
+def _update_period(gpu: Gpu) -> float:
+    return FAST_UPDATE_S if gpu.architecture is not None and gpu.architecture <= VOLTA else UPDATE_S
+
+
+def _channel(nvml: Any, gpu: Gpu, way: str, update_s: float, *, counter: bool = False) -> Channel:
+    limits = ask(nvml, "nvmlDeviceGetPowerManagementLimitConstraints", gpu.handle)
+    label = f"{gpu.name} {gpu.uuid}"
+    share = mig_share(gpu)
+    if share is not None and gpu.migs:
+        slices = sum(mig.slices or 0 for mig in gpu.migs)
+        label += f"; visible: {', '.join(mig.uuid for mig in gpu.migs)}, {slices} of {gpu.mig_slices} slices"
+    return Channel(
+        f"gpu{gpu.number}/board",
+        "gpu",
+        NAME,
+        "counter" if counter else "integrated",
+        ("board (shared by MIG)" if gpu.mig_mode else "board") + way,
+        "counter" if counter else "power",
+        PART_TIME if gpu.compute_capability in PART_TIME_CHIPS else WHOLE_TIME,
+        wrap_uj=None,  # 64 bits of mJ outlast the board; a step back means that the driver was loaded anew
+        max_power_w=2 * limits[1] / 1e3 if limits and limits[1] else FALLBACK_MAX_W,
+        resolution_uj=1_000.0 if counter else 1.0,
+        update_period_s=update_s,
+        label=label,
+    )
+
+
+class UpdatePeriod:
+    """How often a value is renewed, found from the readings as they come.
+
+    Known only if readings in between gave the same value: one that is new at every reading may be renewed at
+    any faster rate.
+    """
+
+    def __init__(self) -> None:
+        self._value: float | None = None
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._changes = 0
+        self._same = 0
+
+    def saw(self, t_ns: int, value: float) -> None:
+        """One reading at ``t_ns``."""
+        if value == self._value:
+            self._same += 1
+            return
+        if self._value is not None:
+            if self._first_ns is None:
+                self._first_ns, self._same = t_ns, 0
+            else:
+                self._changes += 1
+                self._last_ns = t_ns
+        self._value = value
+
+    @property
+    def seconds(self) -> float | None:
+        """The mean time between changes, or None while it is not known."""
+        if self._first_ns is None or self._changes < 3 or self._same < self._changes:
+            return None
+        return (self._last_ns - self._first_ns) / self._changes / 1e9
+
+
+class NvmlSource:
+    """The boards' energy. A board that is lost reads None from then on; the others go on.
+
+    ``problems`` gets one sentence for each board that was lost; the reader takes them out.
+    """
+
+    name = NAME
+    series: Sequence[Series] = ()
+
+    def __init__(
+        self,
+        session: NvmlSession,
+        sensors: Sequence[Sensor],
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.channels: Sequence[Channel] = tuple(sensor.channel for sensor in sensors)
+        self.period_s = min(channel.update_period_s for channel in self.channels) / READS_AN_UPDATE
+        self.problems: list[str] = []
+        self._session: NvmlSession | None = session
+        self._readers: list[Reader | None] = [sensor.read for sensor in sensors]
+        self._periods = [UpdatePeriod() for _ in sensors]
+        self._clock_ns = clock_ns
+
+    def read(self) -> Sequence[float | None]:
+        """µJ (counters) or W of each board.
+
+        Raises:
+            SourceGone: NVML or the driver went away, or no board is left.
+        """
+        if self._session is None:
+            raise SourceGone("the nvml source is closed")
+        error_type = self._session.nvml.NVMLError
+        values: list[float | None] = []
+        for position, reader in enumerate(self._readers):
+            value = None
+            if reader:
+                try:
+                    value = reader()
+                    self._periods[position].saw(self._clock_ns(), value)
+                except error_type as error:
+                    self._failed(position, error.value)
+            values.append(value)
+        if not any(self._readers):
+            raise SourceGone("; ".join(self.problems) or "no NVIDIA GPU is left")
+        return values
+
+    def _failed(self, position: int, code: int) -> None:
+        known = meaning(code)
+        if known.severity == "gone":
+            raise source_error(code, "reading the NVIDIA GPUs")
+        if known.severity == "lost":
+            self._readers[position] = None
+            self.problems.append(f"{self.channels[position].id} is no longer measured: {known.what}")
+
+    def update_periods(self) -> dict[str, float | None]:
+        """Seconds between renewals of each channel's value as seen so far; None where not (yet) known."""
+        return {
+            channel.id: period.seconds for channel, period in zip(self.channels, self._periods, strict=True)
+        }
+
+    def close(self) -> None:
+        """Let go of NVML; it shuts down with its last user."""
+        self._session = None
+        self._readers = [None] * len(self._readers)
