@@ -52,8 +52,8 @@ class Process:
                     self.session.enter()
                 return
         self._forget()
-        chosen = configuration.recorder_settings(settings)
         try:
+            chosen = configuration.recorder_settings(settings)
             self.session, started = launch.start_or_join(journals_dir(os.environ), chosen, os.environ)
         except WattmarkError as error:
             self.warn("not-measured", f"nothing is measured: {error}" + (f" ({error.hint})" if error.hint else ""))
@@ -66,12 +66,14 @@ class Process:
 
     def attach_if_inside(self) -> None:
         """Join the session of the process that started this one, if there is one and it lives."""
-        if self.session is not None or self.log is not None:
+        if self.log is not None:
             return
         folder = os.environ.get(launch.SESSION_ENV)
         if not folder or "no-session" in self._warned:
             return
         with self.lock:
+            if self.session is not None:  # another thread was quicker
+                return
             session = launch.join(folder)
             if session is None:
                 self._warned.add("no-session")
