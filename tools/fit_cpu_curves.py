@@ -27,8 +27,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from wattmark.sources.cpu_curves import Curve, curve_power_w  # noqa: E402
-from wattmark.sources.cpu_names import CpuInfo, identify  # noqa: E402
+from wattmark.sources.cpu_curves import Curve, curve_power_w
+from wattmark.sources.cpu_names import CpuInfo, identify
 
 PROFILES = ROOT.parent / "shared/data/hardware/cpu_load_profiling"
 
@@ -55,6 +55,7 @@ E5_2620V3 = cpu(INTEL, 6, 63, "Intel(R) Xeon(R) CPU E5-2620 v3 @ 2.40GHz", 6, 12
 ANAND_R3 = "AnandTech 11658 (Ryzen 3 review, 2017), package counter, Prime95"
 ANAND_8700K = "AnandTech 11859 (Coffee Lake review, 2017), package counter, full load"
 ANAND_7980XE = "AnandTech 11839 (Core i9-7980XE review, 2017), package counter, full load"
+# That review's 100 and 111 W for idle Milan parts are left out: it withdrew its figures as of a pre-production platform.
 ANAND_MILAN = "AnandTech 16529 (EPYC Milan review, 2021), package counter, idle"
 LITERATURE = [
     Point(cpu(AMD, 23, 1, "AMD Ryzen 3 1200", 4, 4), 1.0, 40.43, ANAND_R3),
@@ -76,8 +77,6 @@ LITERATURE = [
         "github.com/flightlessmango/MangoHud issue 1390 (2024), turbostat PkgWatt at 99.65 % busy",
     ),
     Point(cpu(AMD, 23, 49, "AMD EPYC 7742", 64, 128), 0.0, 65.0, ANAND_MILAN),
-    Point(cpu(AMD, 25, 1, "AMD EPYC 7763", 64, 128), 0.0, 100.0, ANAND_MILAN),
-    Point(cpu(AMD, 25, 1, "AMD EPYC 75F3", 32, 64), 0.0, 111.0, ANAND_MILAN),
     Point(
         cpu(INTEL, 6, 85, "Intel Xeon Gold 5218", 16, 32, 2), 0.0159, 91.7,
         "linux-pm, turbostat of a Grid'5000 'troll' node (2021): 459.78 J in 5.01 s at 1.59 % busy",
@@ -85,8 +84,8 @@ LITERATURE = [
 ]  # fmt: skip
 
 # Boavizta's published consumption profile P = a ln(b (load% + c)) + d, fitted by them to turbostress runs (RAPL) on bare metal.
-# Only "Xeon Platinum" is used: the machines behind it are known (AWS c5, m5, r5: 24 cores, 240 W). The parts behind their
-# other ranges are not.
+# Only "Xeon Platinum" is used, taken as AWS's 24-core 240 W parts, on which the runs were made; which parts are behind
+# their other ranges is not known.
 BOAVIZTA = {
     cpu(INTEL, 6, 85, "Intel Xeon Platinum 8275CL", 24, 48): (171.1813, 0.0354, 36.8953, -10.1336),
 }

@@ -56,28 +56,28 @@ class HostWatts(NamedTuple):
 
 # --- fitted: paste the output of tools/fit_cpu_curves.py ----------------------------------------
 CURVES: dict[str, Curve] = {
-    "intel-ep": Curve(0.091, 0.044, 5.57, 1.25, 1.00),
-    "intel-mesh": Curve(0.189, 0.052, 6.54, 1.41, 1.00),
-    "intel-10nm": Curve(0.227, 0.047, 4.64, 1.38, 1.00),
-    "intel-new": Curve(0.227, 0.047, 3.61, 1.38, 1.00),
-    "intel-hedt": Curve(0.092, 0.048, 5.93, 1.38, 1.20),
-    "intel-client": Curve(0.017, 0.035, 5.91, 1.16, 1.25),
-    "intel-client-xeon": Curve(0.036, 0.039, 5.67, 1.38, 1.10),
-    "intel-mobile": Curve(0.082, 0.047, 4.64, 1.38, 1.10),
-    "intel-atom": Curve(0.136, 0.047, 1.55, 1.38, 1.00),
-    "amd-old": Curve(0.181, 0.047, 6.19, 1.38, 1.00),
-    "amd-epyc-zen1": Curve(0.227, 0.079, 4.64, 1.38, 1.00),
-    "amd-epyc": Curve(0.292, 0.068, 2.99, 1.36, 1.00),
-    "amd-hedt": Curve(0.181, 0.063, 4.13, 1.38, 1.00),
-    "amd-zen1": Curve(0.148, 0.066, 5.46, 1.38, 1.35),
-    "amd-am4": Curve(0.199, 0.063, 3.40, 1.38, 1.35),
-    "amd-am5": Curve(0.146, 0.062, 2.85, 1.38, 1.35),
-    "amd-apu": Curve(0.109, 0.063, 3.40, 1.38, 1.35),
-    "amd-mobile": Curve(0.109, 0.063, 3.09, 1.38, 1.20),
-    "arm-server": Curve(0.181, 0.047, 1.86, 1.38, 1.00),
-    "arm-small": Curve(0.227, 0.047, 1.24, 1.38, 1.00),
-    "apple": Curve(0.018, 0.024, 2.58, 1.38, 1.20),
-    "generic": Curve(0.154, 0.063, 4.33, 1.38, 1.05),
+    "intel-ep": Curve(0.090, 0.048, 5.53, 1.27, 1.00),
+    "intel-mesh": Curve(0.186, 0.058, 6.52, 1.43, 1.00),
+    "intel-10nm": Curve(0.220, 0.052, 4.68, 1.41, 1.00),
+    "intel-new": Curve(0.220, 0.052, 3.64, 1.41, 1.00),
+    "intel-hedt": Curve(0.089, 0.053, 5.95, 1.41, 1.20),
+    "intel-client": Curve(0.017, 0.038, 5.90, 1.17, 1.25),
+    "intel-client-xeon": Curve(0.035, 0.044, 5.71, 1.41, 1.10),
+    "intel-mobile": Curve(0.079, 0.052, 4.68, 1.41, 1.10),
+    "intel-atom": Curve(0.132, 0.052, 1.56, 1.41, 1.00),
+    "amd-old": Curve(0.176, 0.052, 6.23, 1.41, 1.00),
+    "amd-epyc-zen1": Curve(0.220, 0.087, 4.68, 1.41, 1.00),
+    "amd-epyc": Curve(0.244, 0.086, 3.20, 1.44, 1.00),
+    "amd-hedt": Curve(0.176, 0.070, 4.16, 1.41, 1.00),
+    "amd-zen1": Curve(0.142, 0.073, 5.47, 1.41, 1.35),
+    "amd-am4": Curve(0.193, 0.070, 3.43, 1.41, 1.35),
+    "amd-am5": Curve(0.141, 0.068, 2.86, 1.41, 1.35),
+    "amd-apu": Curve(0.106, 0.070, 3.43, 1.41, 1.35),
+    "amd-mobile": Curve(0.106, 0.070, 3.12, 1.41, 1.20),
+    "arm-server": Curve(0.176, 0.052, 1.87, 1.41, 1.00),
+    "arm-small": Curve(0.220, 0.052, 1.25, 1.41, 1.00),
+    "apple": Curve(0.018, 0.026, 2.60, 1.41, 1.20),
+    "generic": Curve(0.149, 0.070, 4.36, 1.41, 1.05),
 }
 
 # --- fitted: paste the output of tools/fit_specpower.py ----------------------------------------
@@ -139,14 +139,15 @@ _HOST_KINDS = (
 )
 
 # How far the truth may be from the model, as fractions of the model, by how well the part is known: (low,
-# high). The first is the spread of leave-one-CPU-out errors (benchmarks/cpu_model_accuracy.py, which also
-# counts how often it holds); the others add what not knowing the part costs: TDP of the parts of one family
-# differs by about 1.3 either way (one standard deviation in data/cpu_parts.tsv), of one vendor by 1.7.
+# high). The first is the spread of leave-one-CPU-out errors (benchmarks/cpu_model_accuracy.py counts how
+# often it holds: 94 %). The others add what not knowing the part costs: in data/cpu_parts.tsv one standard
+# deviation of TDP is a factor 1.3 within a generation of servers, 1.7 within EPYC or Xeon and 2.6 over all
+# parts.
 _SPREAD: dict[Match, tuple[float, float]] = {
     "part": (0.45, 0.50),
-    "family": (0.55, 0.80),
-    "vendor": (0.65, 1.40),
-    "generic": (0.70, 1.80),
+    "family": (0.50, 0.80),
+    "vendor": (0.70, 1.90),
+    "generic": (0.80, 3.00),
 }
 _ABSOLUTE_SHARE = 0.03
 """Of TDP, both ways: idle power depends on firmware settings more than on the part."""
@@ -174,8 +175,7 @@ def host_share_power_w(part: CpuPart, utilisation: float) -> Estimate:
     """Watts of a whole server (at the wall, power supply included) for the threads of one package of
     ``part``.
 
-    Linear between idle and full: SPECpower's own graduated loads are close to linear for a whole server, and
-    only the two ends are in the data at hand.
+    Linear between idle and full: only the two ends are in the data at hand.
     """
     host = HOST_WATTS[host_kind(part)]
     u = min(1.0, max(0.0, utilisation))

@@ -31,8 +31,8 @@ MIN_TICKS = 10
 """Ticks per CPU that must pass before utilisation is taken anew; until then the last one holds."""
 
 _CITATION = (
-    "modelled; parameters fitted to RAPL of two machines and published package readings, interval from leave-one-CPU-out "
-    "errors (docs/science/cpu-model.md)"
+    "modelled; parameters fitted to RAPL of two machines and published package readings, "
+    "interval from leave-one-CPU-out errors (docs/science/cpu-model.md)"
 )
 _HOST_CITATION = (
     "modelled; SPECpower_ssj2008 results 2007-2026, spread between servers (docs/science/cpu-model.md)"
