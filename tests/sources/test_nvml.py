@@ -29,6 +29,7 @@ from wattmark.sources.nvml_library import (
     source_error,
 )
 from wattmark.sources.nvml_series import GpuProcess, NvmlSeries
+from wattmark.testing.source_contract import SourceContract
 
 SRC = Path(__file__).parents[2] / "src"
 CHECK = Path(__file__).parents[2] / "benchmarks" / "nvml_check.py"
@@ -157,6 +158,26 @@ def test_accuracy_is_wider_where_the_chip_samples_part_of_the_time(
     assert a100.accuracy.relative_high > ada.accuracy.relative_high
     assert "arXiv:2312.02741" in ada.accuracy.citation
     assert ada.max_power_w == 1000.0  # twice the highest limit that the board accepts
+
+
+class TestContract(SourceContract):
+    """Every promise of a source, for the source that has the channels."""
+
+    module = "wattmark.sources.nvml"
+
+    @pytest.fixture(autouse=True)
+    def _machine(self, fake: FakeNvml) -> None:
+        self.fake = fake
+
+    def probe(self, host: Host) -> list[Finding]:
+        return [finding for finding in probe(host) if finding.source == "nvml"]
+
+    def make_host(self, tmp_path: Path) -> Host:
+        self.fake.state("gpu 0 watts=50", "gpu 1 watts=30 counter=0", "gpu 2 lost_after_s=0")
+        return host(self.fake)
+
+    def damage(self, host: Host) -> None:
+        self.fake.state("gpu 0 lost_after_s=0", "gpu 1 lost_after_s=0", "gpu 2 lost_after_s=0")
 
 
 # --- failures ---
@@ -357,6 +378,7 @@ def test_a_doubtful_order_is_reported_with_its_remedy(fake: FakeNvml) -> None:
     fake.state("gpu 0 name=T4", "gpu 1 name=A100")
     findings = probe(host(fake, visible="0"))
     assert any(one.fix and "CUDA_DEVICE_ORDER=PCI_BUS_ID" in one.fix for one in findings)
+    assert not problems(probe(host(fake, devices="0")))  # our own option counts as NVML does
 
 
 # --- side series and processes ---
@@ -563,6 +585,32 @@ def test_an_old_driver_without_the_newer_calls_is_measured_all_the_same(tmp_path
     assert found[0] == ["nvml", ["board, power"], [50.0], None]
     assert found[1][0] == "nvml-series"
     assert found[1][2][-1] == 8
+
+
+HOLD_AND_LET_GO = """
+from wattmark.sources.base import Host
+from wattmark.sources.nvml import probe
+import pynvml
+def running():
+    try:
+        return pynvml.nvmlDeviceGetCount()
+    except pynvml.NVMLError_Uninitialized:
+        return None
+findings = probe(Host.here())
+sources = [one.open() for one in findings]
+del findings
+held = [running()]
+for source in sources:
+    source.close()
+    held.append(running())
+print(held)
+"""
+
+
+def test_nvml_is_shut_down_with_its_last_user(tmp_path: Path) -> None:
+    machine = FakeNvml(tmp_path)
+    machine.state("gpu 0")
+    assert fresh(HOLD_AND_LET_GO, machine.environ) == "[1, 1, None]\n"
 
 
 def test_a_broken_library_is_a_finding(tmp_path: Path) -> None:

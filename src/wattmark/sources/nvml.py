@@ -4,7 +4,8 @@
 themselves (mJ since the driver was loaded); for older boards power is integrated, and instantaneous power
 rather than the one-second average where the driver has both. ``nvml-series`` has the side series and says
 which processes use a GPU. CUDA_VISIBLE_DEVICES, or the option ``devices`` of ``nvml`` in the same syntax (or
-"all"), says which boards; the option ``method`` ("counter" or "power") forces one of the two ways.
+"all"; its indices are NVML's), says which boards; the option ``method`` ("counter" or "power") forces one of the
+two ways.
 
 NVML knows no energy of a MIG device: such a board is measured whole, and its scope says that it is shared.
 

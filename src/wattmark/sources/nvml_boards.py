@@ -112,7 +112,7 @@ def _chosen(host: Host, gpus: Sequence[Gpu], findings: list[Finding]) -> list[Gp
         )
     elif not gpus:
         findings.append(Finding(NAME, "NVIDIA GPUs", problem="The driver is loaded but sees no GPU."))
-    if order_is_a_guess(host.environ, value, gpus):
+    if setting is None and order_is_a_guess(host.environ, value, gpus):
         findings.append(
             Finding(
                 NAME,
