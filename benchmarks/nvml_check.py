@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 from wattmark.errors import SourceError
 from wattmark.sources.base import Host, Source
-from wattmark.sources.nvml import probe
-from wattmark.sources.nvml_boards import NAME
+from wattmark.sources.nvml import NAME, probe
 
 Float64 = NDArray[np.float64]
 READ_EVERY_S = 0.002

@@ -297,13 +297,13 @@ def test_a_process_on_a_mig_device_measures_the_board_and_says_that_it_is_shared
     (channel,) = open_source(opened, host(fake, visible="MIG-2222")).channels
     assert channel.id == "gpu0/board"
     assert channel.scope == "board (shared by MIG)"
-    assert "MIG-2222, 1 of 7 slices" in channel.label
+    assert "MIG-2222, 14% of the compute slices" in channel.label
 
 
 def test_both_mig_devices_of_a_board_are_one_channel(fake: FakeNvml, opened: list[Source]) -> None:
     fake.state(*MIG_BOARD)
     (channel,) = open_source(opened, host(fake, visible="MIG-GPU-aaaa/5/0,MIG-1111")).channels
-    assert "4 of 7 slices" in channel.label
+    assert "57% of the compute slices" in channel.label
 
 
 def test_the_share_of_a_mig_board_is_that_of_its_visible_slices() -> None:
@@ -362,7 +362,17 @@ def test_only_visible_boards_are_measured_under_their_nvml_index(
     ]
     everything = host(fake, visible="1", devices="all")
     assert len(open_source(opened, everything).channels) == 3
-    assert "hides all 3 NVIDIA GPUs" in problems(probe(host(fake, visible="")))[0]
+    assert "hides all 3 NVIDIA GPUs" in problems(probe(host(fake, visible="GPU-none")))[0]
+
+
+@pytest.mark.parametrize("value", ["", "-1"])
+def test_gpus_hidden_on_purpose_are_not_even_asked(fake: FakeNvml, opened: list[Source], value: str) -> None:
+    fake.state("driver init=9")
+    (finding,) = probe(host(fake, visible=value))
+    assert finding.problem is not None
+    assert "hides all NVIDIA GPUs" in finding.problem
+    fake.state("gpu 0")
+    assert open_source(opened, host(fake, visible=value, devices="all")).channels
 
 
 def test_indices_are_doubtful_only_where_boards_differ_and_cuda_may_sort_them() -> None:

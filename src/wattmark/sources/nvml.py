@@ -4,8 +4,8 @@
 themselves (mJ since the driver was loaded); for older boards power is integrated, and instantaneous power
 rather than the one-second average where the driver has both. ``nvml-series`` has the side series and says
 which processes use a GPU. CUDA_VISIBLE_DEVICES, or the option ``devices`` of ``nvml`` in the same syntax (or
-"all"; its indices are NVML's), says which boards; the option ``method`` ("counter" or "power") forces one of the
-two ways.
+"all"; its indices are NVML's), says which boards; the option ``method`` ("counter" or "power") forces one of
+the two ways.
 
 NVML knows no energy of a MIG device: such a board is measured whole, and its scope says that it is shared.
 
@@ -20,6 +20,7 @@ import os
 
 from wattmark.sources.base import Finding, Host
 
+NAME = "nvml"
 LIBRARY = "libnvidia-ml.so.1"
 LIBRARY_FOLDERS = (
     "/usr/lib/x86_64-linux-gnu",
@@ -39,6 +40,10 @@ def probe(host: Host) -> list[Finding]:
     """The NVIDIA GPUs that the program may use, and why one cannot be measured; nothing without a driver."""
     if not driver_is_here(host):
         return []
+    visible = host.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible in ("", "-1") and host.option(NAME, "devices") is None:  # common on purpose: do not wake a GPU
+        problem = f'CUDA_VISIBLE_DEVICES is "{visible}", which hides all NVIDIA GPUs.'
+        return [Finding(NAME, "NVIDIA GPUs", problem=problem, fix="Unset it to have the GPUs measured.")]
     from wattmark.sources.nvml_boards import find
 
     return find(host)

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 from wattmark.errors import SourceError, SourceGone
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series
+from wattmark.sources.nvml import NAME
 from wattmark.sources.nvml_devices import Gpu, list_gpus, mig_share, order_is_a_guess, visible_devices
 from wattmark.sources.nvml_library import NvmlSession, ask, meaning, source_error
 from wattmark.sources.nvml_series import SERIES_NAME, NvmlSeries, side_values
-
-NAME = "nvml"
 
 _DOCUMENTED = (
     "NVML API reference, nvmlDeviceGetPowerUsage: within 5 % of the current power draw (stated for Fermi and "
@@ -206,10 +205,10 @@ def _update_period(gpu: Gpu) -> float:
 def _channel(nvml: Any, gpu: Gpu, way: str, update_s: float, *, counter: bool = False) -> Channel:
     limits = ask(nvml, "nvmlDeviceGetPowerManagementLimitConstraints", gpu.handle)
     label = f"{gpu.name} {gpu.uuid}"
-    share = mig_share(gpu)
-    if share is not None and gpu.migs:
-        slices = sum(mig.slices or 0 for mig in gpu.migs)
-        label += f"; visible: {', '.join(mig.uuid for mig in gpu.migs)}, {slices} of {gpu.mig_slices} slices"
+    if gpu.migs:
+        share = mig_share(gpu)
+        part = "an unknown part" if share is None else f"{share:.0%} of the compute slices"
+        label += f"; visible: {', '.join(mig.uuid for mig in gpu.migs)}, {part}"
     return Channel(
         f"gpu{gpu.number}/board",
         "gpu",
