@@ -9,7 +9,7 @@ import pytest
 from fakes.hwmon import amd_card, battery, grace, jetson
 from wattmark.errors import ConfigError, SourceGone
 from wattmark.sources import amdgpu, discovery, hwmon
-from wattmark.sources.base import Accuracy, Channel, Finding, Host
+from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series
 from wattmark.sources.discovery import Selection, discover
 
 EXACT = Accuracy(0.0, 0.0, 0.0, "made up for the test")
@@ -223,6 +223,14 @@ def test_plain_data_has_a_row_for_each_channel_and_each_obstacle() -> None:
     assert (rows["nvml"]["chosen"], rows["nvml"]["fix"]) == (False, "Install it.")
     assert (rows["cpu"]["chosen"], rows["cpu"]["counted"]) == (False, False)
     assert all(row["why"] for row in rows.values())
+
+
+def test_side_series_without_channels_are_opened_too() -> None:
+    series = (Series("gpu0/temperature", "°C", "nvml-series"),)
+    beside = Finding("nvml-series", "GPUs", series=series, open=lambda: Still("nvml-series", ()))
+    selection = Selection([NVML, beside])
+    assert [source.name for source, _ in selection.open().sources] == ["nvml", "nvml-series"]
+    assert "no energy" in selection.reasons["nvml-series"]
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ class Selection:
         self.chosen = tuple(
             one._replace(channels=tuple(c._replace(counted=verdicts.counted[c.id]) for c in one.channels))
             for one in candidates
-            if any(channel.id not in verdicts.needless for channel in one.channels)
+            if not one.channels or any(channel.id not in verdicts.needless for channel in one.channels)
         )
 
     def _candidates(self) -> list[Finding]:
@@ -137,7 +137,8 @@ class Selection:
                 self.findings = (*self.findings[:index], broken, *self.findings[index + 1 :])
                 self.reasons.setdefault(one.source, problem)
                 continue
-            self.reasons.pop(one.source, None)
+            if not one.channels:
+                self.reasons[one.source] = "Read beside the channels: it adds no energy."
             ids.update((channel.id, one.source) for channel in one.channels)
             usable.append(one)
         return usable
