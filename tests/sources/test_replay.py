@@ -37,13 +37,11 @@ def played(path: str, clock: Clock, **options: object) -> replay.ReplaySource:
 
 def test_nothing_is_played_unless_asked_for() -> None:
     assert replay.probe(Host()) == []
-    assert not replay.wanted(Host())
 
 
 def test_the_environment_names_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "t_s,power_w\n0,50\n1,50\n")
     host = Host(environ={"WATTMARK_REPLAY": path})
-    assert replay.wanted(host)
     (channel,) = replay.probe(host)[0].channels
     assert (channel.id, channel.component, channel.kind) == ("replay", "host", "power")
 

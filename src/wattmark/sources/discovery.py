@@ -167,14 +167,17 @@ def discover(
     source is not usable, the others stand in and ``warnings`` says so; with ``strict`` it is a
     :class:`~wattmark.errors.ConfigError`. An unknown name always is one.
     """
-    from wattmark.sources import plugins, replay
+    from wattmark.sources import plugins
 
-    if replay.wanted(host):
-        selection = Selection(replay.probe(host), frozenset(["replay"]))
-        problem = next((one.problem for one in selection.findings if one.problem), None)
-        if problem:
-            raise ConfigError(problem.rstrip("."), hint=selection.findings[0].fix)
-        return selection
+    if host.environ.get("WATTMARK_REPLAY") or "replay" in host.options:
+        from wattmark.sources import replay
+
+        replayed = replay.probe(host)
+        for one in replayed:
+            if one.problem:
+                raise ConfigError(one.problem.rstrip("."), hint=one.fix)
+        if replayed:
+            return Selection(replayed, frozenset(["replay"]))
     names = list(wanted) if wanted is not None else host.environ.get("WATTMARK_SOURCES", "").split(",")
     tokens = [name.strip() for name in names if name.strip()]
     asked = frozenset(token for token in tokens if not token.startswith("!"))

@@ -119,11 +119,6 @@ class ReplaySource:
         self._closed = True
 
 
-def wanted(host: Host) -> bool:
-    """Whether a replay is asked for; it then stands in for all hardware."""
-    return bool(_path(host) or host.option(NAME, "function"))
-
-
 def probe(host: Host) -> list[Finding]:
     """The waveform that was asked for, or nothing."""
     path = _path(host)

@@ -39,8 +39,8 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} -
 class SourceContract:
     """What every source promises. Each ``test_`` method is a promise; the hooks above them say how to try it.
 
-    """What every source promises: each ``test_`` method a promise, the hooks above them how to try it.
-    its head beside the standard library and its own.
+    ``module`` is the dotted name of the source's module; ``allowed_imports`` are packages that it may import
+    at its head beside the standard library and its own.
     """
 
     module: str = ""
