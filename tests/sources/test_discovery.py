@@ -285,6 +285,37 @@ def test_a_named_source_that_is_unusable_is_replaced_with_a_warning(table: dict[
     assert selection.open().problems == (warning["message"],)
 
 
+def test_models_are_not_even_loaded_where_their_component_is_measured(
+    table: dict[str, list[Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table["rapl"] = [RAPL_DRAM]
+    probed: list[str] = []
+
+    def counting(name: str) -> Any:
+        def probe(host: Host) -> list[Finding]:
+            probed.append(name)
+            return table[name]
+
+        return lambda: probe
+
+    monkeypatch.setattr(discovery, "_built_in", counting)
+    selection = discover(Host(), ["!nvml"])
+    assert probed == ["rapl"]
+    assert selection.reasons["cpu-model"] == "Not needed: rapl measures the cpu."
+    rows = {row["source"]: row["why"] for row in selection.to_dict()["sources"]}
+    assert rows["dram-model"] == "Not needed: rapl measures the dram."
+    assert rows["nvml"] == "Left out by the settings."
+
+
+def test_models_are_loaded_after_all_when_the_sensor_fails_to_open(table: dict[str, list[Finding]]) -> None:
+    table["rapl"] = [finding(channel("cpu0/package", "cpu", "rapl"), fails=True)]
+    selection = discover(Host(), exclude=["dram-model"])
+    assert "cpu-model" not in {one.source for one in selection.findings}
+    opened = selection.open()
+    assert [source.name for source, _ in opened.sources] == ["nvml", "cpu-model"]
+    assert selection.reasons["dram-model"] == "Left out by the settings."
+
+
 def test_strictly_it_is_an_error_with_the_fix(table: dict[str, list[Finding]]) -> None:
     with pytest.raises(ConfigError, match="Only root may read it") as caught:
         discover(Host(), ["rapl"], strict=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from wattmark.errors import ConfigError, WattmarkError
-from wattmark.sources.base import Channel, Finding, Host, Probe, Source
+from wattmark.sources.base import Channel, Component, Finding, Host, Probe, Source
 from wattmark.sources.rules import Verdicts
 
 BUILT_IN: dict[str, str] = {
@@ -23,6 +23,10 @@ BUILT_IN: dict[str, str] = {
     "dram-model": "wattmark.sources.dram_model",
 }
 """Sources by name, in the order in which equals are preferred; a replay replaces all."""
+
+
+_MODELS: dict[str, Component] = {"cpu-model": "cpu", "dram-model": "dram"}
+"""Models are loaded only where their component is not measured: their tables take longest."""
 
 
 class Opened(NamedTuple):
@@ -40,10 +44,22 @@ class Selection:
     without channels; ``warnings`` dictionaries with ``code`` and ``message``.
     """
 
-    def __init__(self, findings: Sequence[Finding], asked: frozenset[str] = frozenset()) -> None:
-        """Decide. ``asked`` are the sources that the user named, who may so add a model."""
+    def __init__(
+        self,
+        findings: Sequence[Finding],
+        asked: frozenset[str] = frozenset(),
+        spare: Mapping[str, Callable[[], Sequence[Finding]]] | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Decide.
+
+        ``asked`` are the sources that the user named, who may so add a model; ``spare`` probes of models that
+        run only if their component is not measured; ``notes`` reasons for sources that were not probed.
+        """
         self.findings: tuple[Finding, ...] = tuple(findings)
         self.asked = asked
+        self._spare = dict(spare or {})
+        self._notes = dict(notes or {})
         self.warnings: list[dict[str, str]] = []
         self._decide()
 
@@ -109,12 +125,26 @@ class Selection:
                         **ending,
                     }
                 )
+        present = {finding.source for finding in self.findings}
+        rows += [
+            {"source": name, "what": name, "channel": None, "chosen": False, "counted": False, "why": why}
+            | {"problem": None, "fix": None}
+            for name, why in self.reasons.items()
+            if name in self._notes or (name in self._spare and name not in present)
+        ]
         return {"sources": rows, "warnings": list(self.warnings)}
 
     def _decide(self) -> None:
-        self.reasons: dict[str, str] = {}
+        self.reasons: dict[str, str] = dict(self._notes)
         candidates = self._candidates()
         verdicts = Verdicts([channel for one in candidates for channel in one.channels], self.asked)
+        for name in list(self._spare):
+            sensor = verdicts.covered.get(_MODELS[name])
+            if sensor is None:
+                self.findings = (*self.findings, *self._spare.pop(name)())
+                self._decide()
+                return
+            self.reasons[name] = f"Not needed: {sensor} measures the {_MODELS[name]}."
         self.reasons.update(verdicts.reasons)
         self.chosen = tuple(
             one._replace(channels=tuple(c._replace(counted=verdicts.counted[c.id]) for c in one.channels))
@@ -188,30 +218,32 @@ def discover(
         available.setdefault(name, _plugin(point))
     for name in sorted(asked | excluded):
         _check_known(name, available)
+    spare = {name: _later(available[name], host) for name in _MODELS if name not in asked | excluded}
     findings: dict[str, Sequence[Finding]] = {}
     for name in available:
-        if name not in excluded and (not asked or name in asked):
+        if name not in excluded and name not in spare and (not asked or name in asked):
             findings[name] = available[name]()(host)
     warnings = _unusable(asked, findings)
     if warnings and strict:
         first = next(iter(warnings))
         fix = next((one.fix for one in findings.get(first, ()) if one.fix), None)
         raise ConfigError(warnings[first], hint=fix)
+    if asked and not warnings:
+        spare = {}  # the user named all that is wanted
     if warnings:
         for name in available:
-            if name not in excluded and name not in findings:
+            if name not in excluded and name not in findings and name not in spare:
                 findings[name] = available[name]()(host)
     ordered = [one for name in available for one in findings.get(name, ())]
-    selection = Selection(ordered, asked)
+    notes = {name: "Left out by the settings." for name in available if name in excluded}
+    for name in available:
+        if name not in findings and name not in spare:
+            notes.setdefault(name, "Not probed: the settings name other sources.")
+    selection = Selection(ordered, asked, spare, notes)
     selection.warnings += [
         {"code": "source-unusable", "message": f"{message}; other sources stand in for it"}
         for message in warnings.values()
     ]
-    for name in available:
-        if name in excluded:
-            selection.reasons[name] = "Left out by the settings."
-        elif name not in findings:
-            selection.reasons[name] = "Not probed: the settings name other sources."
     return selection
 
 
@@ -231,6 +263,10 @@ def _plugin(point: Any) -> Callable[[], Probe]:
         return plugins.load(point)
 
     return find
+
+
+def _later(find: Callable[[], Probe], host: Host) -> Callable[[], Sequence[Finding]]:
+    return lambda: find()(host)
 
 
 def _check_known(name: str, available: Mapping[str, object]) -> None:

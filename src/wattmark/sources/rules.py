@@ -25,12 +25,17 @@ _METHODS: dict[Method, str] = {
 
 
 class Verdicts:
-    """The rules. ``counted``: channel id -> in the total; ``needless``: models that nothing asks for."""
+    """The rules, applied.
+
+    ``counted``: channel id -> in the total; ``reasons``: channel id -> sentence; ``needless``: channels of
+    models that nothing asks for; ``covered``: component -> the source that measures it.
+    """
 
     def __init__(self, channels: Sequence[Channel], asked: frozenset[str]) -> None:
         self.counted: dict[str, bool] = {}
         self.reasons: dict[str, str] = {}
         self.needless: set[str] = set()
+        self.covered: dict[str, str] = {}
         self._asked = asked
         self._by_id = {channel.id: channel for channel in channels}
         self._order = list(dict.fromkeys(channel.source for channel in channels))
@@ -114,10 +119,9 @@ class Verdicts:
 
     def _count_models(self, models: Sequence[Channel]) -> None:
         """Models answer only for what no sensor covers, and join measured joules only if asked for."""
-        covered: dict[str, str] = {}
         for channel in [self._by_id[i] for i, counted in self.counted.items() if counted]:
             for component in (channel.component, *_HOLDS.get(channel.scope, ())):
-                covered.setdefault(component, channel.source)
+                self.covered.setdefault(component, channel.source)
         for channel in sorted(models, key=lambda one: one.component != "cpu"):
             modelled = [
                 self._by_id[i]
@@ -126,14 +130,14 @@ class Verdicts:
             ]
             twin = next((one for one in modelled if self._repeats(channel, one)), None)
             with_cpu = any(one.component == "cpu" for one in modelled)
-            sensor = covered.get(channel.component)
+            sensor = self.covered.get(channel.component)
             if sensor is not None:
                 if channel.source not in self._asked:
                     self.needless.add(channel.id)
                 self._say(channel, False, f"Not needed: {sensor} measures the {channel.component}.")
-            elif "host" in covered:
+            elif "host" in self.covered:
                 self._say(
-                    channel, False, f"Shown only: {covered['host']} measures the whole machine with it."
+                    channel, False, f"Shown only: {self.covered['host']} measures the whole machine with it."
                 )
             elif twin is not None:
                 self._say(
