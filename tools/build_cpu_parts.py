@@ -1,4 +1,4 @@
-# ruff: noqa: D103, T201, E402, E501
+# ruff: noqa: D103, E402, E501
 # pyright: basic
 """Builds src/wattmark/sources/data/cpu_parts.tsv: CPU name, TDP, cores, clocks.
 

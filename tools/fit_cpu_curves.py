@@ -1,4 +1,4 @@
-# ruff: noqa: D101, D103, T201, E402, E501
+# ruff: noqa: D101, D103, E402, E501
 # pyright: basic
 """Fits the parameters of wattmark.sources.cpu_curves.CURVES to measured package power, and prints the table to paste there.
 
@@ -98,6 +98,7 @@ PRIORS = {
     "intel-new": (0.25, 0.06, 3.5, 1.8, 1.00),
     "intel-hedt": (0.10, 0.06, 5.5, 1.8, 1.20),
     "intel-client": (0.04, 0.05, 5.5, 1.8, 1.25),
+    "intel-client-hybrid": (0.03, 0.05, 4.5, 1.8, 1.80),
     "intel-client-xeon": (0.04, 0.05, 5.5, 1.8, 1.10),
     "intel-mobile": (0.09, 0.06, 4.5, 1.8, 1.10),
     "intel-atom": (0.15, 0.06, 1.5, 1.8, 1.00),
@@ -118,7 +119,10 @@ PRIORS = {
 # One standard deviation of ln(parameter): idle, wake, core, curvature; of the shift shared by all, and of one kind of CPU.
 SHARED_SD = np.array([0.2, 0.4, 0.15, 0.3])
 KIND_SD = np.array([0.4, 0.4, 0.2, 0.3])
-NOISE_SD = 0.2
+NOISE_SD, IDLE_NOISE_SD = (
+    0.2,
+    0.4,
+)  # idle differs more between machines (sleep states, firmware) than load does
 
 
 def profile_points(folder: Path = PROFILES) -> list[Point]:
@@ -160,7 +164,8 @@ def fit(points: list[Point]) -> dict[str, Curve]:
     kinds = sorted({part.curve for part in parts})
     count = {p.cpu.name: sum(q.cpu.name == p.cpu.name for q in points) for p in points}
     # A CPU with many rows counts as at most eight independent readings.
-    weight = np.array([math.sqrt(min(8, count[p.cpu.name]) / count[p.cpu.name]) for p in points]) / NOISE_SD
+    noise = np.array([IDLE_NOISE_SD if p.utilisation < 0.03 else NOISE_SD for p in points])
+    weight = np.array([math.sqrt(min(8, count[p.cpu.name]) / count[p.cpu.name]) for p in points]) / noise
 
     def curves(x: np.ndarray) -> dict[str, Curve]:
         out: dict[str, Curve] = {}

@@ -1,4 +1,4 @@
-# ruff: noqa: D103, T201, E501
+# ruff: noqa: D103, E501
 # pyright: basic
 """Refits the host-share scope: watts of a whole server per thread, idle and full, by kind of CPU, from SPECpower_ssj2008 rows.
 

@@ -71,6 +71,8 @@ def test_odd_cpuinfo_becomes_the_generic_cpu(text: str):
         ("Intel(R) Xeon(R) CPU E5-2620 v3 @ 2.40GHz", "xeon e5-2620 v3"),
         ("Intel® Xeon® Processor E5-2620 v3", "xeon e5-2620 v3"),
         ("Intel(R) Xeon(R) CPU E31270 @ 3.40GHz", "xeon e3-1270"),
+        ("Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz", "xeon e5-2670"),
+        ("AMD FX(tm)-8350 Eight-Core Processor", "fx 8350"),
         ("Intel(R) Xeon(R) Platinum 8275CL CPU @ 3.00GHz", "xeon platinum 8275cl"),
         ("11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz", "core i7-1165g7"),
         ("Intel(R) Core(TM) Ultra 7 155H", "core ultra 7 155h"),
@@ -90,6 +92,7 @@ def test_a_name_is_brand_and_model_number(name: str, normal: str):
     [
         (info(INTEL, 6, 142, "Intel(R) Core(TM) i7-7600U CPU @ 2.80GHz"), 15, "intel-mobile"),
         (info(INTEL, 6, 158, "Intel(R) Core(TM) i7-8700K CPU @ 3.70GHz"), 95, "intel-client"),
+        (info(INTEL, 6, 183, "13th Gen Intel(R) Core(TM) i9-13900K"), 125, "intel-client-hybrid"),
         (info(INTEL, 6, 158, "Intel(R) Core(TM) i7-8750H CPU @ 2.20GHz"), 45, "intel-mobile"),
         (info(INTEL, 6, 158, "Intel(R) Xeon(R) CPU E3-1240 v6 @ 3.70GHz"), 72, "intel-client-xeon"),
         (info(INTEL, 6, 85, "Intel(R) Xeon(R) Silver 4114 CPU @ 2.20GHz", 4), 85, "intel-mesh"),

@@ -111,16 +111,20 @@ class DramModelSource:
         self._power_w = power_w
         self._clock = clock
         self._start_ns: int | None = None
+        self._closed = False
 
     def read(self) -> Sequence[float | None]:
-        """Cumulative µJ."""
+        """Cumulative µJ; None once closed."""
+        if self._closed:
+            return (None,)
         now_ns = self._clock()
         if self._start_ns is None:
             self._start_ns = now_ns
         return (int(self._power_w * (now_ns - self._start_ns) / 1000),)  # W * ns = nJ
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Stop counting; may be called twice."""
+        self._closed = True
 
 
 def probe(host: Host) -> list[Finding]:
