@@ -243,7 +243,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Finding]]:
         "dram-model": [DRAM_MODEL],
     }
     monkeypatch.setattr(discovery, "BUILT_IN", {name: name for name in here})
-    monkeypatch.setattr(discovery, "_built_in", lambda name: lambda: lambda host: here[name])
+    monkeypatch.setattr(discovery, "_built_in", lambda name: lambda host: here[name])
     monkeypatch.setattr("wattmark.sources.plugins.entry_points", dict)
     return here
 
@@ -296,7 +296,7 @@ def test_models_are_not_even_loaded_where_their_component_is_measured(
             probed.append(name)
             return table[name]
 
-        return lambda: probe
+        return probe
 
     monkeypatch.setattr(discovery, "_built_in", counting)
     selection = discover(Host(), ["!nvml"])
@@ -359,7 +359,7 @@ def test_a_replay_stands_in_for_all_hardware(table: dict[str, list[Finding]], tm
 def test_the_real_probes_agree_on_an_empty_machine(tmp_path: Path) -> None:
     for name, module in discovery.BUILT_IN.items():
         if name not in ("rapl", "nvml", "cpu-model", "dram-model"):
-            assert discovery._built_in(module)()(Host(str(tmp_path), str(tmp_path))) == []
+            assert discovery._built_in(module)(Host(str(tmp_path), str(tmp_path))) == []
 
 
 def test_a_laptop_on_battery_shows_its_battery_beside_the_parts(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Every probe says what it found; the rules of :mod:`wattmark.sources.rules` decid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from wattmark.errors import ConfigError, WattmarkError
@@ -208,21 +209,17 @@ def discover(
                 raise ConfigError(one.problem.rstrip("."), hint=one.fix)
         if replayed:
             return Selection(replayed, frozenset(["replay"]))
-    names = list(wanted) if wanted is not None else host.environ.get("WATTMARK_SOURCES", "").split(",")
-    tokens = [name.strip() for name in names if name.strip()]
-    asked = frozenset(token for token in tokens if not token.startswith("!"))
-    excluded = frozenset((*(token[1:].strip() for token in tokens if token.startswith("!")), *exclude))
-    points = plugins.entry_points()
-    available: dict[str, Callable[[], Probe]] = {name: _built_in(module) for name, module in BUILT_IN.items()}
-    for name, point in points.items():
-        available.setdefault(name, _plugin(point))
+    asked, excluded = _names(host, wanted, exclude)
+    available = {name: _built_in(module) for name, module in BUILT_IN.items()}
+    for name, point in plugins.entry_points().items():
+        available.setdefault(name, plugins.load(point))
     for name in sorted(asked | excluded):
         _check_known(name, available)
-    spare = {name: _later(available[name], host) for name in _MODELS if name not in asked | excluded}
+    spare = {name: partial(available[name], host) for name in _MODELS if name not in asked | excluded}
     findings: dict[str, Sequence[Finding]] = {}
     for name in available:
         if name not in excluded and name not in spare and (not asked or name in asked):
-            findings[name] = available[name]()(host)
+            findings[name] = available[name](host)
     warnings = _unusable(asked, findings)
     if warnings and strict:
         first = next(iter(warnings))
@@ -233,7 +230,7 @@ def discover(
     if warnings:
         for name in available:
             if name not in excluded and name not in findings and name not in spare:
-                findings[name] = available[name]()(host)
+                findings[name] = available[name](host)
     ordered = [one for name in available for one in findings.get(name, ())]
     notes = {name: "Left out by the settings." for name in available if name in excluded}
     for name in available:
@@ -247,26 +244,23 @@ def discover(
     return selection
 
 
-def _built_in(module: str) -> Callable[[], Probe]:
-    def find() -> Probe:
+def _names(
+    host: Host, wanted: Sequence[str] | None, exclude: Iterable[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The sources that the user names, and those that they leave out."""
+    names = wanted if wanted is not None else host.environ.get("WATTMARK_SOURCES", "").split(",")
+    tokens = [name.strip() for name in names if name.strip()]
+    asked = frozenset(token for token in tokens if not token.startswith("!"))
+    return asked, frozenset((*(token[1:].strip() for token in tokens if token not in asked), *exclude))
+
+
+def _built_in(module: str) -> Probe:
+    def probe(host: Host) -> Sequence[Finding]:
         import importlib
 
-        return importlib.import_module(module).probe
+        return importlib.import_module(module).probe(host)
 
-    return find
-
-
-def _plugin(point: Any) -> Callable[[], Probe]:
-    def find() -> Probe:
-        from wattmark.sources import plugins
-
-        return plugins.load(point)
-
-    return find
-
-
-def _later(find: Callable[[], Probe], host: Host) -> Callable[[], Sequence[Finding]]:
-    return lambda: find()(host)
+    return probe
 
 
 def _check_known(name: str, available: Mapping[str, object]) -> None:
