@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """How far is the CPU model from RAPL on CPUs that it has not seen?
 
     python benchmarks/cpu_model_accuracy.py

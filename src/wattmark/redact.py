@@ -1,41 +1,57 @@
 """Taking secrets out of command lines and environments before they are written anywhere.
 
-Better a word too many gone than a key kept: what looks like a secret by its name or by its shape is replaced.
+Better a word too many gone than a key kept: what looks like a secret by its name or by its shape is replaced. What
+has neither cannot be known: a password glued to a one-letter flag (``mysql -phunter2``), a bare positional word, an
+AWS *secret* key without its name. Patterns are compiled when a text first needs them, which plain ones never do.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 GONE = "[redacted]"
 
-_SECRET_NAME = re.compile(
-    r"(?:^|[-_.])(?:api[-_]?key|key|keys|token|tokens|secret|secrets|password|passwd|passphrase|pwd|pass|auth|"
-    r"authorization|credential|credentials|cookie|bearer|private[-_]?key|access[-_]?key|signature|dsn|pat|webhook)"
-    r"(?:$|[-_.])|(?:apikey|token|secret|password|passwd|credential)",
-    re.IGNORECASE,
+_SECRET_WORDS = frozenset(
+    "key keys token tokens secret secrets password passwords passwd passphrase passcode pwd pass auth authorization "
+    "credential credentials cookie cookies bearer signature sig dsn pat jwt webhook webhooks sshpass".split()
 )
-_HARMLESS_NAME = re.compile(
-    r"max[-_]?(?:new[-_]?)?tokens?$|num[-_]?tokens?$|n[-_]?tokens?$|tokeni[sz]er|key[-_]?dim|monkey|tokens[-_]per|"
-    r"min[-_]?tokens?$|pad[-_]?token|eos[-_]?token|bos[-_]?token",
-    re.IGNORECASE,
+_SECRET_PARTS = ("apikey", "token", "secret", "password", "passwd", "credential")
+_PLURALS = frozenset("keys tokens secrets passwords credentials cookies webhooks".split())
+_SCHEMES = frozenset(("bearer", "basic", "digest", "token"))
+_SHELLS = frozenset("sh bash dash ash zsh ksh fish su script busybox".split())
+_BEFORE_TOKEN = frozenset(
+    "max min num n total new pad eos bos unk sep cls mask special image video audio stop prompt input output context "
+    "generated completion prefill decode batched cached start end per by".split()
 )
-_URL_LOGIN = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@")
-_QUERY_SECRET = re.compile(
-    r"(?P<lead>[?&;](?:[\w.-]*(?:key|token|secret|password|passwd|pwd|sig|signature|auth|credential)[\w.-]*)=)[^&\s;#]+",
-    re.IGNORECASE,
+_AFTER_TOKEN = frozenset("per type types len length dim id ids count budget limit size level index".split())
+_AFTER_KEY = frozenset("dim dims size len length value values padding proj bits heads column columns".split())
+
+_CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
+_LOGIN = (
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,30}://)"
+    r"(?:[^\s/?#:@]*:(?!\d{1,5}(?:[/?#\s]|$))[^\s\"'<>]*|[^\s/?#\"']*)@"
 )
-_SHAPES = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|"
-    r"xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|AIza[\w-]{30,}|nvapi-[\w-]{16,}|"
-    r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|[0-9a-f]{40}(?=[^0-9a-f]|$)(?<=[0-9a-f]{40}))"
+_BEARER = r"(?P<lead>\b(?:bearer\s+|basic\s+(?=[\w+/=-]{8})))[^\s\"']+"
+_SHAPES = (
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)|"
+    r"(?:hooks\.slack\.com/services|discord(?:app)?\.com/api/webhooks)/\S+|"
+    r"(?<![A-Za-z0-9])(?:sk-[\w-]{16,}|[sr]k_(?:live|test)_\w{10,}|hf_\w{16,}|gh[pousr]_\w{16,}|github_pat_\w{20,}|"
+    r"glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w.-]{16,}|"
+    r"nvapi-[\w-]{16,}|gsk_\w{16,}|r8_\w{16,}|xai-[\w-]{16,}|npm_\w{20,}|pypi-[\w-]{20,}|dapi[0-9a-f]{32}|"
+    r"wandb_v\d_\w{16,}|SG\.[\w-]{16,}\.[\w-]+|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)*)|"
+    r"(?<![\w/@.-])[0-9a-f]{40}(?![\w-])"  # Weights & Biases; a commit in a path or after @ is none
 )
-_BEARER = re.compile(r"(?P<lead>\b(?:bearer|basic|token)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_ASSIGNMENT = re.compile(r"^(?P<name>-{0,2}[A-Za-z_][\w.-]*)(?P<sign>[=:])(?P<value>.*)$", re.DOTALL)
-_INLINE = re.compile(
-    r"(?P<name>[A-Za-z_][\w.-]*)(?P<sign>\s*[=:]\s*)(?P<quote>[\"']?)(?P<value>[^\s\"',;&]+)(?P=quote)"
+_NAME_SIGN = r"(?<![\w.-])(?P<name>[A-Za-z_-][\w.-]*)(?P<mid>\\*[\"']?\]?\s*(?:=>|:=|==?|:)\s*|(?<=\w)\s+)"
+_VALUE = (
+    r"(?P<quote>\\*[\"'])(?P<inside>(?:(?!(?P=quote))(?:\\.|.))*)(?:(?P=quote)|\Z)|"
+    r"(?:(?:bearer|basic|digest|token)\s+)?[^\s\"']+"
 )
+_WORD = r"(?:[^\s;|&()'\"\\]|\\.|'[^']*(?:'|\Z)|\"(?:\\.|[^\"\\])*(?:\"|\Z)|\\\Z)+"
+_GAP = r"(?:[\s;|&()]|\\\n)+"
+_PIECE = r"'([^']*)(?:'|\Z)|\"((?:\\.|[^\"\\])*)(?:\"|\Z)|\\(.)|([^'\"\\]+)"
 
 KEPT_VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES",
@@ -49,32 +65,47 @@ KEPT_VARIABLES = (
 """Environment variables that change what a run costs or where it ran; no others are kept."""
 
 
-def redact_text(text: str) -> str:
-    """``text`` without logins in URLs, secrets in queries, bearer tokens, and words that have the shape of a key."""
-    text = _URL_LOGIN.sub(lambda found: f"{found['scheme']}{GONE}@", text)
-    text = _QUERY_SECRET.sub(lambda found: f"{found['lead']}{GONE}", text)
-    text = _BEARER.sub(lambda found: f"{found['lead']}{GONE}", text)
-    return _SHAPES.sub(GONE, text)
-
-
 def redact_arguments(arguments: Sequence[str]) -> list[str]:
-    """A command line without its secrets: ``--token x``, ``--token=x``, ``KEY=x``, ``-H 'Authorization: ...'``, URLs."""
+    """A command line without its secrets.
+
+    Known: ``--token x``, ``--token=x``, ``KEY=x``, ``-H 'Authorization: Bearer x'``, ``-u user:x``, logins and queries
+    of URLs, JSON, the scripts of ``sh -c`` (whose harmless rest stays), and words that have the shape of a key.
+    """
     kept: list[str] = []
-    secret_next = False
+    awaited = ""
+    program = ""
     for argument in arguments:
-        if secret_next and not argument.startswith("--"):
-            kept.append(GONE)
-            secret_next = False
+        name = awaited
+        awaited = ""
+        if name == "shell":
+            kept.append(_redact_shell(argument))
+        elif name == "login" and ":" in argument:
+            kept.append(_redact_login(argument))
+        elif name not in ("", "shell", "login") and not argument.startswith("--"):
+            kept.append(argument if _is_count(name, argument) else GONE)
+            if argument.lower() in _SCHEMES or _words(name) & _PLURALS:
+                awaited = name
             continue
-        secret_next = False
-        assignment = _ASSIGNMENT.match(argument)
-        if assignment and is_secret_name(assignment["name"]):
-            kept.append(f"{assignment['name']}{assignment['sign']}{GONE}")
-            continue
-        if argument.startswith("-") and is_secret_name(argument.lstrip("-")):
-            secret_next = True
-        kept.append(_redact_inline(argument))
+        else:
+            kept.append(_redact_word(argument))
+        awaited = _announces(argument, program)
+        if not argument.startswith("-"):
+            program = argument.rpartition("/")[2]
     return kept
+
+
+def redact_text(text: str) -> str:
+    """Free text without logins in URLs, values of secret names, bearer tokens, and words of the shape of a key."""
+    if len(text) < 8 and not any(sign in text for sign in "=: "):
+        return text
+    if "://" in text:
+        text = re.sub(_LOGIN, lambda found: f"{found['scheme']}{GONE}@", text)
+    if any(sign in text for sign in "=: \t\n"):
+        text = "".join(_without_named(text))
+        text = re.sub(_BEARER, lambda found: f"{found['lead']}{GONE}", text, flags=re.IGNORECASE)
+    if len(text) >= 14:  # no shape is shorter
+        text = re.sub(_SHAPES, GONE, text, flags=re.DOTALL)
+    return text
 
 
 def redact_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -87,23 +118,178 @@ def redact_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a flag or variable of this name probably holds a secret."""
-    return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
+    """Whether a flag or variable of this name probably holds a secret (``--max-tokens`` and ``key_dim`` do not)."""
+    return bool(_words(name) & _SECRET_WORDS) or any("!" in word for word in _words(name))
 
 
-def _redact_inline(argument: str) -> str:
-    """Also inside one argument, as in ``sh -c 'API_KEY=x train'``."""
+def _words(name: str) -> frozenset[str]:
+    """The words of a name that may be secret; a glued one (``HFTOKEN``) is marked with ``!``."""
+    if not name.islower() and not name.isupper():
+        name = re.sub(_CAMEL, "_", name)
+    words = [word for word in name.lower().replace("-", "_").replace(".", "_").split("_") if word]
+    found: set[str] = set()
+    for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+        if word in ("token", "tokens") and (before in _BEFORE_TOKEN or after in _AFTER_TOKEN):
+            continue
+        if word in ("key", "keys") and after in _AFTER_KEY:
+            continue
+        if word in _SECRET_WORDS:
+            found.add(word)
+        elif any(part in word for part in _SECRET_PARTS) and not _is_harmless_word(word):
+            found.add(f"{word}!")
+    return frozenset(found)
 
-    def replace(found: re.Match[str]) -> str:
-        if not is_secret_name(found["name"]):
-            return found[0]
-        return f"{found['name']}{found['sign']}{found['quote']}{GONE}{found['quote']}"
 
-    if " " in argument or "\n" in argument:
-        words = argument.split(" ")
-        for index, word in enumerate(words[:-1]):
-            if word.startswith("-") and is_secret_name(word.lstrip("-")) and "=" not in word:
-                words[index + 1] = GONE
-        argument = " ".join(words)
-        argument = _INLINE.sub(replace, argument)
-    return redact_text(argument)
+def _is_harmless_word(word: str) -> bool:
+    """``tokenizer``, ``detokenise``, ``maxtokens``: words that hold "token" without being one."""
+    before, found, after = word.partition("token")
+    if not found or any(part in word for part in _SECRET_PARTS if part != "token"):
+        return False
+    return after.startswith(("iz", "is")) or (after in ("", "s") and before in _BEFORE_TOKEN)
+
+
+def _is_count(name: str, value: str) -> bool:
+    """``--tokens 128`` is a number of tokens."""
+    digits = value.rstrip("kKmMbB")
+    return _words(name) == {"tokens"} and digits.isdigit() and len(digits) < 10
+
+
+def _announces(argument: str, program: str) -> str:
+    """What the next word is, said by this one: ``shell`` for a script, ``login`` for user:password, a secret's name."""
+    if argument in ("-u", "-U", "--user", "--proxy-user"):
+        return "login"
+    if argument == "--wrap" or (program in _SHELLS and argument[:1] == "-" and argument[-1:] == "c"):
+        return "shell"
+    bare = argument.strip("\"'").rstrip(":= ")
+    if is_secret_name(bare) and (argument.startswith("-") or bare != argument.strip("\"'")):
+        return bare
+    return "bearer" if bare.lower() == "bearer" else ""
+
+
+def _redact_word(word: str) -> str:
+    """One argument: an assignment or a header as a whole, JSON by its names, anything else as free text."""
+    name, sign, value = _assignment(word)
+    if sign:
+        if is_secret_name(name) and value:
+            return word if _is_count(name, value) else f"{name}{sign}{GONE}"
+        if name.endswith("-wrap"):
+            return f"{name}{sign}{_redact_shell(value)}"
+        if name in ("--user", "--proxy-user") and ":" in value:
+            return f"{name}{sign}{_redact_login(value)}"
+        if sign[0] == "=":
+            return f"{name}{sign}{_redact_word(value)}"
+    if word[:2] == "-u" and ":" in word and "=" not in word:
+        return f"-u{_redact_login(word[2:])}"
+    if word.lstrip()[:1] in ("{", "["):
+        try:
+            data = json.loads(word)
+        except (ValueError, RecursionError):
+            return redact_text(word)
+        cleaned = _redact_json(data)
+        return word if cleaned == data else json.dumps(cleaned, ensure_ascii=False)
+    return redact_text(word)
+
+
+def _assignment(word: str) -> tuple[str, str, str]:
+    """``--name=value`` or ``Name: value`` as name, sign with its spaces, value; the sign is empty if it is neither."""
+    ends = [at for at in (word.find("="), word.find(":")) if at > 0]
+    if not ends:
+        return word, "", ""
+    end = min(ends)
+    name = word[:end]
+    plain = name.lstrip("-+~").replace("-", "").replace(".", "").replace("_", "")
+    if not plain.isalnum() or word[end:].startswith("://"):
+        return word, "", ""
+    value = word[end + 1 :].lstrip()
+    return name, word[end : len(word) - len(value)], value
+
+
+def _redact_login(login: str) -> str:
+    """``user:password``; ``1000:1000``, as docker takes it, is none."""
+    user, _, password = login.partition(":")
+    return login if user.isdigit() and password.isdigit() else f"{user}:{GONE}"
+
+
+def _redact_json(data: Any) -> Any:
+    if isinstance(data, str):
+        return _redact_word(data)
+    if isinstance(data, list):
+        if all(isinstance(item, str) for item in data):  # pyright: ignore[reportUnknownVariableType]
+            return redact_arguments(data)  # pyright: ignore[reportUnknownArgumentType]
+        return [_redact_json(item) for item in data]  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(data, dict):
+        return data
+    items: dict[str, Any] = data
+    named = str(items.get("name", items.get("key", "")))  # Kubernetes: {"name": "TOKEN", "value": "x"}
+    cleaned: dict[str, Any] = {}
+    for name, value in items.items():
+        secret = is_secret_name(name) and not (name == "key" and "value" in items)
+        secret = secret or (name == "value" and is_secret_name(named))
+        if secret and value is not None and not isinstance(value, bool) and not _is_count(name, str(value)):
+            cleaned[name] = GONE
+        else:
+            cleaned[redact_text(name)] = _redact_json(value)
+    return cleaned
+
+
+def _without_named(text: str) -> Iterator[str]:
+    """The pieces of a text, the values of secret names replaced: ``name=x``, ``"name": "x"``, ``--name x``, ``?name=x``."""
+    names = re.compile(_NAME_SIGN)
+    values = re.compile(_VALUE, re.DOTALL | re.IGNORECASE)
+    done = 0
+    found = names.search(text)
+    while found is not None:
+        end = found.end()
+        is_flag_only = not found["mid"].strip()
+        if is_secret_name(found["name"]) and (found["name"][0] == "-" or not is_flag_only):
+            before = text[found.start() - 1 : found.start()]
+            if before in ("?", "&") and before:
+                value = re.compile(r"[^\s&#\"']+").match(text, end)
+            elif before in ("'", '"') and before and found["mid"].lstrip()[:1] == ":":
+                value = re.compile(f"[^{before}]+").match(text, end)  # a header in quotes
+            else:
+                value = values.match(text, end)
+            skip = is_flag_only and text.startswith("--", end)
+            if value is not None and not skip and not _is_count(found["name"], value[0]):
+                quote = value.groupdict().get("quote") or ""
+                yield f"{text[done:end]}{quote}{GONE}{quote}"
+                done = end = value.end()
+        found = names.search(text, end)
+    yield text[done:]
+
+
+def _redact_shell(script: str) -> str:
+    """A shell script, word by word, so that what is no secret stays as it was written."""
+    pieces: list[str] = []
+    words: list[str] = []
+    places: list[int] = []
+
+    def finish() -> None:
+        for place, old, new in zip(places, words, redact_arguments(words), strict=True):
+            if old != new:
+                pieces[place] = _quoted(new)
+        words.clear()
+        places.clear()
+
+    for found in re.finditer(f"(?P<gap>{_GAP})|{_WORD}", script, re.DOTALL):
+        if found["gap"] is None:
+            words.append(_unquoted(found[0]))
+            places.append(len(pieces))
+        elif any(sign in found[0] for sign in ";|&()"):
+            finish()
+        pieces.append(found[0])
+    finish()
+    return "".join(pieces)
+
+
+def _unquoted(word: str) -> str:
+    parts = re.findall(_PIECE, word, re.DOTALL)
+    return "".join(
+        single + re.sub(r"\\(.)", r"\1", double) + escaped + bare for single, double, escaped, bare in parts
+    )
+
+
+def _quoted(word: str) -> str:
+    if not any(sign in word for sign in " \t\n;|&()<>$'\"\\"):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"

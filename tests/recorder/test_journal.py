@@ -28,7 +28,9 @@ def test_what_is_written_is_read(items: list[tuple[int, bytes]]) -> None:
 
 
 @given(records, st.data())
-def test_a_truncated_journal_gives_all_whole_records(items: list[tuple[int, bytes]], data: st.DataObject) -> None:
+def test_a_truncated_journal_gives_all_whole_records(
+    items: list[tuple[int, bytes]], data: st.DataObject
+) -> None:
     parts = framed(items)
     whole = b"".join(parts)
     cut = data.draw(st.integers(0, len(whole)))
@@ -98,7 +100,9 @@ def test_segments_rotate_and_each_can_be_read_alone(tmp_path: Path) -> None:
     assert found == list(range(10))
 
 
-def test_a_full_disk_loses_what_waits_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_what_waits_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = SegmentWriter(str(tmp_path), "recorder", {"role": "recorder"})
     writer.append(encode_json(journal.NOTE, {"n": 1}))
     assert writer.flush()

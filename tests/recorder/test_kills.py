@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FakeMachine
 
+from conftest import FakeMachine
 from wattmark.recorder import journal, tree
 from wattmark.runs.record import RunRecord
 from wattmark.runs.session import SessionData, session_folders
@@ -273,7 +273,12 @@ print("energy", run.energy.value if run.energy else None, flush=True)
 
 
 def test_ranks_of_one_job_share_one_recorder_and_one_run(fake_machine: FakeMachine, data_dir: Path) -> None:
-    job = {"TORCHELASTIC_RUN_ID": "job-1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "WORLD_SIZE": "4"}
+    job = {
+        "TORCHELASTIC_RUN_ID": "job-1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29500",
+        "WORLD_SIZE": "4",
+    }
     ranks = [
         subprocess.Popen([sys.executable, "-c", RANK], env={**os.environ, **job, "RANK": str(rank)})
         for rank in range(4)
@@ -293,7 +298,9 @@ def test_ranks_of_one_job_share_one_recorder_and_one_run(fake_machine: FakeMachi
 def test_forty_quick_processes_end_without_an_orphan(fake_machine: FakeMachine, data_dir: Path) -> None:
     for _ in range(8):
         subprocess.run(
-            [sys.executable, "-c", "import wattmark as wm\nwith wm.measure('quick'): pass"], check=True, timeout=30
+            [sys.executable, "-c", "import wattmark as wm\nwith wm.measure('quick'): pass"],
+            check=True,
+            timeout=30,
         )
     pids = [recorder_pid(folder) for folder in session_folders(str(data_dir / "journals"))]
     assert len(pids) == 8

@@ -15,12 +15,22 @@ EXACT = Accuracy(0.0, 0.0, 0.0, "exact")
 
 def channel(**changes: object) -> Channel:
     base = Channel(
-        "cpu0/package", "cpu", "rapl", "counter", "package", "counter", EXACT, resolution_uj=0.0, update_period_s=0.0
+        "cpu0/package",
+        "cpu",
+        "rapl",
+        "counter",
+        "package",
+        "counter",
+        EXACT,
+        resolution_uj=0.0,
+        update_period_s=0.0,
     )
     return base._replace(**changes)
 
 
-def curve(t_s: list[float], energy_j: list[float], holes: list[tuple[float, float]] | None = None, **changes) -> CurveEnergy:
+def curve(
+    t_s: list[float], energy_j: list[float], holes: list[tuple[float, float]] | None = None, **changes
+) -> CurveEnergy:
     found = np.array([[a * S, b * S] for a, b in holes or []], np.int64).reshape(-1, 2)
     return CurveEnergy(
         Curve(
@@ -76,7 +86,11 @@ def test_the_interval_holds_the_truth_of_a_wave_that_the_samples_blur(
     def true_j(t: np.ndarray) -> np.ndarray:
         whole, rest = np.divmod(t, period_s)
         half = period_s / 2
-        return whole * half * (low_w + high_w) + np.minimum(rest, half) * low_w + np.maximum(rest - half, 0) * high_w
+        return (
+            whole * half * (low_w + high_w)
+            + np.minimum(rest, half) * low_w
+            + np.maximum(rest - half, 0) * high_w
+        )
 
     t = np.arange(0, 10.05, 0.1)
     energy = curve(t.tolist(), true_j(t).tolist())
@@ -107,7 +121,11 @@ def test_time_far_beyond_the_samples_is_not_covered() -> None:
 def test_accuracy_resolution_and_lag_widen_the_interval() -> None:
     plain = curve([0, 1, 2, 3], [0, 10, 20, 30])
     rough = curve(
-        [0, 1, 2, 3], [0, 10, 20, 30], accuracy=Accuracy(0.1, 0.2, 1.0, "x"), resolution_uj=1e5, update_period_s=0.01
+        [0, 1, 2, 3],
+        [0, 10, 20, 30],
+        accuracy=Accuracy(0.1, 0.2, 1.0, "x"),
+        resolution_uj=1e5,
+        update_period_s=0.01,
     )
     sharp, wide = between(plain, 0.5, 2.5), between(rough, 0.5, 2.5)
     edge = 2 * 10 * 0.01 + 2 * 0.1

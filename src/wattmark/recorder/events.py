@@ -42,9 +42,7 @@ class EventLog:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
             self.failed = error
-        self.write_json(
-            journal.HEADER, {**header, "role": "events", "format": journal.FORMAT, "pid": pid}
-        )
+        self.write_json(journal.HEADER, {**header, "role": "events", "format": journal.FORMAT, "pid": pid})
 
     def write(self, record_type: int, payload: bytes) -> None:
         """Append one record."""

@@ -70,9 +70,7 @@ class Session:
         """Send a command (``poke``, ``stop``, ``root PID``); False if there is no recorder to hear it."""
         try:
             if self._control < 0:
-                self._control = os.open(
-                    f"{self.folder}/control", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
-                )
+                self._control = os.open(f"{self.folder}/control", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             os.write(self._control, command.encode() + b"\n")
         except OSError:
             return False
@@ -188,7 +186,9 @@ def join(folder: str) -> Session | None:
     return session if session.running() else None
 
 
-def start_or_join(journals: str, settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Session, bool]:
+def start_or_join(
+    journals: str, settings: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[Session, bool]:
     """The session of this process's job, started here if no one else on this host has; and whether it was.
 
     Raises RecorderError as :func:`start` does.

@@ -313,7 +313,14 @@ def _detach() -> None:
             except OSError:
                 continue
     os.chdir("/")
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE, signal.SIGTERM):
+    for number in (
+        signal.SIGINT,
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGTSTP,
+        signal.SIGPIPE,
+        signal.SIGTERM,
+    ):
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -65,7 +65,7 @@ class Group:
         self._cost_ns += 0.1 * ((after - before) - self._cost_ns)
         energies = self.latest_uj
         for position, curve in enumerate(self.curves):
-            cumulative = curve.feed(t_ns, values[position])
+            cumulative = curve.feed(t_ns, values[position])  # pyright: ignore[reportArgumentType] its kind says int or float
             energies[position] = journal.MISSING if cumulative is None else cumulative
             if curve.events:
                 self._events.extend(

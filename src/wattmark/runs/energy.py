@@ -158,8 +158,8 @@ def _extended(t: Float64, energy: Float64, reach_s: float) -> tuple[Float64, Flo
     """The curve continued at both ends with its outer slopes for ``reach_s``."""
     if len(t) < 2:
         return t, energy
-    near = min(len(t) - 1, int(np.searchsorted(t, t[0] + reach_s)) or 1)
-    far = max(0, min(len(t) - 2, int(np.searchsorted(t, t[-1] - reach_s)) - 1))
+    near = min(len(t) - 1, int(np.searchsorted(t, float(t[0]) + reach_s)) or 1)
+    far = max(0, min(len(t) - 2, int(np.searchsorted(t, float(t[-1]) - reach_s)) - 1))
     first = (energy[near] - energy[0]) / (t[near] - t[0])
     last = (energy[-1] - energy[far]) / (t[-1] - t[far])
     return (

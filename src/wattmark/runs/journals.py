@@ -32,15 +32,15 @@ class GroupData:
 class RecorderData:
     """All that the recorder left: headers, samples by group, clocks, notes, its own cost, and how it ended."""
 
-    header: dict[str, Any] = field(default_factory=dict)
-    groups: list[GroupData] = field(default_factory=list)
-    anchors: list[Anchor] = field(default_factory=list)
-    notes: list[dict[str, Any]] = field(default_factory=list)
+    header: dict[str, Any] = field(default_factory=dict[str, Any])
+    groups: list[GroupData] = field(default_factory=list[GroupData])
+    anchors: list[Anchor] = field(default_factory=list[Anchor])
+    notes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     tree_cpu: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     cost: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     end: dict[str, Any] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    problems: list[str] = field(default_factory=list[str])
 
     @property
     def last_ns(self) -> int | None:
@@ -56,13 +56,15 @@ class ProcessEvents:
     """The event journal of one process: its header, runs, and spans in columns."""
 
     header: dict[str, Any]
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    run_ends: dict[str, dict[str, Any]] = field(default_factory=dict)
-    names: dict[int, str] = field(default_factory=dict)
-    opens: list[tuple[int, int, int, int, int]] = field(default_factory=list)
-    closes: dict[int, int] = field(default_factory=dict)
-    details: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    readings: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    run_ends: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    names: dict[int, str] = field(default_factory=dict[int, str])
+    opens: list[tuple[int, int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int, int]])
+    closes: dict[int, int] = field(default_factory=dict[int, int])
+    details: dict[int, dict[str, dict[str, Any]]] = field(
+        default_factory=dict[int, dict[str, dict[str, Any]]]
+    )
+    readings: dict[str, list[tuple[int, int]]] = field(default_factory=dict[str, list[tuple[int, int]]])
 
     @property
     def pid(self) -> int:
@@ -156,9 +158,7 @@ def _group(description: dict[str, Any], samples: list[bytes], sides: list[bytes]
         [("group", "<u2"), ("t_ns", "<i8"), ("width", "<u4"), ("energy", "<i8", (len(channels),))]
     )
     side_type = np.dtype([("group", "<u2"), ("t_ns", "<i8"), ("values", "<f4", (len(series),))])
-    rows = np.frombuffer(
-        b"".join(item for item in samples if len(item) == sample_type.itemsize), sample_type
-    )
+    rows = np.frombuffer(b"".join(item for item in samples if len(item) == sample_type.itemsize), sample_type)
     side_rows = np.frombuffer(b"".join(item for item in sides if len(item) == side_type.itemsize), side_type)
     return GroupData(
         description["source"],

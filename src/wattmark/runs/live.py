@@ -29,7 +29,9 @@ def view_of(
         for record in SessionData(session.folder).runs():
             inside = record.start_ns <= start_ns <= max(record.end_ns, record.start_ns)
             if record.run_id == run_id or (nested and inside):
-                return RunView(_part(record, name, start_ns, end_ns or time.monotonic_ns()) if nested else record)
+                return RunView(
+                    _part(record, name, start_ns, end_ns or time.monotonic_ns()) if nested else record
+                )
     now = time.monotonic_ns()
     return RunView(
         RunRecord(

@@ -30,7 +30,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Number = int | float
 _GENERATOR, _COROUTINE = 0x20, 0x80  # inspect.CO_GENERATOR, inspect.CO_COROUTINE; inspect is slow to import
 
-_current_span: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("wattmark_span", default=(0, 0))
+_current_span: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar(
+    "wattmark_span", default=(0, 0)
+)
 """Process id and number of the innermost open span here."""
 
 
@@ -41,7 +43,19 @@ class Span:
     Give further counts while it runs with :meth:`add`. Outside any measurement a span does nothing.
     """
 
-    __slots__ = ("_attrs", "_counts", "_device", "_log", "_precise", "_sync", "_token", "end_ns", "id", "name", "start_ns")
+    __slots__ = (
+        "_attrs",
+        "_counts",
+        "_device",
+        "_log",
+        "_precise",
+        "_sync",
+        "_token",
+        "end_ns",
+        "id",
+        "name",
+        "start_ns",
+    )
 
     def __init__(
         self,
@@ -79,7 +93,8 @@ class Span:
         self._token = _current_span.set((process.pid, self.id))
         if self._counts or self._attrs:
             log.write_json(
-                journal.SPAN_DETAIL, {"span": self.id, "counts": self._counts or {}, "attrs": self._attrs or {}}
+                journal.SPAN_DETAIL,
+                {"span": self.id, "counts": self._counts or {}, "attrs": self._attrs or {}},
             )
         return self
 
@@ -137,9 +152,7 @@ class Span:
     def __call__(self, function: _Function) -> _Function:
         """As a decorator: every call of the function is such a span."""
         details = {**(self._counts or {}), **(self._attrs or {})}
-        return _wrap(
-            function, lambda: Span(self.name, details, sync=self._sync, precise=self._precise)
-        )
+        return _wrap(function, lambda: Span(self.name, details, sync=self._sync, precise=self._precise))
 
 
 class Run:
@@ -180,7 +193,9 @@ class Run:
                 return self
         # inside another run, of this process or of the one that started it: a span of that one
         self._span = Span(
-            self.name, {"measure": True, "rank": process.rank, **self.tags}, sync=bool(self._settings.get("sync"))
+            self.name,
+            {"measure": True, "rank": process.rank, **self.tags},
+            sync=bool(self._settings.get("sync")),
         )
         self._span.start()
         self.start_ns = self._span.start_ns
@@ -202,7 +217,12 @@ class Run:
             self.end_ns = process.close_run(self.id, _status(error))
 
     def span(
-        self, name: str, *, sync: bool | None = None, precise: bool | None = None, **details: _Number | str | bool
+        self,
+        name: str,
+        *,
+        sync: bool | None = None,
+        precise: bool | None = None,
+        **details: _Number | str | bool,
     ) -> Span:
         """A span of this run. Numbers in ``details`` are counts (``samples=64``), all else are attributes.
 
@@ -245,7 +265,9 @@ class Run:
             return self._view
         from wattmark.runs.live import view_of
 
-        view = view_of(self._process, self.id, self.name, self.start_ns, self.end_ns, nested=self._span is not None)
+        view = view_of(
+            self._process, self.id, self.name, self.start_ns, self.end_ns, nested=self._span is not None
+        )
         if self.end_ns:
             self._view = view
         return view
@@ -376,7 +398,7 @@ def _wrap(function: _Function, make: Callable[[], Any]) -> _Function:
         @functools.wraps(function)
         def call_generator(*args: Any, **kwargs: Any) -> Any:
             with make():
-                return (yield from function(*args, **kwargs))
+                return cast(Any, (yield from function(*args, **kwargs)))
 
         return cast(_Function, call_generator)
 

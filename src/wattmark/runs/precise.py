@@ -27,9 +27,7 @@ class PreciseReader:
         from wattmark.sources import rapl
 
         self._pid = os.getpid()
-        findings = [
-            finding for finding in rapl.probe(Host.here(options=options)) if finding.open is not None
-        ]
+        findings = [finding for finding in rapl.probe(Host.here(options=options)) if finding.open is not None]
         self._sources: list[Source] = [finding.open() for finding in findings if finding.open is not None]
         self.channels = [channel.id for source in self._sources for channel in source.channels]
         self._log: EventLog | None = None
@@ -47,12 +45,15 @@ class PreciseReader:
         raw = [journal.MISSING if value is None else int(value) for value in values]
         log.write(
             journal.READING,
-            journal.READING_HEAD.pack(now) + b"".join(value.to_bytes(8, "little", signed=True) for value in raw),
+            journal.READING_HEAD.pack(now)
+            + b"".join(value.to_bytes(8, "little", signed=True) for value in raw),
         )
 
 
 def merge(
-    curves: Sequence[Curve], notes: Sequence[Mapping[str, Any]], readings: Mapping[str, Sequence[tuple[int, int]]]
+    curves: Sequence[Curve],
+    notes: Sequence[Mapping[str, Any]],
+    readings: Mapping[str, Sequence[tuple[int, int]]],
 ) -> list[Curve]:
     """The curves with further samples: ``readings`` gives (time ns, raw µJ) by channel id.
 
@@ -90,7 +91,9 @@ def _with_points(curve: Curve, points: Sequence[tuple[int, int]]) -> Curve:
     after = np.searchsorted(curve.t_ns, t_new)
     low = np.where(after > 0, curve.energy_uj[np.maximum(after - 1, 0)], np.iinfo(np.int64).min)
     high = np.where(
-        after < len(curve.t_ns), curve.energy_uj[np.minimum(after, len(curve.t_ns) - 1)], np.iinfo(np.int64).max
+        after < len(curve.t_ns),
+        curve.energy_uj[np.minimum(after, len(curve.t_ns) - 1)],
+        np.iinfo(np.int64).max,
     )
     # a counter may be up to one update older than its time stamp, so its neighbours bound it with that slack
     slack = int(curve.channel.max_power_w * 1e6 * max(curve.channel.update_period_s, 0.001))

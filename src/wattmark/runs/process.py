@@ -39,27 +39,24 @@ class Process:
         self.rank = launch.rank(os.environ)
         self._owner = False
         self._root_pending = False
+        self._settings: dict[str, Any] = {}
         self._warned: set[str] = set()
 
     def attach(self, settings: Mapping[str, Any]) -> None:
         """Make sure that there is a recorder for the window that begins; never raises, warns instead."""
-        if self.session is not None and (self.root_id or not self._owner or self.session.running()):
-            if self._owner and not self.root_id:
-                self._changed(settings)
-            if self.session is not None:
-                self._root_pending = self._owner and not self.root_id
-                if self._root_pending:
-                    self.session.enter()
-                return
-        self._forget()
         try:
-            chosen = configuration.recorder_settings(settings)
-            self.session, started = launch.start_or_join(journals_dir(os.environ), chosen, os.environ)
+            if self._fits(settings):
+                return
+            self._forget()
+            self._settings = configuration.recorder_settings(settings)
+            self.session, started = launch.start_or_join(
+                journals_dir(os.environ), self._settings, os.environ
+            )
         except WattmarkError as error:
-            self.warn("not-measured", f"nothing is measured: {error}" + (f" ({error.hint})" if error.hint else ""))
+            hint = f" ({error.hint})" if error.hint else ""
+            self.warn("not-measured", f"nothing is measured: {error}{hint}")
             return
         self._owner = self._root_pending = started
-        self._settings = dict(chosen)
         self._open_log()
         if started:
             os.environ[launch.SESSION_ENV] = self.session.folder
@@ -174,10 +171,19 @@ class Process:
         if self.session is not None:
             self.session.abandon()
 
-    def _changed(self, settings: Mapping[str, Any]) -> None:
-        """Another window with other settings needs another recorder."""
-        if dict(configuration.recorder_settings(settings)) != self._settings:
-            self.end()
+    def _fits(self, settings: Mapping[str, Any]) -> bool:
+        """Whether the session at hand serves the window that begins, which it then holds."""
+        if self.session is None:
+            return False
+        if self._owner and not self.root_id:
+            if not self.session.running():
+                return False
+            if configuration.recorder_settings(settings) != self._settings:
+                self.end()
+                return False
+            self._root_pending = True
+            self.session.enter()
+        return True
 
     def _forget(self) -> None:
         if self.log is not None:
@@ -203,9 +209,6 @@ class Process:
         if self.log.failed is not None:
             self.warn("journal-full", f"spans cannot be written: {self.log.failed.strerror}")
 
-    _settings: dict[str, Any]
-
-
 _process: Process | None = None
 _making = threading.Lock()
 
@@ -222,7 +225,6 @@ def this_process() -> Process:
                 os.register_at_fork(after_in_child=_after_fork)
             process = _process
     return process
-
 
 
 def _after_fork() -> None:

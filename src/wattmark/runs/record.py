@@ -61,7 +61,9 @@ class Spans:
     pids: Int64
     tids: Int64
     open: NDArray[np.bool_]
-    details: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    details: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(
+        default_factory=dict[int, Mapping[str, Mapping[str, Any]]]
+    )
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -114,8 +116,8 @@ class RunRecord:
     start_ns: int
     end_ns: int
     parent_id: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
     baseline_w: Mapping[str, float] | None = None
     curves: tuple[Curve, ...] = ()
     series: tuple[SeriesData, ...] = ()
@@ -123,8 +125,8 @@ class RunRecord:
     anchors: tuple[Anchor, ...] = ()
     tree_cpu: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     warnings: tuple[RunWarning, ...] = ()
-    recorder: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    recorder: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def duration_s(self) -> float:

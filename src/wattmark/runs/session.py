@@ -49,9 +49,9 @@ class SessionData:
     @property
     def alive(self) -> bool:
         """Whether anything still writes here: the recorder, or a process of the session."""
-        if _on_this_boot(self.recorder.header):
-            if self.recorder.end is None and tree.is_alive(int(self.recorder.header["pid"]), None):
-                return True
+        header = self.recorder.header
+        if _on_this_boot(header) and self.recorder.end is None and tree.is_alive(int(header["pid"]), None):
+            return True
         return any(_process_lives(events, self.recorder.header) for events in self.events)
 
     def runs(self) -> Iterator[RunRecord]:
@@ -109,9 +109,7 @@ class SessionData:
         )
         return replace(record, warnings=tuple(self._warnings(record, end)))
 
-    def _ending(
-        self, start_ns: int, end: dict[str, Any] | None, events: ProcessEvents
-    ) -> tuple[Status, int]:
+    def _ending(self, start_ns: int, end: dict[str, Any] | None, events: ProcessEvents) -> tuple[Status, int]:
         last_ns = max(self.recorder.last_ns or start_ns, _last_event_ns(self.events), start_ns)
         if end is not None:
             return end["status"], int(end["t_ns"])
@@ -155,13 +153,17 @@ class SessionData:
                 "recorder-lost",
                 f"the recorder ended {missing_s:.1f} s before the run did; that time is not covered",
             )
-        modelled = sorted({curve.channel.component for curve in record.curves if curve.channel.method == "modelled"})
+        modelled = sorted(
+            {curve.channel.component for curve in record.curves if curve.channel.method == "modelled"}
+        )
         if modelled:
             names = " and ".join(name.upper() for name in modelled)
             verb = "is" if len(modelled) == 1 else "are"
             yield RunWarning("modelled", f"{names} {verb} modelled here, not measured: no sensor was usable")
         if not any(curve.channel.counted for curve in record.curves):
-            yield RunWarning("no-sensor", "nothing here could be measured or modelled; see `wattmark sources`")
+            yield RunWarning(
+                "no-sensor", "nothing here could be measured or modelled; see `wattmark sources`"
+            )
 
 
 def session_folders(journals: str) -> list[str]:

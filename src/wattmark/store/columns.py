@@ -96,7 +96,8 @@ def _decode_block(block: bytes) -> Int64:
     except (struct.error, zlib.error, ValueError) as error:
         raise StoreError(f"a stored column is damaged ({error})") from error
     folded: UInt64 = np.ravel(_as(wide, np.dtype("<u8"))).astype(np.uint64, copy=False)
-    residuals: Int64 = _as((folded >> np.uint64(1)) ^ (np.uint64(0) - (folded & np.uint64(1))), np.int64)
+    signs = cast("UInt64", np.negative(folded & np.uint64(1)))  # all ones for the negative
+    residuals: Int64 = _as((folded >> np.uint64(1)) ^ signs, np.int64)
     start = np.int64(0 if unit else first)
     if order == 0:
         ints = residuals + np.int64(base)
@@ -134,7 +135,9 @@ def _cost(residuals: Int64) -> float:
 
 
 def _zigzag(values: Int64) -> UInt64:
-    return (_as(values, np.uint64) << np.uint64(1)) ^ _as(values >> np.int64(63), np.uint64)
+    unsigned: UInt64 = _as(values, np.uint64)
+    signs: UInt64 = _as(values >> np.int64(63), np.uint64)
+    return (unsigned << np.uint64(1)) ^ signs
 
 
 def _as(values: NDArray[Any], dtype: object) -> NDArray[Any]:

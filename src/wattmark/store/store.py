@@ -62,13 +62,15 @@ class Store:
 
     def add(self, record: RunRecord, summary: Mapping[str, Any] | None = None) -> bool:
         """Keep a run with its summary (the object of ``show --json``); False if its id is kept already."""
-        with self._reading() as connection:
+        _check_id(record)
+        with self._reading() as connection:  # to spare the packing
             if connection.execute(_by_id(record.run_id)).first() is not None:
                 return False
         return self._put(record, summary, replace=False)
 
     def replace(self, record: RunRecord, summary: Mapping[str, Any] | None = None) -> None:
         """Keep a run in place of the one with its id, if there is one. Its note and its other tags stay."""
+        _check_id(record)
         self._put(record, summary, replace=True)
 
     def resolve(self, ref: str) -> str:
@@ -176,8 +178,6 @@ class Store:
         return gone
 
     def _put(self, record: RunRecord, summary: Mapping[str, Any] | None, replace: bool) -> bool:
-        if not _RUN_ID.fullmatch(record.run_id):
-            raise StoreError(f"a run cannot have the id {record.run_id[:200]!r}")
         packed = pack.pack(record)
         row = _row(record, packed, summary)
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
@@ -216,6 +216,11 @@ class Store:
             writing(self._engine) as connection,
         ):
             yield connection
+
+
+def _check_id(record: RunRecord) -> None:
+    if not _RUN_ID.fullmatch(record.run_id):
+        raise StoreError(f"a run cannot have the id {record.run_id[:200]!r}")
 
 
 def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -286,7 +291,7 @@ def _not_found(connection: sa.Connection, ref: str) -> RunNotFound:
     return RunNotFound(f"there is no run {ref!r}", hint=hint)
 
 
-def _by_id(run_id: str) -> sa.Select[tuple[str]]:
+def _by_id(run_id: str) -> sa.Select[Any]:
     return sa.select(tables.runs.c.run_id).where(tables.runs.c.run_id == run_id)
 
 
@@ -311,7 +316,8 @@ def _delete(connection: sa.Connection, run_ids: Sequence[str]) -> None:
     gone = sa.delete(tables.runs).where(tables.runs.c.run_id == sa.bindparam("gone"))
     connection.execute(gone, [{"gone": run_id} for run_id in run_ids])
     if connection.dialect.name == "sqlite":  # which keeps the room for later runs unless asked
-        connection.exec_driver_sql("PRAGMA incremental_vacuum").fetchall()
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("PRAGMA incremental_vacuum").fetchall()  # a page a row, and rows without columns
 
 
 def _superfluous(

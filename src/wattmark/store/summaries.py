@@ -137,4 +137,4 @@ def _summary(row: sa.Row[Any], tags_of: dict[str, str]) -> RunSummary:
 def _glob(pattern: str) -> str:
     """A regular expression that SQLite (through Python's re) and PostgreSQL read alike."""
     wild = {"*": "(.|\n)*", "?": "(.|\n)"}
-    return "^" + "".join(wild.get(char, char if char.isalnum() else f"[{char}]") for char in pattern) + "$"
+    return "^" + "".join(wild.get(char, char if char.isalnum() else f"\\{char}") for char in pattern) + "$"

@@ -30,10 +30,10 @@ class Stage:
     start_s: float
     duration_s: float
     energy_j: Mapping[str, float] | None
-    by_component_j: Mapping[str, float] = field(default_factory=dict)
-    counts: Mapping[str, Number] = field(default_factory=dict)
-    attrs: Mapping[str, Any] = field(default_factory=dict)
-    series: Mapping[str, float] = field(default_factory=dict)
+    by_component_j: Mapping[str, float] = field(default_factory=dict[str, float])
+    counts: Mapping[str, Number] = field(default_factory=dict[str, Number])
+    attrs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    series: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class TrialResult:
     started_at: str = ""
     duration_s: float = 0.0
     energy_j: Mapping[str, Mapping[str, float]] | None = None
-    methods: Mapping[str, str] = field(default_factory=dict)
-    power_w: Mapping[str, float | None] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict[str, str])
+    power_w: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     idle_w: Mapping[str, float] | None = None
     coverage: float = 0.0
-    metrics: Mapping[str, Number] = field(default_factory=dict)
+    metrics: Mapping[str, Number] = field(default_factory=dict[str, Number])
     stages: Sequence[Stage] = ()
-    series: Mapping[str, float] = field(default_factory=dict)
+    series: Mapping[str, float] = field(default_factory=dict[str, float])
     power_profile: tuple[Sequence[float], Sequence[float]] = ((), ())
     contention: float | None = None
     host: str = ""
@@ -112,7 +112,7 @@ class StudyResults:
     title: str
     design: Mapping[str, Any]
     trials: Sequence[TrialResult]
-    environment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    environment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
     @property
     def completed(self) -> list[TrialResult]:
