@@ -137,7 +137,7 @@ def normalise(name: str) -> str:
     for word in text.split():
         if word in _NOISE or word.endswith("-core") or (word[:-2].isdigit() and word[-2:] in _ORDINALS):
             continue
-        if word[0] == "e" and word[1:2] in ("3", "5", "7"):
+        if "xeon" in words and word[:2] in ("e3", "e5", "e7"):
             if word[2:6].isdigit():  # "Xeon CPU E31270" is an E3-1270
                 word = f"{word[:2]}-{word[2:]}"
             elif word[2:3] == "-" and word[-2:-1] == "v":  # "E5-2630v4" is an E5-2630 v4
