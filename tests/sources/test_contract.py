@@ -162,10 +162,6 @@ class TestDramModel(SourceContract):
         write(tmp_path / "proc", meminfo="MemTotal:       65536000 kB")
         return Host(str(tmp_path / "sys"), str(tmp_path / "proc"))
 
-    @pytest.mark.xfail(reason="DramModelSource has no closed state")
-    def test_closing_twice_is_fine_and_reading_after_it_gives_nothing(self, tmp_path: Path) -> None:
-        super().test_closing_twice_is_fine_and_reading_after_it_gives_nothing(tmp_path)
-
 
 class TestNvml(SourceContract):
     module = "wattmark.sources.nvml"

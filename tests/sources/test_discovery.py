@@ -91,6 +91,12 @@ def shown(selection: Selection) -> set[str]:
         ([BATTERY, CPU_MODEL, DRAM_MODEL], {"battery"}, {"cpu", "dram"}),
         ([BATTERY, NVML, CPU_MODEL], {"gpu0/board", "gpu1/board", "cpu"}, {"battery"}),
         ([finding(channel("psys", "host", "rapl")), BATTERY], {"psys"}, {"battery"}),
+        # of equals the first one is taken
+        (
+            [finding(channel("psys", "host", "rapl")), finding(channel("hwmon/total", "host", "hwmon"))],
+            {"psys"},
+            {"hwmon/total"},
+        ),
         ([], set(), set()),
     ],
 )

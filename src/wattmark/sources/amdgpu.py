@@ -6,8 +6,6 @@ has no energy counter here; ``energy1_input`` is used where a kernel offers it. 
 average is taken: what is integrated should not miss what happened between two readings.
 """
 
-# pathlib costs the recorder more than a whole probe does
-# ruff: noqa: PTH110, PTH119
 from __future__ import annotations
 
 import os

@@ -6,8 +6,6 @@ is the whole machine with its screen, and only while it discharges: on mains a b
 drawn.
 """
 
-# pathlib costs the recorder more than a whole probe does
-# ruff: noqa: PTH110, PTH119, PTH208
 from __future__ import annotations
 
 import os

@@ -5,8 +5,6 @@ What a rail feeds is told from its label; a rail whose label says nothing is sho
 ``SysfsFile`` and ``HwmonSource`` also serve the other sources that read sysfs.
 """
 
-# pathlib costs the recorder more than a whole probe does
-# ruff: noqa: PTH110, PTH208
 from __future__ import annotations
 
 import os

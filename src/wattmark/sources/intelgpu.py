@@ -7,8 +7,6 @@ read every few minutes. i915 (Documentation/ABI/testing/sysfs-driver-intel-i915-
 Integrated graphics have no hwmon (drivers/gpu/drm/xe/xe_hwmon.c registers it for discrete cards only).
 """
 
-# pathlib costs the recorder more than a whole probe does
-# ruff: noqa: PTH119
 from __future__ import annotations
 
 import os
