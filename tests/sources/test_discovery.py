@@ -353,6 +353,19 @@ def test_sources_of_other_packages_take_part(
     assert discover(Host()).reasons["tpu"] == "It is off."
 
 
+def test_a_package_cannot_take_the_name_of_a_source_of_ours(
+    table: dict[str, list[Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wattmark.sources.plugins import EntryPoint
+
+    points = {"nvml": EntryPoint("nvml", "no_such_module:probe", "impostor")}
+    monkeypatch.setattr("wattmark.sources.plugins.entry_points", lambda: points)
+    selection = discover(Host())
+    assert "gpu0/board" in counted(selection)
+    assert [warning["code"] for warning in selection.warnings] == ["source-name-taken"]
+    assert "impostor" in selection.warnings[0]["message"]
+
+
 def test_a_replay_stands_in_for_all_hardware(table: dict[str, list[Finding]], tmp_path: Path) -> None:
     path = tmp_path / "wave.csv"
     path.write_text("t_s,cpu:power_w,gpu0:power_w\n0,1,2\n1,1,2\n")

@@ -125,6 +125,13 @@ def test_the_user_can_say_what_a_rail_feeds(tmp_path: Path) -> None:
     assert (channel.component, channel.counted) == ("gpu", True)
 
 
+def test_a_component_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    chip(tmp_path, 0, "tps546", power1_input=5_000_000, power1_label="pout1")
+    complaint, rail = hwmon.probe(Host(str(tmp_path), options={"hwmon": {"components": {"pout1": "tpu"}}}))
+    assert "'tpu' is no component" in (complaint.problem or "")
+    assert not rail.channels[0].counted
+
+
 def test_chips_of_other_sources_and_of_power_supplies_are_skipped(tmp_path: Path) -> None:
     for index, name in enumerate(("amdgpu", "i915", "xe", "i915_gt0")):
         chip(tmp_path, index, name, power1_average=1, energy1_input=1)

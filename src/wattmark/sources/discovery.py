@@ -211,8 +211,14 @@ def discover(
             return Selection(replayed, frozenset(["replay"]))
     asked, excluded = _names(host, wanted, exclude)
     available = {name: _built_in(module) for name, module in BUILT_IN.items()}
+    clashes: list[str] = []
     for name, point in plugins.entry_points().items():
-        available.setdefault(name, plugins.load(point))
+        if name in available:
+            clashes.append(
+                f"the package {point.package} offers a source named {name}, which is one of Wattmark's"
+            )
+        else:
+            available[name] = plugins.load(point)
     for name in sorted(asked | excluded):
         _check_known(name, available)
     spare = {name: partial(available[name], host) for name in _MODELS if name not in asked | excluded}
@@ -241,6 +247,7 @@ def discover(
         {"code": "source-unusable", "message": f"{message}; other sources stand in for it"}
         for message in warnings.values()
     ]
+    selection.warnings += [{"code": "source-name-taken", "message": message} for message in clashes]
     return selection
 
 

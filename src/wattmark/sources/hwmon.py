@@ -12,7 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from wattmark.errors import SourceGone
-from wattmark.sources.base import Accuracy, Channel, Component, Finding, Host, Series, read_int, read_text
+from wattmark.sources.base import (
+    COMPONENTS,
+    Accuracy,
+    Channel,
+    Component,
+    Finding,
+    Host,
+    Series,
+    read_int,
+    read_text,
+)
 
 NAME = "hwmon"
 
@@ -214,7 +224,17 @@ def probe(host: Host) -> list[Finding]:
         if meters:
             chips.append((f"{chip} at {folder}", meters))
     channels = [meter.channel for _, meters in chips for meter in meters]
-    return [
+    wrong = {key: name for key, name in host.option(NAME, "components", {}).items() if name not in COMPONENTS}
+    complaints = [
+        Finding(
+            NAME,
+            f"the option hwmon.components of {label!r}",
+            problem=f"{name!r} is no component.",
+            fix=f"Use one of: {', '.join(COMPONENTS)}.",
+        )
+        for label, name in wrong.items()
+    ]
+    return complaints + [
         finding(
             NAME,
             what,
@@ -256,8 +276,8 @@ def _label(folder: str, stem: str) -> str:
 def _describe(host: Host, folder: str, chip: str, label: str, number: int, taken: dict[str, int]) -> Channel:
     """The channel of one rail, as a power reading; the caller mends kind and method for energy counters."""
     component, scope = what_it_feeds(chip, label)
-    chosen: object = host.option(NAME, "components", {}).get(label or chip)
-    if chosen in ("cpu", "gpu", "dram", "soc", "host"):
+    chosen = host.option(NAME, "components", {}).get(label or chip)
+    if chosen in COMPONENTS:
         component, scope = chosen, "rail"
     stem = "_".join((label or f"{chip}_{number}").lower().split())
     taken[stem] = taken.get(stem, -1) + 1
