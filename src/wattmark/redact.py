@@ -7,6 +7,7 @@ AWS *secret* key without its name. Patterns are compiled when a text first needs
 
 from __future__ import annotations
 
+# ruff: noqa: SIM905 (lists of words read better as one string)
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ _BEFORE_TOKEN = frozenset(
     "generated completion prefill decode batched cached start end per by".split()
 )
 _AFTER_TOKEN = frozenset("per type types len length dim id ids count budget limit size level index".split())
-_AFTER_KEY = frozenset("dim dims size len length value values padding proj bits heads column columns".split())
+_AFTER_KEY = frozenset("dim dims size len length padding proj bits heads column columns".split())
 
 _CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
 _LOGIN = (
@@ -119,11 +120,11 @@ def redact_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def is_secret_name(name: str) -> bool:
     """Whether a flag or variable of this name probably holds a secret (``--max-tokens`` and ``key_dim`` do not)."""
-    return bool(_words(name) & _SECRET_WORDS) or any("!" in word for word in _words(name))
+    return bool(_words(name))
 
 
 def _words(name: str) -> frozenset[str]:
-    """The words of a name that may be secret; a glued one (``HFTOKEN``) is marked with ``!``."""
+    """The words of a name that say "secret", glued ones (``HFTOKEN``) too."""
     if not name.islower() and not name.isupper():
         name = re.sub(_CAMEL, "_", name)
     words = [word for word in name.lower().replace("-", "_").replace(".", "_").split("_") if word]
@@ -131,12 +132,11 @@ def _words(name: str) -> frozenset[str]:
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
         if word in ("token", "tokens") and (before in _BEFORE_TOKEN or after in _AFTER_TOKEN):
             continue
-        if word in ("key", "keys") and after in _AFTER_KEY:
+        if word in ("key", "keys") and (before in ("num", "n") or after in _AFTER_KEY):
             continue
-        if word in _SECRET_WORDS:
+        glued = any(part in word for part in _SECRET_PARTS) and not _is_harmless_word(word)
+        if word in _SECRET_WORDS or glued:
             found.add(word)
-        elif any(part in word for part in _SECRET_PARTS) and not _is_harmless_word(word):
-            found.add(f"{word}!")
     return frozenset(found)
 
 
@@ -151,7 +151,7 @@ def _is_harmless_word(word: str) -> bool:
 def _is_count(name: str, value: str) -> bool:
     """``--tokens 128`` is a number of tokens."""
     digits = value.rstrip("kKmMbB")
-    return _words(name) == {"tokens"} and digits.isdigit() and len(digits) < 10
+    return _words(name) == frozenset(("tokens",)) and digits.isdigit() and len(digits) < 10
 
 
 def _announces(argument: str, program: str) -> str:
@@ -160,6 +160,9 @@ def _announces(argument: str, program: str) -> str:
         return "login"
     if argument == "--wrap" or (program in _SHELLS and argument[:1] == "-" and argument[-1:] == "c"):
         return "shell"
+    _, sign, value = _assignment(argument)
+    if sign and value:
+        return ""
     bare = argument.strip("\"'").rstrip(":= ")
     if is_secret_name(bare) and (argument.startswith("-") or bare != argument.strip("\"'")):
         return bare
@@ -219,7 +222,7 @@ def _redact_json(data: Any) -> Any:
         return [_redact_json(item) for item in data]  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(data, dict):
         return data
-    items: dict[str, Any] = data
+    items: dict[str, Any] = data  # pyright: ignore[reportUnknownVariableType]
     named = str(items.get("name", items.get("key", "")))  # Kubernetes: {"name": "TOKEN", "value": "x"}
     cleaned: dict[str, Any] = {}
     for name, value in items.items():
