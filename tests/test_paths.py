@@ -17,7 +17,9 @@ def test_the_named_folder_wins_and_is_made_absolute():
 @pytest.mark.skipif(sys.platform != "linux", reason="the XDG folders")
 def test_the_platforms_folder_is_the_default():
     assert data_dir({"XDG_DATA_HOME": "/xdg"}) == "/xdg/wattmark"
-    assert data_dir({"HOME": "/home/ann", "XDG_DATA_HOME": "not/absolute"}) == "/home/ann/.local/share/wattmark"
+    assert (
+        data_dir({"HOME": "/home/ann", "XDG_DATA_HOME": "not/absolute"}) == "/home/ann/.local/share/wattmark"
+    )
     assert data_dir({}) == os.path.expanduser("~/.local/share/wattmark")
 
 

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing would double the time this takes
 
 if TYPE_CHECKING:
     from wattmark.errors import WattmarkError
     from wattmark.quantity import Quantity
-    from wattmark.runs.loading import load
+    from wattmark.store.loading import load
     from wattmark.runs.measure import Run, current_run, measure, span
 
 __all__ = ["Quantity", "Run", "WattmarkError", "__version__", "current_run", "load", "measure", "span"]
@@ -22,7 +22,7 @@ _HOMES = {
     "Run": "wattmark.runs.measure",
     "WattmarkError": "wattmark.errors",
     "current_run": "wattmark.runs.measure",
-    "load": "wattmark.runs.loading",
+    "load": "wattmark.store.loading",
     "measure": "wattmark.runs.measure",
     "span": "wattmark.runs.measure",
 }

@@ -5,7 +5,6 @@ Standard library only; the recorder's process imports this module.
 
 from __future__ import annotations
 
-# ruff: noqa: PTH100, PTH111, PTH117, PTH118 (no pathlib in the recorder)
 import os
 import sys
 from collections.abc import Mapping

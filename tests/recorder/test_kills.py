@@ -263,17 +263,25 @@ def test_spans_of_processes_and_threads_are_all_there_and_well_nested(
 
 
 RANK = """
-import time
+import os, pathlib, time
 import wattmark as wm
 with wm.measure("ranks") as run:
+    here = pathlib.Path(os.environ["BARRIER"])
+    (here / os.environ["RANK"]).touch()
+    while len(list(here.iterdir())) < 4:
+        time.sleep(0.005)
     with run.span("train"):
         time.sleep(0.6)
 print("energy", run.energy.value if run.energy else None, flush=True)
 """
 
 
-def test_ranks_of_one_job_share_one_recorder_and_one_run(fake_machine: FakeMachine, data_dir: Path) -> None:
+def test_ranks_of_one_job_share_one_recorder_and_one_run(
+    fake_machine: FakeMachine, data_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "barrier").mkdir()
     job = {
+        "BARRIER": str(tmp_path / "barrier"),
         "TORCHELASTIC_RUN_ID": "job-1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": "29500",

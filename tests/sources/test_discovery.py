@@ -187,9 +187,10 @@ def test_grace_counts_its_socket_beside_the_gpu_and_nothing_inside_it(tmp_path: 
 
 def test_jetson_counts_its_rails_and_shows_the_module(tmp_path: Path) -> None:
     jetson(tmp_path)
-    selection = Selection(hwmon.probe(Host(str(tmp_path))))
+    selection = Selection([*hwmon.probe(Host(str(tmp_path))), CPU_MODEL])
     assert counted(selection) == {"hwmon/vdd_cpu_gpu_cv", "hwmon/vdd_soc"}
     assert shown(selection) == {"hwmon/vdd_in"}
+    assert "hwmon measures the cpu" in selection.reasons["cpu"]
 
 
 def test_opening_gives_sources_with_their_decided_channels() -> None:

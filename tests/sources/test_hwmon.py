@@ -94,6 +94,7 @@ def test_an_offset_below_zero_is_no_power(tmp_path: Path) -> None:
     ("chip_name", "label", "expected"),
     [
         ("ina3221", "VDD_GPU_SOC", ("soc", "rail")),
+        ("ina3221", "VDD_CPU_GPU_CV", ("soc", "cpu+gpu rail")),
         ("ina3221", "VDD_CPU_CV", ("cpu", "rail")),
         ("ina3221", "VIN_SYS_5V0", ("soc", "rail")),
         ("ina3221", "VDDQ_VDD2_1V8AO", ("dram", "rail")),

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
-from fakes.records import rapl_record
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from fakes.records import rapl_record
 from wattmark.errors import StoreError
 from wattmark.store import columns
 from wattmark.store.columns import BLOCK, decode, decode_floats, encode, encode_floats
@@ -74,11 +76,9 @@ def test_the_counters_unit_saves_space_and_constant_columns_need_almost_none():
 def test_damaged_blocks_are_an_error_or_numbers_and_nothing_else(junk, position, byte):
     block = bytearray(encode(np.arange(40, dtype=np.int64) ** 3)[0])
     block[position % len(block)] = byte
-    for damaged in (junk, bytes(block[: position + 1])):
-        try:
+    for damaged in (junk, bytes(block), bytes(block[: position + 1])):
+        with suppress(StoreError):
             assert decode([damaged]).dtype == np.int64
-        except StoreError:
-            pass
 
 
 def test_a_block_of_a_later_version_is_refused():

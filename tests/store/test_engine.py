@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from fakes.records import example_record
 
+from fakes.records import example_record
 from wattmark.errors import ConfigError, MissingExtra, StoreError
 from wattmark.store import engine, open_store
 from wattmark.store.engine import store_url
@@ -40,7 +40,12 @@ def test_paths_and_sqlite_urls_are_files(given, database):
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_postgresql_urls_use_psycopg_and_hide_their_password(scheme):
     url = store_url(f"{scheme}://ann:s3cret@db.example:5433/energy", {})
-    assert (url.drivername, url.host, url.port, url.database) == ("postgresql+psycopg", "db.example", 5433, "energy")
+    assert (url.drivername, url.host, url.port, url.database) == (
+        "postgresql+psycopg",
+        "db.example",
+        5433,
+        "energy",
+    )
     assert engine.describe(url) == "postgresql://ann:***@db.example:5433/energy"
 
 
@@ -66,7 +71,9 @@ def test_a_server_that_does_not_answer_is_a_store_error(tmp_path):
 
 
 def test_what_is_no_database_or_cannot_be_made_is_a_store_error(tmp_path):
-    (tmp_path / "text.db").write_text("this is a text file, long enough to have a header of a hundred bytes" * 3)
+    (tmp_path / "text.db").write_text(
+        "this is a text file, long enough to have a header of a hundred bytes" * 3
+    )
     (tmp_path / "file").touch()
     for path in (tmp_path / "text.db", tmp_path / "file" / "store.db", tmp_path):
         with pytest.raises(StoreError, match="cannot be opened"):
@@ -101,7 +108,9 @@ def test_the_first_migration_can_be_undone(tmp_path):
 
     with open_store(str(tmp_path / "store.db")) as store, engine.writing(store._engine) as connection:
         config = Config()
-        config.set_main_option("script_location", os.path.join(os.path.dirname(engine.__file__), "migrations"))
+        config.set_main_option(
+            "script_location", os.path.join(os.path.dirname(engine.__file__), "migrations")
+        )
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         assert connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar() == 0

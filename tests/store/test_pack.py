@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes.records import assert_same_record, example_record, rapl_record, spans_record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.records import assert_same_record, example_record, rapl_record, spans_record
 from wattmark.errors import StoreError
 from wattmark.runs.record import Curve
 from wattmark.store import pack

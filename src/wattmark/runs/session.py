@@ -59,10 +59,13 @@ class SessionData:
         opened = sorted(
             ((run, events) for events in self.events for run in events.runs), key=lambda pair: pair[0]["t_ns"]
         )
+        previous_end_ns = 0
         for run, events in opened:
-            yield self._run(run, events)
+            record = self._run(run, events, previous_end_ns)
+            previous_end_ns = record.end_ns
+            yield record
 
-    def _run(self, run: dict[str, Any], events: ProcessEvents) -> RunRecord:
+    def _run(self, run: dict[str, Any], events: ProcessEvents, previous_end_ns: int) -> RunRecord:
         start_ns = int(run["t_ns"])
         end = events.run_ends.get(run["run_id"])
         status, end_ns = self._ending(start_ns, end, events)
@@ -89,7 +92,7 @@ class SessionData:
             series=tuple(
                 item for group in self.recorder.groups for item in _cut_series(group, start_ns, end_ns)
             ),
-            spans=collect_spans(self.events, start_ns, end_ns),
+            spans=collect_spans(self.events, start_ns, end_ns, previous_end_ns),
             anchors=tuple(
                 anchor
                 for anchor in self.recorder.anchors
@@ -124,7 +127,7 @@ class SessionData:
             for events in self.events
             for span, _, _, t_ns, _ in events.opens
             if span in events.closes
-            and start_ns <= t_ns < end_ns
+            and t_ns < end_ns
             and events.details.get(span, {}).get("attrs", {}).get("measure")
         ]
         return max(ends, default=end_ns)

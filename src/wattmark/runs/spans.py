@@ -11,8 +11,15 @@ from wattmark.runs.journals import ProcessEvents
 from wattmark.runs.record import Spans
 
 
-def collect_spans(processes: Sequence[ProcessEvents], start_ns: int, end_ns: int) -> Spans:
-    """The spans that began in [start_ns, end_ns), sorted by start; those that never ended last until ``end_ns``."""
+def collect_spans(
+    processes: Sequence[ProcessEvents], start_ns: int, end_ns: int, not_before_ns: int | None = None
+) -> Spans:
+    """The spans that began in [start_ns, end_ns), sorted by start; those that never ended last until ``end_ns``.
+
+    not_before_ns: also those that began from here on and reach into the run, cut at its start (ranks that joined a
+    moment before the run was written down).
+    """
+    earliest_ns = start_ns if not_before_ns is None else min(start_ns, not_before_ns)
     names: dict[str, int] = {}
     columns: list[tuple[np.ndarray[Any, Any], ...]] = []
     details: dict[tuple[int, int], Mapping[str, Mapping[str, Any]]] = {}
@@ -20,9 +27,11 @@ def collect_spans(processes: Sequence[ProcessEvents], start_ns: int, end_ns: int
         if not events.opens:
             continue
         opens = np.array(events.opens, np.int64)
-        opens = opens[(opens[:, 3] >= start_ns) & (opens[:, 3] < max(end_ns, start_ns + 1))]
+        opens = opens[(opens[:, 3] >= earliest_ns) & (opens[:, 3] < max(end_ns, start_ns + 1))]
+        ends = np.array([events.closes.get(span, -1) for span in opens[:, 0].tolist()], np.int64)
+        reaches = (opens[:, 3] >= start_ns) | (ends < 0) | (ends > start_ns)
+        opens, ends = opens[reaches], ends[reaches]
         ids = opens[:, 0]
-        ends = np.array([events.closes.get(int(span), -1) for span in ids], np.int64)
         name_ids = np.array(
             [
                 names.setdefault(events.names.get(int(name), f"span {name}"), len(names))
@@ -41,6 +50,7 @@ def collect_spans(processes: Sequence[ProcessEvents], start_ns: int, end_ns: int
         np.concatenate(parts) for parts in zip(*columns, strict=True)
     )
     is_open = ends < 0
+    starts = np.maximum(starts, start_ns)
     ends = np.where(is_open, end_ns, np.minimum(ends, end_ns))
     order = np.lexsort((ids, -ends, starts))
     keys = list(zip(process[order].tolist(), ids[order].tolist(), strict=True))

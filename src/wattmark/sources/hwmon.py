@@ -57,7 +57,7 @@ _LABELS: tuple[tuple[tuple[str, ...], Component, str], ...] = (
     (("vdd_in",), "host", "module"),
     (("5v_in",), "host", "module"),
     (("sys", "5v"), "soc", "rail"),
-    (("gpu", "cpu"), "soc", "rail"),
+    (("gpu", "cpu"), "soc", "cpu+gpu rail"),
     (("gpu", "soc"), "soc", "rail"),
     (("esocket",), "cpu", "package"),
     (("ecore",), "cpu", "core"),
@@ -333,7 +333,7 @@ def _holders(channel: Channel, channels: Sequence[Channel]) -> tuple[str, ...]:
             continue
         same_socket = other.id.rpartition("_")[2] == channel.id.rpartition("_")[2]
         in_socket = other.scope == "socket+dram" and channel.scope == "rail" and same_socket
-        in_module = other.scope == "module" and channel.scope in ("rail", "socket+dram")
+        in_module = other.scope == "module" and channel.scope in ("rail", "cpu+gpu rail", "socket+dram")
         # The memory rail of AGX Orin is taken as fed from the 5 V system rail, which is metered as well.
         in_5v = "vin_sys_5v" in other.id and "vddq" in channel.id
         in_package = other.scope == "package" and channel.scope == "core"

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from wattmark.sources.base import Channel, Component, Method
 
 _RANK: dict[Method, int] = {"counter": 0, "integrated": 1, "modelled": 2}
-# Sensors whose scope holds more than their component: the socket of an APU, and Grace's with its memory.
+# Sensors whose scope holds more than their component: sockets of APUs, Grace's with its memory, a rail of Jetsons.
 _HOLDS: dict[str, tuple[Component, ...]] = {
     "socket": ("cpu",),
     "apu-socket": ("cpu", "dram"),
     "socket+dram": ("dram",),
+    "cpu+gpu rail": ("cpu",),
 }
 _METHODS: dict[Method, str] = {
     "counter": "the energy counter",

@@ -55,8 +55,11 @@ def encode_floats(values: NDArray[Any]) -> list[bytes]:
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = np.rint(values.astype(np.float64) * scale)
             exact = bool(np.all(np.abs(scaled) < _EXACT))  # False for NaN and infinity too
-        if exact and (scaled / scale).astype(values.dtype).tobytes() == values.tobytes():
-            return encode(np.array([int(scale)], np.int64)) + encode(scaled.astype(np.int64))
+        if not exact:
+            break
+        ints = scaled.astype(np.int64)
+        if (ints / scale).astype(values.dtype).tobytes() == values.tobytes():
+            return encode(np.array([int(scale)], np.int64)) + encode(ints)
     bits = _as(values, np.int32 if values.dtype == np.float32 else np.int64).astype(np.int64)
     return encode(np.array([0], np.int64)) + encode(bits)
 
@@ -90,7 +93,10 @@ def _decode_block(block: bytes) -> Int64:
         if version != _VERSION:
             raise StoreError(f"a stored column has format {version}, which this version cannot read")
         size = count - order
-        planes = np.frombuffer(zlib.decompress(block[_HEADER.size :]) if width else b"", np.uint8)
+        if order > 2 or width > 8 or size < 0 or count > BLOCK:
+            raise ValueError("its header makes no sense")
+        data = zlib.decompressobj().decompress(block[_HEADER.size :], width * size) if width else b""
+        planes = np.frombuffer(data, np.uint8)
         wide = np.zeros((size, 8), np.uint8)
         wide[:, :width] = np.transpose(np.reshape(planes, (width, size)))
     except (struct.error, zlib.error, ValueError) as error:

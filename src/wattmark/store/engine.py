@@ -144,8 +144,8 @@ def _migrate(engine: sa.Engine) -> None:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _file_lock(f"{path}.lock"):
             raw = engine.raw_connection()
-            try:  # both stay with the file; the first must come before any table
-                raw.cursor().execute("PRAGMA auto_vacuum=INCREMENTAL")
+            try:  # both stay with the file; the first (removed runs give their room back) before any table
+                raw.cursor().execute("PRAGMA auto_vacuum=FULL")
                 raw.cursor().execute("PRAGMA journal_mode=WAL")
             finally:
                 raw.close()

@@ -315,9 +315,6 @@ def _delete(connection: sa.Connection, run_ids: Sequence[str]) -> None:
         return
     gone = sa.delete(tables.runs).where(tables.runs.c.run_id == sa.bindparam("gone"))
     connection.execute(gone, [{"gone": run_id} for run_id in run_ids])
-    if connection.dialect.name == "sqlite":  # which keeps the room for later runs unless asked
-        raw: Any = connection.connection.dbapi_connection
-        raw.execute("PRAGMA incremental_vacuum").fetchall()  # a page a row, and rows without columns
 
 
 def _superfluous(

@@ -135,8 +135,9 @@ class _Log:
         backwards = 0
         for row in self._whole(rows[1:]):
             backwards += not self._take(row, zone)
+        backwards += self._drop_repeats()
         if backwards:
-            self.warn("imported-clock", f"{backwards} lines whose clock did not go forward are left out.")
+            self.warn("imported-clock", f"lines whose clock did not go forward are left out: {backwards}.")
 
     @property
     def identified(self) -> bool:
@@ -181,6 +182,15 @@ class _Log:
             found = self.file.number(row, row.cells[index])
             gpu.side[name].append(float("nan") if found is None else found[0] * scale)
         return True
+
+    def _drop_repeats(self) -> int:
+        """Without a column that tells GPUs apart, a few equal stamps are repeated lines, not a second GPU."""
+        repeats = [
+            key
+            for key, gpu in self.gpus.items()
+            if not self._identity and len(gpu.t_ns) < len(self.gpus[key[0], "0"].t_ns) / 2
+        ]
+        return sum(len(self.gpus.pop(key).t_ns) for key in repeats)
 
     def _gpu_of(self, row: Row, stamp: int) -> _Gpu:
         name = "" if self._name is None else row.cells[self._name]
