@@ -180,4 +180,5 @@ def _in_units(values: Int64, units: Sequence[float]) -> tuple[Int64, float, floa
 
 
 def _from_units(ints: Int64, unit: float, phase: float) -> Int64:
-    return np.floor(ints * unit + phase).astype(np.int64)
+    with np.errstate(over="ignore", invalid="ignore"):  # a unit that does not fit, or a damaged one
+        return np.floor(ints * unit + phase).astype(np.int64)
