@@ -8,47 +8,51 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from wattmark.errors import ConfigError
 from wattmark.paths import data_dir
 
 DEFAULT_PERIOD_S = 0.1
-SECTION = b"[tool.wattmark"
 
 KNOWN: dict[str, str] = {
-    "sources": "names of sources to use (\"!name\" leaves one out), e.g. [\"rapl\", \"nvml\"]",
+    "sources": 'names of sources to use ("!name" leaves one out), e.g. ["rapl", "nvml"]',
     "period_s": "seconds between samples, 0.001 to 10 (default 0.1)",
     "zone": "where the power comes from, for carbon: FR, US-CAL-CISO, gcp:europe-west1",
     "pue": "power usage effectiveness of the building, 1.0 or more; a stage of its own, never in the joules",
     "store": "file or database URL where runs are kept",
     "options": "a table of settings by source, e.g. options.cpu-model.tdp_w = 125",
 }
+_RANGES = {"period_s": (0.001, 10.0), "pue": (1.0, 100.0)}
 
 
 def load(environ: Mapping[str, str] | None = None, folder: str | None = None) -> dict[str, Any]:
-    """All settings that are set anywhere, the stronger place winning.
+    """All settings that are set anywhere, the stronger place winning; ``options`` are merged one by one.
 
-    Raises ConfigError for a file that cannot be parsed or a value of the wrong kind.
+    Raises ConfigError for a file that cannot be read or parsed, a name that is not known, or a value of the wrong kind.
     """
     env = os.environ if environ is None else environ
     merged: dict[str, Any] = {}
-    for path, keys in (
-        (f"{data_dir(env)}/config.toml", ()),
-        (find_pyproject(folder or os.getcwd()), ("tool", "wattmark")),
-    ):
-        merged.update(_table(path, keys))
+    user_file = f"{data_dir(env)}/config.toml"
+    _merge(merged, _checked(_table(user_file, ()), user_file))
+    project_file = find_pyproject(folder)
+    if project_file is not None:
+        _merge(merged, _checked(_table(project_file, ("tool", "wattmark")), project_file))
     for name in KNOWN:
-        value = env.get(f"WATTMARK_{name.upper()}")
+        variable = f"WATTMARK_{name.upper()}"
+        value = env.get(variable, "").strip()
         if value and name != "options":
-            merged[name] = value
-    return _checked(merged)
+            _merge(merged, _checked({name: value}, variable))
+    return merged
 
 
 def recorder_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a recorder needs to know, from code (``given``) and everywhere else."""
-    merged = {**load(), **{key: value for key, value in given.items() if key in KNOWN}}
-    merged = _checked(merged)
+    """What a recorder needs to know, from code (``given``, whose other keys are left out) and everywhere else.
+
+    ``period_s`` always; ``wanted`` and ``options`` where they are set. Raises ConfigError as :func:`load` does.
+    """
+    merged = load()
+    _merge(merged, _checked({key: value for key, value in given.items() if key in KNOWN}, "measure()"))
     result: dict[str, Any] = {"period_s": merged.get("period_s", DEFAULT_PERIOD_S)}
     if merged.get("sources"):
         result["wanted"] = merged["sources"]
@@ -57,27 +61,48 @@ def recorder_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def find_pyproject(folder: str) -> str | None:
-    """The nearest pyproject.toml at or above a folder."""
+def find_pyproject(folder: str | None = None) -> str | None:
+    """The nearest pyproject.toml at or above a folder (default: the working folder), or None.
+
+    The search ends at the root of a git work tree and at the user's home: what lies above is of another project.
+    """
+    try:
+        here = os.path.abspath(folder or os.getcwd())
+    except OSError:  # the working folder was removed
+        return None
+    home = os.path.expanduser("~")
     while True:
-        path = os.path.join(folder, "pyproject.toml")
+        path = os.path.join(here, "pyproject.toml")
         if os.path.isfile(path):
             return path
-        parent = os.path.dirname(folder)
-        if parent == folder:
+        parent = os.path.dirname(here)
+        if parent == here or here == home or os.path.exists(os.path.join(here, ".git")):
             return None
-        folder = parent
+        here = parent
 
 
-def _table(path: str | None, keys: tuple[str, ...]) -> dict[str, Any]:
-    if path is None:
-        return {}
+def _merge(stronger_wins: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name == "options":
+            options = {source: dict(table) for source, table in stronger_wins.get("options", {}).items()}
+            for source, table in value.items():
+                options.setdefault(source, {}).update(table)
+            stronger_wins["options"] = options
+        else:
+            stronger_wins[name] = value
+
+
+def _table(path: str, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             data = file.read()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    if keys and SECTION not in data:
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", hint="make it readable, or remove it"
+        ) from error
+    if keys and not _names_a_table(data, keys[-1].encode()):
         return {}
     try:
         import tomllib  # pyright: ignore[reportMissingImports]
@@ -85,31 +110,71 @@ def _table(path: str | None, keys: tuple[str, ...]) -> dict[str, Any]:
         import tomli as tomllib  # pyright: ignore[reportMissingImports]
     try:
         table: Any = tomllib.loads(data.decode())  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:  # pyright: ignore[reportUnknownMemberType]
-        raise ConfigError(f"{path} is not valid TOML: {error}", hint="mend the file or the line it names") from error
-    for key in keys:
-        table = table.get(key, {})
-    unknown = [key for key in table if key not in KNOWN]
-    if unknown:
+    except ValueError as error:  # both modules' errors are ValueErrors, as is text that is not UTF-8
         raise ConfigError(
-            f"{path}: unknown setting {unknown[0]!r}", hint=f"known settings: {', '.join(sorted(KNOWN))}"
-        )
-    return dict(table)
+            f"{path} is not valid TOML: {error}", hint="mend the file or the line it names"
+        ) from error
+    for key in keys:
+        table = cast("dict[str, Any]", table).get(key, {}) if isinstance(table, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {'.'.join(keys)} must be a table, not {table!r}")
+    return cast("dict[str, Any]", table)
 
 
-def _checked(values: dict[str, Any]) -> dict[str, Any]:
+def _names_a_table(data: bytes, name: bytes) -> bool:
+    """Whether a TOML text can hold a table of this name: parsing takes milliseconds that a dependency is not worth."""
+    lines = (line.lstrip(b" \t\"'") for line in data.splitlines() if name in line)
+    return any(line[:1] == b"[" or (line.startswith((b"tool", name)) and b"=" in line) for line in lines)
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The values in the kinds that the rest of Wattmark takes; ``where`` they were found is part of every complaint."""
     checked = dict(values)
-    sources = checked.get("sources")
-    if isinstance(sources, str):
-        checked["sources"] = [part.strip() for part in sources.split(",") if part.strip()]
-    for name, low, high in (("period_s", 0.001, 10.0), ("pue", 1.0, 100.0)):
-        if name not in checked:
-            continue
-        try:
-            number = float(checked[name])
-        except (TypeError, ValueError):
-            number = float("nan")
-        if not low <= number <= high:
-            raise ConfigError(f"{name} must be a number between {low:g} and {high:g}, not {checked[name]!r}")
-        checked[name] = number
+    for name, value in values.items():
+        if name not in KNOWN:
+            raise ConfigError(f"{where}: unknown setting {name!r}", hint=_hint(name))
+        if name == "sources":
+            checked[name] = _sources(value, where)
+        elif name in _RANGES:
+            checked[name] = _number(name, value, where)
+        elif name == "options":
+            if not _is_table_of_tables(value):
+                raise ConfigError(
+                    f"{where}: options must be a table of tables, not {value!r}",
+                    hint="options.<source>.<setting> = value, e.g. options.cpu-model.tdp_w = 125",
+                )
+        elif not isinstance(value, str):
+            raise ConfigError(f"{where}: {name} must be text, not {value!r}")
     return checked
+
+
+def _is_table_of_tables(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(table, Mapping) for table in cast("Mapping[str, Any]", value).values()
+    )
+
+
+def _sources(value: Any, where: str) -> list[str]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):  # pyright: ignore[reportUnknownVariableType]
+        raise ConfigError(f"{where}: sources must be a list of names, not {value!r}")
+    return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _number(name: str, value: Any, where: str) -> float:
+    low, high = _RANGES[name]
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not low <= number <= high:
+        raise ConfigError(f"{where}: {name} must be a number between {low:g} and {high:g}, not {value!r}")
+    return number
+
+
+def _hint(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, KNOWN, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(sorted(KNOWN))}"

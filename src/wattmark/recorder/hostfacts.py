@@ -6,7 +6,6 @@ was dirty needs git itself: :class:`GitDirty` asks it without waiting. Standard 
 
 from __future__ import annotations
 
-# ruff: noqa: PTH100, PTH107, PTH112, PTH113, PTH118, PTH120, PTH208 (no pathlib in the recorder)
 import os
 import signal
 import time

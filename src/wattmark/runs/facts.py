@@ -12,6 +12,8 @@ _PACKAGES = (
     "torch", "numpy", "scipy", "sklearn", "jax", "tensorflow", "keras", "transformers", "lightning", "xgboost",
     "lightgbm", "onnxruntime", "vllm", "cupy", "accelerate", "deepspeed", "datasets", "pandas",
 )  # fmt: skip
+_LONGEST_WORD = 4096
+_MOST_WORDS = 1000
 _cached: dict[str, Any] | None = None
 
 
@@ -20,7 +22,7 @@ def process_facts() -> dict[str, Any]:
     global _cached
     if _cached is None:
         _cached = {
-            "command": redact_arguments([sys.executable or "python", *sys.argv]),
+            "command": _command(),
             "cwd": _folder(),
             "python": sys.version.split()[0],
             "executable": sys.executable or "",
@@ -38,6 +40,12 @@ def module_versions() -> dict[str, str]:
         if isinstance(version, str):
             found[name] = version
     return found
+
+
+def _command() -> list[str]:
+    """The command line as it was typed, interpreter options included; redacted, and cut where it is very long."""
+    words = redact_arguments((sys.orig_argv or [sys.executable or "python", *sys.argv])[:_MOST_WORDS])
+    return [word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}…" for word in words]
 
 
 def _folder() -> str:
