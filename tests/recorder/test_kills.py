@@ -94,7 +94,7 @@ def test_a_killed_process_leaves_a_run_up_to_its_end(fake_machine: FakeMachine, 
     assert run.duration_s == pytest.approx(lasted, abs=0.5)
     view = RunView(run)
     assert view.energy is not None
-    assert view.energy.value == pytest.approx(50 * run.duration_s, rel=0.02)
+    assert view.energy.value == pytest.approx(50 * run.duration_s, abs=3)
     assert len(run.spans) > 20
     assert run.spans.open.sum() <= 1
 
@@ -161,7 +161,7 @@ def test_a_second_window_uses_the_same_recorder(fake_machine: FakeMachine, data_
     assert first.record.extra["session"] == second.record.extra["session"]
     for run in (first, second):
         assert run.energy is not None
-        assert run.energy.value == pytest.approx(50 * run.record.duration_s, rel=0.03)
+        assert run.energy.value == pytest.approx(50 * run.record.duration_s, abs=3)
     assert [run.name for run in SessionData(only_folder(data_dir)).runs()] == ["first", "second"]
 
 
@@ -177,8 +177,8 @@ def test_a_measure_inside_a_measure_is_a_span_and_counts_nothing_twice(
         time.sleep(0.1)
     assert outer.energy is not None
     assert inner.energy is not None
-    assert outer.energy.value == pytest.approx(50 * outer.record.duration_s, rel=0.03)
-    assert inner.energy.value == pytest.approx(50 * 0.2, rel=0.1)
+    assert outer.energy.value == pytest.approx(50 * outer.record.duration_s, abs=3)
+    assert inner.energy.value == pytest.approx(50 * 0.2, abs=3)
     assert [span.path for span in outer.spans()] == ["inner", "inner/part"]
     assert [span.name for span in inner.spans()] == ["inner", "part"]
     assert len(list(SessionData(only_folder(data_dir)).runs())) == 1
@@ -296,7 +296,7 @@ def test_ranks_of_one_job_share_one_recorder_and_one_run(
     run = only_run(data_dir)
     view = RunView(run)
     assert view.energy is not None
-    assert view.energy.value == pytest.approx(50 * run.duration_s, rel=0.03)
+    assert view.energy.value == pytest.approx(50 * run.duration_s, abs=3)
     names = [span.name for span in view.spans()]
     assert names.count("train") == 4
     assert names.count("ranks") == 3

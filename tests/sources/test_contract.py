@@ -120,16 +120,6 @@ class TestRapl(SourceContract):
     def advance(self, host: Host) -> None:
         count_up(Path(host.sysfs), "energy_uj", 50_000)
 
-    @pytest.mark.xfail(
-        reason="Counter.read raises ValueError on a file that was emptied after another failure"
-    )
-    def test_a_failing_reading_is_none_and_no_other_error(self, tmp_path: Path) -> None:
-        super().test_a_failing_reading_is_none_and_no_other_error(tmp_path)
-
-    @pytest.mark.xfail(reason="a closed RaplSource opens its files again when it is read")
-    def test_closing_twice_is_fine_and_reading_after_it_gives_nothing(self, tmp_path: Path) -> None:
-        super().test_closing_twice_is_fine_and_reading_after_it_gives_nothing(tmp_path)
-
 
 class TestCpuModel(SourceContract):
     module = "wattmark.sources.cpu_model"

@@ -22,6 +22,7 @@ from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources import cpu_curves
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series, read_int, read_text
 from wattmark.sources.cpu_names import CpuInfo, CpuPart, identify, parse_cpuinfo
+from wattmark.sources.cpu_stat import Ticks, parse_stat
 
 NAME = "cpu-model"
 PERIOD_S = 0.5
@@ -89,28 +90,6 @@ class Model(NamedTuple):
         return Accuracy(low, high, absolute_w * self.packages, _CITATION)
 
 
-class Ticks(NamedTuple):
-    """Cumulative CPU time of all CPUs, in ticks."""
-
-    busy: int
-    idle: int
-    stolen: int
-
-
-def parse_stat(line: bytes) -> Ticks | None:
-    """The first line of ``/proc/stat``: user nice system idle iowait irq softirq steal; guest time is already
-    in user.
-
-    Waiting for a disk is idle for the CPU. Stolen time is wall time in which other guests ran: part of the
-    time, not busy.
-    """
-    fields = line.split()
-    if len(fields) < 5 or fields[0] != b"cpu" or not all(f.isdigit() for f in fields[1:]):
-        return None
-    user, nice, system, idle, iowait, irq, softirq, steal = ([int(f) for f in fields[1:9]] + [0] * 8)[:8]
-    return Ticks(user + nice + system + irq + softirq, idle + iowait, steal)
-
-
 class CpuModelSource:
     """An open ``/proc/stat`` and the energy so far. ``clock`` is monotonic nanoseconds."""
 
@@ -126,7 +105,7 @@ class CpuModelSource:
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.channels: Sequence[Channel] = (channel,)
-        self.series: Sequence[Series] = (_SERIES,)
+        self.series: Sequence[Series] = ()
         self._model = model
         self._min_ticks = MIN_TICKS * threads
         self._clock = clock
@@ -141,8 +120,7 @@ class CpuModelSource:
         self._last_ns = 0
 
     def read(self) -> Sequence[float | None]:
-        """Cumulative µJ, and busy percent since the utilisation was last taken (None at the first
-        reading)."""
+        """Cumulative µJ."""
         try:
             data = os.pread(self._fd, 512, 0)
         except OSError as error:
@@ -153,13 +131,12 @@ class CpuModelSource:
             raise SourceRetry("/proc/stat does not start with the line 'cpu'")
         if self._ticks is None:
             self._ticks, self._last_ns = ticks, now_ns
-            return (0, None)
+            return (0,)
         self._take(ticks)
         if self._utilisation is not None:
             self._energy_uj += self._power_w * max(0, now_ns - self._last_ns) / 1000  # W * ns = nJ
             self._last_ns = now_ns
-        percent = None if self._utilisation is None else 100 * self._utilisation
-        return (int(self._energy_uj), percent)
+        return (int(self._energy_uj),)
 
     def _take(self, ticks: Ticks) -> None:
         before = self._ticks or ticks
@@ -179,9 +156,6 @@ class CpuModelSource:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-_SERIES = Series("cpu/utilisation", "%", NAME, "busy share of all visible CPUs")
 
 
 def probe(host: Host) -> list[Finding]:
@@ -211,7 +185,7 @@ def probe(host: Host) -> list[Finding]:
             NAME,
             channel.label,
             (channel,),
-            (_SERIES,),
+            (),
             lambda: CpuModelSource(stat_path, model, channel, info.threads),
         )
     ]

@@ -22,12 +22,16 @@ BUILT_IN: dict[str, str] = {
     "battery": "wattmark.sources.battery",
     "cpu-model": "wattmark.sources.cpu_model",
     "dram-model": "wattmark.sources.dram_model",
+    "host": "wattmark.sources.host",
 }
 """Sources by name, in the order in which equals are preferred; a replay replaces all."""
 
 
 _MODELS: dict[str, Component] = {"cpu-model": "cpu", "dram-model": "dram"}
 """Models are loaded only where their component is not measured: their tables take longest."""
+
+_BESIDE = "host"
+"""Has side series only, and is read whatever else the user names."""
 
 
 class Opened(NamedTuple):
@@ -224,7 +228,7 @@ def discover(
     spare = {name: partial(available[name], host) for name in _MODELS if name not in asked | excluded}
     findings: dict[str, Sequence[Finding]] = {}
     for name in available:
-        if name not in excluded and name not in spare and (not asked or name in asked):
+        if name not in excluded and name not in spare and (not asked or name in asked or name == _BESIDE):
             findings[name] = available[name](host)
     warnings = _unusable(asked, findings)
     if warnings and strict:

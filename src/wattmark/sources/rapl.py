@@ -79,14 +79,18 @@ class RaplSource:
     def __init__(self, channels: Sequence[Channel], paths: Sequence[str]) -> None:
         self.channels: Sequence[Channel] = tuple(channels)
         self._counters = [Counter(path) for path in paths]
+        self._closed = False
         self._reads: list[Callable[[], int | None]] = [counter.read for counter in self._counters]
 
     def read(self) -> list[int | None]:
-        """One reading of each channel, in their order."""
+        """One reading of each channel, in their order; None for all once it is closed."""
+        if self._closed:
+            return [None] * len(self._reads)
         return [read() for read in self._reads]
 
     def close(self) -> None:
         """Close all files."""
+        self._closed = True
         for counter in self._counters:
             counter.close()
 
@@ -123,7 +127,7 @@ def find_zones(host: Host) -> list[Zone]:
     while pending:
         folder, parent = pending.pop()
         try:
-            entries = sorted(os.listdir(folder))  # noqa: PTH208 (no pathlib in the recorder)
+            entries = sorted(os.listdir(folder))
         except OSError:
             continue
         for entry in entries:
@@ -290,7 +294,7 @@ def _one_socket(host: Host) -> bool:
     """Whether the processor's topology is known and names one socket only."""
     cpus = host.sys("devices", "system", "cpu")
     try:
-        names = [name for name in os.listdir(cpus) if name[:3] == "cpu" and name[3:].isdigit()]  # noqa: PTH208 (no pathlib in the recorder)
+        names = [name for name in os.listdir(cpus) if name[:3] == "cpu" and name[3:].isdigit()]
     except OSError:
         return False
     sockets = {read_text(f"{cpus}/{name}/topology/physical_package_id") for name in names} - {None}

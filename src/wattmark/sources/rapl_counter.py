@@ -37,7 +37,7 @@ class Counter:
             if data != self._last:
                 return self._parse(data)
             if self._is_current():
-                return int(data)
+                return self._parse(data)
             self.close()
             return self._open()
         except OSError:  # gone, not permitted, a directory, a domain whose register cannot be read
@@ -73,7 +73,7 @@ class Counter:
 
     def _is_current(self) -> bool:
         """Whether the path still leads to the open file. Raises FileNotFoundError if it leads nowhere."""
-        status = os.stat(self.path)  # noqa: PTH116 (no pathlib in the recorder)
+        status = os.stat(self.path)
         return self._identity == (status.st_dev, status.st_ino)
 
     def _lose(self) -> None:

@@ -87,7 +87,7 @@ def why_absent(host: Host, cpu: Cpu) -> tuple[str, str | None]:
     """The most likely reason why powercap shows no RAPL domain, and what to do: (problem, fix)."""
     powercap = host.sys("class", "powercap")
     try:
-        entries = os.listdir(powercap)  # noqa: PTH208 (no pathlib in the recorder)
+        entries = os.listdir(powercap)
     except OSError:
         entries = []
     if any(entry.startswith("intel-rapl:") for entry in entries):

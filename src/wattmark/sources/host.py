@@ -1,0 +1,125 @@
+"""What the host is doing, beside its joules: utilisation, memory, clock and temperature of the CPU, once a second.
+
+It has side series only and adds no energy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from wattmark.errors import SourceGone
+from wattmark.sources.base import Channel, Finding, Host, Series, read_int, read_text
+from wattmark.sources.cpu_stat import Ticks, parse_stat
+
+NAME = "host"
+PERIOD_S = 1.0
+
+_UTILISATION = Series("cpu/utilisation", "%", NAME, "busy share of all visible CPUs since the last reading")
+_MEMORY = Series("memory/used", "B", NAME, "memory that is not available to new programs")
+_CLOCK = Series("cpu/clock", "MHz", NAME, "clock of the first CPU")
+_TEMPERATURE = Series("cpu/temperature", "°C", NAME, "temperature of the CPU")
+_TEMPERATURE_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+
+
+class HostSeries:
+    """The open files behind the series; see the module's text."""
+
+    name = NAME
+    period_s = PERIOD_S
+    channels: Sequence[Channel] = ()
+
+    def __init__(self, host: Host, clock: str | None, temperature: str | None) -> None:
+        self._stat = _open(host.proc("stat"))
+        self._memory = _open(host.proc("meminfo"))
+        extra = [(_CLOCK, clock, 1e-3), (_TEMPERATURE, temperature, 1e-3)]
+        self._extra = [(path, scale) for _, path, scale in extra if path is not None]
+        self.series: Sequence[Series] = (
+            _UTILISATION,
+            _MEMORY,
+            *(series for series, path, _ in extra if path is not None),
+        )
+        self._ticks: Ticks | None = None
+
+    def read(self) -> Sequence[float | None]:
+        """One value per series. Raises SourceGone when closed."""
+        if self._stat < 0:
+            raise SourceGone("the host's files are closed")
+        values: list[float | None] = [self._utilisation(), self._used_bytes()]
+        for path, scale in self._extra:
+            value = read_int(path)
+            values.append(None if value is None else value * scale)
+        return values
+
+    def close(self) -> None:
+        """Close the files; may be called twice."""
+        for fd in (self._stat, self._memory):
+            if fd >= 0:
+                os.close(fd)
+        self._stat = self._memory = -1
+
+    def _utilisation(self) -> float | None:
+        try:
+            ticks = parse_stat(os.pread(self._stat, 512, 0).split(b"\n", 1)[0])
+        except OSError:
+            return None
+        before, self._ticks = self._ticks, ticks
+        if ticks is None or before is None:
+            return None
+        busy = max(0, ticks.busy - before.busy)
+        total = busy + max(0, ticks.idle - before.idle) + max(0, ticks.stolen - before.stolen)
+        return 100 * busy / total if total > 0 else None
+
+    def _used_bytes(self) -> float | None:
+        try:
+            lines = os.pread(self._memory, 4096, 0).split(b"\n")
+        except OSError:
+            return None
+        sizes = {
+            line.split(b":")[0]: line.split()[1]
+            for line in lines
+            if line.count(b":") and len(line.split()) > 1
+        }
+        try:
+            return 1024.0 * (int(sizes[b"MemTotal"]) - int(sizes[b"MemAvailable"]))
+        except (KeyError, ValueError):
+            return None
+
+
+def probe(host: Host) -> list[Finding]:
+    """One finding with series only, where procfs is readable."""
+    if read_text(host.proc("stat")) is None or read_text(host.proc("meminfo")) is None:
+        return []
+    clock = host.sys("devices/system/cpu/cpufreq/policy0/scaling_cur_freq")
+    found_clock = clock if read_int(clock) is not None else None
+    temperature = _temperature_file(host)
+
+    def open_series() -> HostSeries:
+        return HostSeries(host, found_clock, temperature)
+
+    series = [_UTILISATION, _MEMORY]
+    if found_clock:
+        series.append(_CLOCK)
+    if temperature:
+        series.append(_TEMPERATURE)
+    return [Finding(NAME, "utilisation and memory of the host", series=tuple(series), open=open_series)]
+
+
+def _temperature_file(host: Host) -> str | None:
+    folder = host.sys("class/hwmon")
+    try:
+        chips = sorted(os.listdir(folder))
+    except OSError:
+        return None
+    for chip in chips:
+        path = f"{folder}/{chip}/temp1_input"
+        if read_text(f"{folder}/{chip}/name") in _TEMPERATURE_CHIPS and read_int(path) is not None:
+            return path
+    return None
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SourceGone(f"cannot open {path}: {error.strerror}") from error
