@@ -1,0 +1,30 @@
+"""Power over time in block characters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+HOLE = "·"
+
+
+def block_chart(values: Sequence[float], height: int = 4) -> list[str]:
+    """``height`` lines, the top one first, from 0 to the largest value; a dot at the foot marks what is not known.
+
+    >>> block_chart([0.0, 1.0, 2.0], height=1)
+    [' ▄█']
+    """
+    known = [value for value in values if math.isfinite(value)]
+    top = max(known, default=0.0)
+    levels = [
+        None if not math.isfinite(value) else round(max(0.0, value) / top * height * 8) if top > 0 else 0
+        for value in values
+    ]
+    return ["".join(_block(level, row) for level in levels) for row in range(height - 1, -1, -1)]
+
+
+def _block(level: int | None, row: int) -> str:
+    if level is None:
+        return HOLE if row == 0 else " "
+    return _BLOCKS[min(8, max(0, level - 8 * row))]

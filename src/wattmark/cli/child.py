@@ -1,0 +1,89 @@
+"""Running the user's command as a shell would: same terminal, same signals, same exit code. Standard library only."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable, Sequence
+
+_FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+_WATCHED = (*_FORWARDED, signal.SIGCHLD)
+_SI_KERNEL = 0x80
+"""``si_code`` of a signal that the terminal sent (siginfo.h) to the whole foreground group, the command included."""
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
+
+
+class CannotRun(Exception):
+    """The command cannot be started; ``exit_code`` is what a shell would give (127 not found, 126 not executable)."""
+
+    def __init__(self, command: str, error: OSError) -> None:
+        missing = error.errno == errno.ENOENT
+        super().__init__(f"{command}: {'command not found' if missing else error.strerror}")
+        self.exit_code = 127 if missing else 126
+
+
+class Child:
+    """A command that runs. Signals for it are held back from the moment it starts until :meth:`wait` has seen its end.
+
+    stdout_to_stderr: its standard output goes to standard error, because ours carries JSON. Raises CannotRun.
+    """
+
+    def __init__(self, command: Sequence[str], *, stdout_to_stderr: bool = False) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        self.interrupted = False
+        self.ended_by = 0
+        try:
+            self.pid = os.posix_spawnp(
+                command[0],
+                list(command),
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)] if stdout_to_stderr else [],
+                setsigmask=self._mask,
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores
+            )
+        except OSError as error:
+            self._restore()
+            raise CannotRun(command[0], error) from error
+
+    def wait(self, tick: Callable[[], None] | None = None, every_s: float = 0.25) -> int:
+        """Wait for its end, pass signals on, and call ``tick`` at times; the exit code as a shell has it."""
+        try:
+            while True:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    code = os.waitstatus_to_exitcode(status)
+                    self.ended_by = max(0, -code)
+                    return code if code >= 0 else 128 - code
+                info = signal.sigtimedwait(_WATCHED, every_s if tick else 60.0)
+                if info is None:
+                    tick = _ticked(tick)
+                elif info.si_signo in _FORWARDED:
+                    self.interrupted = self.interrupted or info.si_signo in _ENDING
+                    if info.si_code != _SI_KERNEL:
+                        os.kill(self.pid, info.si_signo)
+        finally:
+            self._restore()
+
+    def status(self, exit_code: int) -> str:
+        """``completed``, ``failed``, or ``interrupted`` if a signal that was no crash of its own ended it."""
+        if exit_code == 0:
+            return "completed"
+        if self.ended_by:
+            return "failed" if self.ended_by in _CRASHES else "interrupted"
+        return "interrupted" if self.interrupted else "failed"
+
+    def _restore(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def _ticked(tick: Callable[[], None] | None) -> Callable[[], None] | None:
+    """Call it; one that cannot draw any more (the terminal is gone) is not called again."""
+    try:
+        if tick:
+            tick()
+    except (OSError, ValueError):
+        return None
+    return tick

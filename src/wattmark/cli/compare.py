@@ -1,0 +1,198 @@
+"""``wattmark compare``: is the difference more than the noise?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wattmark.cli.options import JsonPath
+from wattmark.cli.output import console, plain, write_json
+from wattmark.errors import ConfigError, RunNotFound
+
+if TYPE_CHECKING:
+    from wattmark.runs.view import RunView
+    from wattmark.store import Store
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def compare(
+    refs: Annotated[
+        list[str], typer.Argument(metavar="A B...", help="Runs; with --by, values of name or tag.")
+    ],
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Compare groups: all completed runs of a name, or of a tag's value."
+        ),
+    ] = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Show how runs differ from the first one, in joules, watts, time and per count, with intervals.
+
+    Two runs differ if their intervals do not touch; these hold the sensor's own error too. Groups of repeated runs
+    (--by name, --by TAG) differ if Welch's 95 % interval of the difference leaves out zero.
+
+    \b
+    Example: wattmark compare --by model resnet18 resnet50
+    """
+    from wattmark.cli.access import find_run, store_here
+
+    if len(refs) < 2:
+        raise ConfigError("there must be two or more to compare")
+    with store_here() as store:
+        views = [] if by else [find_run(store, ref) for ref in refs]
+        rows = _compare_groups(store, by, refs) if by else _compare_runs(views)
+    data = {"by": by, "rows": rows}
+    if not write_json(data, json_path):
+        _render(data)
+
+
+def _compare_runs(views: Sequence[RunView]) -> list[dict[str, Any]]:
+    from wattmark.cli.differences import counts_of, of_quantities
+    from wattmark.quantity import Quantity
+
+    rows: list[dict[str, Any]] = []
+    known: list[dict[str, Quantity]] = []
+    for view in views:
+        length_s = view.record.duration_s
+        values: dict[str, Quantity] = {"duration_s": Quantity.exact(length_s, "s")}
+        if view.energy is not None:
+            values["energy_j"] = view.energy
+            if length_s > 0 and view.coverage > 0:
+                values["power_w"] = (view.energy / (length_s * view.coverage)).with_unit("W")
+            for name, count in counts_of(view.record).items():
+                if count > 0:
+                    values[f"energy_j/{name}"] = view.energy / count
+        known.append(values)
+        reference = known[0]
+        gaps = {name: of_quantities(reference[name], values[name]) for name in values if name in reference}
+        rows.append(
+            {
+                "run_id": view.id,
+                "name": view.name,
+                **{name: value.as_dict() for name, value in values.items()},
+                "difference": {name: gap.as_dict() for name, gap in gaps.items()},
+                "verdict": _verdict(gaps.get("energy_j"), "the intervals")
+                if len(known) > 1
+                else "the reference",
+                "notes": _notes(views[0], view),
+            }
+        )
+    return rows
+
+
+def _notes(reference: RunView, view: RunView) -> list[str]:
+    """Why the two should not be compared without a second thought."""
+    notes: list[str] = []
+    mine, theirs = (
+        {curve.curve.channel.component: curve.curve.channel.method for curve in one.counted}
+        for one in (view, reference)
+    )
+    for component in sorted(mine.keys() | theirs.keys()):
+        ours, other = mine.get(component, "not counted"), theirs.get(component, "not counted")
+        if ours != other:
+            notes.append(f"{component} is {ours} here and {other} in the reference")
+    if view.record.host != reference.record.host:
+        notes.append(
+            f"it ran on {view.record.host or 'an unknown host'}, not {reference.record.host or 'a known one'}"
+        )
+    if view.coverage < 0.99:
+        notes.append(f"only {view.coverage * 100:.0f} % of its time is covered")
+    return notes
+
+
+def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    from statistics import fmean
+
+    from wattmark.cli.differences import of_groups
+
+    rows: list[dict[str, Any]] = []
+    known: list[dict[str, list[float]]] = []
+    for value in values:
+        name, tag = (value, None) if by == "name" else (None, f"{by}={value}")
+        runs = [
+            run for run in store.summaries(status="completed", name=name, tag=tag) if run.energy_j is not None
+        ]
+        if len(runs) < 2:
+            raise RunNotFound(
+                f"{len(runs)} completed run(s) with {by} {value!r}; a group needs two or more",
+                hint="repeat the run, or compare two runs by their ids",
+            )
+        group = {
+            "energy_j": [run.energy_j or 0.0 for run in runs],
+            "duration_s": [run.duration_s for run in runs],
+        }
+        group["power_w"] = [
+            energy / length for energy, length in zip(*group.values(), strict=True) if length > 0
+        ]
+        known.append(group)
+        gaps = {
+            name: of_groups(known[0][name], group[name])
+            for name in group
+            if len(group[name]) > 1 < len(known[0][name])
+        }
+        rows.append(
+            {
+                "group": value,
+                "runs": [run.run_id for run in runs],
+                **{name: {"mean": fmean(found), "values": found} for name, found in group.items() if found},
+                "difference": {name: gap.as_dict() for name, gap in gaps.items()},
+                "verdict": _verdict(gaps.get("energy_j"), "their spread")
+                if len(known) > 1
+                else "the reference",
+                "notes": [],
+            }
+        )
+    return rows
+
+
+def _verdict(gap: Any, noise: str) -> str:
+    if gap is None:
+        return "not comparable: the energy of one is not known"
+    if not gap.clear:
+        return "not distinguishable"
+    return f"{'more' if gap.value > 0 else 'less'}, by more than {noise}"
+
+
+def _render(data: dict[str, Any]) -> None:
+    from wattmark.cli.render import new_table
+    from wattmark.units import format_duration, format_energy, format_power
+
+    shown = {
+        "energy_j": ("energy", format_energy),
+        "power_w": ("power", format_power),
+        "duration_s": ("time", format_duration),
+    }
+    numbers = ("value", "difference", "%")
+    table = new_table("", "value", "difference", "%", numbers=numbers)
+    out = console()
+    for row in data["rows"]:
+        title = plain(row.get("group") or f"{row['name']} {row['run_id']}")
+        if "runs" in row:
+            title += f" ({len(row['runs'])} runs, means)"
+        table.add_row(title, style="bold")
+        for name in [name for name in row if name in shown or name.startswith("energy_j/")]:
+            label, style = shown.get(name, (f"energy per {plain(name.partition('/')[2])}", format_energy))
+            value = row[name]["value"] if "value" in row[name] else row[name]["mean"]
+            gap = row["difference"].get(name) if row is not data["rows"][0] else None
+            table.add_row(f"  {label}", style(value), *(("", "") if gap is None else _gap_words(gap, style)))
+    out.print(table)
+    for row in data["rows"][1:]:
+        out.print(f"{plain(row.get('group') or row['name'])}: {row['verdict']}", style="bold", soft_wrap=True)
+        for note in row["notes"]:
+            out.print(f"  ! {plain(note)}", style="yellow", soft_wrap=True)
+
+
+def _gap_words(gap: dict[str, Any], style: Any) -> tuple[str, str]:
+    def signed(value: float) -> str:
+        return ("+" if value >= 0 else "-") + style(abs(value))
+
+    words = signed(gap["value"])
+    if gap["low"] < gap["high"]:
+        words += f" ({signed(gap['low'])} to {signed(gap['high'])})"
+    percent = gap["percent"]
+    return words, "" if percent is None else f"{percent['value']:+.1f}"

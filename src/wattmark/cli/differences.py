@@ -1,0 +1,101 @@
+"""How two runs, or two groups of runs, differ, and whether that is more than their intervals or their spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
+from typing import Any
+
+import numpy as np
+
+from wattmark.quantity import Quantity
+from wattmark.runs.record import RunRecord, Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``other - reference`` with its interval, and the same in percent of the reference (None where that is 0)."""
+
+    value: float
+    low: float
+    high: float
+    percent: tuple[float, float, float] | None
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``compare --json`` shows it."""
+        names = ("value", "low", "high")
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "percent": None if self.percent is None else dict(zip(names, self.percent, strict=True)),
+            "clear": self.clear,
+        }
+
+
+def of_quantities(reference: Quantity, other: Quantity) -> Difference:
+    """Two quantities: interval arithmetic, so the difference is clear only if the intervals do not touch."""
+    gap = other - reference
+    percent = None
+    if reference.low > 0:
+        percent = (
+            (other.value / reference.value - 1) * 100,
+            (other.low / reference.high - 1) * 100,
+            (other.high / reference.low - 1) * 100,
+        )
+    return Difference(gap.value, gap.low, gap.high, percent)
+
+
+def of_groups(reference: Sequence[float], other: Sequence[float]) -> Difference:
+    """Two groups of at least two values: difference of the means with Welch's 95 % interval.
+
+    Degrees of freedom after Satterthwaite (B. L. Welch, The generalization of "Student's" problem when several
+    different population variances are involved, Biometrika 34, 1947).
+    """
+    terms = [variance(group) / len(group) for group in (reference, other)]
+    gap = fmean(other) - fmean(reference)
+    half = 0.0
+    if sum(terms) > 0:
+        freedom = sum(terms) ** 2 / sum(
+            term**2 / (len(group) - 1) for term, group in zip(terms, (reference, other), strict=True)
+        )
+        half = t_quantile(freedom) * math.sqrt(sum(terms))
+    mean = fmean(reference)
+    percent = tuple(value / mean * 100 for value in (gap, gap - half, gap + half)) if mean > 0 else None
+    return Difference(gap, gap - half, gap + half, percent)  # pyright: ignore[reportArgumentType]
+
+
+def t_quantile(freedom: float, probability: float = 0.975) -> float:
+    """The quantile of Student's t: with t = sqrt(n) tan(a) its density is proportional to cos(a)^(n-1)."""
+    angles = np.linspace(0.0, math.pi / 2, 200_001)
+    heights = np.cos(angles) ** (freedom - 1)
+    mass = np.concatenate(([0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)))
+    angle = float(np.interp((probability - 0.5) * 2 * mass[-1], mass, angles))
+    return math.sqrt(freedom) * math.tan(angle)
+
+
+def counts_of(record: RunRecord) -> dict[str, float]:
+    """Sums of the counts of a run's spans; a span inside one that has the same count adds nothing."""
+    spans = record.spans
+    sums: dict[str, float] = {}
+    for row, detail in spans.details.items():
+        for name, value in detail.get("counts", {}).items():
+            if isinstance(value, int | float) and not _counted_above(spans, row, name):
+                sums[name] = sums.get(name, 0.0) + value
+    return sums
+
+
+def _counted_above(spans: Spans, row: int, name: str) -> bool:
+    parent = int(spans.parents[row])
+    while parent >= 0:
+        if name in spans.details.get(parent, {}).get("counts", {}):
+            return True
+        parent = int(spans.parents[parent])
+    return False

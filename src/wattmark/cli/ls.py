@@ -1,0 +1,161 @@
+"""``wattmark ls``: the runs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wattmark.cli.options import JsonPath
+from wattmark.cli.output import console, plain, write_json
+from wattmark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wattmark.runs.view import RunView
+
+app = typer.Typer(rich_markup_mode=None)
+STATUSES = ("running", "completed", "failed", "interrupted")
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@app.command()
+def ls(
+    status: Annotated[
+        list[str] | None, typer.Option(help="running, completed, failed or interrupted; may be repeated.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="K[=V]", help="Only runs that have this tag.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Only runs of this name, with * and ?.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="A date, a time, or an age: 2d.")] = None,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="At most so many, 0 for all.")] = 50,
+    json_path: JsonPath = None,
+) -> None:
+    """List runs, the newest first; those that go on are there too.
+
+    \b
+    Example: wattmark ls --tag model=resnet18 --since 7d
+    """
+    from wattmark.cli.access import going_on, store_here
+
+    for word in status or ():
+        if word not in STATUSES:
+            raise ConfigError(f"--status cannot be {word!r}", hint=f"it is one of {', '.join(STATUSES)}")
+    start = parse_since(since) if since else None
+    with store_here() as store:
+        rows = [row_of(view) for view in going_on(store) if _fits(view, status, tag or [], name, start)]
+        found = store.summaries(status=status or None, tag=tag, name=name, since=start, limit=limit or None)
+        rows += [run.as_dict() for run in found]
+    if limit:
+        rows = rows[:limit]
+    if not write_json(rows, json_path):
+        _render(rows)
+
+
+def row_of(view: RunView) -> dict[str, Any]:
+    """A run that is not in the store yet, in the shape of those that are."""
+    record, energy = view.record, view.energy
+    return {
+        "run_id": record.run_id,
+        "name": record.name,
+        "status": record.status,
+        "exit_code": record.exit_code,
+        "host": record.host,
+        "parent_id": record.parent_id,
+        "started_at": _started(view).isoformat(),
+        "duration_s": record.duration_s,
+        "energy_j": energy.value if energy else None,
+        "energy_low_j": energy.low if energy else None,
+        "energy_high_j": energy.high if energy else None,
+        "energy_by_component": {name: part.as_dict() for name, part in view.energy_by_component.items()},
+        "coverage": view.coverage,
+        "tags": dict(record.tags),
+        "note": "",
+        "stored_bytes": 0,
+    }
+
+
+def parse_age(text: str) -> timedelta:
+    """``"90m"``, ``"7d"``, ``"1.5h"``. Raises ConfigError for anything else."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"{text!r} is no length of time", hint="a number and s, m, h, d or w: 90m, 7d")
+    try:
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError as error:
+        raise ConfigError(f"{text!r} is too long a time") from error
+
+
+def parse_since(text: str) -> datetime:
+    """A moment: ISO 8601 (local time if it does not say) or an age. Raises ConfigError."""
+    if _AGE.fullmatch(text.strip()):
+        try:
+            return datetime.now().astimezone() - parse_age(text)
+        except OverflowError as error:
+            raise ConfigError(f"{text!r} is too long a time") from error
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"{text!r} is no date and no age", hint="such as 2026-03-01, 2026-03-01T12:30 or 7d"
+        ) from error
+
+
+def _started(view: RunView) -> datetime:
+    from datetime import timezone
+
+    return datetime.fromtimestamp(view.record.started_wall_ns / 1e9, timezone.utc)
+
+
+def _fits(
+    view: RunView, status: list[str] | None, tags: list[str], name: str | None, since: datetime | None
+) -> bool:
+    record = view.record
+    wanted = [word.partition("=") for word in tags]
+    return (
+        (not status or record.status in status)
+        and (name is None or fnmatchcase(record.name, name.replace("[", "[[]")))
+        and (since is None or _started(view) >= since)
+        and all(
+            key in record.tags and (not equals or record.tags[key] == value) for key, equals, value in wanted
+        )
+    )
+
+
+def _render(rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from wattmark.cli.render import STATUS_STYLES, new_table
+    from wattmark.units import format_duration, format_energy
+
+    out = console()
+    if not rows:
+        out.print("No runs. `wattmark run -- COMMAND` makes one.")
+        return
+    tagged = ["tags"] if any(row["tags"] for row in rows) else []
+    table = new_table(
+        "run", "name", "status", "started", "time", "energy", *tagged, numbers=("time", "energy")
+    )
+    this_year = datetime.now().astimezone().year
+    for row in rows:
+        started = datetime.fromisoformat(row["started_at"]).astimezone()
+        table.add_row(
+            row["run_id"],
+            plain(row["name"]),
+            Text(row["status"], STATUS_STYLES.get(row["status"], "")),
+            started.strftime("%m-%d %H:%M" if started.year == this_year else "%Y-%m-%d"),
+            format_duration(row["duration_s"]),
+            "?" if row["energy_j"] is None else format_energy(row["energy_j"]),
+            *(
+                [" ".join(plain(f"{key}={value}" if value else key) for key, value in row["tags"].items())]
+                if tagged
+                else []
+            ),
+        )
+    out.print(table)

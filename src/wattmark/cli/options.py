@@ -1,0 +1,12 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+JsonPath = Annotated[
+    str | None,
+    typer.Option("--json", metavar="PATH", help="Write the results as JSON to PATH; - is standard output."),
+]

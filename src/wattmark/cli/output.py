@@ -1,0 +1,61 @@
+"""What all commands share: consoles, ``--json``, errors in a line or two, and text that cannot harm a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from wattmark.errors import ConfigError, WattmarkError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def plain(text: object) -> str:
+    """``text`` without control characters: what a run is called must not move the cursor or colour the screen."""
+    return "".join(sign if sign.isprintable() else "�" for sign in str(text))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes text as it stands: no markup, no emoji codes, no highlighting."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def say(message: str) -> None:
+    """One line of ours on standard error."""
+    sys.stderr.write(f"wattmark: {plain(message)}\n")
+    sys.stderr.flush()
+
+
+def report_error(error: WattmarkError) -> None:
+    """What happened and why; below it what to do next."""
+    say(str(error))
+    if error.hint:
+        sys.stderr.write(f"  hint: {plain(error.hint)}\n")
+
+
+def write_json(data: object, path: str | None) -> bool:
+    """Write ``data`` where ``--json`` says, if it was given; whether standard output is taken by it."""
+    if path is None:
+        return False
+    import json
+
+    text = json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return True
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"--json: cannot write {path}: {error.strerror}") from error
+    return False
+
+
+def _finite(data: object) -> Any:
+    from wattmark.store.portable import strict
+
+    return strict(data)

@@ -1,0 +1,232 @@
+"""``wattmark run``: measure a command."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wattmark import settings as configuration
+from wattmark.cli.child import CannotRun, Child
+from wattmark.cli.output import report_error, say, write_json
+from wattmark.errors import ConfigError, WattmarkError
+from wattmark.paths import journals_dir
+from wattmark.recorder.launch import Session
+from wattmark.runs.measure import Span
+from wattmark.runs.process import Process, this_process
+
+if TYPE_CHECKING:
+    from wattmark.cli.live_line import LiveLine
+    from wattmark.runs.view import RunView
+
+
+def run(words: Sequence[str]) -> int:
+    """Measure the command that ``words`` (what follows ``wattmark run``) name; its exit code.
+
+    argparse rather than typer: importing that takes longer than all else that happens before the command starts.
+    """
+    options, command = _parse(list(words))
+    chosen = _settings(options)
+    tags = parse_tags(options.tag)
+    if "/" not in command[0] and shutil.which(command[0]) is None:
+        say(f"{command[0]}: command not found")
+        return 127
+    measured = _begin(options.name or _name_of(command), tags, chosen, options.baseline)
+    try:
+        child = Child(command, stdout_to_stderr=options.json == "-")
+    except CannotRun as error:
+        say(str(error))
+        measured.end("failed", error.exit_code)
+        return error.exit_code
+    session = measured.process.session
+    if session is not None and not measured.span:
+        session.tell(f"root {child.pid}")
+    line = _live_line(session) if session is not None and not options.quiet and sys.stderr.isatty() else None
+    exit_code = child.wait(line.draw if line else None)
+    if line is not None:
+        line.clear()
+    try:
+        measured.end(child.status(exit_code), exit_code)
+        _report(measured, quiet=options.quiet, json_path=options.json)
+    except WattmarkError as error:  # the command's exit code stands, whatever became of the numbers
+        report_error(error)
+    except KeyboardInterrupt:
+        say("the summary was interrupted; `wattmark show last` has it")
+    return exit_code
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Options and command; the command begins after ``--`` or with the first word that is no option."""
+    parser = argparse.ArgumentParser(
+        prog="wattmark run",
+        usage="wattmark run [options] -- CMD...",
+        description="Measure a command; its signals and its exit code are passed through. The live line and the table go "
+        "to standard error. With --json - the command's own standard output goes there too, so that standard output is "
+        "JSON and nothing else.",
+        epilog="Example: wattmark run --name resnet --tag lr=0.1 -- python train.py --epochs 3",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--name", help="what the run is called (default: the command)")
+    add(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="K[=V]",
+        help="a word or pair to find it by; may be repeated",
+    )
+    add("--period", type=float, metavar="S", help="seconds between samples (default: 0.1)")
+    add("--hz", type=float, metavar="N", help="samples a second, instead of --period")
+    add("--sources", metavar="A,B", help="sources to use; !name leaves one out")
+    add("--zone", help="where the power comes from, for carbon: FR")
+    add("--pue", type=float, metavar="X", help="power usage effectiveness of the building, 1 or more")
+    add("--baseline", type=float, metavar="S", help="measure the idle machine for S seconds first")
+    add("--quiet", "-q", action="store_true", help="no live line and no table")
+    add("--json", metavar="PATH", help="write the results as JSON to PATH; - is standard output")
+    add("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    at = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:at])
+    command = [*options.command, *words[at:]] if options.command else words[at + 1 :]
+    if not command:
+        parser.error("there is no command to measure")
+    return options, command
+
+
+@dataclass
+class _Measured:
+    """The measurement around the command: a run of its own, or a span of the run around this process."""
+
+    process: Process
+    name: str
+    run_id: str
+    start_ns: int
+    span: Span | None = None
+    end_ns: int = 0
+
+    def end(self, status: str, exit_code: int) -> None:
+        """Write down the end."""
+        if self.span is None:
+            self.end_ns = self.process.close_run(self.run_id, status, exit_code)
+        else:
+            self.span.add(status=status, exit_status=str(exit_code))
+            self.span.stop()
+            self.end_ns = self.span.end_ns
+            self.process.poke()
+
+
+def _begin(name: str, tags: dict[str, str], chosen: dict[str, Any], baseline_s: float | None) -> _Measured:
+    process = this_process()
+    process.attach(chosen)
+    if not process.owns_root():
+        span = Span(name, {"measure": True, "rank": process.rank, **tags})
+        span.start()
+        return _Measured(process, name, process.root_id, span.start_ns, span)
+    given = dict(chosen)
+    if baseline_s is not None and process.session is not None:
+        from wattmark.cli.calibrate import idle_watts
+
+        given["baseline_w"] = idle_watts(process.session, baseline_s)
+    run_id = process.open_run(name, tags, given)
+    return _Measured(process, name, run_id, process.root_start_ns)
+
+
+def _name_of(command: list[str]) -> str:
+    """The command's name; of ``python train.py`` the script's."""
+    program = command[0].rpartition("/")[2]
+    if program.startswith("python"):
+        script = next((word for word in command[1:] if word.endswith(".py")), program)
+        return script.rpartition("/")[2]
+    return program or "run"
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for, checked before anything starts. Raises ConfigError."""
+    period = options.period
+    if options.hz is not None:
+        if period is not None:
+            raise ConfigError("--period and --hz say the same; give one of them")
+        if not options.hz > 0:
+            raise ConfigError("--hz must be more than 0")
+        period = 1 / options.hz
+    if options.baseline is not None and not 0.1 <= options.baseline <= 3600:
+        raise ConfigError("--baseline must be between 0.1 and 3600 seconds")
+    sources = None
+    if options.sources is not None:
+        sources = [part.strip() for part in options.sources.split(",") if part.strip()]
+    given = {"period_s": period, "sources": sources, "zone": options.zone, "pue": options.pue}
+    chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    configuration.recorder_settings(chosen)
+    if options.zone is not None:
+        from wattmark.impact import find_zone
+
+        find_zone(options.zone)
+    return chosen
+
+
+def parse_tags(words: list[str]) -> dict[str, str]:
+    """``["a", "k=v"]`` -> ``{"a": "", "k": "v"}``. Raises ConfigError for a tag without a key."""
+    tags = {key: value for key, _, value in (word.partition("=") for word in words)}
+    if "" in tags:
+        raise ConfigError("a tag needs a key: word or key=value")
+    return tags
+
+
+def _live_line(session: Session) -> LiveLine | None:
+    from wattmark.cli.live_line import LiveLine
+
+    try:
+        return LiveLine(session)
+    except (OSError, ValueError):
+        return None  # the recorder is gone; the run's warnings will say so
+
+
+def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
+    from wattmark.cli.access import result
+    from wattmark.cli.output import console
+    from wattmark.cli.render import render_run
+
+    view = _kept(measured) if measured.span is None else _part(measured)
+    data = result(view)
+    write_json(data, json_path)
+    if not quiet:
+        render_run(console(stderr=True), data)
+
+
+def _part(measured: _Measured) -> RunView:
+    """Inside another run: what happened between our edges."""
+    from wattmark.runs.live import view_of
+
+    return view_of(
+        measured.process, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=True
+    )
+
+
+def _kept(measured: _Measured) -> RunView:
+    """Stop the recorder, put the run into the store, and read it; without a recorder an empty run that says so."""
+    from wattmark.runs.live import view_of
+    from wattmark.runs.session import SessionData
+    from wattmark.runs.view import RunView
+    from wattmark.store.ingest import ingest_session
+
+    process = measured.process
+    session = process.session
+    if session is None:
+        return view_of(None, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=False)
+    folder = session.folder
+    process.end()
+    try:
+        from wattmark.store import open_store
+
+        with open_store(configuration.load().get("store")) as store:
+            for record in ingest_session(store, folder, over=True):
+                if record.run_id == measured.run_id:
+                    return RunView(record)
+    except WattmarkError as error:
+        say(f"the run is not in the store yet ({error}); its journal stays in {journals_dir()}")
+    for record in SessionData(folder).runs():
+        if record.run_id == measured.run_id:
+            return RunView(record)
+    raise WattmarkError("the journal of this run was lost", hint=f"{folder} held it")

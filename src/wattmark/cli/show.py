@@ -1,0 +1,158 @@
+"""``wattmark show``: one run, closely."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wattmark.cli.options import JsonPath
+from wattmark.cli.output import console, plain, write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wattmark.runs.view import RunView
+
+app = typer.Typer(rich_markup_mode=None)
+CHART_HEIGHT = 4
+
+
+@app.command()
+def show(
+    ref: Annotated[
+        str, typer.Argument(metavar="RUN", help="An id, its beginning, a name, last or @-1.")
+    ] = "last",
+    spans: Annotated[int, typer.Option(min=0, metavar="N", help="How many kinds of spans to show.")] = 20,
+    zone: Annotated[str | None, typer.Option(help="Where the power came from, for carbon: FR.")] = None,
+    pue: Annotated[
+        float | None, typer.Option(min=1.0, help="Power usage effectiveness of the building.")
+    ] = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Show a run: power over time, joules by component and span, how they were got, and on what machine.
+
+    \b
+    Example: wattmark show last --json -
+    """
+    from wattmark.cli.access import find_run, result, store_here
+
+    with store_here() as store:
+        view = find_run(store, ref)
+    data = result(view, zone, pue)
+    if not write_json(data, json_path):
+        _render(console(), view, data, spans)
+
+
+def _render(out: Console, view: RunView, data: dict[str, Any], spans: int) -> None:
+    from wattmark.cli.render import render_run, render_spans
+
+    out.print(f"{data['run_id']}  {data['started_at']}  {plain(data['host'])}", style="dim")
+    if data["tags"]:
+        out.print(
+            "tags: " + ", ".join(plain(f"{k}={v}" if v else k) for k, v in data["tags"].items()), style="dim"
+        )
+    render_run(out, {**data, "spans": []}, closing=False)
+    _chart(out, view)
+    render_spans(out, data["spans"], spans)
+    _channels(out, data)
+    _environment(out, view)
+
+
+def _chart(out: Console, view: RunView) -> None:
+    """Power over time by component, as wide as the terminal."""
+    from wattmark.cli.chart import HOLE, block_chart
+    from wattmark.units import format_duration, format_power
+
+    length_s = view.record.duration_s
+    if not view.counted or length_s <= 0:
+        return
+    gap_s = max(max(curve.usual_gap_s for curve in view.counted), length_s / 1e5)
+    width = max(1, min(out.width - 12, 120, int(length_s / gap_s)))
+    power = view.power(bins=width)
+    hole = False
+    for component, watts in power.items():
+        if component == "t_s":
+            continue
+        values = watts.tolist()
+        known = [value for value in values if value == value]
+        top = format_power(max(known, default=0.0))
+        for row, line in enumerate(block_chart(values, CHART_HEIGHT)):
+            label = top if row == 0 else component if row == 1 else "0 W" if row == CHART_HEIGHT - 1 else ""
+            out.print(f"{label:>9} │{line}", no_wrap=True, crop=True)
+        hole = hole or len(known) < len(values)
+    foot = f"0 s to {format_duration(length_s)}"
+    out.print(f"{'':9} └ {foot}" + (f"   {HOLE} not covered" if hole else ""), style="dim")
+
+
+def _channels(out: Console, data: dict[str, Any]) -> None:
+    """How each number was got, with the citation of its accuracy below."""
+    from wattmark.cli.render import new_table
+    from wattmark.units import format_duration, format_energy
+
+    numbers = ("energy", "samples", "gap")
+    table = new_table(
+        "channel",
+        "how",
+        "energy",
+        "accuracy",
+        "samples",
+        "gap",
+        "total",
+        numbers=numbers,
+        title="how it was computed",
+    )
+    citations: dict[str, int] = {}
+    for channel in data["channels"]:
+        number = citations.setdefault(channel["accuracy"]["citation"], len(citations) + 1)
+        gap = channel["max_gap_s"]
+        table.add_row(
+            plain(channel["id"]),
+            f"{channel['method']} ({plain(channel['source'])})",
+            "?" if channel["energy_j"] is None else format_energy(channel["energy_j"]),
+            f"{accuracy_words(channel['accuracy'])} ({number})",
+            str(channel["samples"]),
+            "" if gap is None else format_duration(gap),
+            "yes" if channel["counted_in_total"] else "no",
+        )
+    if citations:
+        out.print(table)
+        for citation, number in citations.items():
+            out.print(f"({number}) {plain(citation)}", style="dim", soft_wrap=True)
+
+
+def accuracy_words(accuracy: dict[str, Any]) -> str:
+    """``-2 % to +5 %``, and the part in watts where there is one."""
+    from wattmark.units import significant
+
+    low, high = accuracy["relative_low"] * 100, accuracy["relative_high"] * 100
+    words = f"±{low:g} %" if low == high else f"-{low:g} % to +{high:g} %"
+    return words + (f" ±{significant(accuracy['absolute_w'], 2)} W" if accuracy["absolute_w"] else "")
+
+
+def _environment(out: Console, view: RunView) -> None:
+    """What it ran on, as far as it was captured; values that are tables themselves are left to ``--json``."""
+    from wattmark.cli.render import new_table
+
+    table = new_table("", "", title="environment")
+    table.show_header = False
+    facts = view.record.environment
+    process: dict[str, Any] = facts.get("process") or {}
+    rows = {**{key: value for key, value in facts.items() if key != "process"}, **process}
+    rows.pop("environment", None)
+    for key, value in rows.items():
+        text = _words(value)
+        if text:
+            table.add_row(key.replace("_", " "), plain(text))
+    if table.row_count:
+        out.print(table)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs: list[tuple[Any, Any]] = list(value.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return ", ".join(f"{key} {_words(item)}" for key, item in pairs if item not in (None, "", {}, []))
+    if isinstance(value, list | tuple):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        return " ".join(_words(item) for item in items)
+    return "" if value is None else str(value)

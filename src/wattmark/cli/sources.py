@@ -1,0 +1,90 @@
+"""``wattmark sources``: what is here to measure with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from wattmark import settings
+from wattmark.cli.options import JsonPath
+from wattmark.cli.output import console, plain, write_json
+from wattmark.sources.base import Host
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def sources(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Print the script that lets you read RAPL; it is not run.")
+    ] = False,
+    names: Annotated[
+        str | None, typer.Option("--sources", metavar="A,B", help="Judge as `run --sources` would.")
+    ] = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Show what can be measured here, how well, and why something cannot.
+
+    \b
+    Example: wattmark sources --fix > rapl.sh
+    """
+    from wattmark.sources.discovery import discover
+
+    chosen = settings.recorder_settings({"sources": names} if names else {})
+    host = Host.here(options=chosen.get("options"))
+    if fix:
+        from wattmark.sources.rapl_fix import fix_script
+
+        typer.echo(fix_script(host))
+        return
+    found = discover(host, chosen.get("wanted")).to_dict()
+    if not write_json(found, json_path):
+        _render(found)
+
+
+def _render(found: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from wattmark.cli.render import new_table, render_warnings
+    from wattmark.cli.show import accuracy_words
+    from wattmark.units import format_duration, format_energy
+
+    out = console()
+    table = new_table(
+        "channel", "how", "resolution", "every", "accuracy", "counted", numbers=("resolution", "every")
+    )
+    citations: dict[str, int] = {}
+    reasons: list[tuple[str, str]] = []
+    for row in found["sources"]:
+        if row["channel"] is None or not row["chosen"]:
+            continue
+        number = citations.setdefault(row["accuracy"]["citation"], len(citations) + 1)
+        table.add_row(
+            plain(row["channel"]),
+            f"{row['method']} ({plain(row['source'])})",
+            format_energy(row["resolution_uj"] / 1e6),
+            format_duration(row["update_period_s"]),
+            f"{accuracy_words(row['accuracy'])} ({number})",
+            Text("yes", "green") if row["counted"] else "no",
+        )
+        reasons.append((row["channel"], row["why"] or ""))
+    if citations:
+        out.print(table)
+        for citation, number in citations.items():
+            out.print(f"({number}) {plain(citation)}", style="dim", soft_wrap=True)
+    else:
+        out.print("Nothing here can be measured or modelled.")
+    for channel, why in reasons:
+        out.print(Text.assemble((plain(channel), "bold"), f": {plain(why)}"), soft_wrap=True)
+    told: set[str] = set()
+    for row in found["sources"]:
+        why = row["problem"] or row["why"]
+        line = f"{row['source']}: {why}"
+        if row["chosen"] or not why or line in told:
+            continue
+        told.add(line)
+        out.print(Text.assemble((plain(row["source"]), "bold"), f": {plain(why)}"), soft_wrap=True)
+        if row["fix"]:
+            out.print(f"  fix: {plain(row['fix'])}", soft_wrap=True)
+    render_warnings(out, found["warnings"])
