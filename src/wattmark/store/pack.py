@@ -68,16 +68,16 @@ def pack(record: RunRecord) -> Packed:
         "curves": [
             {
                 "channel": curve.channel.to_dict(),
-                "t": writer.add(_microseconds(curve.t_ns), encode),
+                "t": writer.add(_microseconds(curve.t_ns), _encode_times),
                 "e": writer.add(curve.energy_uj, _units_of(curve.channel)),
-                "holes": writer.add(_microseconds(curve.holes.ravel(), distinct=False), encode),
+                "holes": writer.add(_microseconds(curve.holes.ravel(), distinct=False), _encode_times),
             }
             for curve in record.curves
         ],
         "series": [
             {
                 "series": data.series.to_dict(),
-                "t": writer.add(_microseconds(data.t_ns), encode),
+                "t": writer.add(_microseconds(data.t_ns), _encode_times),
                 "v": writer.add(data.values, encode_floats),
             }
             for data in record.series
@@ -175,6 +175,10 @@ def _microseconds(t_ns: Int64, distinct: bool = True) -> Int64:
 
 def _split(table: Float64) -> list[Float64]:
     return [np.ascontiguousarray(np.take(table, index, axis=1)) for index in range(table.shape[1])]
+
+
+def _encode_times(t_ns: Int64) -> list[bytes]:
+    return encode(t_ns, (1_000.0,))
 
 
 def _units_of(channel: Channel) -> Callable[[Int64], list[bytes]]:
