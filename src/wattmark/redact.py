@@ -45,6 +45,10 @@ _SHAPES = (
     r"wandb_v\d_\w{16,}|SG\.[\w-]{16,}\.[\w-]+|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)*)|"
     r"(?<![\w/@.-])[0-9a-f]{40}(?![\w-])"  # Weights & Biases; a commit in a path or after @ is none
 )
+_MARKS = (
+    "-----BEGIN sk- k_live_ k_test_ hf_ ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox AKIA ASIA AIza ya29. nvapi- gsk_ "
+    "r8_ xai- npm_ pypi- dapi wandb_v SG. eyJ hooks".split()
+)
 _NAME_SIGN = r"(?<![\w.-])(?P<name>[A-Za-z_-][\w.-]*)(?P<mid>\\*[\"']?\]?\s*(?:=>|:=|==?|:)\s*|(?<=\w)\s+)"
 _VALUE = (
     r"(?P<quote>\\*[\"'])(?P<inside>(?:(?!(?P=quote))(?:\\.|.))*)(?:(?P=quote)|\Z)|"
@@ -104,7 +108,7 @@ def redact_text(text: str) -> str:
     if any(sign in text for sign in "=: \t\n"):
         text = "".join(_without_named(text))
         text = re.sub(_BEARER, lambda found: f"{found['lead']}{GONE}", text, flags=re.IGNORECASE)
-    if len(text) >= 14:  # no shape is shorter
+    if any(mark in text for mark in _MARKS) or any(len(part) >= 40 for part in text.split("/")):
         text = re.sub(_SHAPES, GONE, text, flags=re.DOTALL)
     return text
 
@@ -164,7 +168,7 @@ def _announces(argument: str, program: str) -> str:
     if sign and value:
         return ""
     bare = argument.strip("\"'").rstrip(":= ")
-    if is_secret_name(bare) and (argument.startswith("-") or bare != argument.strip("\"'")):
+    if (argument.startswith("-") or bare != argument.strip("\"'")) and is_secret_name(bare):
         return bare
     return "bearer" if bare.lower() == "bearer" else ""
 
