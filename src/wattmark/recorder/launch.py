@@ -167,6 +167,7 @@ def start(journals: str, settings: Mapping[str, Any], session_id: str | None = N
         "owner_pid": os.getpid(),
         "owner_ticks": tree.start_ticks(os.getpid()),
         "sys_path": _paths(),
+        "cwd": _cwd(),
         "linger_s": LINGER_S,
         **settings,
     }
@@ -217,12 +218,27 @@ def start_or_join(
         if session is not None:
             session.enter()
             return session, False
-        session = start(journals, settings)
+        session = start(journals, _for_all_ranks(settings, environ))
         os.ftruncate(lock, 0)
         os.pwrite(lock, session.id.encode(), 0)
         return session, True
     finally:
         os.close(lock)
+
+
+def _for_all_ranks(settings: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """One recorder measures the GPUs of all ranks of the host, not only those that the first one sees."""
+    chosen = dict(settings)
+    options = {key: dict(value) for key, value in chosen.get("options", {}).items()}
+    one_gpu = environ.get("CUDA_VISIBLE_DEVICES", "").count(",") == 0 and "CUDA_VISIBLE_DEVICES" in environ
+    granted = environ.get("SLURM_STEP_GPUS") or environ.get("SLURM_JOB_GPUS")
+    if granted:
+        options.setdefault("nvml", {}).setdefault("devices", granted)
+    elif one_gpu and environ.get("LOCAL_WORLD_SIZE", "1") not in ("", "1"):
+        options.setdefault("nvml", {}).setdefault("devices", "all")
+    if options:
+        chosen["options"] = options
+    return chosen
 
 
 _JOB_KEYS: Sequence[tuple[str, Sequence[str]]] = (
@@ -265,6 +281,13 @@ def rank(environ: Mapping[str, str]) -> int | None:
 def new_session_id() -> str:
     """A sortable, unique name: UTC time and 32 random bits."""
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
 
 
 def _paths() -> list[str]:

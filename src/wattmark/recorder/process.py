@@ -19,6 +19,7 @@ from typing import Any
 
 from wattmark.errors import SourceEnded, SourceError, SourceGone
 from wattmark.recorder import journal, tree
+from wattmark.recorder.hostfacts import GitDirty, host_facts
 from wattmark.recorder.live import ENDED, RUNNING, STARTING, LivePage
 from wattmark.recorder.sampling import Group
 from wattmark.sources.base import COMPONENTS, Host
@@ -81,6 +82,12 @@ class Recorder:
         self.members = os.open(f"{self.folder}/{MEMBERS}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.owner_fd = _watch(self.owner)
         self.last_member_ns = time.monotonic_ns()
+        self.host = host
+        self.cwd: str = config.get("cwd", "/")
+        self.facts: dict[str, Any] = {}
+        self.git: GitDirty | None = None
+        self._problems_told: set[str] = set()
+        self._gpu_users: dict[str, Any] = {}
         self._anchor: tuple[int, int, int] | None = None
         self._next_tree_ns = 0
 
@@ -90,6 +97,7 @@ class Recorder:
         self.housekeeping(time.monotonic_ns())
         self.flush()
         self.publish(RUNNING)
+        self.describe_host()
         waiting = [self.control] if self.owner_fd < 0 else [self.control, self.owner_fd]
         now = time.monotonic_ns()
         next_flush = now + int(FLUSH_S * _NS)
@@ -123,7 +131,8 @@ class Recorder:
     def sample(self, now: int, *, everything: bool) -> None:
         """Read the groups that are due (or all of them) and append what they say."""
         for group in self.groups:
-            if group.ended or not (everything or now >= group.due_ns):
+            asked = everything and bool(group.channels)
+            if group.ended or not (asked or now >= group.due_ns):
                 continue
             try:
                 record = group.read()
@@ -176,6 +185,44 @@ class Recorder:
                     journal.COST_BODY.pack(now, time.process_time(), resident_bytes()),
                 )
             )
+
+        self.look_at_gpu_users(now)
+        self.listen_to_sources(now)
+        if self.git is not None and self.git.poll():
+            self.take_git_answer()
+
+    def describe_host(self) -> None:
+        """Write down what machine this is; whether the work tree was dirty follows when git has answered."""
+        self.facts = host_facts(self.host, self.cwd)
+        self.journal.append(journal.encode_json(journal.FACTS, self.facts))
+        if "git" in self.facts:
+            self.git = GitDirty(self.cwd)
+
+    def take_git_answer(self) -> None:
+        """The facts once more, with git's answer."""
+        assert self.git is not None
+        self.facts["git"]["dirty"] = self.git.dirty
+        self.git = None
+        self.journal.append(journal.encode_json(journal.FACTS, self.facts))
+
+    def listen_to_sources(self, now: int) -> None:
+        """What sources say of themselves: a GPU that fell off the bus, say."""
+        for group in self.groups:
+            for problem in getattr(group.source, "problems", ()):
+                if problem not in self._problems_told:
+                    self._problems_told.add(problem)
+                    self.note("source-problem", now, problem)
+
+    def look_at_gpu_users(self, now: int) -> None:
+        """Which share of each GPU the measured processes have, written down when it changes."""
+        for group in self.groups:
+            processes = getattr(group.source, "processes", None)
+            if processes is None:
+                continue
+            shares = gpu_shares(processes(), {*self.tree.pids, self.owner})
+            if shares != self._gpu_users:
+                self._gpu_users = shares
+                self.journal.append(journal.encode_json(journal.GPU_USERS, {"t_ns": now, "shares": shares}))
 
     def anchor(self, now: int) -> None:
         """Write the clocks down every ten seconds, and at once when one of them has jumped."""
@@ -255,6 +302,16 @@ class Recorder:
         """A last reading, and the end of the journal."""
         now = time.monotonic_ns()
         self.sample(now, everything=True)
+        for group in self.groups:
+            periods = getattr(group.source, "update_periods", None)
+            for channel, period_s in (periods() if periods else {}).items():
+                if period_s is not None:
+                    message = f"the sensor renews its value every {period_s * 1e3:.0f} ms"
+                    self.note("update-period", now, message, channel=channel, period_s=period_s)
+        if self.git is not None:
+            self.git.poll()
+            self.git.close()
+            self.take_git_answer()
         self.journal.append(journal.encode_json(journal.END, {"t_ns": time.monotonic_ns(), "reason": reason}))
         self.journal.close()
         self.publish(ENDED)
@@ -278,6 +335,36 @@ def resident_bytes() -> int:
             return int(file.read(128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def gpu_shares(users: Sequence[Any], own: set[int]) -> dict[str, list[Any]]:
+    """Of every GPU in use: the share of the processes in ``own``, and by what it was told.
+
+    By the time on the multiprocessors where NVML tells it for all, else by memory. A GPU none of whose users is known
+    here is left out: in a container their numbers mean nothing.
+    """
+    by_gpu: dict[str, list[Any]] = {}
+    for user in users:
+        by_gpu.setdefault(user.channel_id, []).append(user)
+    shares: dict[str, list[Any]] = {}
+    for channel_id, found in by_gpu.items():
+        if not any(user.pid in own for user in found):
+            continue
+        for rule, amounts in (
+            ("utilisation", [user.sm_percent for user in found]),
+            ("memory", [user.memory_bytes for user in found]),
+        ):
+            total = sum(amount for amount in amounts if amount)
+            if None not in amounts and total > 0:
+                mine = sum(
+                    amount for user, amount in zip(found, amounts, strict=True) if user.pid in own and amount
+                )
+                shares[channel_id] = [round(mine / total, 3), rule]
+                break
+        else:
+            if all(user.pid in own for user in found):
+                shares[channel_id] = [1.0, "sole user"]
+    return shares
 
 
 def _open_control(folder: str) -> int:

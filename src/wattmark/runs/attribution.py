@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wattmark.quantity import Quantity, total
 from wattmark.runs.record import Float64
@@ -62,8 +63,10 @@ def attributed(view: RunView) -> Share | None:
             low = float((energies.low_j * np.clip(shares - spread, 0, 1)).sum())
             high = float((energies.high_j * np.clip(shares + spread, 0, 1)).sum())
         else:
+            of_gpu = _gpu_share(view, edges)
             value, low, high = (
-                float(column.sum()) for column in (energies.value_j, energies.low_j, energies.high_j)
+                float((column * of_gpu).sum())
+                for column in (energies.value_j, energies.low_j, energies.high_j)
             )
         parts.append(Quantity(value, min(low, value), max(high, value), "J", "attributed"))
     result = total(parts)
@@ -71,15 +74,31 @@ def attributed(view: RunView) -> Share | None:
         return None
     rule = "CPU and memory by the process tree's share of busy CPU time, exited children included"
     if any(curve.curve.channel.component == "gpu" for curve in view.counted):
-        rule += "; GPUs whole"
+        told = view.record.extra.get("gpu_shares")
+        rule += "; GPUs by the tree's share of their use" if told else "; GPUs whole: no one was told apart"
     return Share(result, rule)
+
+
+def _gpu_share(view: RunView, edges: NDArray[np.int64]) -> Float64:
+    """The process tree's mean share of the counted GPUs in each interval, (k,); 1 where nothing is known."""
+    looks: list[tuple[int, dict[str, tuple[float, str]]]] = view.record.extra.get("gpu_shares") or []
+    boards = [curve.curve.channel.id for curve in view.counted if curve.curve.channel.component == "gpu"]
+    shares = np.ones(len(edges) - 1)
+    if not looks or not boards:
+        return shares
+    times = np.array([look[0] for look in looks], np.int64)
+    last = np.searchsorted(times, edges[1:], side="right") - 1
+    for row in range(len(shares)):
+        users = looks[last[row]][1] if last[row] >= 0 else {}
+        shares[row] = sum(users[board][0] if board in users else 1.0 for board in boards) / len(boards)
+    return shares
 
 
 def _is_counted(view: RunView, component: str) -> bool:
     return any(curve.curve.channel.component == component for curve in view.counted)
 
 
-def _shares(rows: Float64, start_ns: int, end_ns: int) -> tuple[np.ndarray, Float64, Float64]:
+def _shares(rows: Float64, start_ns: int, end_ns: int) -> tuple[NDArray[np.int64], Float64, Float64]:
     """Edges in ns (k+1,), the tree's share of busy time in each interval (k,), and half the width of its interval."""
     inner = rows[(rows[:, 0] > start_ns) & (rows[:, 0] < end_ns), 0]
     edges = np.concatenate(([start_ns], inner, [end_ns])).astype(np.int64)

@@ -40,6 +40,7 @@ class RecorderData:
     cost: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     end: dict[str, Any] | None = None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    gpu_users: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     problems: list[str] = field(default_factory=list[str])
 
     @property
@@ -101,6 +102,8 @@ def read_recorder(folder: str) -> RecorderData:
                 data.notes.append(journal.Record(kind, payload).json())
             elif kind == journal.FACTS:
                 data.facts = journal.Record(kind, payload).json()
+            elif kind == journal.GPU_USERS:
+                data.gpu_users.append(journal.Record(kind, payload).json())
             elif kind == journal.END:
                 data.end = journal.Record(kind, payload).json()
     data.tree_cpu = np.array(tree_rows, np.float64).reshape(-1, 3)

@@ -19,7 +19,7 @@ from wattmark.errors import WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder import journal, launch, tree
 from wattmark.recorder.events import EventLog
-from wattmark.runs import facts
+from wattmark.runs import baseline, facts
 
 
 class WattmarkWarning(UserWarning):
@@ -49,9 +49,7 @@ class Process:
                 return
             self._forget()
             self._settings = configuration.recorder_settings(settings)
-            self.session, started = launch.start_or_join(
-                journals_dir(os.environ), self._settings, os.environ
-            )
+            self.session, started = launch.start_or_join(journals_dir(os.environ), self._settings, os.environ)
         except WattmarkError as error:
             hint = f" ({error.hint})" if error.hint else ""
             self.warn("not-measured", f"nothing is measured: {error}{hint}")
@@ -103,6 +101,7 @@ class Process:
                 "wall_ns": time.time_ns(),
                 "pid": self.pid,
                 "process": facts.process_facts(),
+                "baseline_w": settings.get("baseline_w") or self._saved_baseline(),
                 "settings": {key: value for key, value in settings.items() if value},
             },
         )
@@ -185,6 +184,11 @@ class Process:
             self.session.enter()
         return True
 
+    def _saved_baseline(self) -> dict[str, float] | None:
+        """Idle watts by component from this machine's last calibration."""
+        saved = baseline.load_baseline(os.uname().nodename)
+        return None if saved is None else saved["idle_w"]
+
     def _forget(self) -> None:
         if self.log is not None:
             self.log.close()
@@ -208,6 +212,7 @@ class Process:
         )
         if self.log.failed is not None:
             self.warn("journal-full", f"spans cannot be written: {self.log.failed.strerror}")
+
 
 _process: Process | None = None
 _making = threading.Lock()

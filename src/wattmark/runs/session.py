@@ -26,7 +26,7 @@ from wattmark.sources.rapl_mirrors import judge_mirrors
 _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {
     "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
-    "disk-back", "read-slower", "reading-failed", "gap",
+    "disk-back", "read-slower", "reading-failed", "source-problem",
 }  # fmt: skip
 
 
@@ -108,6 +108,16 @@ class SessionData:
                 "session": os.path.basename(self.folder),
                 "settings": run.get("settings", {}),
                 "selection": self.recorder.header.get("selection", {}),
+                "gpu_shares": [
+                    [users["t_ns"], users["shares"]]
+                    for users in self.recorder.gpu_users
+                    if users["t_ns"] <= end_ns
+                ],
+                "update_periods_s": {
+                    note["channel"]: note["period_s"]
+                    for note in self.recorder.notes
+                    if note["code"] == "update-period"
+                },
             },
         )
         return replace(record, warnings=tuple(self._warnings(record, end)))
