@@ -279,7 +279,7 @@ def test_batches_cover_every_image_once_per_epoch_in_a_new_order():
     batches = Batches(images, (np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), np.float32)), 4, seed=0)
     first, again, second = ([labels.tolist() for _, labels in batches.epoch(n)] for n in (0, 0, 1))
     assert [len(b) for b in first] == [4, 4, 2]
-    assert sorted(sum(first, [])) == list(range(10))
+    assert sorted(label for batch in first for label in batch) == list(range(10))
     assert first == again != second
 
 
