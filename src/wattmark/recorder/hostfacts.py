@@ -187,35 +187,32 @@ class GitDirty:
 
     def poll(self) -> bool:
         """Look whether git has answered; True once there is nothing more to wait for. Never blocks."""
-        if self.done:
-            return True
-        try:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-        except ChildProcessError:
-            return self._end(None)
-        if pid:
-            code = os.waitstatus_to_exitcode(status)
-            return self._end({0: False, 1: True}.get(code))
-        if time.monotonic() > self._deadline:
+        if self._pid:
+            self._collect()
+        if not self.done and time.monotonic() > self._deadline:
             self.close()
         return self.done
 
     def close(self) -> None:
-        """Wait no longer: kill git if it still runs. May be called twice."""
-        if self.done:
-            return
-        try:
-            os.killpg(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-        except (ProcessLookupError, ChildProcessError, PermissionError):
-            pass
-        self._end(None)
-
-    def _end(self, dirty: bool | None) -> bool:
-        self.dirty = dirty
+        """Wait no longer: kill git if it still runs (a later ``poll`` collects it). May be called twice."""
+        if self._pid and not self.done:
+            try:
+                os.killpg(self._pid, signal.SIGKILL)
+            except ProcessLookupError:  # ended by itself just now
+                self._collect()
         self.done = True
+
+    def _collect(self) -> None:
+        try:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+        except ChildProcessError:
+            pid, status = self._pid, -1
+        if not pid:
+            return
         self._pid = 0
-        return True
+        if not self.done:
+            self.done = True
+            self.dirty = {0: False, 256: True}.get(status)  # exit codes 0 and 1, as wait statuses
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:
