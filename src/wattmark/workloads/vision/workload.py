@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cached_property
+from importlib import import_module
 from typing import Any, get_args, get_type_hints
 
 from wattmark.workloads.registry import Config, Factor, SpanMaker
@@ -23,8 +24,7 @@ class VisionWorkload:
 
     def warm_up(self, config: Config) -> None:
         """Load torch and start its threads; the trainer warms the network up in a stage of its own."""
-        import torch
-
+        torch: Any = import_module("torch")
         TrainConfig.from_mapping(dict(config))
         torch.ones(64, 64).mm(torch.ones(64, 64))
 

@@ -1,0 +1,134 @@
+"""From a run to a trial's numbers: energies by stage, means of the side series, a thin profile of power."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from wattmark.runs.record import Float64, RunRecord
+from wattmark.runs.summary import summarise
+from wattmark.runs.view import RunView, SpanView
+from wattmark.studies.results import Stage
+
+PROFILE_POINTS = 400
+MAX_STAGES = 5_000
+"""Of a trial with more spans than this only the outer levels are kept as stages; its run in the store has all."""
+
+COUNTS = frozenset(
+    {
+        "samples",
+        "steps",
+        "batches",
+        "tokens",
+        "prompt_tokens",
+        "output_tokens",
+        "requests",
+        "images",
+        "rows",
+        "bytes",
+    }
+)
+"""Numbers of a span that energies are divided by; its other numbers (``loss``, ``epoch``) describe it."""
+
+
+def measured_fields(view: RunView) -> dict[str, Any]:
+    """The fields of a :class:`~wattmark.studies.results.TrialResult` that come from its run."""
+    record = view.record
+    summary = summarise(view, spans=False)
+    stages, warnings = _stages(view)
+    energy = summary["energy_j"]
+    return {
+        "run_id": record.run_id,
+        "started_at": summary["started_at"],
+        "duration_s": record.duration_s,
+        "energy_j": None if energy["total"] is None else energy,
+        "methods": {curve.curve.channel.component: curve.curve.channel.method for curve in view.counted},
+        "power_w": summary["power_w"],
+        "coverage": summary["coverage"],
+        "stages": stages,
+        "series": _means(record, record.start_ns, record.end_ns),
+        "power_profile": _profile(view),
+        "contention": contention(record),
+        "host": record.host,
+        "warnings": [*summary["warnings"], *warnings],
+    }
+
+
+def environment_of(record: RunRecord) -> dict[str, Any]:
+    """What a report says of the machine; nothing of the one process."""
+    left_out = ("process", "session")
+    facts = {key: value for key, value in record.environment.items() if key not in left_out}
+    process: Mapping[str, Any] = record.environment.get("process") or {}
+    channels = [
+        {"id": c.id, "component": c.component, "source": c.source, "method": c.method, "counted": c.counted,
+         "accuracy": c.accuracy._asdict()}
+        for c in (curve.channel for curve in record.curves)
+    ]  # fmt: skip
+    return {**facts, "python": process.get("python"), "channels": channels, "recorder": dict(record.recorder)}
+
+
+def contention(record: RunRecord) -> float | None:
+    """Share of the machine's CPU time that others used during the run, 0..1; None if it was not recorded."""
+    rows = record.tree_cpu
+    inside = rows[(rows[:, 0] >= record.start_ns) & (rows[:, 0] <= record.end_ns)]
+    if len(inside) < 2 or inside[-1, 0] <= inside[0, 0]:
+        inside = rows
+    if len(inside) < 2:
+        return None
+    seconds = (inside[-1, 0] - inside[0, 0]) / 1e9 * (os.cpu_count() or 1)
+    tree, busy = inside[-1, 1] - inside[0, 1], inside[-1, 2] - inside[0, 2]
+    return float(np.clip((busy - tree) / seconds, 0.0, 1.0)) if seconds > 0 else None
+
+
+def _stages(view: RunView) -> tuple[list[Stage], list[dict[str, str]]]:
+    spans = view.spans()
+    deepest = max((span.path.count("/") for span in spans), default=0)
+    kept = spans
+    while len(kept) > MAX_STAGES and deepest > 0:
+        deepest -= 1
+        kept = [span for span in spans if span.path.count("/") <= deepest]
+    kept = kept[:MAX_STAGES]
+    cut = [{"code": "stages-cut", "message": f"{len(spans)} spans, of which {len(kept)} are kept as stages"}]
+    return [_stage(view.record, span) for span in kept], cut if len(kept) < len(spans) else []
+
+
+def _stage(record: RunRecord, span: SpanView) -> Stage:
+    start_ns = record.start_ns + round(span.start_s * 1e9)
+    return Stage(
+        name=span.name,
+        path=span.path,
+        start_s=span.start_s,
+        duration_s=span.duration_s,
+        energy_j=None if span.energy is None else span.energy.as_dict(),
+        by_component_j={component: quantity.value for component, quantity in span.by_component.items()},
+        counts={key: value for key, value in span.counts.items() if key in COUNTS},
+        attrs={**{key: value for key, value in span.counts.items() if key not in COUNTS}, **span.attrs},
+        series=_means(record, start_ns, start_ns + round(span.duration_s * 1e9)),
+    )
+
+
+def _means(record: RunRecord, start_ns: int, end_ns: int) -> dict[str, float]:
+    """Mean of every side series over [start, end]; a series without a reading in there is left out."""
+    means: dict[str, float] = {}
+    for item in record.series:
+        first, last = np.searchsorted(item.t_ns, (start_ns, end_ns + 1))
+        values = item.values[first:last]
+        values = values[~np.isnan(values)]
+        if len(values):
+            means[item.series.id] = float(values.mean(dtype=np.float64))
+    return means
+
+
+def _profile(view: RunView) -> tuple[list[float], list[float]]:
+    gap_s = min((curve.usual_gap_s for curve in view.counted if curve.usual_gap_s > 0), default=0.0)
+    if gap_s <= 0:
+        return [], []
+    bins = int(np.clip(view.record.duration_s / gap_s, 1, PROFILE_POINTS))
+    power = view.power(bins)
+    t_s = power.pop("t_s")
+    total: Float64 = np.sum(list(power.values()), axis=0)
+    known = ~np.isnan(total)
+    return np.round(t_s[known], 4).tolist(), np.round(total[known], 4).tolist()

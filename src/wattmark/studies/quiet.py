@@ -1,0 +1,150 @@
+"""A quiet machine: its idle power before a study, and the wait until it is back there before each trial.
+
+Runs in the process of a trial, so that it is done on whatever machine the trial has to itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wattmark import settings as configuration
+from wattmark.errors import RecorderError
+from wattmark.paths import journals_dir
+from wattmark.recorder import launch
+from wattmark.recorder.live import Live
+
+WINDOW_S = 0.3
+"""Power is judged over this long: three samples of the slowest sensors (NVML's, about 0.1 s)."""
+BUSY_SHARE = 0.1
+"""More than this share of the CPUs busy while the machine should idle is somebody else's work."""
+_PERIOD_S = 0.05
+
+
+def baseline_file(folder: Path, host: str) -> Path:
+    """Where a study keeps the idle power of a host."""
+    return folder / "baselines" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', host)[:100] or '_'}.json"
+
+
+def read_baseline(path: Path) -> dict[str, Any] | None:
+    """What :func:`prepare` kept: ``idle_w`` (component -> W), ``seconds``, ``cpu_busy`` (0..1 or None)."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data
+
+
+def prepare(path: Path, quiet: Mapping[str, Any]) -> tuple[dict[str, float] | None, list[dict[str, str]]]:
+    """Before a trial: measure the idle machine if that was not done yet, and wait until it is idle again.
+
+    quiet: ``baseline_s``, ``cooldown_within_pct``, ``cooldown_max_s`` of the design. Returns idle watts by component
+    (None if unknown) and what a reader of the trial must know.
+    """
+    wanted = float(quiet["baseline_s"])
+    baseline = read_baseline(path)
+    if wanted <= 0 or (baseline is not None and not baseline["idle_w"]):
+        return None, []
+    try:
+        with _recorder() as session:
+            if baseline is None:
+                baseline = _measure(session, wanted)
+                _write(path, baseline)
+                warnings = _busy(baseline)
+            else:
+                warnings = _cool_down(session, baseline["idle_w"], quiet)
+    except RecorderError as error:
+        return None, [{"code": "no-baseline", "message": f"the idle machine was not measured: {error}"}]
+    return baseline["idle_w"] or None, warnings
+
+
+def _measure(session: launch.Session, seconds: float) -> dict[str, Any]:
+    cpu, before = _cpu_seconds(), _reading(session)
+    time.sleep(seconds)
+    after, cpu_after = _reading(session), _cpu_seconds()
+    busy = None
+    if cpu and cpu_after and cpu_after[1] > cpu[1]:
+        busy = (cpu_after[0] - cpu[0]) / (cpu_after[1] - cpu[1])
+    return {"idle_w": _watts(before, after), "seconds": seconds, "cpu_busy": busy, "measured_at": time.time()}
+
+
+def _cool_down(
+    session: launch.Session, idle_w: Mapping[str, float], quiet: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    idle = sum(idle_w.values())
+    limit = idle * (1 + float(quiet["cooldown_within_pct"]) / 100)
+    deadline = time.monotonic() + float(quiet["cooldown_max_s"])
+    before = _reading(session)
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        time.sleep(min(WINDOW_S, left))
+        after = _reading(session)
+        now = _watts(before, after)
+        power = sum(now.get(component, 0.0) for component in idle_w)
+        if now and power <= limit:
+            return []
+        before = after
+    message = f"power was not back at the idle {idle:.1f} W (within {quiet['cooldown_within_pct']} %)"
+    return [{"code": "not-quiet", "message": f"{message} after {quiet['cooldown_max_s']} s"}]
+
+
+def _busy(baseline: Mapping[str, Any]) -> list[dict[str, str]]:
+    share = baseline["cpu_busy"]
+    if share is None or share < BUSY_SHARE:
+        return []
+    message = f"{100 * share:.0f} % of the CPUs were busy while the idle machine was measured"
+    return [{"code": "busy-baseline", "message": message}]
+
+
+@contextmanager
+def _recorder() -> Generator[launch.Session]:
+    """A recorder for us alone, gone without trace afterwards."""
+    chosen = {**configuration.recorder_settings({"period_s": _PERIOD_S})}
+    session = launch.start(journals_dir(), chosen)
+    try:
+        yield session
+    finally:
+        session.stop()
+        shutil.rmtree(session.folder, ignore_errors=True)
+
+
+def _reading(session: launch.Session) -> Live:
+    session.sync()
+    return session.live.read()
+
+
+def _watts(before: Live, after: Live) -> dict[str, float]:
+    seconds = (after.t_ns - before.t_ns) / 1e9
+    if seconds <= 0:
+        return {}
+    return {
+        component: (energy - before.by_component_j[component]) / seconds
+        for component, energy in after.by_component_j.items()
+        if component in before.by_component_j
+    }
+
+
+def _cpu_seconds() -> tuple[float, float] | None:
+    """Busy and all CPU time of the machine so far, in ticks (proc_stat(5)); None where it is not told."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            ticks = [int(word) for word in file.readline().split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    return (sum(ticks) - ticks[3] - ticks[4], sum(ticks)) if len(ticks) >= 5 else None
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_text(json.dumps(data), encoding="utf-8")
+    new.replace(path)

@@ -1,0 +1,184 @@
+"""One trial, in a process of its own: ``python -m wattmark.studies.trial SPEC.json``.
+
+The spec is plain data (see :func:`spec_of`). The result is written to the file that the spec names, in one
+piece or not at all; whatever the work prints goes to this process's own output. A process that is killed leaves no
+result; what was measured until then is in its journal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wattmark.runs.measure import Run, measure
+from wattmark.studies.memory import oom_kills, speaks_of_memory
+from wattmark.studies.quiet import baseline_file, prepare
+from wattmark.workloads import registry
+from wattmark.workloads.command import CommandFailed, CommandWorkload, numbers_of
+
+if TYPE_CHECKING:
+    from wattmark.studies.design import Design
+    from wattmark.studies.plan import Trial
+    from wattmark.studies.results import Stage, TrialStatus
+
+MESSAGE_LENGTH = 500
+
+
+def spec_of(design: Design, trial: Trial, folder: Path) -> dict[str, Any]:
+    """What a trial's process must know; the opposite of reading it below."""
+    return {
+        "study": design.name,
+        "id": trial.id,
+        "index": trial.index,
+        "repeat": trial.repeat,
+        "factors": dict(trial.factors),
+        "fixed": dict(design.fixed),
+        "seed": design.seed,
+        "workload": design.workload,
+        "command": None if design.command is None else design.command.model_dump(),
+        "warm_up": design.warm_up,
+        "quiet": design.quiet.model_dump(),
+        "folder": str(folder),
+        "result": str(result_file(folder, trial.id)),
+    }
+
+
+def result_file(folder: Path, trial_id: str) -> Path:
+    """Where the trial's process leaves its result."""
+    return folder / "results" / f"{trial_id}.json"
+
+
+def log_file(folder: Path, trial_id: str) -> Path:
+    """Where all that a trial printed is kept."""
+    return folder / "logs" / f"{trial_id}.log"
+
+
+def main(spec_path: str) -> int:
+    """Run the trial; 0 if it ended well, 1 with a traceback in the log if not."""
+    spec: dict[str, Any] = json.loads(Path(spec_path).read_text(encoding="utf-8"))
+    folder = Path(spec["folder"])
+    idle_w, warnings = prepare(baseline_file(folder, os.uname().nodename), spec["quiet"])
+    workload, config = _work(spec)
+    killed = oom_kills()
+    run = measure(
+        f"{spec['study']} {label(spec['factors'])}".strip(),
+        tags={"study": spec["study"], "trial": spec["id"]},
+    )
+    metrics: dict[str, Any] = {}
+    failure: BaseException | None = None
+    try:
+        if spec["warm_up"]:
+            workload.warm_up(config)
+        with run:
+            metrics = workload.run(config, run.span)
+    except CommandFailed as error:
+        sys.stderr.write(f"{error}\n")
+        failure = error
+    except BaseException as error:
+        failure = error
+        raise  # with its traceback into the log
+    finally:
+        status = _status(failure, oom_kills() > killed)
+        _write(spec, run, status, failure, metrics, idle_w, warnings)
+    return 0 if failure is None else 1
+
+
+def label(factors: Mapping[str, Any]) -> str:
+    """``network=LeNet batch_size=16``: how people tell trials apart."""
+    return " ".join(f"{name}={level}" for name, level in factors.items())
+
+
+def _work(spec: Mapping[str, Any]) -> tuple[registry.Workload, dict[str, Any]]:
+    config = {**spec["fixed"], **spec["factors"]}
+    if spec["command"] is not None:
+        given = {key: value for key, value in spec["command"].items() if key != "metrics_from"}
+        return CommandWorkload(**given), {**config, "repeat": spec["repeat"], "seed": spec["seed"]}
+    workload = registry.load(spec["workload"])
+    config = registry.complete(workload, config)
+    if "seed" in workload.factors and "seed" not in {**spec["fixed"], **spec["factors"]}:
+        config["seed"] = (
+            spec["seed"] + spec["repeat"]
+        )  # repeats must differ by more than noise of the machine
+    return workload, config
+
+
+def _status(failure: BaseException | None, kernel_killed: bool) -> TrialStatus:
+    if failure is None:
+        return "completed"
+    if isinstance(failure, CommandFailed):
+        was_killed = failure.exit_code in (-9, 137)
+        return "out-of-memory" if was_killed and kernel_killed else "failed"
+    if isinstance(failure, MemoryError) or speaks_of_memory(f"{type(failure).__name__}: {failure}"):
+        return "out-of-memory"
+    return "interrupted" if isinstance(failure, KeyboardInterrupt) else "failed"
+
+
+def _write(
+    spec: Mapping[str, Any],
+    run: Run,
+    status: TrialStatus,
+    failure: BaseException | None,
+    metrics: Mapping[str, Any],
+    idle_w: Mapping[str, float] | None,
+    warnings: list[dict[str, str]],
+) -> None:
+    from wattmark.studies.measured import environment_of, measured_fields
+    from wattmark.studies.results import TrialResult
+
+    found: dict[str, Any] = {"host": os.uname().nodename, "warnings": []}
+    data: dict[str, Any] = {"environment": {}, "session": None}
+    if run.end_ns:
+        view = run.view
+        found = measured_fields(view)
+        data = {"environment": environment_of(view.record), "session": view.record.extra.get("session")}
+        if spec["command"] is not None and spec["command"]["metrics_from"] == "spans":
+            metrics = _span_metrics(found["stages"])
+        found["stages"] = _described(found["stages"], metrics)
+    found["warnings"] = [*warnings, *found["warnings"]]
+    result = TrialResult(
+        trial_id=spec["id"],
+        index=spec["index"],
+        repeat=spec["repeat"],
+        factors=spec["factors"],
+        status=status,
+        metrics=numbers_of(metrics),
+        idle_w=idle_w,
+        error=None if failure is None else f"{type(failure).__name__}: {failure}"[:MESSAGE_LENGTH],
+        **found,
+    )
+    path = Path(spec["result"])
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_text(json.dumps({**data, "result": result.to_json()}, default=str), encoding="utf-8")
+    new.replace(path)
+
+
+def _described(stages: list[Stage], metrics: Mapping[str, Any]) -> list[Stage]:
+    """The stages with what the workload said of them afterwards, matched by name and order."""
+    said: dict[str, Iterator[Mapping[str, Any]]] = {
+        name: iter(cast("list[Mapping[str, Any]]", rows))
+        for name, rows in metrics.items()
+        if isinstance(rows, list)
+    }
+    nothing: Mapping[str, Any] = {}
+    return [
+        replace(stage, attrs={**stage.attrs, **next(said[stage.name], nothing)})
+        if stage.name in said
+        else stage
+        for stage in stages
+    ]
+
+
+def _span_metrics(stages: list[Stage]) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for stage in stages:
+        metrics.update(numbers_of(stage.attrs))
+    return metrics
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
