@@ -6,12 +6,9 @@ or asks for it and no other process holds the session's member lock.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
-import signal
-import struct
 import sys
 import time
 from collections.abc import Sequence
@@ -19,14 +16,22 @@ from typing import Any
 
 from wattmark.errors import SourceEnded, SourceError, SourceGone
 from wattmark.recorder import journal, tree
+from wattmark.recorder.gpu_users import gpu_shares
 from wattmark.recorder.hostfacts import GitDirty, host_facts
 from wattmark.recorder.live import ENDED, RUNNING, STARTING, LivePage
 from wattmark.recorder.sampling import Group
+from wattmark.recorder.system import (
+    MEMBERS,
+    boot_id,
+    detach,
+    lock_is_held,
+    open_control,
+    resident_bytes,
+    watch,
+)
 from wattmark.sources.base import COMPONENTS, Host
 from wattmark.sources.discovery import discover
 
-CONTROL = "control"
-MEMBERS = "members"
 FLUSH_S = 0.5
 HOUSEKEEPING_S = 1.0
 ANCHOR_S = 10.0
@@ -78,9 +83,9 @@ class Recorder:
         self.commands_done = 0
         self.stop_asked = False
         self.warned_disk = False
-        self.control = _open_control(self.folder)
+        self.control = open_control(self.folder)
         self.members = os.open(f"{self.folder}/{MEMBERS}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.owner_fd = _watch(self.owner)
+        self.owner_fd = watch(self.owner)
         self.last_member_ns = time.monotonic_ns()
         self.host = host
         self.cwd: str = config.get("cwd", "/")
@@ -252,7 +257,7 @@ class Recorder:
 
     def finished(self, now: int) -> str:
         """Why the recorder should end now, or an empty string."""
-        if _lock_is_held(self.members):
+        if lock_is_held(self.members):
             self.last_member_ns = now
             self.stop_asked = False
             return ""
@@ -303,8 +308,9 @@ class Recorder:
         now = time.monotonic_ns()
         self.sample(now, everything=True)
         for group in self.groups:
-            periods = getattr(group.source, "update_periods", None)
-            for channel, period_s in (periods() if periods else {}).items():
+            ask = getattr(group.source, "update_periods", None)
+            periods: dict[str, float | None] = ask() if ask else {}
+            for channel, period_s in periods.items():
                 if period_s is not None:
                     message = f"the sensor renews its value every {period_s * 1e3:.0f} ms"
                     self.note("update-period", now, message, channel=channel, period_s=period_s)
@@ -319,102 +325,10 @@ class Recorder:
             group.source.close()
 
 
-def boot_id() -> str:
-    """The kernel's id of this boot: monotonic times of two boots must not be mixed."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process."""
-    try:
-        with open("/proc/self/statm", "rb", buffering=0) as file:
-            return int(file.read(128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def gpu_shares(users: Sequence[Any], own: set[int]) -> dict[str, list[Any]]:
-    """Of every GPU in use: the share of the processes in ``own``, and by what it was told.
-
-    By the time on the multiprocessors where NVML tells it for all, else by memory. A GPU none of whose users is known
-    here is left out: in a container their numbers mean nothing.
-    """
-    by_gpu: dict[str, list[Any]] = {}
-    for user in users:
-        by_gpu.setdefault(user.channel_id, []).append(user)
-    shares: dict[str, list[Any]] = {}
-    for channel_id, found in by_gpu.items():
-        if not any(user.pid in own for user in found):
-            continue
-        for rule, amounts in (
-            ("utilisation", [user.sm_percent for user in found]),
-            ("memory", [user.memory_bytes for user in found]),
-        ):
-            total = sum(amount for amount in amounts if amount)
-            if None not in amounts and total > 0:
-                mine = sum(
-                    amount for user, amount in zip(found, amounts, strict=True) if user.pid in own and amount
-                )
-                shares[channel_id] = [round(mine / total, 3), rule]
-                break
-        else:
-            if all(user.pid in own for user in found):
-                shares[channel_id] = [1.0, "sole user"]
-    return shares
-
-
-def _open_control(folder: str) -> int:
-    path = f"{folder}/{CONTROL}"
-    os.mkfifo(path, 0o600)
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _watch(pid: int) -> int:
-    """A descriptor that becomes readable when the process ends; -1 if it has ended already."""
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return -1
-
-
-_FLOCK = struct.Struct("hhqqi4x")
-
-
-def _lock_is_held(fd: int) -> bool:
-    """Whether any other process holds a lock on the member file (such locks die with their process)."""
-    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    return _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK
-
-
-def _detach() -> None:
-    """Let go of the owner's descriptors, folder and terminal signals."""
-    for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
-        if fd > 2:
-            try:
-                os.close(fd)
-            except OSError:
-                continue
-    os.chdir("/")
-    for number in (
-        signal.SIGINT,
-        signal.SIGHUP,
-        signal.SIGQUIT,
-        signal.SIGTSTP,
-        signal.SIGPIPE,
-        signal.SIGTERM,
-    ):
-        signal.signal(number, signal.SIG_IGN)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Entry of the recorder process."""
     config = json.loads(arguments[0])
-    _detach()
+    detach()
     recorder = Recorder(config)
     recorder.publish(STARTING)
     recorder.run()

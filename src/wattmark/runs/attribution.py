@@ -9,6 +9,7 @@ on it, when the share of the memory is used.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def attributed(view: RunView) -> Share | None:
 
 def _gpu_share(view: RunView, edges: NDArray[np.int64]) -> Float64:
     """The process tree's mean share of the counted GPUs in each interval, (k,); 1 where nothing is known."""
-    looks: list[tuple[int, dict[str, tuple[float, str]]]] = view.record.extra.get("gpu_shares") or []
+    looks = cast(list[tuple[int, dict[str, tuple[float, str]]]], view.record.extra.get("gpu_shares") or [])
     boards = [curve.curve.channel.id for curve in view.counted if curve.curve.channel.component == "gpu"]
     shares = np.ones(len(edges) - 1)
     if not looks or not boards:
@@ -89,7 +90,8 @@ def _gpu_share(view: RunView, edges: NDArray[np.int64]) -> Float64:
     times = np.array([look[0] for look in looks], np.int64)
     last = np.searchsorted(times, edges[1:], side="right") - 1
     for row in range(len(shares)):
-        users = looks[last[row]][1] if last[row] >= 0 else {}
+        look = int(last[row])
+        users: dict[str, tuple[float, str]] = looks[look][1] if look >= 0 else {}
         shares[row] = sum(users[board][0] if board in users else 1.0 for board in boards) / len(boards)
     return shares
 

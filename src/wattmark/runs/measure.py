@@ -7,16 +7,13 @@ Nothing beyond the standard library is imported until a result is asked for.
 
 from __future__ import annotations
 
-import contextvars
-import functools
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-from wattmark.recorder import journal
 from wattmark.runs import device
 from wattmark.runs.process import Process, this_process
+from wattmark.runs.span import Function, Number, Span, wrap
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,134 +22,6 @@ if TYPE_CHECKING:
     from wattmark.runs.precise import PreciseReader
     from wattmark.runs.record import RunRecord
     from wattmark.runs.view import RunView, SpanView
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-_Number = int | float
-_GENERATOR, _COROUTINE = 0x20, 0x80  # inspect.CO_GENERATOR, inspect.CO_COROUTINE; inspect is slow to import
-
-_current_span: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar(
-    "wattmark_span", default=(0, 0)
-)
-"""Process id and number of the innermost open span here."""
-
-
-class Span:
-    """A named interval inside a run; a context manager, a decorator, or ``start()`` and ``stop()``.
-
-    ``counts`` are numbers that energies are divided by (``samples=50_000``), ``attrs`` are words that describe it.
-    Give further counts while it runs with :meth:`add`. Outside any measurement a span does nothing.
-    """
-
-    __slots__ = (
-        "_attrs",
-        "_counts",
-        "_device",
-        "_log",
-        "_precise",
-        "_sync",
-        "_token",
-        "end_ns",
-        "id",
-        "name",
-        "start_ns",
-    )
-
-    def __init__(
-        self,
-        name: str,
-        details: Mapping[str, Any] | None = None,
-        *,
-        sync: bool = False,
-        precise: PreciseReader | None = None,
-    ) -> None:
-        self.name = name
-        self._counts, self._attrs = _split(details) if details else (None, None)
-        self._sync = sync
-        self._precise = precise
-        self._device: str | None = None
-        self._log = None
-        self._token = None
-        self.id = 0
-        self.start_ns = 0
-        self.end_ns = 0
-
-    def start(self) -> Self:
-        """Begin the interval now."""
-        process = this_process()
-        log = self._log = process.log
-        if log is None:
-            self.start_ns = time.monotonic_ns()
-            return self
-        if self._sync:
-            self._device = device.synchronize()
-        if self._precise is not None:
-            self._precise.read(log)
-        pid, parent = _current_span.get()
-        self.start_ns = now = time.monotonic_ns()
-        self.id = log.open_span(self.name, parent if pid == process.pid else 0, now)
-        self._token = _current_span.set((process.pid, self.id))
-        if self._counts or self._attrs:
-            log.write_json(
-                journal.SPAN_DETAIL,
-                {"span": self.id, "counts": self._counts or {}, "attrs": self._attrs or {}},
-            )
-        return self
-
-    def stop(self) -> None:
-        """End the interval now; a second call does nothing."""
-        log = self._log
-        if log is None:
-            self.end_ns = self.end_ns or time.monotonic_ns()
-            return
-        if self._sync:
-            self._device = device.synchronize()
-            log.write_json(
-                journal.SPAN_DETAIL, {"span": self.id, "attrs": {"synchronized": self._device or "nothing"}}
-            )
-        self.end_ns = now = time.monotonic_ns()
-        log.close_span(self.id, now)
-        if self._precise is not None:
-            self._precise.read(log)
-        self._log = None
-        if self._token is not None:
-            try:
-                _current_span.reset(self._token)
-            except ValueError:  # stopped in another thread or task than it was started in
-                _current_span.set((0, 0))
-            self._token = None
-
-    def add(self, **details: _Number | str | bool) -> None:
-        """Numbers are added to the counts of this span, words become attributes."""
-        counts, attrs = _split(details)
-        if counts:
-            known = self._counts or {}
-            self._counts = {**known, **{key: known.get(key, 0) + value for key, value in counts.items()}}
-        if self._log is not None:
-            self._log.write_json(
-                journal.SPAN_DETAIL,
-                {
-                    "span": self.id,
-                    "counts": {key: (self._counts or {})[key] for key in counts},
-                    "attrs": attrs,
-                },
-            )
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        return self.start()
-
-    async def __aexit__(self, *_: object) -> None:
-        self.stop()
-
-    def __call__(self, function: _Function) -> _Function:
-        """As a decorator: every call of the function is such a span."""
-        details = {**(self._counts or {}), **(self._attrs or {})}
-        return _wrap(function, lambda: Span(self.name, details, sync=self._sync, precise=self._precise))
 
 
 class Run:
@@ -222,7 +91,7 @@ class Run:
         *,
         sync: bool | None = None,
         precise: bool | None = None,
-        **details: _Number | str | bool,
+        **details: Number | str | bool,
     ) -> Span:
         """A span of this run. Numbers in ``details`` are counts (``samples=64``), all else are attributes.
 
@@ -254,9 +123,9 @@ class Run:
     ) -> None:
         self.stop(error)
 
-    def __call__(self, function: _Function) -> _Function:
+    def __call__(self, function: Function) -> Function:
         """As a decorator: every call of the function is measured as a run of its own."""
-        return _wrap(function, lambda: Run(self.name, self.tags, self._settings))
+        return wrap(function, lambda: Run(self.name, self.tags, self._settings))
 
     @property
     def view(self) -> RunView:
@@ -351,7 +220,7 @@ def measure(
     return Run(name or this_process().default_name(), given, settings)
 
 
-def span(name: str, *, sync: bool = False, **details: _Number | str | bool) -> Span:
+def span(name: str, *, sync: bool = False, **details: Number | str | bool) -> Span:
     """A span of whatever run is being measured around this process; outside any run it does nothing.
 
     For libraries and child processes: ``with wm.span("tokenise", samples=8): ...``.
@@ -365,49 +234,6 @@ def current_run() -> str | None:
     process = this_process()
     process.attach_if_inside()
     return process.root_id or None
-
-
-def _split(details: Mapping[str, Any]) -> tuple[dict[str, _Number], dict[str, Any]]:
-    counts: dict[str, _Number] = {}
-    attrs: dict[str, Any] = {}
-    for key, value in details.items():
-        if isinstance(value, bool | str) or value is None:
-            if value is not None:
-                attrs[key] = value
-        elif isinstance(value, int | float):
-            counts[key] = value
-        else:
-            attrs[key] = str(value)
-    return counts, attrs
-
-
-def _wrap(function: _Function, make: Callable[[], Any]) -> _Function:
-    code = getattr(function, "__code__", None)
-    kind = 0 if code is None else code.co_flags
-    if kind & _COROUTINE:
-
-        @functools.wraps(function)
-        async def call_async(*args: Any, **kwargs: Any) -> Any:
-            with make():
-                return await function(*args, **kwargs)
-
-        return cast(_Function, call_async)
-
-    if kind & _GENERATOR:
-
-        @functools.wraps(function)
-        def call_generator(*args: Any, **kwargs: Any) -> Any:
-            with make():
-                return cast(Any, (yield from function(*args, **kwargs)))
-
-        return cast(_Function, call_generator)
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with make():
-            return function(*args, **kwargs)
-
-    return cast(_Function, call)
 
 
 def _status(error: BaseException | None) -> str:

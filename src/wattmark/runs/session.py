@@ -15,7 +15,7 @@ import numpy as np
 
 from wattmark.recorder import journal, tree
 from wattmark.recorder.launch import LOG
-from wattmark.recorder.process import boot_id
+from wattmark.recorder.system import boot_id
 from wattmark.runs import precise
 from wattmark.runs.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status

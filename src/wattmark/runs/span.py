@@ -1,0 +1,190 @@
+"""Spans: named intervals inside a run, a few microseconds each. Standard library only."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from wattmark.recorder import journal
+from wattmark.runs import device
+from wattmark.runs.process import this_process
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from wattmark.runs.precise import PreciseReader
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Number = int | float
+_GENERATOR, _COROUTINE = 0x20, 0x80  # inspect.CO_GENERATOR, inspect.CO_COROUTINE; inspect is slow to import
+
+_current_span: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar(
+    "wattmark_span", default=(0, 0)
+)
+"""Process id and number of the innermost open span here."""
+
+
+class Span:
+    """A named interval inside a run; a context manager, a decorator, or ``start()`` and ``stop()``.
+
+    ``counts`` are numbers that energies are divided by (``samples=50_000``), ``attrs`` are words that describe it.
+    Give further counts while it runs with :meth:`add`. Outside any measurement a span does nothing.
+    """
+
+    __slots__ = (
+        "_attrs",
+        "_counts",
+        "_device",
+        "_log",
+        "_precise",
+        "_sync",
+        "_token",
+        "end_ns",
+        "id",
+        "name",
+        "start_ns",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        sync: bool = False,
+        precise: PreciseReader | None = None,
+    ) -> None:
+        self.name = name
+        self._counts, self._attrs = _split(details) if details else (None, None)
+        self._sync = sync
+        self._precise = precise
+        self._device: str | None = None
+        self._log = None
+        self._token = None
+        self.id = 0
+        self.start_ns = 0
+        self.end_ns = 0
+
+    def start(self) -> Self:
+        """Begin the interval now."""
+        process = this_process()
+        log = self._log = process.log
+        if log is None:
+            self.start_ns = time.monotonic_ns()
+            return self
+        if self._sync:
+            self._device = device.synchronize()
+        if self._precise is not None:
+            self._precise.read(log)
+        pid, parent = _current_span.get()
+        self.start_ns = now = time.monotonic_ns()
+        self.id = log.open_span(self.name, parent if pid == process.pid else 0, now)
+        self._token = _current_span.set((process.pid, self.id))
+        if self._counts or self._attrs:
+            log.write_json(
+                journal.SPAN_DETAIL,
+                {"span": self.id, "counts": self._counts or {}, "attrs": self._attrs or {}},
+            )
+        return self
+
+    def stop(self) -> None:
+        """End the interval now; a second call does nothing."""
+        log = self._log
+        if log is None:
+            self.end_ns = self.end_ns or time.monotonic_ns()
+            return
+        if self._sync:
+            self._device = device.synchronize()
+            log.write_json(
+                journal.SPAN_DETAIL, {"span": self.id, "attrs": {"synchronized": self._device or "nothing"}}
+            )
+        self.end_ns = now = time.monotonic_ns()
+        log.close_span(self.id, now)
+        if self._precise is not None:
+            self._precise.read(log)
+        self._log = None
+        if self._token is not None:
+            try:
+                _current_span.reset(self._token)
+            except ValueError:  # stopped in another thread or task than it was started in
+                _current_span.set((0, 0))
+            self._token = None
+
+    def add(self, **details: Number | str | bool) -> None:
+        """Numbers are added to the counts of this span, words become attributes."""
+        counts, attrs = _split(details)
+        if counts:
+            known = self._counts or {}
+            self._counts = {**known, **{key: known.get(key, 0) + value for key, value in counts.items()}}
+        if self._log is not None:
+            self._log.write_json(
+                journal.SPAN_DETAIL,
+                {
+                    "span": self.id,
+                    "counts": {key: (self._counts or {})[key] for key in counts},
+                    "attrs": attrs,
+                },
+            )
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+
+    def __call__(self, function: Function) -> Function:
+        """As a decorator: every call of the function is such a span."""
+        details = {**(self._counts or {}), **(self._attrs or {})}
+        return wrap(function, lambda: Span(self.name, details, sync=self._sync, precise=self._precise))
+
+
+def _split(details: Mapping[str, Any]) -> tuple[dict[str, Number], dict[str, Any]]:
+    counts: dict[str, Number] = {}
+    attrs: dict[str, Any] = {}
+    for key, value in details.items():
+        if isinstance(value, bool | str) or value is None:
+            if value is not None:
+                attrs[key] = value
+        elif isinstance(value, int | float):
+            counts[key] = value
+        else:
+            attrs[key] = str(value)
+    return counts, attrs
+
+
+def wrap(function: Function, make: Callable[[], Any]) -> Function:
+    """The function with a fresh context around every call; coroutines and generators are awaited and drained in it."""
+    code = getattr(function, "__code__", None)
+    kind = 0 if code is None else code.co_flags
+    if kind & _COROUTINE:
+
+        @functools.wraps(function)
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            with make():
+                return await function(*args, **kwargs)
+
+        return cast(Function, call_async)
+
+    if kind & _GENERATOR:
+
+        @functools.wraps(function)
+        def call_generator(*args: Any, **kwargs: Any) -> Any:
+            with make():
+                return cast(Any, (yield from function(*args, **kwargs)))
+
+        return cast(Function, call_generator)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with make():
+            return function(*args, **kwargs)
+
+    return cast(Function, call)
