@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wattmark import settings
-from wattmark.errors import StoreError
+from wattmark.errors import ConfigError, StoreError
 from wattmark.paths import journals_dir
 from wattmark.runs.process import WattmarkWarning
 from wattmark.runs.record import RunRecord
@@ -69,6 +69,8 @@ def run_study(
     """
     check_design(design)
     folder = StudyFolder.create(design, fresh=fresh)
+    if folder.is_merged():
+        raise ConfigError(f"{design.name} was merged from other studies, there is nothing to run")
     with folder.lock():
         _Runner(design, folder, executor or LocalExecutor(), on_progress).run(retry_failed)
     return folder.results()

@@ -22,13 +22,8 @@ from wattmark.studies.design import Design, load_design
 from wattmark.studies.results import StudyResults, TrialResult, read_trials
 from wattmark.workloads.registry import did_you_mean
 
-DESIGN, TRIALS, RUNNING, ENVIRONMENT, LOCK = (
-    "study.toml",
-    "trials.jsonl",
-    "running.json",
-    "environment.json",
-    "lock",
-)
+DESIGN, TRIALS, LOCK = "study.toml", "trials.jsonl", "lock"
+RUNNING, ENVIRONMENT, MERGED = "running.json", "environment.json", "merged"
 
 
 def studies_dir() -> Path:
@@ -85,6 +80,14 @@ class StudyFolder:
     def design(self) -> Design:
         """What is studied."""
         return load_design(self.path / DESIGN)
+
+    def is_merged(self) -> bool:
+        """Whether this holds the results of other studies, which nothing is to be added to."""
+        return (self.path / MERGED).exists()
+
+    def mark_merged(self) -> None:
+        """Say that this holds the results of other studies."""
+        (self.path / MERGED).touch()
 
     @contextmanager
     def lock(self) -> Generator[None]:

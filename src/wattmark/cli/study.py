@@ -1,0 +1,318 @@
+"""``wattmark study``: designed experiments."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wattmark.cli.options import JsonPath
+from wattmark.cli.output import console, plain, say, write_json
+from wattmark.errors import ConfigError
+from wattmark.units import format_duration, format_energy
+
+if TYPE_CHECKING:
+    from wattmark.studies.design import Design
+    from wattmark.studies.results import StudyResults
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="K=V", help="Change the design: epochs=1, batch_size=16,64, quiet.baseline_s=0."
+    ),
+]
+ReportOption = Annotated[bool, typer.Option("--report", help="Write the report at the end.")]
+
+
+@app.callback()
+def study() -> None:
+    """Designed experiments: factors x levels x repeats, each trial measured on a quiet machine.
+
+    \b
+    Example: wattmark study run vision-quick --report
+    """
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What the study is called; NAME.toml is written here.")],
+    source: Annotated[
+        str, typer.Option("--from", metavar="BUILTIN", help="The study to begin with.")
+    ] = "vision-quick",
+) -> None:
+    """Write the file of a new study, to be edited and run.
+
+    \b
+    Example: wattmark study new my-batches --from batch-size
+    """
+    import re
+
+    from wattmark.studies.builtin import builtin_text
+    from wattmark.studies.design import parse_design
+
+    path = Path(f"{name}.toml")
+    text = re.sub(r'(?m)^name = ".*"$', f'name = "{name}"', builtin_text(source), count=1)
+    parse_design(text, str(path))
+    if path.exists():
+        raise ConfigError(f"{path} is there already", hint="give the study another name")
+    path.write_text(text, encoding="utf-8")
+    typer.echo(f"{path} is written; edit it, then: wattmark study run {path}")
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in study, or a TOML file.")],
+    change: SetOption = None,
+    name: Annotated[str | None, typer.Option(help="Keep it under another name.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what is there of it.")] = False,
+    report: ReportOption = False,
+    json_path: JsonPath = None,
+) -> None:
+    """Run a study; one that was begun before goes on where it stood.
+
+    \b
+    Example: wattmark study run vision --set samples=2000 --set epochs=1 --report
+    """
+    from wattmark.studies.builtin import find_design
+
+    changes = [*(change or []), *([f"name={name}"] if name else [])]
+    _run(find_design(study, changes), fresh=fresh, report=report, json_path=json_path)
+
+
+@app.command()
+def resume(
+    name: Annotated[str, typer.Argument(help="The study.")],
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    report: ReportOption = False,
+    json_path: JsonPath = None,
+) -> None:
+    """Go on with a study that was interrupted.
+
+    \b
+    Example: wattmark study resume vision --retry-failed
+    """
+    from wattmark.studies.state import StudyFolder
+
+    design = StudyFolder.open(name).design()
+    _run(design, retry_failed=retry_failed, report=report, json_path=json_path)
+
+
+@app.command()
+def status(
+    name: Annotated[str, typer.Argument(help="The study.")],
+    json_path: JsonPath = None,
+) -> None:
+    """How a study stands.
+
+    \b
+    Example: wattmark study status vision
+    """
+    data = _status(name)
+    if write_json(data, json_path):
+        return
+    out = console()
+    state = "runs now" if data["running"] else "done" if not data["left"] else "stands still"
+    out.print(f"{plain(data['name'])}: {data['done']} of {data['trials']} trials, {state}")
+    out.print(
+        f"  {data['completed']} completed, {data['failed']} failed, {format_energy(data['energy_j'])} so far"
+    )
+    for failure in data["failures"]:
+        out.print(f"  {failure['status']}: {plain(failure['trial'])}: {plain(failure['error'])}")
+    if data["left"] and not data["running"]:
+        out.print(f"  wattmark study resume {plain(data['name'])}")
+
+
+@app.command()
+def ls(json_path: JsonPath = None) -> None:
+    """The studies that are kept, and the built-in ones.
+
+    \b
+    Example: wattmark study ls
+    """
+    from wattmark.studies.builtin import builtin_names
+    from wattmark.studies.state import study_names
+
+    rows = [_status(name) for name in study_names()]
+    data = {"studies": rows, "builtin": builtin_names()}
+    if write_json(data, json_path):
+        return
+    from rich.table import Table
+
+    out = console()
+    if rows:
+        table = Table("study", "trials", "failed", "energy", "state", box=None, pad_edge=False)
+        for row in rows:
+            state = "running" if row["running"] else "done" if not row["left"] else "interrupted"
+            cells = (
+                f"{row['done']}/{row['trials']}",
+                str(row["failed"]),
+                format_energy(row["energy_j"]),
+                state,
+            )
+            table.add_row(plain(row["name"]), *cells)
+        out.print(table)
+    out.print(f"built-in: {', '.join(builtin_names())}")
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="The study.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.html.")
+    ] = None,
+) -> None:
+    """Write the report of a study: one HTML file that opens anywhere.
+
+    \b
+    Example: wattmark study report vision -o vision.html
+    """
+    from wattmark.studies.state import load_results
+
+    _write_report(load_results(name), output)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="The study.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Ends in .json or .csv.")],
+) -> None:
+    """Write the results: .json has everything (and can be merged), .csv one row per trial.
+
+    \b
+    Example: wattmark study export vision -o vision.csv
+    """
+    from wattmark.studies.exchange import write_csv, write_results
+    from wattmark.studies.state import load_results
+
+    writers: dict[str, Any] = {".json": write_results, ".csv": write_csv}
+    writer = writers.get(output.suffix)
+    if writer is None:
+        raise ConfigError(f"--output {output}: the name must end in .json or .csv")
+    writer(load_results(name), output)
+    typer.echo(f"{output} is written")
+
+
+@app.command()
+def merge(
+    parts: Annotated[
+        list[str], typer.Argument(metavar="STUDY|FILE...", help="Studies here, or exported .json.")
+    ],
+    name: Annotated[str, typer.Option(help="What the merged study is called.")],
+) -> None:
+    """Join the same study from several machines; the host becomes a factor.
+
+    \b
+    Example: wattmark study merge --name hardware-all laptop.json server.json
+    """
+    from wattmark.studies.exchange import merge_into, read_results
+    from wattmark.studies.state import load_results
+
+    results = [read_results(Path(part)) if part.endswith(".json") else load_results(part) for part in parts]
+    merged = merge_into(name, results)
+    typer.echo(f"{name}: {len(merged.trials)} trials from {len(merged.environment)} machines")
+
+
+def _run(
+    design: Design, *, report: bool, json_path: str | None, fresh: bool = False, retry_failed: bool = False
+) -> None:
+    import signal
+
+    from wattmark.cli.study_progress import shown
+    from wattmark.studies.runner import run_study
+
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # as Ctrl-C: ends the trial, leaves a resumable study
+    try:
+        with shown(design) as progress:
+            results = run_study(design, on_progress=progress, fresh=fresh, retry_failed=retry_failed)
+    except KeyboardInterrupt:
+        say(f"interrupted; go on with: wattmark study resume {design.name}")
+        sys.exit(130)
+    if not write_json(_summary(results), json_path):
+        _render(results)
+    if report:
+        _write_report(results, None)
+
+
+def _render(results: StudyResults) -> None:
+    from rich.table import Table
+
+    from wattmark.studies.summary import cell_rows
+
+    rows = cell_rows(results)
+    out = console()
+    metric = "accuracy" if any("accuracy" in row["metrics"] for row in rows) else None
+    table = Table(box=None, pad_edge=False)
+    table.add_column(" ".join(results.factors) or "trial")
+    for head in ("runs", "energy", "± 95 %", "time", *([metric] if metric else [])):
+        table.add_column(head, justify="right")
+    for row in rows:
+        energy = "-" if row["energy_j"] is None else format_energy(row["energy_j"])
+        spread = "-" if row["energy_pct"] is None else f"{row['energy_pct']:.1f} %"
+        time = "-" if row["duration_s"] is None else format_duration(row["duration_s"])
+        accuracy = [f"{row['metrics'].get(metric, float('nan')):.3f}"] if metric else []
+        label = " ".join(str(level) for level in row["factors"].values())
+        table.add_row(plain(label), f"{row['completed']}/{row['runs']}", energy, spread, time, *accuracy)
+    out.print(table)
+    modelled = sorted(
+        {name for trial in results.trials for name, how in trial.methods.items() if how == "modelled"}
+    )
+    if modelled:
+        out.print(f"{' and '.join(modelled)} modelled here, not measured")
+    failed = len(results.trials) - len(results.completed)
+    if failed:
+        out.print(f"{failed} trials failed: wattmark study status {results.name}")
+    out.print(f"report: wattmark study report {results.name}")
+
+
+def _summary(results: StudyResults) -> dict[str, Any]:
+    from wattmark.studies.summary import cell_rows
+
+    return {"name": results.name, "cells": cell_rows(results), **_status(results.name)}
+
+
+def _status(name: str) -> dict[str, Any]:
+    from wattmark.studies.plan import further_trials, plan
+    from wattmark.studies.state import StudyFolder
+    from wattmark.studies.trial import label
+
+    folder = StudyFolder.open(name)
+    trials = folder.trials()
+    known = {trial.trial_id for trial in trials}
+    design = folder.design()
+    left = 0
+    if not folder.is_merged():
+        left = sum(trial.id not in known for trial in plan(design)) or len(further_trials(design, trials))
+    failed = [trial for trial in trials if trial.status != "completed"]
+    return {
+        "name": name,
+        "title": design.title,
+        "trials": len(trials) + left,
+        "done": len(trials),
+        "left": left,
+        "completed": len(trials) - len(failed),
+        "failed": len(failed),
+        "energy_j": sum(trial.total_j or 0.0 for trial in trials),
+        "running": folder.is_locked(),
+        "folder": str(folder.path),
+        "failures": [
+            {"trial": f"{label(trial.factors)} repeat={trial.repeat}", "status": trial.status, "error": trial.error,
+             "log": str(folder.path / "logs" / f"{trial.trial_id}.log")}
+            for trial in failed
+        ],
+    }  # fmt: skip
+
+
+def _write_report(results: StudyResults, output: Path | None) -> None:
+    try:
+        writer = importlib.import_module("wattmark.report.study")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"reports cannot be written here: {error}") from error
+    path = writer.write_report(results, output or Path(f"{results.name}.html"))
+    typer.echo(f"report: {Path(path).resolve()}")
