@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -99,7 +99,7 @@ def set_value(
         step: Any = inner.setdefault(key, {})
         if not isinstance(step, dict):
             raise ConfigError(f"{name}: {key} is a value, not a table")
-        inner = step  # pyright: ignore[reportUnknownVariableType]
+        inner = cast("dict[str, Any]", step)
     inner.pop(keys[-1], None)
     if value is not None:
         inner[keys[-1]] = _checked(keys, value)
@@ -185,7 +185,7 @@ def _toml(path: str | None) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:  # pyright: ignore[reportUnknownMemberType]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         raise ConfigError(
             f"{path} is not valid TOML: {error}", hint="mend the file or the line it names"
         ) from error

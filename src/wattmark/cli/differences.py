@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.runs.record import RunRecord, Spans
+from wattmark.runs.record import Float64, RunRecord, Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ def of_groups(reference: Sequence[float], other: Sequence[float]) -> Difference:
 def t_quantile(freedom: float, probability: float = 0.975) -> float:
     """The quantile of Student's t: with t = sqrt(n) tan(a) its density is proportional to cos(a)^(n-1)."""
     angles = np.linspace(0.0, math.pi / 2, 200_001)
-    heights = np.cos(angles) ** (freedom - 1)
-    mass = np.concatenate(([0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)))
-    angle = float(np.interp((probability - 0.5) * 2 * mass[-1], mass, angles))
+    heights: Float64 = np.cos(angles) ** (freedom - 1)
+    mass: Float64 = np.append(0.0, np.cumsum((heights[1:] + heights[:-1]) / 2))
+    angle = float(np.interp((probability - 0.5) * 2 * float(mass[-1]), mass, angles))
     return math.sqrt(freedom) * math.tan(angle)
 
 

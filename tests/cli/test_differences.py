@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattmark.cli.differences import of_groups, of_quantities, t_quantile
+from wattmark.quantity import Quantity
+
+
+@pytest.mark.parametrize(
+    ("freedom", "expected"), [(1, 12.706), (2, 4.303), (4, 2.776), (10, 2.228), (1000, 1.962)]
+)
+def test_quantiles_of_t_are_those_of_the_tables(freedom: float, expected: float) -> None:
+    assert t_quantile(freedom) == pytest.approx(expected, abs=0.001)
+
+
+values = st.floats(1, 1e6)
+
+
+@given(values, values, st.floats(0, 0.3))
+def test_a_difference_is_clear_exactly_when_the_intervals_are_apart(
+    a: float, b: float, spread: float
+) -> None:
+    first, second = (Quantity(value, value * (1 - spread), value * (1 + spread)) for value in (a, b))
+    gap = of_quantities(first, second)
+    assert gap.low <= gap.value <= gap.high
+    assert gap.clear == (first.high < second.low or second.high < first.low)
+
+
+def test_without_a_sure_reference_there_is_no_percentage() -> None:
+    assert of_quantities(Quantity(1, 0, 2), Quantity(3, 3, 3)).percent is None
+
+
+def test_groups_without_spread_differ_by_their_means() -> None:
+    gap = of_groups([2.0, 2.0], [3.0, 3.0])
+    assert (gap.value, gap.low, gap.high, gap.clear) == (1.0, 1.0, 1.0, True)
