@@ -23,6 +23,7 @@ COMMANDS = {
     "prune": "prune",
     "config": "config",
     "calibrate": "calibrate",
+    "study": "study",
 }
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
 
