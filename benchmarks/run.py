@@ -11,6 +11,7 @@ import datetime
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -51,6 +52,7 @@ def main() -> int:
     if os.geteuid() or not sys.platform.startswith("linux"):
         parser.error("needs root on Linux, to give the peers a fake /sys/class/powercap")
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     plan = trials.QUICK if args.quick else trials.FULL
     wanted = args.tools.split(",") if args.tools else None
     tools, states = [], {}
@@ -60,7 +62,13 @@ def main() -> int:
         say(f"{tool.name}: environment")
         error = environments.install(tool)
         state = f"does not install: {error}" if error else "installed, runs unmodified"
-        states[tool.name] = {"version": "" if error else environments.version(tool), "state": state}
+        known = trials.facts(tool)
+        states[tool.name] = {
+            "version": "" if error else environments.version(tool),
+            "state": state,
+            "settings": known.get("SETTINGS", ""),
+            "samples_as_asked": known.get("SAMPLES", True) and not known.get("SLOW", False),
+        }
         if error is None:
             tools.append(tool)
 

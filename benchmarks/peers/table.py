@@ -117,11 +117,18 @@ def _kill(name: str) -> Callable[[Raw, str], Cell | None]:
         got = _values(raw, "kill", tool).get(name)
         if not got or "error" in got:
             return None
-        marks = [f"{got['lost_s']:.2f} s lost" if got.get("lost_s") is not None else "nothing saved"]
+        lost = got.get("lost_s")
+        marks = [
+            "nothing saved"
+            if lost is None
+            else f"{max(0.0, lost):.2f} s lost"
+            if lost > -0.1
+            else f"{-lost:.1f} s too much"
+        ]
         marks += [f"{got['orphans']} orphans"] if got["orphans"] else []
         marks += ["hangs"] if got["hangs"] else []
-        bad = got.get("lost_s") is None or got["orphans"] or got["hangs"]
-        return Cell(99.0 if bad else abs(got["lost_s"]), ", ".join(marks))
+        bad = lost is None or got["orphans"] or got["hangs"]
+        return Cell(99.0 if bad else abs(lost), ", ".join(marks))
 
     return cell
 
@@ -184,8 +191,11 @@ def judge(raw: Raw) -> dict[str, bool | None]:
     return verdicts
 
 
-def ratio(raw: Raw, row: Row, tools: list[str]) -> str:
-    """The best peer's value over Wattmark's: above 1, Wattmark is ahead; empty for shares and errors."""
+def ratio(raw: Raw, row: Row, tools: dict[str, dict[str, Any]]) -> str:
+    """The best peer's value over Wattmark's: above 1, Wattmark is ahead.
+
+    A tool that takes no samples, or fewer than asked for, is not compared in what sampling costs.
+    """
     if (
         row.meets is None
         or "slowdown" in row.title
@@ -194,8 +204,10 @@ def ratio(raw: Raw, row: Row, tools: list[str]) -> str:
     ):
         return ""
     own = row.cell(raw, OWN)
+    costs = row.title.startswith(("start", "CPU", "memory"))
+    rivals = [name for name, found in tools.items() if found["samples_as_asked"] or not costs]
     peers = {
-        name: cell for name in tools if name != OWN and "floor" not in name and (cell := row.cell(raw, name))
+        name: cell for name in rivals if name != OWN and "floor" not in name and (cell := row.cell(raw, name))
     }
     peers = {name: cell for name, cell in peers.items() if cell.value is not None}
     if own is None or not own.value or not peers:
@@ -207,7 +219,7 @@ def ratio(raw: Raw, row: Row, tools: list[str]) -> str:
 def render(report: dict[str, Any]) -> str:
     """The whole result as Markdown."""
     raw, machine = report["results"], report["machine"]
-    tools = list(report["tools"])
+    tools = report["tools"]
     lines = [
         "# Wattmark beside other tools",
         "",
@@ -232,7 +244,10 @@ def render(report: dict[str, Any]) -> str:
                 f"| {row.title} | {row.target} | {' | '.join(texts)} | {verdict} | {ratio(raw, row, tools)} |"
             )
     lines += ["", "## Versions", ""]
-    lines += [f"- {name} {found['version']}: {found['state']}" for name, found in report["tools"].items()]
+    lines += [
+        f"- {name} {found['version']}: {found['state']}; {found['settings']}"
+        for name, found in report["tools"].items()
+    ]
     broken = [f"- {where}: {message}" for where, message in _errors(raw)]
     if broken:
         lines += ["", "## What failed", "", *broken]

