@@ -188,7 +188,8 @@ def parse_design(text: str, where: str = "study.toml", changes: Sequence[str] = 
     try:
         design = Design.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        # a misspelt setting explains the one that is missing, and comes first
+        first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         hint = _near_field(first) if first["type"] == "extra_forbidden" else None
         message = "there is no such setting" if hint else first["msg"].removeprefix("Value error, ")
         raise _at(where, text, first["loc"], message, hint) from error

@@ -17,6 +17,7 @@ from wattmark.errors import ImportFileError
 
 ANOMALY_SHARE = 0.05
 _CYCLE_ROWS = 240
+_NOISE = 0.3
 _LABELS = ("label", "anomaly", "target", "class", "y")
 
 
@@ -41,7 +42,7 @@ def synthesise(rows: int = 6_000, sensors: int = 12, seed: int = 0) -> Streams:
     load = 0.6 * np.sin(2 * np.pi * time / _CYCLE_ROWS) + _walk(rng, rows, 1)[:, 0]
     gains = rng.uniform(0.5, 1.5, sensors) * rng.choice([-1.0, 1.0], sensors)
     drift = _walk(rng, rows, sensors) * 0.4
-    noise = rng.normal(0, 0.15, (rows, sensors))
+    noise = rng.normal(0, _NOISE, (rows, sensors))
     features = load[:, None] * gains + drift + noise
     labels = np.zeros(rows, np.int64)
     wanted = round(ANOMALY_SHARE * rows)
@@ -54,13 +55,13 @@ def synthesise(rows: int = 6_000, sensors: int = 12, seed: int = 0) -> Streams:
         if labels[max(0, start - 1) : start + length + 1].any():
             continue  # anomalies do not touch, so that the share comes out right
         if kind == 0:  # a spike of one sensor
-            features[span, rng.integers(sensors)] += rng.choice([-1, 1]) * rng.uniform(1.5, 4.0)
+            features[span, rng.integers(sensors)] += rng.choice([-1, 1]) * rng.uniform(1.0, 3.0)
         elif kind == 1:  # a sensor that is off for a while
-            features[span, rng.integers(sensors)] += rng.choice([-1, 1]) * rng.uniform(0.8, 2.0)
+            features[span, rng.integers(sensors)] += rng.choice([-1, 1]) * rng.uniform(0.6, 1.6)
         else:  # several sensors that stop following the load
             group = rng.choice(sensors, size=max(2, sensors // 4), replace=False)
             features[span.start : span.stop, group] = (
-                features[start, group] + rng.normal(0, 0.15, (length, len(group))) - 1.2 * gains[group]
+                features[start, group] + rng.normal(0, _NOISE, (length, len(group))) - 0.7 * gains[group]
             )
         labels[span] = 1
     return Streams(features, labels, f"synthetic plant: {sensors} sensors, {rows} rows, seed {seed}")

@@ -86,7 +86,7 @@ class TabularWorkload:
                 model.predict(test_x)
         metrics = scores(test_y, model.predict(test_x), ranking(model, test_x))
         if validated is not None:
-            metrics["cross_validated_f1"] = float(np.mean(validated))
+            metrics["cross_validated_f1"] = float(validated.mean())
         return {**metrics, "train_samples": len(train_y), "test_samples": len(test_y), **_anatomy(model)}
 
 
