@@ -43,11 +43,6 @@ class Cli:
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
-    def json(self, *arguments: str):
-        done = self(*arguments, "--json", "-")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
     def run_json(self, *arguments: str):
         """``wattmark run --json -``: exit code, object, standard error."""
         done = self("run", "--json", "-", *arguments)
@@ -113,5 +108,17 @@ def here(cli: Cli, monkeypatch, capsys):
             main(list(arguments))
         out, err = capsys.readouterr()
         return int(end.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def read(here):
+    """What a command that must succeed writes to ``--json -``, in this process."""
+
+    def run(*arguments: str):
+        code, out, err = here(*arguments, "--json", "-")
+        assert code == 0, err
+        return json.loads(out)
 
     return run

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmark.cli.differences import of_groups, of_quantities, t_quantile
+from fakes.records import spans_record
+from wattmark.cli.differences import counts_of, of_groups, of_quantities, t_quantile
 from wattmark.quantity import Quantity
 
 
@@ -35,3 +38,10 @@ def test_without_a_sure_reference_there_is_no_percentage() -> None:
 def test_groups_without_spread_differ_by_their_means() -> None:
     gap = of_groups([2.0, 2.0], [3.0, 3.0])
     assert (gap.value, gap.low, gap.high, gap.clear) == (1.0, 1.0, 1.0, True)
+
+
+def test_a_count_inside_a_span_with_the_same_count_is_not_counted_twice() -> None:
+    record = spans_record(203)  # epochs of a hundred steps; here every span counts 64 samples
+    assert counts_of(record) == {"samples": 3 * 64}
+    details = {row: detail for row, detail in record.spans.details.items() if row % 101}
+    assert counts_of(replace(record, spans=replace(record.spans, details=details))) == {"samples": 200 * 64}

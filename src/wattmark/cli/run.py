@@ -222,7 +222,9 @@ def _kept(measured: _Measured) -> RunView:
 
         with open_store(configuration.load().get("store")) as store:
             if any(record.run_id == measured.run_id for record in ingest_session(store, folder, over=True)):
-                return RunView(store.get(measured.run_id))  # the numbers that `show` will have, to the last digit
+                return RunView(
+                    store.get(measured.run_id)
+                )  # the numbers that `show` will have, to the last digit
     except WattmarkError as error:
         say(f"the run is not in the store yet ({error}); its journal stays in {journals_dir()}")
     for record in SessionData(folder).runs():
