@@ -1,0 +1,257 @@
+"""The measuring API as a user writes it, over a machine at a constant 50 W."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FakeMachine
+
+import wattmark as wm
+from wattmark.errors import ConfigError
+from wattmark.runs.measure import Run
+from wattmark.runs.session import SessionData, session_folders
+
+
+def names(run: Run) -> list[str]:
+    return [span.path for span in run.spans()]
+
+
+def test_a_block_knows_its_joules(fake_machine: FakeMachine) -> None:
+    with wm.measure("block", tags=["a", "b"]) as run:
+        time.sleep(0.3)
+    assert run.energy is not None
+    assert run.energy.value == pytest.approx(50 * run.record.duration_s, abs=2)
+    assert run.energy.low < run.energy.value < run.energy.high
+    assert list(run.energy_by_component) == ["cpu"]
+    assert run.record.tags == {"a": "", "b": ""}
+    assert run.record.status == "completed"
+    assert "ended" in repr(run)
+
+
+def test_energies_are_there_while_it_runs(fake_machine: FakeMachine) -> None:
+    run = wm.measure("going")
+    run.start()
+    time.sleep(0.25)
+    first = run.energy
+    time.sleep(0.25)
+    second = run.energy
+    run.stop()
+    run.stop()
+    assert first is not None
+    assert second is not None
+    assert 5 < first.value < second.value
+    assert run.record.status == "completed"
+
+
+def test_functions_coroutines_and_generators_are_measured_whole(fake_machine: FakeMachine) -> None:
+    with wm.measure("kinds") as run:
+
+        @run.span("function", size=3)
+        def function() -> int:
+            time.sleep(0.02)
+            return 1
+
+        @run.span("coroutine")
+        async def coroutine() -> int:
+            await asyncio.sleep(0.02)
+            return 2
+
+        @run.span("generator")
+        def generator():
+            yield 3
+            time.sleep(0.02)
+
+        assert function() == 1
+        assert function() == 1
+        assert asyncio.run(coroutine()) == 2
+        assert list(generator()) == [3]
+    spans = run.spans()
+    assert [span.name for span in spans] == ["function", "function", "coroutine", "generator"]
+    assert all(span.duration_s >= 0.019 for span in spans)
+    assert spans[0].counts == {"size": 3}
+
+
+def test_a_measured_function_is_a_run_at_every_call(fake_machine: FakeMachine, data_dir: Path) -> None:
+    @wm.measure
+    def work() -> str:
+        return "done"
+
+    @wm.measure("named")
+    def other() -> None: ...
+
+    assert work() == "done"
+    assert work() == "done"
+    other()
+    (folder,) = session_folders(str(data_dir / "journals"))
+    found = [run.name for run in SessionData(folder).runs()]
+    assert len(found) == 3
+    assert found[0].endswith("work")
+    assert found[2] == "named"
+
+
+def test_tasks_nest_in_their_own_spans(fake_machine: FakeMachine) -> None:
+    async def task(number: int) -> None:
+        async with wm.span(f"task{number}"):
+            await asyncio.sleep(0.01)
+            async with wm.span("inner"):
+                await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        await asyncio.gather(*(task(number) for number in range(3)))
+
+    with wm.measure("async") as run, run.span("all"):
+        asyncio.run(main())
+    assert sorted(names(run)) == sorted(
+        ["all", *(f"all/task{n}" for n in range(3)), *(f"all/task{n}/inner" for n in range(3))]
+    )
+
+
+def test_a_span_started_in_one_thread_may_end_in_another(fake_machine: FakeMachine) -> None:
+    with wm.measure("threads") as run:
+        span = run.span("handed over").start()
+        thread = threading.Thread(target=span.stop)
+        thread.start()
+        thread.join()
+        with wm.span("after"):
+            pass
+    assert not run.record.spans.open.any()
+    assert "handed over" in names(run)
+
+
+def test_counts_grow_and_words_describe(fake_machine: FakeMachine) -> None:
+    with wm.measure("counts") as run, run.span("epoch", samples=10, optimiser="sgd", shuffle=True) as span:
+        span.add(samples=5, loss=0.5)
+        span.add(samples=1, note="last")
+    (view,) = run.spans()
+    assert view.counts == {"samples": 16, "loss": 0.5}
+    assert view.attrs == {"optimiser": "sgd", "shuffle": True, "note": "last"}
+    (row,) = run.table()
+    assert row["samples"] == 16
+    assert row["optimiser"] == "sgd"
+    assert row["energy_low_j"] <= row["energy_j"] <= row["energy_high_j"]
+    frame = run.table(pandas=True)
+    assert list(frame["name"]) == ["epoch"]
+
+
+def test_power_over_time_is_the_power_of_the_machine(fake_machine: FakeMachine) -> None:
+    with wm.measure("power") as run:
+        time.sleep(0.6)
+    power = run.power()
+    assert set(power) == {"t_s", "cpu"}
+    assert np.nanmean(power["cpu"]) == pytest.approx(50, abs=5)
+    assert run.view.mean_power_w == pytest.approx(50, abs=3)
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "failed"), (KeyboardInterrupt, "interrupted")])
+def test_an_exception_ends_the_run_and_goes_on(
+    fake_machine: FakeMachine, error: type[BaseException], status: str
+) -> None:
+    with pytest.raises(error), wm.measure("bad") as run:
+        raise error
+    assert run.record.status == status
+
+
+def test_leaving_with_success_is_completed(fake_machine: FakeMachine) -> None:
+    with pytest.raises(SystemExit), wm.measure("exit") as run:
+        raise SystemExit(0)
+    assert run.record.status == "completed"
+
+
+def test_precise_edges_are_read_by_the_process_itself(fake_machine: FakeMachine) -> None:
+    with wm.measure("precise", period_s=5.0, precise=True) as run:
+        with run.span("short"):
+            time.sleep(0.1)
+        time.sleep(0.05)
+    (span,) = run.spans()
+    assert span.energy is not None
+    assert span.energy.value == pytest.approx(5.0, abs=1.0)
+    (curve,) = [curve for curve in run.record.curves if curve.channel.id == "cpu0/package"]
+    inside = (curve.t_ns > run.record.start_ns) & (curve.t_ns < run.record.end_ns)
+    assert inside.sum() >= 2
+
+
+def test_waiting_for_a_device_is_noted_at_the_span(fake_machine: FakeMachine) -> None:
+    with wm.measure("sync", sync=True) as run, run.span("kernel"):
+        pass
+    assert run.spans()[0].attrs["synchronized"] == "nothing"
+
+
+def test_a_span_outside_any_measurement_does_nothing() -> None:
+    with wm.span("nobody measures") as span:
+        pass
+    assert span.end_ns >= span.start_ns
+    assert wm.current_run() is None
+
+
+def test_other_settings_get_another_recorder(fake_machine: FakeMachine, data_dir: Path) -> None:
+    with wm.measure("slow"):
+        pass
+    with wm.measure("fast", period_s=0.02) as run:
+        time.sleep(0.3)
+    assert run.record.recorder["period_s"] == 0.02
+    (curve,) = [curve for curve in run.record.curves if curve.channel.id == "cpu0/package"]
+    assert len(curve.t_ns) >= 8
+    assert len(session_folders(str(data_dir / "journals"))) == 2
+
+
+@pytest.mark.parametrize("period_s", [0, 0.0001, 60])
+def test_an_impossible_period_is_refused_before_anything_starts(period_s: float) -> None:
+    with pytest.raises(ConfigError, match="period_s"):
+        wm.measure("x", period_s=period_s)
+
+
+def test_a_broken_setting_is_a_warning_and_the_work_goes_on(
+    fake_machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATTMARK_PERIOD_S", "soon")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with wm.measure("x") as run:
+            done = True
+    assert done
+    assert run.energy is None
+    assert ["WATTMARK_PERIOD_S" in str(warning.message) for warning in caught] == [True]
+
+
+def test_what_is_not_measured_is_missing_and_not_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without any sensor, and with the models left out."""
+    monkeypatch.setenv("WATTMARK_SYSFS", str(tmp_path))
+    monkeypatch.setenv("WATTMARK_SOURCES", "!cpu-model,!dram-model,!nvml")
+    with wm.measure("nothing") as run, run.span("s"):
+        time.sleep(0.05)
+    assert run.energy is None
+    assert run.energy_by_component == {}
+    assert run.view.mean_power_w is None
+    assert run.view.peak_power_w is None
+    assert run.spans()[0].energy is None
+    assert "no-sensor" in [warning.code for warning in run.record.warnings]
+
+
+def test_the_models_answer_and_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WATTMARK_SYSFS", str(tmp_path))
+    with wm.measure("modelled") as run:
+        end = time.process_time() + 0.7
+        while time.process_time() < end:
+            pass
+    assert run.energy is not None
+    assert run.energy.value > 0
+    (warning,) = [warning for warning in run.record.warnings if warning.code == "modelled"]
+    assert "CPU and DRAM are modelled here" in warning.message
+
+
+def test_a_named_run_can_be_loaded_again(fake_machine: FakeMachine) -> None:
+    with wm.measure("to load") as run:
+        time.sleep(0.1)
+    assert run.energy is not None
+    again = wm.load("to load")
+    assert again.id == run.id
+    assert again.energy is not None
+    assert again.energy.value == pytest.approx(run.energy.value, rel=1e-3)
