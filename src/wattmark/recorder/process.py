@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from wattmark.errors import SourceEnded, SourceError, SourceGone
+from wattmark.errors import SourceEnded, SourceError, SourceGone, WattmarkError
 from wattmark.recorder import journal, tree
 from wattmark.recorder.gpu_users import gpu_shares
 from wattmark.recorder.hostfacts import GitDirty, host_facts
@@ -151,6 +151,10 @@ class Recorder:
                 self.note("source-gone", now, f"{group.source.name} was dropped: {error}")
             except SourceError as error:
                 group.missed(now, str(error))
+            except Exception as error:  # noqa: BLE001 - a bug in a source, perhaps of a third party, ends that source only
+                group.ended = True
+                message = f"{group.source.name} was dropped: {type(error).__name__}: {error}"
+                self.note("source-gone", now, message)
             group.schedule(now, time.monotonic_ns())
             for code, t_ns, message, data in group.take_events():
                 self.note(code, t_ns, message, **data)
@@ -329,7 +333,11 @@ def main(arguments: Sequence[str]) -> int:
     """Entry of the recorder process."""
     config = json.loads(arguments[0])
     detach()
-    recorder = Recorder(config)
+    try:
+        recorder = Recorder(config)
+    except WattmarkError as error:
+        sys.stderr.write(f"{error}" + (f" ({error.hint})" if error.hint else "") + "\n")
+        return error.exit_code
     recorder.publish(STARTING)
     recorder.run()
     return 0
