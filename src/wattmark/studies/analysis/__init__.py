@@ -1,0 +1,13 @@
+"""What a study's results say: metrics, effects of factors, correlations, Pareto fronts, short profiling, guidelines.
+
+Pure functions from :class:`~wattmark.studies.results.StudyResults` to plain data; nothing is measured or drawn here.
+Statistics need scipy (extra ``study``), metrics and tables only numpy.
+"""
+
+from __future__ import annotations
+
+from wattmark.studies.analysis.guidelines import Guideline
+from wattmark.studies.analysis.metrics import METRICS, Metric, table
+from wattmark.studies.analysis.whole import Analysis, CellSummary, MeanInterval, analyse
+
+__all__ = ["METRICS", "Analysis", "CellSummary", "Guideline", "MeanInterval", "Metric", "analyse", "table"]

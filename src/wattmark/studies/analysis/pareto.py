@@ -1,0 +1,106 @@
+"""Energy against accuracy: the cells that no other cell beats in both, and what the last points of accuracy cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattmark.studies.analysis.cells import Cells
+from wattmark.studies.analysis.statistics import Float64, Int64, percentiles
+
+_RESAMPLES = 1000
+Bools = NDArray[np.bool_]
+Step = tuple[float | None, float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoPoint:
+    """One cell: mean energy in J and mean accuracy (0..1) of its trials.
+
+    on_front_share: how often the cell is on the front when all cells are drawn anew from their spread; None when no cell has
+    repeats. joules_per_point: on the front, the energy that each further percentage point of accuracy costs over the next
+    cheaper cell of the front, with its 95 % interval where the repeats give one.
+    """
+
+    cell: str
+    trials: int
+    energy_j: float
+    accuracy: float
+    on_front: bool
+    on_front_share: float | None = None
+    joules_per_point: float | None = None
+    joules_per_point_low: float | None = None
+    joules_per_point_high: float | None = None
+
+
+def front(energy: Float64, accuracy: Float64) -> Float64:
+    """1.0 where no other point has at most the energy and at least the accuracy (and one of them better), else 0.0.
+
+    energy, accuracy: (..., n) float64; leading axes are separate problems.
+    """
+    order = np.lexsort((-accuracy, energy), axis=-1)
+    sorted_accuracy = np.take_along_axis(accuracy, order, -1)
+    best = np.maximum.accumulate(sorted_accuracy, axis=-1)
+    first = np.ones_like(best, dtype=bool)
+    first[..., 1:] = sorted_accuracy[..., 1:] > best[..., :-1]
+    result = np.zeros_like(energy)
+    np.put_along_axis(result, order, first.astype(np.float64), -1)
+    return result
+
+
+def pareto(energy_j: Float64, accuracy: Float64, cells: Cells, *, seed: int = 0) -> list[ParetoPoint]:
+    """All cells that have both numbers, cheapest first. energy_j, accuracy: (trials,) with NaN."""
+    known = np.isfinite(energy_j) & np.isfinite(accuracy)
+    present: list[int] = np.unique(cells.code[known]).tolist()
+    if not present:
+        return []
+    rows = [known & (cells.code == k) for k in present]
+    n = np.array([int(row.sum()) for row in rows], np.int64)
+    e, a = (np.array([values[row].mean() for row in rows]) for values in (energy_j, accuracy))
+    on_front = front(e, a) > 0
+    drawn_e, drawn_a = (
+        _drawn(values, rows, seed + place) for place, values in enumerate((energy_j, accuracy))
+    )
+    share = front(drawn_e, drawn_a).mean(axis=0) if (n > 1).any() else None
+    steps = _steps(e, a, on_front, drawn_e, drawn_a, n)
+    points = [
+        ParetoPoint(
+            cells.labels[k], int(n[i]), float(e[i]), float(a[i]), bool(on_front[i]),
+            None if share is None else float(share[i]), *steps.get(i, (None, None, None)),
+        )
+        for i, k in enumerate(present)
+    ]  # fmt: skip
+    return sorted(points, key=lambda point: point.energy_j)
+
+
+def _drawn(values: Float64, rows: list[Bools], seed: int) -> Float64:
+    """Means drawn from Student's t around each cell's mean, (resamples, cells); a single trial stays as it is."""
+    rng = np.random.default_rng(seed)
+    columns: list[Float64] = []
+    for row in rows:
+        own = values[row]
+        noise = rng.standard_t(max(1, len(own) - 1), _RESAMPLES)
+        error = own.std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else 0.0
+        columns.append(own.mean() + error * noise)
+    return np.stack(columns, axis=1)
+
+
+def _steps(
+    e: Float64, a: Float64, on_front: Bools, drawn_e: Float64, drawn_a: Float64, n: Int64
+) -> dict[int, Step]:
+    """Marginal joules per percentage point between neighbours on the front, by the dearer one's place."""
+    members: list[int] = np.flatnonzero(on_front).tolist()
+    members.sort(key=lambda i: e[i])
+    found: dict[int, Step] = {}
+    for cheap, dear in pairwise(members):
+        value = float((e[dear] - e[cheap]) / (100 * (a[dear] - a[cheap])))
+        low = high = None
+        gain = drawn_a[:, dear] - drawn_a[:, cheap]
+        # Where the gain itself may be nothing, a cost per point has no interval.
+        if n[cheap] > 1 and n[dear] > 1 and np.quantile(gain, 0.025) > 0:
+            low, high = percentiles((drawn_e[:, dear] - drawn_e[:, cheap]) / (100 * gain))
+        found[dear] = (value, low, high)
+    return found

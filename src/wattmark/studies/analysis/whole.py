@@ -1,0 +1,170 @@
+"""The whole analysis of a study in one call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wattmark.studies.analysis.cells import Cells, architecture_factor, group, label
+from wattmark.studies.analysis.columns import Columns, Frame, frame
+from wattmark.studies.analysis.correlate import CorrelationMap, Predictor, correlate, predictors
+from wattmark.studies.analysis.effects import Effect, effects
+from wattmark.studies.analysis.guidelines import Guideline, guidelines
+from wattmark.studies.analysis.metrics import Table, gpu_only, metric_columns, table_of
+from wattmark.studies.analysis.outliers import Flag, outliers
+from wattmark.studies.analysis.pareto import ParetoPoint, pareto
+from wattmark.studies.analysis.profiling import ProfilingError, profile
+from wattmark.studies.analysis.shares import CellShares, shares
+from wattmark.studies.analysis.statistics import ALPHA, finite, scipy_stats
+from wattmark.studies.results import StudyResults, TrialResult
+
+
+@dataclass(frozen=True, slots=True)
+class MeanInterval:
+    """Mean over a cell's trials with the 95 % t interval of the mean; low and high are None with one trial."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellSummary:
+    """One cell: its label, its levels, and every metric that its trials have."""
+
+    label: str
+    settings: Mapping[str, Any]
+    trials: int
+    metrics: Mapping[str, MeanInterval]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything that a report needs, as plain data. Tables are columns by name (see ``metrics.table``).
+
+    factors: those that vary. statuses: trials by how they ended. methods: component -> the methods by which its joules were
+    got. pareto_metric: the energy on the Pareto axis (``e_tr``, or ``total_energy`` where no training was measured).
+    """
+
+    name: str
+    title: str
+    factors: tuple[str, ...]
+    architecture_factor: str | None
+    statuses: Mapping[str, int]
+    methods: Mapping[str, tuple[str, ...]]
+    trials: Table
+    epochs: Table
+    cells: tuple[CellSummary, ...]
+    effects: tuple[Effect, ...]
+    correlations: tuple[CorrelationMap, ...]
+    predictors: tuple[Predictor, ...]
+    pareto: tuple[ParetoPoint, ...]
+    pareto_metric: str
+    shares: tuple[CellShares, ...]
+    outliers: tuple[Flag, ...]
+    profiling: tuple[ProfilingError, ...]
+    guidelines: tuple[Guideline, ...]
+
+
+def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
+    """Analyse the completed trials; the others are only counted. Equal results and seed give an equal analysis.
+
+    Raises MissingExtra without scipy.
+    """
+    trials = results.completed
+    factors = [name for name in results.factors if len({str(t.factors.get(name)) for t in trials}) > 1]
+    cells = group(trials, factors)
+    data = frame(trials)
+    metrics = metric_columns(data.columns)
+    architecture = architecture_factor(factors)
+    found = effects(trials, metrics, factors, seed=seed)
+    predicted = _predictors(trials, metrics, factors, architecture, seed)
+    axis = "e_tr" if np.isfinite(metrics["e_tr"]).any() else "total_energy"
+    front = pareto(metrics[axis], metrics["accuracy"], cells, seed=seed)
+    return Analysis(
+        name=results.name,
+        title=results.title,
+        factors=tuple(factors),
+        architecture_factor=architecture,
+        statuses=Counter(trial.status for trial in results.trials),
+        methods=_methods(trials),
+        trials=table_of(data, factors, "trial"),
+        epochs=table_of(data, factors, "epoch"),
+        cells=_summaries(cells, metrics),
+        effects=tuple(found),
+        correlations=tuple(_correlations(data, cells, seed)),
+        predictors=tuple(predicted),
+        pareto=tuple(front),
+        pareto_metric=axis,
+        shares=tuple(shares(trials, cells, data.columns)),
+        outliers=tuple(outliers(trials, metrics, cells)),
+        profiling=tuple(profile(trials)),
+        guidelines=tuple(guidelines(trials, data.columns, found, predicted, front)),
+    )
+
+
+def _correlations(data: Frame, cells: Cells, seed: int) -> list[CorrelationMap]:
+    """Total and GPU-only, per model (cell means of trials) and per epoch."""
+    maps: list[CorrelationMap] = []
+    by_epoch = cells.code[data.owner]
+    for scope in ("total", "gpu"):
+        trials, epochs = data.columns, data.epochs
+        if scope == "gpu":
+            trials, epochs = gpu_only(trials), gpu_only(epochs)
+        maps += correlate(metric_columns(trials), cells.code, per="model", scope=scope, seed=seed)
+        maps += correlate(
+            metric_columns(epochs, per_epoch=True), by_epoch, per="epoch", scope=scope, seed=seed
+        )
+    return maps
+
+
+def _predictors(
+    trials: Sequence[TrialResult],
+    metrics: Columns,
+    factors: Sequence[str],
+    architecture: str | None,
+    seed: int,
+) -> list[Predictor]:
+    if architecture is None:
+        return []
+    others = [name for name in factors if name != architecture]
+    names = [trial.factors.get(architecture) for trial in trials]
+    settings = [label({name: trial.factors.get(name) for name in others}) for trial in trials]
+    return predictors(metrics, names, settings, seed=seed)
+
+
+def _summaries(cells: Cells, metrics: Columns) -> tuple[CellSummary, ...]:
+    per_cell: list[dict[str, MeanInterval]] = [{} for _ in range(len(cells))]
+    t = scipy_stats().t
+    counts = np.bincount(cells.code, minlength=len(cells))
+    for name, values in metrics.items():
+        known = np.isfinite(values)
+        code, y = cells.code[known], values[known]
+        n = np.bincount(code, minlength=len(cells))
+        mean = np.bincount(code, y, minlength=len(cells)) / np.maximum(n, 1)
+        squares = np.bincount(code, (y - mean[code]) ** 2, minlength=len(cells))
+        many = np.where(n > 1, n, 2)
+        reach = t.ppf(1 - ALPHA / 2, many - 1) * np.sqrt(squares / (many - 1) / many)
+        reach = np.where(n > 1, reach, np.nan)
+        for k in np.flatnonzero(n).tolist():
+            low, high = finite(mean[k] - reach[k]), finite(mean[k] + reach[k])
+            per_cell[k][name] = MeanInterval(float(mean[k]), low, high, int(n[k]))
+    return tuple(
+        CellSummary(cells.labels[k], cells.settings[k], int(counts[k]), per_cell[k])
+        for k in range(len(cells))
+    )
+
+
+def _methods(trials: Sequence[TrialResult]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for trial in trials:
+        for component, method in trial.methods.items():
+            known = found.setdefault(component, [])
+            if method not in known:
+                known.append(method)
+    return {component: tuple(sorted(methods)) for component, methods in found.items()}
