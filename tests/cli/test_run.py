@@ -298,3 +298,13 @@ def test_little_is_imported_before_the_command_starts(cli) -> None:
         [sys.executable, "-c", code], env=cli.env, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_a_process_left_behind_does_not_keep_the_numbers_back(cli, read) -> None:
+    left = "import time, wattmark as wm\nwm.span('late').start()\nopen('joined', 'w')\ntime.sleep(3)\n"
+    script = f"import subprocess, sys, os, time\nsubprocess.Popen([sys.executable, '-c', {left!r}], stderr=-3, stdout=-3)\n"
+    script += "while not os.path.exists('joined'): time.sleep(0.01)\n"
+    code, data, _ = cli.run_json("--name", "leader", "--", sys.executable, "-c", script)
+    assert code == 0
+    assert data["name"] == "leader"
+    assert [row["name"] for row in read("ls")] == ["leader"]

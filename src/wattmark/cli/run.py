@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wattmark import settings as configuration
 from wattmark.cli.child import CannotRun, Child
 from wattmark.cli.output import report_error, say, write_json
-from wattmark.errors import ConfigError, WattmarkError
+from wattmark.errors import ConfigError, RunNotFound, WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder.launch import Session
 from wattmark.runs.measure import Span
@@ -221,10 +221,11 @@ def _kept(measured: _Measured) -> RunView:
         from wattmark.store import open_store
 
         with open_store(configuration.load().get("store")) as store:
-            if any(record.run_id == measured.run_id for record in ingest_session(store, folder, over=True)):
-                return RunView(
-                    store.get(measured.run_id)
-                )  # the numbers that `show` will have, to the last digit
+            ingest_session(store, folder, over=True)
+            try:  # the numbers that `show` will have, to the last digit; another process may have been first
+                return RunView(store.get(measured.run_id))
+            except RunNotFound:
+                pass  # processes that the command left behind still write to it
     except WattmarkError as error:
         say(f"the run is not in the store yet ({error}); its journal stays in {journals_dir()}")
     for record in SessionData(folder).runs():
