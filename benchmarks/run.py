@@ -61,7 +61,7 @@ def main() -> int:
             continue
         say(f"{tool.name}: environment")
         error = environments.install(tool)
-        state = f"does not install: {error}" if error else "installed, runs unmodified"
+        state = f"does not install: {error}" if error else "installed, unmodified"
         known = trials.facts(tool)
         states[tool.name] = {
             "version": "" if error else environments.version(tool),
@@ -81,6 +81,9 @@ def main() -> int:
             results[name] = trial(tools, plan, Path(folder))
             say(f"{name}: {time.monotonic() - began:.0f} s")
     facts["load_after"] = load()
+    for where, _ in table.errors(results):
+        for name in states.keys() & where.split(" / "):
+            states[name]["state"] += f", failed in {where}"
 
     date = datetime.date.today().isoformat()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -163,7 +163,7 @@ ROWS = [
     Row("slowdown of a GIL-bound loop", "not distinguishable from none", _loop("gil_s"), lambda v: v == 0),
     Row("waiting of that loop, added", "0", _gil_wait, None),
     Row("slowdown of a BLAS-bound loop", "not distinguishable from none", _loop("blas_s"), lambda v: v == 0),
-    Row("error, 20 s at 50 W", "< 0.1 %", _error("constant"), _below(0.1)),
+    Row("error, constant 50 W", "< 0.1 %", _error("constant"), _below(0.1)),
     Row("error, 10/90 W square wave of 1 s", "< 0.1 %", _error("square"), _below(0.1)),
     Row("error, bursts of 200 W", "< 0.1 %", _error("bursts"), _below(0.1)),
     Row("error, two packages, core, DRAM, psys", "< 0.1 %", _error("two-packages"), _below(0.1)),
@@ -248,18 +248,19 @@ def render(report: dict[str, Any]) -> str:
         f"- {name} {found['version']}: {found['state']}; {found['settings']}"
         for name, found in report["tools"].items()
     ]
-    broken = [f"- {where}: {message}" for where, message in _errors(raw)]
+    broken = [f"- {where}: {message}" for where, message in errors(raw)]
     if broken:
         lines += ["", "## What failed", "", *broken]
     return "\n".join(lines) + "\n"
 
 
-def _errors(value: Any, where: str = "") -> list[tuple[str, str]]:
+def errors(value: Any, where: str = "") -> list[tuple[str, str]]:
+    """Every failure in the results: where (trial / tool ...) and the tool's last words."""
     if not isinstance(value, dict):
         return []
     found = [(where, str(value["error"]))] if isinstance(value.get("error"), str) else []
     if isinstance(value.get("note"), str):
         found.append((where, value["note"]))
     for key, inner in value.items():
-        found += _errors(inner, f"{where} / {key}" if where else str(key))
+        found += errors(inner, f"{where} / {key}" if where else str(key))
     return found

@@ -67,21 +67,21 @@ FULL = Plan(
     kill_after_s=4,
 )
 QUICK = Plan(
-    import_rounds=3,
+    import_rounds=2,
     start_rounds=1,
     window_rounds=1,
     slow_windows=1,
     spans=2_000,
     idle_rounds=1,
-    settle_s=2,
+    settle_s=1.5,
     idle_s=2,
     loop_rounds=1,
-    own_loop_rounds=3,
+    own_loop_rounds=2,
     turns=4_000_000,
     products=30,
     gil_s=2,
     gil_periods_s=(0.01,),
-    long_s={"constant": 4, "wrap": 7},
+    long_s={"constant": 4},
     group=9,
     short_rounds=1,
     kill_after_s=2,
@@ -312,18 +312,18 @@ SIGNALS = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal
 def kills(tools: list[Tool], plan: Plan, folder: Path) -> Results:
     """What is on disk, and who is still there, after the measured process was ended from outside (at 50 W)."""
     found: Results = {tool.name: {} for tool in tools if tool.package}
-    with FakeTree("constant", folder) as tree, ThreadPoolExecutor(3) as pool:
-        for name, number in SIGNALS.items():
-            waits = {
-                tool.name: pool.submit(_kill, tool, number, tree, plan.kill_after_s)
-                for tool in tools
-                if tool.package
-            }
-            for tool_name, wait in waits.items():
-                try:
-                    found[tool_name][name] = wait.result()
-                except (TrialError, OSError) as error:
-                    found[tool_name][name] = {"error": str(error)}
+    with FakeTree("constant", folder) as tree, ThreadPoolExecutor(4) as pool:
+        waits = {
+            (tool.name, name): pool.submit(_kill, tool, number, tree, plan.kill_after_s)
+            for name, number in SIGNALS.items()
+            for tool in tools
+            if tool.package
+        }
+        for (tool_name, name), wait in waits.items():
+            try:
+                found[tool_name][name] = wait.result()
+            except (TrialError, OSError, subprocess.SubprocessError) as error:
+                found[tool_name][name] = {"error": str(error)}
     return found
 
 
