@@ -1,0 +1,237 @@
+"""A study arranged for its report: completed trials as columns, grouped by cell and by the thing under study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from wattmark.quantity import Quantity
+from wattmark.report.markup import clean
+from wattmark.sources.base import COMPONENTS
+from wattmark.studies.analysis.columns import Columns, epoch_columns, trial_columns
+from wattmark.studies.analysis.metrics import METRICS, metric_columns
+from wattmark.studies.analysis.statistics import Float64, Int64, codes, scipy_stats
+from wattmark.studies.results import StudyResults, TrialResult
+
+SUBJECTS = ("model", "architecture", "network", "estimator", "algorithm", "tool")
+QUALITIES = ("accuracy", "f1", "auc", "score", "quality", "r2")
+LONGEST_LABEL = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Trials that belong together: those of one cell, or of one level of a factor. rows: places among the completed."""
+
+    label: str
+    levels: Mapping[str, Any]
+    rows: Int64
+
+    @property
+    def count(self) -> int:
+        """Number of trials."""
+        return len(self.rows)
+
+
+class StudyData:
+    """Everything that the figures and tables of a study read."""
+
+    def __init__(self, results: StudyResults) -> None:
+        self.results = results
+        self.trials: list[TrialResult] = results.completed
+        self.epochs, self.owner = epoch_columns(self.trials)
+        raw = trial_columns(self.trials, self.epochs, self.owner)
+        self.columns: Columns = {**raw, **metric_columns(raw)}
+        # The side series of the recorder; the analysis knows the older name only.
+        used = np.array([trial.series.get("memory/used", math.nan) for trial in self.trials])
+        self.columns["memory_used"] = np.where(np.isnan(used), raw["host_memory_used"], used)
+        self.factors = [
+            name for name in results.factors if len({str(t.factors.get(name)) for t in self.trials}) > 1
+        ]
+        self.subject = self._subject()
+
+    @cached_property
+    def cells(self) -> list[Group]:
+        """One group per combination of levels, in the order of the design."""
+        groups = self._groups(self.factors)
+        return sorted(groups, key=lambda group: [_order(group.levels[name]) for name in self.factors])
+
+    @cached_property
+    def models(self) -> list[Group]:
+        """One group per level of the subject (the model, as a rule); cheapest first where energy is known."""
+        groups = self._groups([self.subject] if self.subject else [])
+        energy = {group.label: self.mean(group, "total_energy") for group in groups}
+        return sorted(groups, key=lambda group: _value(energy[group.label]))
+
+    @cached_property
+    def components(self) -> list[str]:
+        """Components that were measured or modelled in some trial, in the usual order."""
+        found = {name for trial in self.trials for name in (trial.energy_j or {}) if name != "total"}
+        return [*(name for name in COMPONENTS if name in found), *sorted(found.difference(COMPONENTS))]
+
+    @cached_property
+    def quality(self) -> str | None:
+        """The metric that says how good a trial's outcome was, or None."""
+        for name in QUALITIES:
+            if np.isfinite(self.values(name)).any():
+                return name
+        return None
+
+    def values(self, name: str) -> Float64:
+        """One number per completed trial: a metric of the analysis, or one that the workload reported; NaN if missing."""
+        if name not in self.columns:
+            given = (trial.metrics.get(name) for trial in self.trials)
+            self.columns[name] = np.array([math.nan if value is None else float(value) for value in given])
+        return self.columns[name]
+
+    def component_j(self, component: str) -> tuple[Float64, Float64, Float64]:
+        """Energy of one component (or ``total``) over the whole of each trial: value, low, high; NaN if missing."""
+        parts = [(trial.energy_j or {}).get(component) for trial in self.trials]
+        missing = {"value": math.nan, "low": math.nan, "high": math.nan}
+        table = np.array([[(part or missing)[key] for key in ("value", "low", "high")] for part in parts])
+        value, low, high = table.reshape(-1, 3).T
+        return value, low, high
+
+    def mean(self, group: Group, name: str) -> Quantity | None:
+        """Mean of a metric over the group's trials, with its interval (see :func:`mean_interval`)."""
+        bounds = _BOUNDS.get(name)
+        unit = METRICS[name].unit if name in METRICS else ""
+        low, high = (self.values(bound)[group.rows] for bound in bounds) if bounds else (None, None)
+        return mean_interval(self.values(name)[group.rows], low, high, unit)
+
+    def mean_component(self, group: Group, component: str) -> Quantity | None:
+        """Mean energy of a component over the group's trials."""
+        value, low, high = self.component_j(component)
+        return mean_interval(value[group.rows], low[group.rows], high[group.rows], "J")
+
+    def modelled_share(self, component: str, group: Group | None = None) -> float | None:
+        """Share (0..1) of a component's joules, or of the ``total``, that come from a model; None where none are known."""
+        rows = np.arange(len(self.trials)) if group is None else group.rows
+        modelled, known = (
+            (column[rows].sum() for column in self._origins[component])
+            if component in self._origins
+            else (0, 0)
+        )
+        return float(modelled / known) if known > 0 else None
+
+    def how(self, component: str, group: Group | None = None) -> str:
+        """The same in words: ``measured``, ``modelled``, ``12 % modelled`` or ``of unknown method``."""
+        share = self.modelled_share(component, group)
+        if share is None:
+            return "of unknown method"
+        return (
+            "measured"
+            if share == 0
+            else "modelled"
+            if share == 1
+            else f"{max(share, 0.01):.0%} modelled".replace("%", " %")
+        )
+
+    @cached_property
+    def _origins(self) -> dict[str, tuple[Float64, Float64]]:
+        """component -> (modelled, known) joules per trial."""
+        found: dict[str, tuple[Float64, Float64]] = {}
+        whole = (np.zeros(len(self.trials)), np.zeros(len(self.trials)))
+        for component in self.components:
+            joules = np.nan_to_num(self.component_j(component)[0])
+            methods = [trial.methods.get(component) for trial in self.trials]
+            modelled = np.where([method == "modelled" for method in methods], joules, 0.0)
+            known = np.where([method is not None for method in methods], joules, 0.0)
+            found[component] = (modelled, known)
+            whole = (whole[0] + modelled, whole[1] + known)
+        return {**found, "total": whole}
+
+    def _subject(self) -> str | None:
+        for name in SUBJECTS:
+            if name in self.factors:
+                return name
+        words = [
+            name
+            for name in self.factors
+            if not all(_is_number(trial.factors.get(name)) for trial in self.trials)
+        ]
+        return words[0] if words else self.factors[0] if self.factors else None
+
+    def _groups(self, names: Sequence[str]) -> list[Group]:
+        keys = [tuple(trial.factors.get(name) for name in names) for trial in self.trials]
+        if not keys:
+            return []
+        words = ["\x1f".join(str(level) for level in key) for key in keys]
+        _, place = codes(words)
+        groups: list[Group] = []
+        for number in range(int(place.max()) + 1):
+            rows = np.flatnonzero(place == number)
+            levels = dict(zip(names, keys[int(rows[0])], strict=True))
+            groups.append(Group(self.label(levels), levels, rows))
+        return groups
+
+    def label(self, levels: Mapping[str, Any]) -> str:
+        """How a combination of levels is named: the subject by its level alone, the others with their factor."""
+        words = [
+            show_level(level) if name == self.subject else f"{name} {show_level(level)}"
+            for name, level in levels.items()
+        ]
+        return shorten(", ".join(words) or self.results.name)
+
+
+_BOUNDS = {
+    "total_energy": ("total_low_j", "total_high_j"),
+    "e_tr": ("energy_low_j", "energy_high_j"),
+    "e_in": ("inference_low_j", "inference_high_j"),
+}
+
+
+def mean_interval(
+    values: Float64, low: Float64 | None = None, high: Float64 | None = None, unit: str = ""
+) -> Quantity | None:
+    """The mean over repeats with a 95 % interval; None where no value is known.
+
+    Two things make it uncertain: the repeats scatter (Student's t over them, from two on), and each was measured with an
+    error that the repeats share (the mean distance to ``low`` and ``high``, which averaging does not shrink). They are
+    independent, so they are added in squares.
+    """
+    known = np.isfinite(values)
+    count = int(known.sum())
+    if not count:
+        return None
+    mean = float(values[known].mean())
+    scatter = float(values[known].std(ddof=1)) / math.sqrt(count) * _student(count) if count > 1 else 0.0
+    below, above = (
+        0.0 if bound is None else abs(float(np.nan_to_num((values - bound)[known]).mean()))
+        for bound in (low, high)
+    )
+    return Quantity(mean, mean - math.hypot(scatter, below), mean + math.hypot(scatter, above), unit)
+
+
+@lru_cache(maxsize=256)
+def _student(count: int) -> float:
+    return float(scipy_stats().t.ppf(0.975, count - 1))
+
+
+def show_level(level: object) -> str:
+    """A level as people write it."""
+    if isinstance(level, bool):
+        return "yes" if level else "no"
+    return f"{level:g}" if isinstance(level, float) else clean(level)
+
+
+def shorten(text: str, most: int = LONGEST_LABEL) -> str:
+    """The text in one line, cut in the middle where it is too long, so that both ends stay."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= most else f"{line[: most * 2 // 3 - 1]}…{line[-(most // 3) :]}"
+
+
+def _order(level: object) -> tuple[int, float, str]:
+    return (0, float(str(level)), "") if _is_number(level) else (1, 0.0, str(level))
+
+
+def _is_number(level: object) -> bool:
+    return isinstance(level, int | float) and not isinstance(level, bool)
+
+
+def _value(quantity: Quantity | None) -> float:
+    return math.inf if quantity is None else quantity.value

@@ -1,0 +1,213 @@
+"""The rest of a study's figures: batch size, epochs, components and stages, correlations, the Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from wattmark.quantity import Quantity
+from wattmark.report.charts import Drawing, Line, Part, heat_map, lines, stacks
+from wattmark.report.data import Group, StudyData, mean_interval, shorten
+from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, has, runs, scaled
+from wattmark.report.style import COMPONENT, MUTED, SERIES
+from wattmark.studies.analysis.statistics import Float64, Int64
+
+MOST_LINES = 14
+MOST_EPOCHS = 100
+
+
+def batch_size(data: StudyData) -> Figure:
+    """Energy by batch size."""
+    key, title = "batch", "Energy by batch size"
+    factor = next((name for name in ("batch_size", "batch") if name in data.factors), None)
+    if factor is None:
+        return Figure(key, title, "", absent="batch size was not varied")
+    panels = [
+        Panel(f"{key}-{name}", what, f"{what} by batch size {by_model(data)}", _batch_panel(data, factor, name, axis))
+        for name, what, axis in (
+            ("energy_per_sample", "Training", "training energy (J/sample)"),
+            ("inference_energy_per_sample", "Inference", "inference energy (J/sample)"),
+            ("epoch_duration", "Duration of an epoch", "duration of an epoch (s)"),
+        )
+        if has(data, name)
+    ] or [
+        Panel(f"{key}-total", "Energy of a run", f"Energy of a run by batch size {by_model(data)}",
+              _batch_panel(data, factor, "total_energy", "energy of a run (J)"))
+    ]  # fmt: skip
+    return Figure(
+        key,
+        title,
+        f"Mean over the runs of each cell; bands are 95 % intervals. {runs(data, data.cells)}",
+        panels,
+    )
+
+
+def _batch_panel(data: StudyData, factor: str, name: str, axis: str) -> Callable[[], Drawing]:
+    def draw() -> Drawing:
+        groups = data.models if data.subject != factor else []
+        levels = sorted({trial.factors[factor] for trial in data.trials if factor in trial.factors})
+        batches = [trial.factors.get(factor) for trial in data.trials]
+        rows = [(group.label, group.rows) for group in groups] or [("all", np.arange(len(batches)))]
+        table = [[_mean_at(data, name, part, batches, level) for level in levels] for _, part in rows]
+        if len(rows) > 8:
+            values = [[np.nan if cell is None else cell.value for cell in row] for row in table[:MOST_ROWS]]
+            columns = [str(level) for level in levels]
+            labels = [label for label, _ in rows[:MOST_ROWS]]
+            return heat_map(
+                labels, columns, values, diverging=False, axis=f"{factor.replace('_', ' ')}; {axis}"
+            )
+        items = [
+            _batch_line(data, label, part, levels, cells)
+            for (label, part), cells in zip(rows, table, strict=True)
+        ]
+        return lines([item for item in items if item.x], factor.replace("_", " "), axis, log="x", zero=True)
+
+    return draw
+
+
+def _mean_at(
+    data: StudyData, name: str, rows: Sequence[int], batches: Sequence[object], level: object
+) -> Quantity | None:
+    here = np.array([row for row in rows if batches[row] == level], np.int64)
+    return data.mean(Group("", {}, here), name) if len(here) else None
+
+
+def _batch_line(
+    data: StudyData,
+    label: str,
+    rows: Sequence[int],
+    levels: Sequence[float],
+    cells: Sequence[Quantity | None],
+) -> Line:
+    known = [(float(level), cell) for level, cell in zip(levels, cells, strict=True) if cell is not None]
+    return Line(
+        label, [level for level, _ in known], [cell.value for _, cell in known], [cell.low for _, cell in known],
+        [cell.high for _, cell in known], data.modelled_share("total", Group("", {}, np.asarray(rows))),
+    )  # fmt: skip
+
+
+def epochs(data: StudyData) -> Figure:
+    """Loss, accuracy and power by epoch."""
+    key, title = "epochs", "Loss, accuracy and power by epoch"
+    numbers = _epoch_numbers(data)
+    if not len(numbers) or int(numbers.max()) < 1:
+        return Figure(key, title, "", absent="no trial has more than one training epoch")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        watts = data.epochs["energy_j"] / data.epochs["duration_s"]
+    panels = [
+        Panel(f"{key}-{name}", name.capitalize(), f"Lines: {name} by epoch {by_model(data)}",
+              _epoch_panel(data, numbers, values, axis, name == "power"))
+        for name, values, axis in (("loss", data.epochs["loss"], "loss"), ("accuracy", data.epochs["accuracy"], "accuracy"),
+                                   ("power", watts, "mean power (W)"))
+        if np.isfinite(values).any()
+    ]  # fmt: skip
+    if not panels:
+        return Figure(key, title, "", absent="no epoch reported a loss, an accuracy or its energy")
+    left_out = len(data.models) - MOST_LINES
+    more = f" The {MOST_LINES} cheapest of {len(data.models)} are drawn." if left_out > 0 else ""
+    lead = f"Mean over the runs of each row; bands hold the smallest and the largest run.{more} {runs(data, data.models)}"
+    return Figure(key, title, lead, panels)
+
+
+def _epoch_numbers(data: StudyData) -> Int64:
+    starts = np.flatnonzero(np.diff(data.owner, prepend=-1))
+    lengths = np.diff(np.append(starts, len(data.owner)))
+    return np.arange(len(data.owner)) - np.repeat(starts, lengths)
+
+
+def _epoch_panel(
+    data: StudyData, numbers: Int64, values: Float64, axis: str, energy: bool
+) -> Callable[[], Drawing]:  # fmt: skip
+    def draw() -> Drawing:
+        length = int(numbers.max()) + 1
+        kept = np.unique(np.linspace(0, length - 1, min(length, MOST_EPOCHS)).astype(int))
+        items: list[Line] = []
+        for group in data.models[:MOST_LINES]:
+            rows = np.isin(data.owner, group.rows) & np.isfinite(values)
+            if not rows.any():
+                continue
+            at, here = numbers[rows], values[rows]
+            count = np.bincount(at, minlength=length)[kept]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                mean = np.bincount(at, here, minlength=length)[kept] / count
+            low, high = np.full(length, np.inf), np.full(length, -np.inf)
+            np.minimum.at(low, at, here)
+            np.maximum.at(high, at, here)
+            x, known = (kept + 1).astype(float), count > 0
+            items.append(
+                Line(group.label, x[known].tolist(), mean[known].tolist(), low[kept][known].tolist(),
+                     high[kept][known].tolist(), data.modelled_share("total", group) if energy else None)
+            )  # fmt: skip
+        return lines(items, "epoch", axis)
+
+    return draw
+
+
+def composition(data: StudyData) -> Figure:
+    """Energy by component and by stage."""
+    key, title = "composition", "Energy by component and stage"
+    if not data.components:
+        return Figure(key, title, "", absent="no trial knows its energy by component")
+    groups = data.models
+    panels = [
+        Panel(f"{key}-component", "By component", f"Stacked bars: energy of a run by component {by_model(data)}",
+              lambda: _by_component(data, groups))
+    ]  # fmt: skip
+    stages = _stages(data)
+    if stages:
+        panels.append(
+            Panel(f"{key}-stage", "By stage", f"Stacked bars: share of each stage in the energy of a run {by_model(data)}",
+                  lambda: _by_stage(data, groups, stages))
+        )  # fmt: skip
+    return Figure(key, title, f"Whole runs, mean over the runs of each row. {runs(data, groups)}", panels)
+
+
+def _by_component(data: StudyData, groups: Sequence[Group]) -> Drawing:
+    shown = groups[:MOST_ROWS]
+    table = [[data.mean_component(group, name) for group in shown] for name in data.components]
+    flat, unit = scaled([cell for row in table for cell in row], "J")
+    parts = [
+        Part(name.upper() if len(name) < 5 else name, flat[number * len(shown) : (number + 1) * len(shown)],
+             COMPONENT.get(name, MUTED), [data.modelled_share(name, group) for group in shown])
+        for number, name in enumerate(data.components)
+    ]  # fmt: skip
+    return stacks([group.label for group in shown], parts, f"energy of a run ({unit})")
+
+
+def _stages(data: StudyData) -> list[str]:
+    """The names of the stages that tile a run: leaves of the span tree with energy, those with most joules first."""
+    joules: dict[str, float] = {}
+    parents: set[str] = set()
+    for trial in data.trials:
+        for stage in trial.stages:
+            parents.update(stage.path.split("/")[:-1])
+            if stage.energy_j is not None:
+                joules[stage.name] = joules.get(stage.name, 0.0) + stage.energy_j["value"]
+    return sorted((name for name in joules if name not in parents), key=lambda name: -joules[name])[:6]
+
+
+def _by_stage(data: StudyData, groups: Sequence[Group], stages: Sequence[str]) -> Drawing:
+    shown = groups[:MOST_ROWS]
+    shares = np.array([_stage_shares(data, row, stages) for row in range(len(data.trials))])
+    parts: list[Part] = []
+    for number, name in enumerate((*stages, "rest")):
+        colour = MUTED if name == "rest" else SERIES[number]
+        means = [mean_interval(shares[group.rows, number], unit="%") for group in shown]
+        parts.append(
+            Part(shorten(name, 16), means, colour, [data.modelled_share("total", group) for group in shown])
+        )
+    return stacks([group.label for group in shown], parts, "share of a run's energy (%)")
+
+
+def _stage_shares(data: StudyData, row: int, stages: Sequence[str]) -> list[float]:
+    """Per cent of the trial's energy in each of the stages and in the rest; NaN where the total is not known."""
+    trial = data.trials[row]
+    if not trial.total_j:
+        return [np.nan] * (len(stages) + 1)
+    joules = dict.fromkeys(stages, 0.0)
+    for stage in trial.stages:
+        if stage.name in joules and stage.energy_j is not None:
+            joules[stage.name] += stage.energy_j["value"]
+    shares = [100 * value / trial.total_j for value in joules.values()]
+    return [*shares, max(0.0, 100 - sum(shares))]

@@ -1,0 +1,172 @@
+"""The report of a study: one HTML file, its figures as SVG and PNG, its tables as CSV and Parquet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import wattmark
+from wattmark.errors import ConfigError
+from wattmark.report import figures as figures_first
+from wattmark.report import figures_analysis, figures_more, summary
+from wattmark.report import tables as study_tables
+from wattmark.report.data import StudyData
+from wattmark.report.figures import Figure
+from wattmark.report.markup import Html, clean, join, tag
+from wattmark.report.methods import methods_section
+from wattmark.report.page import Section, absent_figures, figure_section, page
+from wattmark.report.style import file_bytes
+from wattmark.studies.analysis import Analysis, analyse
+from wattmark.studies.results import StudyResults
+
+FIGURE_FORMATS = ("svg", "png", "pdf")
+_HOW_TO_READ = (
+    "In the figures a thin line or a band is a 95 % interval, unless it says otherwise. Solid bars and filled points are "
+    "measured, hatched bars and hollow points are modelled, half-filled points are both. Rest the pointer on a bar or a "
+    "point to read its numbers."
+)
+
+
+def write_report(
+    results: StudyResults, path: str | os.PathLike[str], analysis: Analysis | None = None
+) -> Path:
+    """The study as one self-contained HTML file; gives its path.
+
+    analysis: what :func:`~wattmark.studies.analysis.analyse` found, if it is at hand. Raises ConfigError for a study
+    without trials and MissingExtra without the extra ``study``.
+    """
+    if not results.trials:
+        raise ConfigError(
+            f"the study {results.name} has no trials yet", hint="run it first: wattmark study run NAME"
+        )
+    found = analyse(results) if analysis is None else analysis
+    data = StudyData(results)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(_document(data, found), encoding="utf-8")
+    return target
+
+
+def write_figures(
+    results: StudyResults,
+    folder: str | os.PathLike[str],
+    formats: Sequence[str] = ("svg", "png"),
+    analysis: Analysis | None = None,
+) -> list[Path]:
+    """Every panel of every figure that the data carry, as ``folder/<figure>.<format>``; gives the paths."""
+    unknown = [kind for kind in formats if kind not in FIGURE_FORMATS]
+    if unknown:
+        raise ConfigError(
+            f"a figure cannot be written as {unknown[0]!r}", hint=f"one of {', '.join(FIGURE_FORMATS)}"
+        )
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for figure in study_figures(StudyData(results), analyse(results) if analysis is None else analysis):
+        for panel in figure.panels:
+            drawing = panel.draw()
+            for kind in formats:
+                path = target / f"{panel.key}.{kind}"
+                path.write_bytes(file_bytes(drawing.figure, kind))
+                written.append(path)
+    return written
+
+
+def write_tables(
+    results: StudyResults, folder: str | os.PathLike[str], formats: Sequence[str] = study_tables.FORMATS
+) -> list[Path]:
+    """Every table of :func:`wattmark.report.tables.tables` as ``folder/<table>.<format>``; gives the paths."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    tables = study_tables.tables(results)
+    return [
+        study_tables.write(name, columns, target, kind)
+        for name, columns in tables.items()
+        for kind in formats
+    ]
+
+
+_PLAIN: tuple[Callable[[StudyData], Figure], ...] = (
+    figures_first.quality_and_duration,
+    figures_first.overhead,
+    figures_first.training_and_inference,
+    figures_more.composition,
+    figures_first.power,
+    figures_more.batch_size,
+    figures_more.epochs,
+    figures_first.makeup,
+    figures_first.utilisation,
+)
+
+
+def study_figures(data: StudyData, analysis: Analysis) -> list[Figure]:
+    """All figures, absent ones with their reason."""
+    return [
+        figures_analysis.pareto(data, analysis.pareto, analysis.pareto_metric),
+        *(figure(data) for figure in _PLAIN),
+        figures_analysis.correlations(analysis.correlations),
+        figures_analysis.profiling(analysis.profiling),
+    ]
+
+
+def _document(data: StudyData, analysis: Analysis) -> Html:
+    results = data.results
+    title = clean(results.title or results.name)
+    figures = study_figures(data, analysis) if data.trials else []
+    there = [figure for figure in figures if not figure.absent]
+    absent = [figure for figure in figures if figure.absent]
+    sections = [
+        Section("results", "Results", summary.main_table(data)),
+        Section("guidelines", "What follows from it", _guidelines(analysis)),
+        *(Section(f"figure-{figure.key}", figure.title, figure_section(figure)) for figure in there),
+        Section("methods", "Methods", methods_section(data)),
+        Section("failed", "Trials that did not complete", summary.failures(data)),
+    ]
+    if absent:
+        sections.append(Section("absent", "Figures without data", absent_figures(absent)))
+    intro = join(
+        tag("p", _sentence(data), class_="lead"), summary.facts(data), summary.warnings(data, _flags(analysis)),
+        tag("p", _HOW_TO_READ, class_="lead"),
+    )  # fmt: skip
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return page(
+        title,
+        intro,
+        sections,
+        f"Written by Wattmark {wattmark.__version__} on {now} from the study {results.name}.",
+    )
+
+
+def _sentence(data: StudyData) -> str:
+    design = data.results.design
+    workload = f" of the workload {design['workload']}" if design.get("workload") else ""
+    varied = " and ".join(data.factors) or "one setting"
+    return f"A study{workload}: what each level of {varied} costs in energy and time, and what it achieves."
+
+
+def _guidelines(analysis: Analysis) -> Html:
+    if not analysis.guidelines:
+        return tag(
+            "p",
+            "The data do not carry a guideline: no difference is larger than its noise and its measuring error.",
+        )
+    return tag(
+        "ol",
+        (tag("li", one.text, tag("small", f"evidence: {one.strength}")) for one in analysis.guidelines),
+        class_="guidelines",
+    )
+
+
+def _flags(analysis: Analysis) -> list[str]:
+    """One sentence a trial, on the metric in which it is furthest off."""
+    worst = {flag.trial_id: flag for flag in sorted(analysis.outliers, key=lambda flag: abs(flag.score))}
+    return [
+        f"{flag.cell}, trial {flag.trial_id}: {_FLAGGED.get(flag.metric, flag.metric)} "
+        f"{flag.value / flag.cell_median:.2f} times its cell's median"
+        for flag in sorted(worst.values(), key=lambda flag: -abs(flag.score))
+    ]
+
+
+_FLAGGED = {"total_energy": "energy", "e_tr": "training energy", "epoch_duration": "duration of an epoch"}
