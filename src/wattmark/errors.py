@@ -11,6 +11,7 @@ WattmarkError
 ├── StoreError             the store could not be opened, migrated or queried
 │   └── RunNotFound        no run, or more than one run, fits what was asked for
 ├── ImportFileError        a file offered for import that is not what it should be
+├── ServerError            a model server that cannot be reached, or not be used as asked
 └── MissingExtra           an optional dependency is not installed
 
 A message says what happened and why; ``hint`` says what to do next.
@@ -72,6 +73,10 @@ class RunNotFound(StoreError):
 
 class ImportFileError(WattmarkError):
     """A file offered for import that is not what it should be."""
+
+
+class ServerError(WattmarkError):
+    """A model server that cannot be reached, or that cannot be used as asked."""
 
 
 class MissingExtra(WattmarkError):

@@ -1,0 +1,30 @@
+"""When a load test ends, and when one of its requests is given up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a load test ends, and when a request is given up. Seconds; None is "no limit".
+
+    requests, duration_s: how many requests are sent, and for how long (one of the two, unless arrivals or workload
+    end by themselves). drain_s: how long answers are awaited after the last request. first_byte_s: "never answers".
+    stall_s: nothing more of an answer for so long. total_s: one request as a whole. failures_in_row: give the test up.
+    keep_records: False for long tests that handle records in ``on_record`` only. processes: generator processes.
+    """
+
+    requests: int | None = None
+    duration_s: float | None = None
+    drain_s: float = 60.0
+    connect_s: float = 10.0
+    first_byte_s: float = 300.0
+    stall_s: float = 60.0
+    total_s: float | None = None
+    failures_in_row: int | None = 100
+    keep_records: bool = True
+    keep_text: bool = False
+    processes: int = 1
+    progress_s: float = 0.5
+    scrape_s: float | None = 1.0

@@ -1,0 +1,174 @@
+"""What a load test leaves behind: one record per request, and the result that holds them.
+
+All times are nanoseconds of this host's monotonic clock (``time.monotonic_ns``), as in a run's journal.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wattmark.runs.record import SeriesData
+
+Outcome = Literal[
+    "ok", "refused", "sockets", "tls", "no_answer", "stalled", "too_long", "cut", "malformed",
+    "throttled", "client_error", "server_error", "abandoned",
+]  # fmt: skip
+"""How a request ended: well; no connection; no socket left here; TLS failed; nothing came in time; the answer stopped
+coming; the whole took too long; the connection or stream broke; not HTTP, SSE or JSON; 429; other 4xx; 5xx or an error
+inside the stream; given up by us (Ctrl-C, end of the test)."""
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """One request. ``None`` is "not known", never 0.
+
+    scheduled_ns: when the arrival process wanted it. released_ns: when the generator got to it (the difference is
+    the generator's own lateness). sent_ns: when it was written to an open connection. chunk_ns: arrival of every
+    chunk that carried text; first_token_ns and last_token_ns are its ends (None if the answer was not streamed).
+    end_ns: the answer was complete, or the request had failed. Token counts are the server's own (``usage``);
+    ``usage_problem`` says why they were not believed. timings: the server's own times (llama.cpp), in ms.
+    """
+
+    index: int
+    conversation: int
+    turn: int
+    scheduled_ns: int
+    released_ns: int
+    sent_ns: int | None = None
+    first_token_ns: int | None = None
+    last_token_ns: int | None = None
+    end_ns: int | None = None
+    chunk_ns: array[int] = field(default_factory=lambda: array("q"))
+    wanted_input_tokens: int | None = None
+    wanted_output_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    status: int | None = None
+    outcome: Outcome = "abandoned"
+    error: str | None = None
+    finish_reason: str | None = None
+    usage_problem: str | None = None
+    retry_after_s: float | None = None
+    retries: int = 0
+    timings: dict[str, float] | None = None
+    text: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request was answered whole."""
+        return self.outcome == "ok"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as ``--json`` and exports have it."""
+        data = {name: getattr(self, name) for name in self.__slots__}
+        data["chunk_ns"] = self.chunk_ns.tolist()
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a load test has come; handed to ``on_progress``."""
+
+    elapsed_s: float
+    sent: int
+    done: int
+    failed: int
+    in_flight: int
+    output_tokens: int
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """A load test's records and its circumstances.
+
+    counts: requests by outcome, also of records that were not kept. client_cpu_s: CPU seconds of the client's own
+    processes, so that its joules can be told from the server's. interrupted: Ctrl-C or ``stop`` ended it early;
+    what was measured up to then is here. series: what was scraped from the server's ``/metrics``.
+    """
+
+    url: str
+    model: str | None
+    dialect: str
+    arrivals: str
+    workload: str
+    started_ns: int
+    ended_ns: int
+    started_wall_ns: int
+    stopped_sending_ns: int
+    records: list[RequestRecord]
+    counts: Counter[Outcome]
+    client_cpu_s: float
+    client_pids: tuple[int, ...]
+    interrupted: bool = False
+    warnings: list[str] = field(default_factory=list[str])
+    series: tuple[SeriesData, ...] = ()
+
+    @property
+    def ok(self) -> list[RequestRecord]:
+        """The requests that were answered whole; only they count in latency figures."""
+        return [record for record in self.records if record.outcome == "ok"]
+
+    @property
+    def failed(self) -> int:
+        """How many requests failed; those that we gave up ourselves are not among them."""
+        return sum(number for outcome, number in self.counts.items() if outcome not in ("ok", "abandoned"))
+
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """The records as float64 columns (n,), NaN where a value is not known: for attribution and export."""
+        import numpy as np
+
+        names = (
+            "scheduled_ns", "released_ns", "sent_ns", "first_token_ns", "last_token_ns", "end_ns",
+            "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens",
+        )  # fmt: skip
+        return {
+            name: np.array([getattr(record, name) for record in self.records], dtype=np.float64)
+            for name in names
+        }
+
+
+def usage_counts(record: RequestRecord, usage: dict[str, Any], asked_tokens: int | None) -> None:
+    """Take the token counts of an OpenAI ``usage`` object into the record, if they can be true.
+
+    Cached and reasoning tokens are in ``prompt_tokens_details`` and ``completion_tokens_details`` (OpenAI API
+    reference, "The usage object"). Counts that cannot be true are left None and ``usage_problem`` says why.
+    """
+    given, made = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    chunks = len(record.chunk_ns)
+    if given is None or made is None:
+        problem = "usage without whole numbers of tokens"
+    elif made == 0 and chunks:
+        problem = f"usage says no output tokens, but {chunks} chunks of text came"
+    elif chunks > made + 2:  # a server may flush what it held back in a last chunk or two
+        problem = f"usage says {made} output tokens, but {chunks} chunks of text came"
+    elif asked_tokens is not None and made > asked_tokens:
+        problem = f"usage says {made} output tokens, but at most {asked_tokens} were asked for"
+    elif given == 0:
+        problem = "usage says that there was no input"
+    else:
+        problem = None
+        record.input_tokens, record.output_tokens = given, made
+        record.cached_tokens = _detail(usage, "prompt_tokens_details", "cached_tokens")
+        record.reasoning_tokens = _detail(usage, "completion_tokens_details", "reasoning_tokens")
+    record.usage_problem = problem
+
+
+def _detail(usage: dict[str, Any], group: str, name: str) -> int | None:
+    details: Any = usage.get(group)
+    return _count(details, name) if isinstance(details, dict) else None
+
+
+def _count(data: Any, name: str) -> int | None:
+    value = data.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,107 @@
+"""What the scripted model server answers: scripts, kinds of servers, and what it logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+RESET = "reset"
+"""A step: cut the connection with a TCP reset."""
+CLOSE = "close"
+"""A step: close the connection in good order."""
+HANG = "hang"
+"""A step: never do anything again on this connection."""
+Step = bytes | float | Literal["reset", "close", "hang"]
+"""A step of a scripted answer: bytes to send, seconds to wait, or one of the words above."""
+
+FLAVOURS: dict[str, dict[str, Any]] = {
+    "vllm": {"/v1/models": {"data": [{"id": "m", "owned_by": "vllm"}]}, "/version": {"version": "0.11.0"}},
+    "llama.cpp": {
+        "/v1/models": {"data": [{"id": "m", "owned_by": "llamacpp"}]},
+        "/props": {"default_generation_settings": {}, "total_slots": 1},
+    },
+    "sglang": {
+        "/v1/models": {"data": [{"id": "m", "owned_by": "sglang"}]},
+        "/get_model_info": {"model_path": "m"},
+    },
+    "tgi": {
+        "/v1/models": {"data": [{"id": "m", "owned_by": "org"}]},
+        "/info": {"router": "text-generation-router"},
+    },
+    "ollama": {
+        "/v1/models": {"data": [{"id": "m", "owned_by": "library"}]},
+        "/api/version": {"version": "0.12.0"},
+    },
+    "transformers": {
+        "/v1/models": {"data": [{"id": "m", "owned_by": "org"}]},
+        "/openapi.json": {"info": {"title": "FastAPI"}, "paths": {"/v1/responses": {}, "/v1/models": {}}},
+    },
+    "compatible": {"/v1/models": {"data": [{"id": "m", "owned_by": "someone"}]}},
+}
+"""What servers of each kind answer to GET, as far as a client can tell them by it."""
+REFUSED_BY = {"transformers": ("ignore_eos", "min_tokens", "stream_options", "cache_prompt")}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One answer. Without ``steps`` it is a well-formed one of as many tokens as asked for (``tokens`` overrides).
+
+    ttft_s: wait before the first token; gap_s: before each further chunk; merge: tokens in a chunk. usage: False for
+    none, or an object sent in its place. done: end a stream with ``[DONE]``. steps: everything after the request is
+    exactly this. keep: keep the connection afterwards; close_silently: close it once the answer is out, though the
+    head promised to keep it (the race that clients of kept connections must survive).
+    """
+
+    ttft_s: float = 0.0
+    gap_s: float = 0.0
+    merge: int = 1
+    tokens: int | None = None
+    usage: bool | dict[str, Any] = True
+    done: bool = True
+    timings: dict[str, float] | None = None
+    status: int = 200
+    headers: tuple[str, ...] = ()
+    body: bytes | None = None
+    steps: Sequence[Step] | None = None
+    keep: bool = True
+    close_silently: bool = False
+    text: str = "a"
+
+
+@dataclass(slots=True)
+class Logged:
+    """One request as the server saw it; times in monotonic ns."""
+
+    request_id: str
+    path: str
+    received_ns: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+    first_token_ns: int | None = None
+    end_ns: int | None = None
+    chunk_ns: list[int] = field(default_factory=list[int])
+
+
+def tokens_of(script: Script, body: dict[str, Any]) -> int:
+    """How many tokens the answer has."""
+    return (
+        script.tokens
+        if script.tokens is not None
+        else int(body.get("max_tokens", body.get("max_completion_tokens", 16)))
+    )
+
+
+def usage_of(script: Script, body: dict[str, Any]) -> dict[str, Any] | None:
+    """The usage object: a word is a token, a list of ids has its length, a chat adds four tokens of template."""
+    if script.usage is False:
+        return None
+    if isinstance(script.usage, dict):
+        return script.usage
+    if "messages" in body:
+        given = 4 + sum(len(str(message["content"]).split()) for message in body["messages"])
+    else:
+        prompt = body["prompt"]
+        given = len(prompt.split() if isinstance(prompt, str) else prompt)
+    made = tokens_of(script, body)
+    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
