@@ -31,9 +31,9 @@ _KINDS: tuple[Literal["pearson", "spearman"], ...] = ("pearson", "spearman")
 class CorrelationMap:
     """Symmetric matrices over ``names``, each (k, k) with NaN where a pair has too little in common.
 
-    per: rows are ``epoch`` (all epochs) or ``model`` (means of the cells). scope: energy ``total`` or ``gpu``. low, high:
-    95 % bootstrap interval over the cells (ranks are not renewed within the resamples). cells: the number of cells behind each
-    pair. shown: |r| >= 0.7.
+    per: rows are ``epoch`` (all epochs) or ``model`` (means of the cells). scope: ``total`` or ``gpu`` energy.
+    low, high: 95 % bootstrap interval over the cells (ranks are not renewed within the resamples).
+    cells: the number of cells behind each pair. shown: |r| >= 0.7.
     """
 
     kind: Literal["pearson", "spearman"]

@@ -59,7 +59,9 @@ def _scores(y: Float64, cells: Cells) -> tuple[Float64, Float64]:
             size[rows] = len(rows)
     judged = size >= 3
     away = np.abs(y - median)
-    pooled = float(np.median(away[judged])) if judged.any() else np.nan
+    # The middle trial of an odd cell is no distance from its own median: that says nothing about spread.
+    apart = away[judged & (away > 0)]
+    pooled = float(np.median(apart)) if len(apart) else 0.0
     scale = np.where(size >= _OWN_SPREAD_FROM, spread, np.fmax(spread, pooled))
     score = _MAD_TO_SIGMA * (y - median) / np.maximum(scale, _SMALLEST_SPREAD * _MAD_TO_SIGMA)
     return median, np.where(judged, score, np.nan)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fakes.studies import study, trial
+from wattmark.studies.analysis import analyse
+from wattmark.studies.results import StudyResults, TrialResult
+
+
+def test_everything_of_a_small_study() -> None:
+    results = study(
+        {"model": list("ABCDE"), "batch_size": [8, 64]},
+        2,
+        energy=lambda levels: 100.0 * (1 + "ABCDE".index(levels["model"])),
+    )
+    failed = replace(trial({"model": "A", "batch_size": 8}), status="out-of-memory")
+    found = analyse(StudyResults("s", "S", {}, [*results.trials, failed]))
+    assert found.statuses == {"completed": 20, "out-of-memory": 1}
+    assert found.methods == {"cpu": ("counter",), "gpu": ("integrated",)}
+    assert found.architecture_factor == "model"
+    assert [cell.label for cell in found.cells[:2]] == ["A, batch_size=8", "A, batch_size=64"]
+    one = found.cells[0].metrics["e_tr"]
+    assert one.low is not None
+    assert one.low < one.mean
+    assert {(m.per, m.scope, m.kind) for m in found.correlations} == {
+        (per, scope, kind)
+        for per in ("model", "epoch")
+        for scope in ("total", "gpu")
+        for kind in ("pearson", "spearman")
+    }
+    assert found.pareto_metric == "e_tr"
+    assert len(found.epochs["power"]) == 40
+
+
+def test_gpu_only_maps_hold_the_gpus_energy_and_nothing_of_the_cpu() -> None:
+    results = study(
+        {"model": list("ABCDE")}, 1, energy=lambda levels: 100.0 * (1 + "ABCDE".index(levels["model"]))
+    )
+    gpu = next(m for m in analyse(results).correlations if m.scope == "gpu" and m.per == "model")
+    assert "e_tr" in gpu.names
+    assert not {"cpu_power", "cpu_utilisation", "system_efficiency"} & set(gpu.names)
+
+
+def test_shares_of_stages_and_components() -> None:
+    (share,) = analyse(StudyResults("s", "S", {}, [trial({}), trial({}, repeat=1)])).shares
+    assert share.stages_j == pytest.approx({"data": 10, "train": 1000, "inference": 100, "outside stages": 0})
+    assert share.ratio == pytest.approx((10 / 1110, 1000 / 1110, 100 / 1110))
+    assert share.components_j["gpu"] == pytest.approx((832.5, 815.85, 849.15))
+    assert share.samples_to_match_training == pytest.approx(10_000)
+
+
+def test_a_missing_stage_leaves_the_ratio_unknown() -> None:
+    whole = trial({})
+    no_data = replace(whole, stages=tuple(s for s in whole.stages if s.name != "data"))
+    assert analyse(StudyResults("s", "S", {}, [no_data])).shares[0].ratio is None
+
+
+def unmeasured() -> TrialResult:
+    return replace(trial({}), energy_j=None, stages=(), series={}, metrics={})
+
+
+@pytest.mark.parametrize("trials", [[], [trial({})], [unmeasured()], [replace(trial({}), status="failed")]])
+def test_little_or_nothing_is_analysed_without_complaint(trials: list[TrialResult]) -> None:
+    found = analyse(StudyResults("s", "S", {}, trials))
+    assert found.effects == ()
+    assert found.guidelines == ()
+
+
+def test_equal_results_give_an_equal_analysis() -> None:
+    first, second = (analyse(study({"model": ["A", "B"]}, 4)) for _ in range(2))
+    assert first.effects == second.effects
+    assert first.pareto == second.pareto
+    assert np.array_equal(
+        first.correlations[0].r if first.correlations else 0,
+        second.correlations[0].r if second.correlations else 0,
+    )
