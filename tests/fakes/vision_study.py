@@ -68,7 +68,7 @@ def vision_study(
         trials[-1] = TrialResult(
             lost.trial_id, lost.index, lost.repeat, lost.factors, "out-of-memory", host="lab-1",
             error="torch.OutOfMemoryError: CUDA out of memory",
-            log='Traceback (most recent call last):\n  File "train.py", line 12\ntorch.OutOfMemoryError: CUDA out of memory\n',
+            log='Traceback (most recent call last):\n  File "train.py", line 12\ntorch.OutOfMemoryError\n',
         )  # fmt: skip
     design = {
         "name": "vision", "title": "Fourteen image classifiers", "workload": "vision", "combinations": "full",

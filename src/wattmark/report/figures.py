@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.charts import Drawing, Part, Point, bars, dots, points
+from wattmark.report.charts import bars, dots, points
 from wattmark.report.data import Group, StudyData
+from wattmark.report.marks import Drawing, Part, Point
 from wattmark.report.style import BLUE, COMPONENT, GREEN, SERIES
 
 MOST_ROWS = 40

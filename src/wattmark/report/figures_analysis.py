@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from wattmark.report.charts import Drawing, Line, Point, heat_map, lines, points
+from wattmark.report.charts import heat_map, lines, points
 from wattmark.report.data import StudyData
 from wattmark.report.figures import MOST_POINTS, Figure, Panel, runs, scale_for
+from wattmark.report.marks import Drawing, Line, Point
 from wattmark.report.style import BLUE, MUTED
 from wattmark.studies.analysis.cells import label
 from wattmark.studies.analysis.correlate import SHOWN_FROM, CorrelationMap
@@ -18,11 +19,16 @@ from wattmark.units import format_energy
 
 MOST_METRICS = 16
 _USUAL = (
-    "total_energy", "e_tr", "e_in", "energy_per_sample", "inference_energy_per_sample", "epoch_energy", "epoch_duration",
-    "power", "cpu_power", "gpu_power", "cpu_utilisation", "gpu_utilisation", "gpu_memory", "accuracy", "loss", "parameters",
-    "macs", "macs_param", "model_bytes", "work_done", "work_per_unit_energy", "overall_efficiency", "system_efficiency",
-    "memory_efficiency", "cpu_efficiency", "gpu_efficiency",
+    "e_tr", "e_in", "energy_per_sample", "epoch_duration", "power", "cpu_power", "gpu_power", "cpu_utilisation",
+    "gpu_utilisation", "gpu_memory", "accuracy", "loss", "parameters", "macs", "macs_param", "model_bytes", "work_done",
+    "work_per_unit_energy", "total_energy", "overall_efficiency", "system_efficiency", "inference_energy_per_sample",
 )  # fmt: skip
+_NAMES = {
+    "e_tr": "training energy",
+    "e_in": "inference energy",
+    "macs": "MACs",
+    "macs_param": "MACs per param.",
+}
 _SHORT = {
     "inference": "inf.",
     "efficiency": "eff.",
@@ -73,6 +79,8 @@ def _map(one: CorrelationMap) -> Callable[[], Drawing]:
 
 
 def _short(name: str) -> str:
+    if name in _NAMES:
+        return _NAMES[name]
     return " ".join(_SHORT.get(word, word) for word in name.split("_"))
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.charts import Drawing, Line, Part, heat_map, lines, stacks
+from wattmark.report.charts import heat_map, lines, stacks
 from wattmark.report.data import Group, StudyData, mean_interval, shorten
 from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, has, runs, scaled
+from wattmark.report.marks import Drawing, Line, Part
 from wattmark.report.style import COMPONENT, MUTED, SERIES
 from wattmark.studies.analysis.statistics import Float64, Int64
 
@@ -67,23 +68,23 @@ def _batch_panel(data: StudyData, factor: str, name: str, axis: str) -> Callable
 
 
 def _mean_at(
-    data: StudyData, name: str, rows: Sequence[int], batches: Sequence[object], level: object
+    data: StudyData, name: str, rows: Int64, batches: Sequence[object], level: object
 ) -> Quantity | None:
-    here = np.array([row for row in rows if batches[row] == level], np.int64)
+    here = np.array([row for row in rows.tolist() if batches[row] == level], np.int64)
     return data.mean(Group("", {}, here), name) if len(here) else None
 
 
 def _batch_line(
     data: StudyData,
     label: str,
-    rows: Sequence[int],
+    rows: Int64,
     levels: Sequence[float],
     cells: Sequence[Quantity | None],
 ) -> Line:
     known = [(float(level), cell) for level, cell in zip(levels, cells, strict=True) if cell is not None]
     return Line(
         label, [level for level, _ in known], [cell.value for _, cell in known], [cell.low for _, cell in known],
-        [cell.high for _, cell in known], data.modelled_share("total", Group("", {}, np.asarray(rows))),
+        [cell.high for _, cell in known], data.modelled_share("total", Group("", {}, rows)),
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import wattmark
 from wattmark.report.data import StudyData, show_level
@@ -53,8 +53,8 @@ _STATISTICS = (
 
 
 def _machine(host: str, facts: Mapping[str, Any]) -> str:
-    cpu = _mapping(facts.get("cpu"))
-    models = [str(name) for name in _sequence(cpu.get("model"))]
+    cpu = plain_mapping(facts.get("cpu"))
+    models = [str(name) for name in plain_list(cpu.get("model"))]
     sentences: list[str] = []
     if models:
         counts = [f"{cpu[key]} {key}" for key in ("sockets", "cores", "threads") if cpu.get(key)]
@@ -62,17 +62,17 @@ def _machine(host: str, facts: Mapping[str, Any]) -> str:
     memory = facts.get("memory_bytes")
     if isinstance(memory, int | float):
         sentences.append(f"{memory / 2**30:.1f} GiB of memory")
-    gpus = [str(gpu) for gpu in _sequence(facts.get("gpus"))]
+    gpus = [str(gpu) for gpu in plain_list(facts.get("gpus"))]
     sentences.append(f"GPUs: {_list(gpus)}" if gpus else "no NVIDIA GPU listed by the driver")
     for key, label in (("governor", "frequency governor"), ("turbo", "turbo")):
         if cpu.get(key) is not None:
             sentences.append(f"{label} {show_level(cpu[key])}")
-    virtual = _mapping(facts.get("virtualisation"))
+    virtual = plain_mapping(facts.get("virtualisation"))
     if virtual.get("hypervisor"):
         sentences.append("a virtual machine")
     if virtual.get("container"):
         sentences.append(f"inside a container ({virtual['container']})")
-    limits = _mapping(facts.get("cgroup"))
+    limits = plain_mapping(facts.get("cgroup"))
     if limits.get("cpus"):
         sentences.append(f"limited to {show_level(limits['cpus'])} CPUs")
     system = ", ".join(str(facts[key]) for key in ("os", "kernel") if facts.get(key))
@@ -83,8 +83,8 @@ def _sources(data: StudyData) -> Html:
     """A table of the channels with their accuracy and its citation; without them, the methods by component."""
     rows: list[Html] = []
     for host, facts in data.results.environment.items():
-        for channel in map(_mapping, _sequence(facts.get("channels"))):
-            accuracy = _mapping(channel.get("accuracy"))
+        for channel in map(plain_mapping, plain_list(facts.get("channels"))):
+            accuracy = plain_mapping(channel.get("accuracy"))
             rows.append(
                 tag("tr", tag("th", channel.get("id"), scope="row"), tag("td", host), tag("td", channel.get("source")),
                     tag("td", _METHOD.get(str(channel.get("method")), str(channel.get("method")))),
@@ -136,8 +136,8 @@ def _accuracy(accuracy: Mapping[str, Any]) -> str:
 
 def _design(data: StudyData) -> str:
     results, design = data.results, data.results.design
-    factors = _mapping(design.get("factors"))
-    levels = {str(name): _sequence(values) for name, values in factors.items()}
+    factors = plain_mapping(design.get("factors"))
+    levels = {str(name): plain_list(values) for name, values in factors.items()}
     if not levels:
         names = dict.fromkeys(name for trial in results.trials for name in trial.factors)
         levels = {
@@ -148,7 +148,7 @@ def _design(data: StudyData) -> str:
     kind = "listed combinations" if design.get("combinations") == "listed" else "full factorial design"
     workload = f" over the workload {design['workload']}" if design.get("workload") else ""
     sentences = [f"A {kind}{workload}. Factors: {'; '.join(words) or 'none'}."]
-    fixed = _mapping(design.get("fixed"))
+    fixed = plain_mapping(design.get("fixed"))
     if fixed:
         sentences.append(
             f"Held fixed: {_list([f'{name} {show_level(level)}' for name, level in fixed.items()])}."
@@ -159,7 +159,7 @@ def _design(data: StudyData) -> str:
         sentences.append(
             f"{len(data.cells)} cells were completed, with {spread} runs each, {len(data.trials)} runs in all."
         )
-    stop = _mapping(design.get("stop"))
+    stop = plain_mapping(design.get("stop"))
     if stop:
         sentences.append(
             f"Cells were repeated until half the 95 % interval of the mean of {stop.get('metric', 'energy_j')} was within "
@@ -170,7 +170,7 @@ def _design(data: StudyData) -> str:
 
 def _procedure(results: StudyResults) -> str:
     design = results.design
-    quiet = _mapping(design.get("quiet"))
+    quiet = plain_mapping(design.get("quiet"))
     sentences = ["Each trial ran in a process of its own, one at a time."]
     if "seed" in design:
         sentences.append(
@@ -214,11 +214,12 @@ def _versions(results: StudyResults) -> str:
     sentences = [f"Report: Wattmark {wattmark.__version__}."]
     for host, facts in results.environment.items():
         words = [f"Python {facts['python']}"] if facts.get("python") else []
-        words += [f"{name} {version}" for name, version in _mapping(facts.get("packages")).items()]
-        git = _mapping(facts.get("git"))
+        words += [f"{name} {version}" for name, version in plain_mapping(facts.get("packages")).items()]
+        git = plain_mapping(facts.get("git"))
         if git.get("commit"):
-            dirty = {True: " with local changes", False: ""}.get(git.get("dirty"), ", cleanness unknown")
-            words.append(f"git commit {str(git['commit'])[:12]}{dirty}")
+            dirty = git.get("dirty")
+            state = " with local changes" if dirty else ", cleanness unknown" if dirty is None else ""
+            words.append(f"git commit {str(git['commit'])[:12]}{state}")
         if words:
             sentences.append(f"{host}: {_list(words)}.")
     starts = sorted(trial.started_at for trial in results.trials if trial.started_at)
@@ -235,11 +236,13 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def plain_mapping(value: Any) -> Mapping[str, Any]:
+    """The mapping that a value from a file should be; an empty one if it is something else."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
-def _sequence(value: Any) -> list[Any]:
-    if value is None or isinstance(value, str | Mapping):
-        return [value] if isinstance(value, str) else []
-    return list(value) if isinstance(value, Iterable) else []
+def plain_list(value: Any) -> list[Any]:
+    """The list that a value from a file should be; a word alone is a list of one, anything else an empty one."""
+    if isinstance(value, list | tuple):
+        return list(cast("Sequence[Any]", value))
+    return [value] if isinstance(value, str) else []

@@ -7,6 +7,7 @@ and dark.
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 import warnings
@@ -116,9 +117,12 @@ def fit(
 
 
 def styled() -> Any:
-    """The context in which artists are to be made, so that they take the style's settings."""
+    """The context in which artists are made and saved, so that they take the style's settings.
+
+    Raises MissingExtra without matplotlib.
+    """
     try:
-        import matplotlib as mpl
+        mpl: Any = importlib.import_module("matplotlib")
     except ImportError as error:
         raise MissingExtra("matplotlib", "study") from error
     return mpl.rc_context(_RC)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from wattmark.quantity import Quantity
 from wattmark.report.data import StudyData, show_level
 from wattmark.report.markup import Html, join, tag
+from wattmark.report.methods import plain_list, plain_mapping
 from wattmark.studies.results import TrialResult
 from wattmark.units import format_duration, format_energy, significant
 
@@ -51,10 +51,8 @@ def _machine(data: StudyData) -> str:
     if len(data.results.environment) != 1:
         return ""
     environment = next(iter(data.results.environment.values()))
-    cpu = environment.get("cpu")
-    models: Any = cpu.get("model") if isinstance(cpu, Mapping) else None
-    names = [models] if isinstance(models, str) else list(models or ())
-    return ", ".join(str(name) for name in [*names[:2], *(environment.get("gpus") or ())[:2]])
+    models = plain_list(plain_mapping(environment.get("cpu")).get("model"))
+    return ", ".join(str(name) for name in [*models[:2], *plain_list(environment.get("gpus"))[:2]])
 
 
 def main_table(data: StudyData) -> Html:
@@ -88,7 +86,8 @@ def main_table(data: StudyData) -> Html:
         tag("tr", tag("th", show_level(cell.levels[first]) if data.subject else data.results.name, scope="row"),
             (tag("td", show_level(cell.levels[name]), class_="n") for name in names),
             tag("td", cell.count, class_="n"),
-            (_cell_of(name, means[name][row], energy, most, data.modelled_share("total", cell)) for name, _, energy in columns),
+            (_cell_of(name, means[name][row], energy, most, data.modelled_share("total", cell))
+             for name, _, energy in columns),
             tag("td", tag("span", data.how("total", cell), class_="tag")))
         for row, cell in enumerate(cells)
     ]  # fmt: skip

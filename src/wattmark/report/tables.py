@@ -114,7 +114,7 @@ def _plain(columns: Mapping[str, np.ndarray[Any, Any]]) -> Table:
 
 def _one_type(column: Sequence[Any]) -> Sequence[Any]:
     """Levels of one factor may be words and numbers; a Parquet column has one type, so such a column becomes JSON."""
-    kinds = {type(value) for value in column if value is not None}
+    kinds: set[type] = {type(value) for value in column if value is not None}
     if kinds <= {int, float}:
         return (
             [None if value is None else float(value) for value in column] if kinds == {int, float} else column
