@@ -96,7 +96,7 @@ class TestTrials:
             "    import os, signal; os.kill(os.getpid(), signal.SIGSEGV)\n"
         )
         levels = ["well", "crash", "hang", "greed", "signal"]
-        results = run_study(design("{python}", "-c", script, "{what}", factors={"what": levels}, timeout_s=5))
+        results = run_study(design("{python}", "-c", script, "{what}", factors={"what": levels}, timeout_s=4))
         found = {trial.factors["what"]: trial for trial in results.trials}
         assert {name: trial.status for name, trial in found.items()} == {
             "well": "completed",
@@ -125,11 +125,10 @@ class TestTrials:
         assert "cannot be run" in (trial.error or "")
 
     def test_more_repeats_until_the_mean_is_known(self) -> None:
-        stop = {"metric": "x", "within_pct": 1, "max_repeats": 4}
-        constant = run_study(design("echo", '{"x": 1}', repeats=2, stop=stop))
-        assert len(constant.trials) == 2
-        noisy = run_study(design("echo", '{"x": {repeat}}', repeats=2, stop=stop, name="noisy"))
-        assert len(noisy.trials) == 4
+        stop = {"metric": "x", "within_pct": 1, "max_repeats": 3}
+        cell = """echo '{"x": '"$((1 + {n} * {repeat}))"'}'"""
+        results = run_study(design("/bin/sh", "-c", cell, repeats=2, stop=stop, factors={"n": [0, 1]}))
+        assert sorted(trial.factors["n"] for trial in results.trials) == [0, 0, 1, 1, 1]
 
     def test_progress_says_what_is_left(self) -> None:
         seen: list[Progress] = []
@@ -145,10 +144,10 @@ class TestTrials:
         ran = tmp_path / "ran"
         study = tmp_path / "kill.toml"
         script = f"echo {{n}} >> {ran}; sleep 0.3; echo {{n}} >> {ran}.done"
-        killed = design("/bin/sh", "-c", script, name="kill", factors={"n": [1, 2, 3, 4, 5]})
+        killed = design("/bin/sh", "-c", script, name="kill", factors={"n": [1, 2, 3, 4]})
         study.write_text(killed.as_toml())
         command = [*WATTMARK, "study", "run", str(study)]
-        for _ in range(3):
+        for _ in range(2):
             before = len(ran.read_text().split()) if ran.exists() else 0
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
             deadline = time.monotonic() + 30
@@ -161,10 +160,10 @@ class TestTrials:
             process.wait()
         results = run_study(killed)
         kept = [trial.factors["n"] for trial in results.trials]
-        assert sorted(kept) == [1, 2, 3, 4, 5]
+        assert sorted(kept) == [1, 2, 3, 4]
         assert {trial.status for trial in results.trials} == {"completed"}
         finished = (tmp_path / "ran.done").read_text().split()
-        assert len(finished) - len(kept) <= 3  # at most the one of each kill that had no time to be kept
+        assert len(finished) - len(kept) <= 2  # at most the one of each kill that had no time to be kept
 
     def test_ctrl_c_ends_the_trial_and_leaves_a_study_that_can_be_resumed(self, tmp_path: Path) -> None:
         started = tmp_path / "started"
