@@ -100,7 +100,7 @@ def test_silence_where_nothing_is_planted(factors: dict[str, list[object]]) -> N
     macs = dict(zip("ABCDE", (1e6, 5e7, 2e7, 1e9, 3e8), strict=True))
     sizes = dict(zip("ABCDE", (1e5, 2e5, 5e6, 1e6, 7e6), strict=True))
     spoken = 0
-    for seed in range(40):
+    for seed in range(30):
         results = study(
             factors,
             3,
@@ -115,7 +115,7 @@ def test_silence_where_nothing_is_planted(factors: dict[str, list[object]]) -> N
             },
         )
         spoken += bool(said(results))
-    assert spoken <= 2  # five in a hundred
+    assert spoken <= 1  # at most five in a hundred
 
 
 def test_the_best_predictor_is_named_with_its_error_on_unseen_architectures() -> None:

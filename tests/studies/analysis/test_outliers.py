@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
+import pytest
 
 from fakes.studies import study, trial
 from wattmark.studies.analysis.cells import group
@@ -38,16 +38,17 @@ def test_three_repeats_borrow_the_spread_of_the_other_cells() -> None:
     assert {flag.trial_id for flag in flags(trials)} == {"odd"}
 
 
-def test_quiet_repeats_are_seldom_flagged() -> None:
-    flagged = sum(
-        len({flag.trial_id for flag in flags(list(study({"model": list("ABC")}, 6, seed=seed).trials))})
-        for seed in range(20)
-    )
-    assert flagged / (20 * 18) < 0.08
+@pytest.mark.parametrize("repeats", [3, 6])
+def test_quiet_repeats_are_seldom_flagged(repeats: int) -> None:
+    flagged = 0
+    for seed in range(20):
+        trials = list(study({"model": list("ABC")}, repeats, seed=seed).trials)
+        flagged += len({flag.trial_id for flag in flags(trials)})
+    assert flagged / (20 * 3 * repeats) < 0.08
 
 
 def test_two_repeats_are_not_judged_and_equal_ones_not_flagged() -> None:
     pair = [trial({"model": "A"}, training_j=joules, repeat=i) for i, joules in enumerate((1.0, 1000.0))]
     assert flags(pair) == []
     assert flags([trial({"model": "A"}, repeat=i, training_j=1000 + 1e-6 * i) for i in range(6)]) == []
-    assert np.isfinite(len(flags([replace(trial({"model": "A"}), energy_j=None, stages=())] * 4)))
+    assert flags([replace(trial({"model": "A"}), energy_j=None, stages=())] * 4) == []
