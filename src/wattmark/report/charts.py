@@ -23,6 +23,7 @@ from wattmark.report.marks import (
     draw_interval,
     finish,
     label_pt,
+    label_rows,
     marker_face,
     origin_legend,
     place_names,
