@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal, Protocol
 
 from wattmark.errors import ConfigError
@@ -148,7 +148,7 @@ class Replay:
     def __post_init__(self) -> None:
         if not self.speed > 0:
             raise ConfigError("the speed of a replay must be above 0")
-        if any(later < earlier for earlier, later in zip(self.times_s, self.times_s[1:], strict=False)):
+        if any(later < earlier for earlier, later in pairwise(self.times_s)):
             raise ConfigError("the times of a trace must not go back")
 
     def offsets_s(self) -> Iterator[float]:

@@ -89,8 +89,7 @@ def _messages(row: Any) -> list[tuple[str, str]]:
     entries = cast("list[Any]", listed) if isinstance(listed, list) else []
     return [
         (str(entry.get("from", entry.get("role", ""))), str(entry.get("value", entry.get("content", ""))))
-        for entry in entries
-        if isinstance(entry, dict)
+        for entry in (cast("dict[str, Any]", each) for each in entries if isinstance(each, dict))
     ]
 
 
