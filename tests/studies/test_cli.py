@@ -47,7 +47,7 @@ def test_a_study_from_its_file_to_its_tables(
     assert json.loads(capsys.readouterr().out)["studies"][0]["name"] == "cli"
 
     assert wattmark("export", "cli", "-o", "cli.csv") == 0
-    rows = list(csv.DictReader(Path("cli.csv").open()))
+    rows = list(csv.DictReader(Path("cli.csv").read_text().splitlines()))
     assert {row["n"] for row in rows} == {"1", "2"}
     assert all(float(row["energy_total_value_j"]) > 0 for row in rows)
 
