@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fakes.vision_study import METHODS, vision_study
+from wattmark.errors import ConfigError, MissingExtra
+from wattmark.report import style
+from wattmark.report.data import StudyData, mean_interval
+from wattmark.report.study import study_figures, write_figures, write_report, write_tables
+from wattmark.studies.analysis import analyse
+from wattmark.studies.results import StudyResults, TrialResult
+
+EVIL = "</script><img src=x onerror=alert(1)>&\"'\x00$x^2$"
+NETWORKS = ("LeNet", "MobileNet", "ResNet18", "EfficientNetB0")
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, ids, text by element, and whether the tags nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.crossed: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "br", "hr", "col"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.crossed.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def report(results: StudyResults, folder: Path) -> tuple[str, Page]:
+    text = write_report(results, folder / "report.html").read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+@pytest.fixture(scope="module")
+def small() -> StudyResults:
+    return vision_study(NETWORKS, (32, 128), repeats=2, epochs=4)
+
+
+@pytest.fixture(scope="module")
+def written(small: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page]:
+    return report(small, tmp_path_factory.mktemp("report"))
+
+
+def test_the_page_loads_nothing(written: tuple[str, Page]) -> None:
+    text, page = written
+    for tag, attributes in page.elements:
+        for name in ("src", "srcset", "data", "action", "poster", "background", "srcdoc"):
+            assert name not in attributes, (tag, name)
+        for name in ("href", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith("#"), (tag, attributes)
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert not page.named("link")
+    (policy,) = [m["content"] for m in page.named("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_page_is_well_formed_with_unique_ids_and_labelled_figures(written: tuple[str, Page]) -> None:
+    _, page = written
+    assert page.crossed == []
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    svgs = page.named("svg")
+    assert len(svgs) > 10
+    assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in svgs)
+    anchors = [a["href"] for a in page.named("a")]
+    assert {f"#{i}" for i in ids} >= set(anchors)
+    references = set(re.findall(r"url\(#([^)]+)\)", str(page.elements))) | {
+        str(u["xlink:href"])[1:] for u in page.named("use")
+    }
+    assert references <= set(ids)
+    assert [name for name, _ in page.elements if name == "h1"] == ["h1"]
+    assert all(th.get("scope") in ("col", "row") for th in page.named("th"))
+
+
+def test_every_figure_of_the_study_is_there(small: StudyResults) -> None:
+    figures = {figure.key: figure for figure in study_figures(StudyData(small), analyse(small))}
+    assert {key for key, figure in figures.items() if figure.absent} == {"overhead"}
+    assert figures["overhead"].absent == "no factor of this study is called tool"
+    assert {panel.key for panel in figures["power"].panels} == {"power-cpu", "power-gpu", "power-dram"}
+    assert len(figures["makeup"].panels) == 10
+    assert "15 runs, 3 to 4 for each model." in figures["power"].lead
+
+
+def test_names_logs_factors_and_tags_cannot_become_markup(small: StudyResults, tmp_path: Path) -> None:
+    def poisoned(trial: TrialResult) -> TrialResult:
+        factors = {**trial.factors, "model": f"{trial.factors['model']}{EVIL}"}
+        return replace(
+            trial, factors=factors, host=EVIL, log=EVIL, error=trial.error and EVIL,
+            warnings=({"code": EVIL, "message": EVIL},), stages=[replace(s, name=s.name + EVIL) for s in trial.stages],
+        )  # fmt: skip
+
+    environment: dict[str, Any] = {EVIL: {"cpu": {"model": [EVIL]}, "gpus": [EVIL], "packages": {EVIL: EVIL},
+                                          "channels": [{"id": EVIL, "accuracy": {"citation": EVIL}}]}}  # fmt: skip
+    results = StudyResults(
+        EVIL, EVIL, {**small.design, "workload": EVIL}, [*map(poisoned, small.trials)], environment
+    )
+    text, page = report(results, tmp_path)
+    assert "img" not in {name for name, _ in page.elements}
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    assert len(page.named("script")) == 1
+    assert "<img" not in text
+    assert "\x00" not in text
+    assert page.crossed == []
+    assert EVIL.replace("\x00", "�") in "".join(page.text)
+
+
+def test_modelled_joules_are_hatched_and_measured_ones_are_not(tmp_path: Path) -> None:
+    measured = {"methods": dict.fromkeys(METHODS, "counter")}
+    text, page = report(
+        vision_study(NETWORKS[:2], (32,), repeats=2, epochs=2, failed=False, **measured), tmp_path
+    )
+    assert "pattern" not in {name for name, _ in page.elements}
+    assert "Modelled energy." not in text
+    text, page = report(
+        vision_study(NETWORKS[:2], (32,), repeats=2, epochs=2, gpu=False, failed=False), tmp_path
+    )
+    assert "pattern" in {name for name, _ in page.elements}
+    assert "All joules (CPU, DRAM) come from a model of the hardware" in text
+    assert '<span class="tag">modelled</span>' in text
+
+
+def test_warnings_name_contention_coverage_and_failed_trials(tmp_path: Path) -> None:
+    results = vision_study(NETWORKS[:2], (32,), repeats=2, epochs=2, contention=0.3, coverage=0.5)
+    text, page = report(results, tmp_path)
+    plain = " ".join(page.text)
+    assert "other work took over 5% of the CPU time; 30% at worst" in plain
+    assert "readings covered less than 98% of the time; 50.0% at worst" in plain
+    assert "1 of 4; they are listed below" in plain
+    assert "out-of-memory. torch.OutOfMemoryError: CUDA out of memory" in text
+    assert "line 12" in text
+
+
+def test_the_methods_say_what_a_paper_must(written: tuple[str, Page]) -> None:
+    plain = " ".join(written[1].text)
+    for words in (
+        "Intel(R) Xeon(R) Gold 6338",
+        "256.0 GiB of memory",
+        "±2 % and ±500 mW",
+        "Khan et al. 2018",
+        "−50 % to +80 %",
+        "order drawn with seed 7",
+        "idle machine was measured for 5 s",
+        "within 10.0 % of the idle baseline, for at most 30 s",
+        "Idle power: CPU 48.0 W and GPU 52.0 W.",
+        "batch_size (32 and 128)",
+        "torch 2.5.1",
+        "git commit 0123456789ab",
+        "A trial was ended after 1 h 0 min.",
+    ):
+        assert words in plain, words
+
+
+def test_a_study_in_which_every_trial_failed_still_reports_why(small: StudyResults, tmp_path: Path) -> None:
+    trials = [
+        replace(t, status="failed", error="it broke", energy_j=None, stages=()) for t in small.trials[:2]
+    ]
+    text, _ = report(replace(small, trials=trials), tmp_path)
+    assert "it broke" in text
+    assert "not measured" in text
+
+
+def test_a_command_study_without_stages_quality_or_energy(tmp_path: Path) -> None:
+    trials = [
+        TrialResult(f"{i}", i, i // 2, {"size": 10 ** (i % 2)}, "completed", duration_s=1.0 + i)
+        for i in range(6)
+    ]
+    text, page = report(StudyResults("bare", "", {}, trials), tmp_path)
+    assert "batch size was not varied" in text
+    assert "No energy was measured." in text
+    assert page.crossed == []
+
+
+def test_a_study_without_trials_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no trials yet"):
+        write_report(StudyResults("empty", "", {}, []), tmp_path / "report.html")
+
+
+def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    results = vision_study(NETWORKS[:2], (32,), repeats=2, epochs=2, failed=False)
+    renamed = [
+        replace(t, factors={**t.factors, "model": f"模型 {t.factors['model']}"}) for t in results.trials
+    ]
+    text, _ = report(replace(results, trials=renamed), tmp_path)
+    assert text.count("模型 LeNet") > 5
+
+
+def test_figures_as_files(tmp_path: Path) -> None:
+    results = vision_study(NETWORKS[:2], (32,), repeats=2, epochs=2, failed=False)
+    paths = write_figures(results, tmp_path / "figures")
+    assert {path.suffix for path in paths} == {".svg", ".png"}
+    assert (tmp_path / "figures" / "power-cpu.png").read_bytes().startswith(b"\x89PNG")
+    svg = (tmp_path / "figures" / "power-cpu.svg").read_text()
+    assert "LeNet" in svg
+    assert "var(--" not in svg
+    with pytest.raises(ConfigError, match="'gif'"):
+        write_figures(results, tmp_path, ("gif",))
+
+
+def test_tables_hold_every_trial_and_empty_cells_for_what_is_missing(
+    small: StudyResults, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as parquet
+
+    paths = write_tables(small, tmp_path)
+    assert {path.name for path in paths} == {
+        f"{name}.{kind}" for name in ("trials", "metrics", "epochs", "cells") for kind in ("csv", "parquet")
+    }
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(small.trials)
+    failed = rows[-1]
+    assert failed["status"] == "out-of-memory"
+    assert failed["energy_total_j"] == ""
+    first = small.trials[0]
+    assert float(rows[0]["energy_total_j"]) == first.total_j
+    assert rows[0]["method_dram"] == "modelled"
+    cells = parquet.read_table(tmp_path / "cells.parquet").to_pylist()
+    assert len(cells) == 8
+    own = [t.total_j or 0.0 for t in small.completed if t.factors == {"model": "LeNet", "batch_size": 32}]
+    cell = next(c for c in cells if c["model"] == "LeNet" and c["batch_size"] == 32)
+    assert cell["total_energy"] == pytest.approx(np.mean(own))
+    assert cell["total_energy_low"] < cell["total_energy"] < cell["total_energy_high"]
+
+
+def test_mixed_levels_survive_parquet(tmp_path: Path) -> None:
+    import pyarrow.parquet as parquet
+
+    trials = [
+        TrialResult(str(i), i, 0, {"depth": level}, "completed", duration_s=1.0)
+        for i, level in enumerate((1, "deep"))
+    ]
+    write_tables(StudyResults("mixed", "", {}, trials), tmp_path, ("parquet",))
+    assert parquet.read_table(tmp_path / "trials.parquet")["factor_depth"].to_pylist() == ["1", '"deep"']
+
+
+def test_the_interval_of_a_mean_joins_scatter_and_shared_error() -> None:
+    values = np.array([9.0, 10.0, 11.0])
+    alone = mean_interval(values)
+    assert alone is not None
+    assert alone.half_width == pytest.approx(
+        4.303 / np.sqrt(3), rel=1e-3
+    )  # Student's t with two degrees of freedom
+    both = mean_interval(values, values - 2, values + 2)
+    assert both is not None
+    assert both.half_width == pytest.approx(np.hypot(alone.half_width, 2))
+    one = mean_interval(np.array([5.0, np.nan]), np.array([4.0, np.nan]), np.array([7.0, np.nan]))
+    assert one is not None
+    assert (one.low, one.value, one.high) == (4.0, 5.0, 7.0)
+    assert mean_interval(np.array([np.nan])) is None
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> Any:
+        raise ImportError
+
+    monkeypatch.setattr(style.importlib, "import_module", missing)
+    with pytest.raises(MissingExtra, match="matplotlib"):
+        style.styled()
