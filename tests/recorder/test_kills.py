@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from conftest import FakeMachine
-from wattmark.recorder import journal, tree
+from wattmark.recorder import tree
+from wattmark.recorder.live import LiveReader
 from wattmark.runs.record import RunRecord
 from wattmark.runs.session import SessionData, session_folders
 from wattmark.runs.view import RunView
@@ -67,8 +68,7 @@ def only_run(data_dir: Path) -> RunRecord:
 
 
 def recorder_pid(folder: str) -> int:
-    header, _ = journal.read_journal(f"{folder}/recorder-000000.wmj")
-    return header["pid"]
+    return LiveReader(folder).read().recorder_pid
 
 
 def gone(pid: int, within_s: float = 5.0) -> bool:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import threading
 import time
-import zlib
+from _thread import allocate_lock, get_ident  # threading takes milliseconds to import
+from collections.abc import Callable
+from itertools import count
 from typing import Any
+from zlib import crc32
 
 from wattmark.recorder import journal
 
@@ -29,9 +31,10 @@ class EventLog:
 
     def __init__(self, folder: str, header: dict[str, Any]) -> None:
         self.failed: OSError | None = None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._names: dict[str, int] = {}
-        self._next_span = 0
+        self._encode: Callable[[object], str] | None = None
+        self._numbers = count(1)
         self._map: mmap.mmap | None = None
         self._room = 0
         self._at = 0
@@ -46,22 +49,25 @@ class EventLog:
 
     def write(self, record_type: int, payload: bytes) -> None:
         """Append one record."""
-        size = journal.PREFIX_BYTES + len(payload)
-        crc = zlib.crc32(payload, _TYPE_CRC[record_type])
-        prefix = journal.PREFIX.pack(len(payload) + 1, crc, record_type)
+        crc = crc32(payload, crc32(bytes((record_type,))))
+        self._put(_PREFIX(len(payload) + 1, crc, record_type) + payload)
+
+    def _put(self, record: bytes) -> None:
         with self._lock:
             at = self._at
-            if at + size > self._room and not self._grow(size):
+            end = at + len(record)
+            if end > self._room and not self._grow(len(record)):
                 return
-            assert self._map is not None
-            self._map[at : at + size] = prefix + payload
-            self._at = at + size
+            self._map[at:end] = record  # pyright: ignore[reportOptionalSubscript] there is room, so there is a map
+            self._at = end
 
     def write_json(self, record_type: int, data: dict[str, Any]) -> None:
         """Append one JSON record; what JSON does not know is written as text."""
-        import json
+        if self._encode is None:
+            import json
 
-        self.write(record_type, json.dumps(data, separators=(",", ":"), default=str).encode())
+            self._encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+        self.write(record_type, self._encode(data).encode())
 
     def name_id(self, name: str) -> int:
         """The number of a span name; a new name is written down first."""
@@ -78,17 +84,15 @@ class EventLog:
 
     def open_span(self, name: str, parent: int, t_ns: int) -> int:
         """A span begins; its number in this process (never 0)."""
-        with self._lock:
-            self._next_span = span = self._next_span + 1
-        self.write(
-            journal.SPAN_OPEN,
-            journal.SPAN_OPEN_BODY.pack(span, parent, self.name_id(name), t_ns, threading.get_ident()),
-        )
+        span = next(self._numbers)
+        payload = _OPEN(span, parent, self._names.get(name) or self.name_id(name), t_ns, get_ident())
+        self._put(_PREFIX(_OPEN_BYTES, crc32(payload, _OPEN_CRC), journal.SPAN_OPEN) + payload)
         return span
 
     def close_span(self, span: int, t_ns: int) -> None:
         """A span ends."""
-        self.write(journal.SPAN_CLOSE, journal.SPAN_CLOSE_BODY.pack(span, t_ns))
+        payload = _CLOSE(span, t_ns)
+        self._put(_PREFIX(_CLOSE_BYTES, crc32(payload, _CLOSE_CRC), journal.SPAN_CLOSE) + payload)
 
     def close(self) -> None:
         """Cut the reserved space off and close the file."""
@@ -133,4 +137,7 @@ class EventLog:
         return True
 
 
-_TYPE_CRC = [zlib.crc32(bytes((number,))) for number in range(32)]
+_PREFIX = journal.PREFIX.pack
+_OPEN, _CLOSE = journal.SPAN_OPEN_BODY.pack, journal.SPAN_CLOSE_BODY.pack
+_OPEN_BYTES, _CLOSE_BYTES = journal.SPAN_OPEN_BODY.size + 1, journal.SPAN_CLOSE_BODY.size + 1
+_OPEN_CRC, _CLOSE_CRC = crc32(bytes((journal.SPAN_OPEN,))), crc32(bytes((journal.SPAN_CLOSE,)))

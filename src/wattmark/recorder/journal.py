@@ -10,7 +10,6 @@ Standard library only.
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 import zlib
@@ -74,6 +73,8 @@ class Record(NamedTuple):
 
     def json(self) -> dict[str, Any]:
         """The payload of a JSON record."""
+        import json  # a recorder writes its first JSON after its first reading: it starts faster without
+
         return json.loads(bytes(self.payload))
 
 
@@ -85,6 +86,8 @@ def encode(record_type: int, payload: bytes) -> bytes:
 
 def encode_json(record_type: int, data: dict[str, Any]) -> bytes:
     """One framed JSON record."""
+    import json
+
     return encode(record_type, json.dumps(data, separators=(",", ":")).encode())
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
+import marshal
 import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wattmark import __version__
@@ -29,7 +29,7 @@ STOP_TIMEOUT_S = 5.0
 LINGER_S = 30.0
 
 _BOOT = (
-    "import sys,json;sys.path[:]=json.loads(sys.argv[1])['sys_path'];"
+    "import sys,marshal;sys.path[:]=marshal.loads(bytes.fromhex(sys.argv[1]))['sys_path'];"
     "from wattmark.recorder.process import main;sys.exit(main(sys.argv[1:]))"
 )
 
@@ -84,8 +84,8 @@ class Session:
             return False
         if state.state == ENDED:
             return False
-        if self.pid and self._reap():
-            return False
+        if self.pid:  # our own child: asking the kernel is enough
+            return not self._reap()
         return tree.is_alive(state.recorder_pid, None)
 
     def sync(self, timeout_s: float = 1.0) -> bool:
@@ -144,13 +144,15 @@ class Session:
         return bool(pid)
 
 
-def start(journals: str, settings: Mapping[str, Any], session_id: str | None = None) -> Session:
+def start(
+    journals: str, settings: Mapping[str, Any], meanwhile: Callable[[], object] | None = None
+) -> Session:
     """Start a recorder with a new session folder under ``journals`` and wait until its first reading is taken.
 
-    settings: ``period_s``, and optionally ``wanted``, ``exclude``, ``options``, ``linger_s``. Raises RecorderError
-    when that does not work; the caller goes on without measuring.
+    settings: ``period_s``, and optionally ``wanted``, ``exclude``, ``options``, ``linger_s``. meanwhile: what to do
+    while it starts on another core. Raises RecorderError when that does not work; the caller goes on without measuring.
     """
-    folder = f"{journals}/{session_id or new_session_id()}"
+    folder = f"{journals}/{new_session_id()}"
     try:
         os.makedirs(folder, mode=0o700)
     except OSError as error:
@@ -171,7 +173,9 @@ def start(journals: str, settings: Mapping[str, Any], session_id: str | None = N
         "linger_s": LINGER_S,
         **settings,
     }
-    session.pid = _spawn(folder, json.dumps(config))
+    session.pid = _spawn(folder, marshal.dumps(config).hex())
+    if meanwhile is not None:
+        meanwhile()
     _wait_until_ready(session)
     return session
 
@@ -188,7 +192,10 @@ def join(folder: str) -> Session | None:
 
 
 def start_or_join(
-    journals: str, settings: Mapping[str, Any], environ: Mapping[str, str]
+    journals: str,
+    settings: Mapping[str, Any],
+    environ: Mapping[str, str],
+    meanwhile: Callable[[], object] | None = None,
 ) -> tuple[Session, bool]:
     """The session of this process's job, started here if no one else on this host has; and whether it was.
 
@@ -202,7 +209,7 @@ def start_or_join(
             return session, False
     job = job_key(environ)
     if job is None:
-        return start(journals, settings), True
+        return start(journals, settings, meanwhile), True
     try:
         os.makedirs(journals, mode=0o700, exist_ok=True)
         lock = os.open(f"{journals}/.{job}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -218,7 +225,7 @@ def start_or_join(
         if session is not None:
             session.enter()
             return session, False
-        session = start(journals, _for_all_ranks(settings, environ))
+        session = start(journals, _for_all_ranks(settings, environ), meanwhile)
         os.ftruncate(lock, 0)
         os.pwrite(lock, session.id.encode(), 0)
         return session, True

@@ -1,23 +1,22 @@
 """The recorder process: sample, append, publish, watch the owner; nothing else.
 
-Started by :mod:`wattmark.recorder.launch` as ``python -I -S`` with one JSON argument. It ends when its owner is gone
-or asks for it and no other process holds the session's member lock.
+Started by :mod:`wattmark.recorder.launch` as ``python -I -S`` with its settings as the one argument. It ends when its
+owner is gone or asks for it, and no other process holds the session's member lock.
 """
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import select
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wattmark.errors import SourceEnded, SourceError, SourceGone, WattmarkError
 from wattmark.recorder import journal, tree
 from wattmark.recorder.gpu_users import gpu_shares
-from wattmark.recorder.hostfacts import GitDirty, host_facts
 from wattmark.recorder.live import ENDED, RUNNING, STARTING, LivePage
 from wattmark.recorder.sampling import Group
 from wattmark.recorder.system import (
@@ -31,6 +30,9 @@ from wattmark.recorder.system import (
 )
 from wattmark.sources.base import COMPONENTS, Host
 from wattmark.sources.discovery import discover
+
+if TYPE_CHECKING:
+    from wattmark.recorder.hostfacts import GitDirty
 
 FLUSH_S = 0.5
 HOUSEKEEPING_S = 1.0
@@ -77,8 +79,6 @@ class Recorder:
             },
             config.get("segment_bytes", 16 * 1024 * 1024),
         )
-        for problem in opened.problems:
-            self.note("source-unusable", time.monotonic_ns(), problem)
         self.page = LivePage(self.folder, sum(len(group.channels) for group in self.groups))
         self.commands_done = 0
         self.stop_asked = False
@@ -95,13 +95,17 @@ class Recorder:
         self._gpu_users: dict[str, Any] = {}
         self._anchor: tuple[int, int, int] | None = None
         self._next_tree_ns = 0
+        self._next_cost_ns = 0
+        self._notes: list[dict[str, Any]] = []
+        for problem in opened.problems:
+            self.note("source-unusable", time.monotonic_ns(), problem)
 
     def run(self) -> None:
         """Sample until there is no one left to sample for."""
         self.sample(time.monotonic_ns(), everything=True)
-        self.housekeeping(time.monotonic_ns())
-        self.flush()
         self.publish(RUNNING)
+        self.flush()
+        self.housekeeping(time.monotonic_ns())
         self.describe_host()
         waiting = [self.control] if self.owner_fd < 0 else [self.control, self.owner_fd]
         now = time.monotonic_ns()
@@ -109,13 +113,14 @@ class Recorder:
         next_keep = now + int(HOUSEKEEPING_S * _NS)
         reason = ""
         while not reason:
-            due = min([next_flush, next_keep, *(group.due_ns for group in self.groups)])
+            due = next_keep if next_keep < next_flush else next_flush
+            for group in self.groups:
+                if group.due_ns < due and not group.ended:
+                    due = group.due_ns
             timeout = max(0.0, (due - time.monotonic_ns()) / _NS)
-            ready = select.select(waiting, [], [], timeout)[0]
-            poked = False
-            if self.control in ready:
-                poked = self.obey()
-            if self.owner_fd in ready:
+            ready = select.select(waiting, (), (), timeout)[0]
+            poked = bool(ready) and self.control in ready and self.obey()
+            if ready and self.owner_fd in ready:
                 waiting.remove(self.owner_fd)
                 os.close(self.owner_fd)
                 self.owner_fd = -1
@@ -188,20 +193,25 @@ class Recorder:
             self._next_tree_ns = now + max(int(0.9 * HOUSEKEEPING_S * _NS), int(cost / BUSY_SHARE))
             if busy_s is not None:
                 self.journal.append(journal.encode(journal.TREE, journal.TREE_BODY.pack(now, cpu_s, busy_s)))
-            self.journal.append(
-                journal.encode(
-                    journal.COST,
-                    journal.COST_BODY.pack(now, time.process_time(), resident_bytes()),
-                )
-            )
+        if now >= self._next_cost_ns:
+            self.write_cost(now)
 
         self.look_at_gpu_users(now)
         self.listen_to_sources(now)
         if self.git is not None and self.git.poll():
             self.take_git_answer()
 
+    def write_cost(self, now: int) -> None:
+        """What the recorder itself takes, every five seconds and at the end."""
+        self._next_cost_ns = now + 5 * _NS
+        self.journal.append(
+            journal.encode(journal.COST, journal.COST_BODY.pack(now, time.process_time(), resident_bytes()))
+        )
+
     def describe_host(self) -> None:
         """Write down what machine this is; whether the work tree was dirty follows when git has answered."""
+        from wattmark.recorder.hostfacts import GitDirty, host_facts  # not needed before the first reading
+
         self.facts = host_facts(self.host, self.cwd)
         self.journal.append(journal.encode_json(journal.FACTS, self.facts))
         if "git" in self.facts:
@@ -273,6 +283,9 @@ class Recorder:
 
     def flush(self) -> None:
         """Put what waits on disk; say once if that fails."""
+        for note in self._notes:
+            self.journal.append(journal.encode_json(journal.NOTE, note))
+        self._notes.clear()
         if not self.journal.flush() and not self.warned_disk:
             self.warned_disk = True
             sys.stderr.write(f"wattmark: the journal cannot be written: {self.journal.failed}\n")
@@ -282,35 +295,29 @@ class Recorder:
             self.note("disk-back", time.monotonic_ns(), "the journal could not be written for a while")
 
     def note(self, code: str, t_ns: int, message: str, **data: Any) -> None:
-        """Something that readers of the numbers should know."""
-        self.journal.append(
-            journal.encode_json(journal.NOTE, {"code": code, "t_ns": t_ns, "message": message, **data})
-        )
+        """Something that readers of the numbers should know; written with the next ``flush``."""
+        self._notes.append({"code": code, "t_ns": t_ns, "message": message, **data})
 
     def publish(self, state: int) -> None:
         """Refresh the live page."""
-        totals: dict[str, int] = {}
+        totals: list[int | None] = [None] * len(COMPONENTS)
         latest: list[int] = []
         t_ns = 0
         for group in self.groups:
-            t_ns = max(t_ns, group.t_ns)
-            latest.extend(group.latest_uj)
-            for channel, value in zip(group.channels, group.latest_uj, strict=True):
-                if channel.counted and value != journal.MISSING:
-                    totals[channel.component] = totals.get(channel.component, 0) + value
-        self.page.publish(
-            state,
-            t_ns,
-            self.commands_done,
-            sum(totals.values()) if totals else None,
-            [totals.get(component) for component in COMPONENTS],
-            latest,
-        )
+            if group.t_ns > t_ns:
+                t_ns = group.t_ns
+            latest += group.latest_uj
+            for place, value in zip(group.places, group.latest_uj, strict=True):
+                if place >= 0 and value != journal.MISSING:
+                    totals[place] = (totals[place] or 0) + value
+        known = [value for value in totals if value is not None]
+        self.page.publish(state, t_ns, self.commands_done, sum(known) if known else None, totals, latest)
 
     def finish(self, reason: str) -> None:
         """A last reading, and the end of the journal."""
         now = time.monotonic_ns()
         self.sample(now, everything=True)
+        self.write_cost(now)
         for group in self.groups:
             ask = getattr(group.source, "update_periods", None)
             periods: dict[str, float | None] = ask() if ask else {}
@@ -322,6 +329,7 @@ class Recorder:
             self.git.poll()
             self.git.close()
             self.take_git_answer()
+        self.flush()
         self.journal.append(journal.encode_json(journal.END, {"t_ns": time.monotonic_ns(), "reason": reason}))
         self.journal.close()
         self.publish(ENDED)
@@ -331,7 +339,7 @@ class Recorder:
 
 def main(arguments: Sequence[str]) -> int:
     """Entry of the recorder process."""
-    config = json.loads(arguments[0])
+    config = marshal.loads(bytes.fromhex(arguments[0]))  # noqa: S302 - written by the owner of this process
     detach()
     try:
         recorder = Recorder(config)

@@ -12,7 +12,7 @@ from typing import Any
 
 from wattmark.recorder import journal
 from wattmark.recorder.unwrap import curve_for
-from wattmark.sources.base import Channel, Source
+from wattmark.sources.base import COMPONENTS, Channel, Source
 
 Event = tuple[str, int, str, dict[str, Any]]
 
@@ -30,6 +30,8 @@ class Group:
         self.source = source
         self.index = index
         self.channels = tuple(channels)
+        # where each channel adds to on the live page: the index of its component, or -1
+        self.places = [COMPONENTS.index(one.component) if one.counted else -1 for one in self.channels]
         self.period_ns = int(max(period_s, source.period_s) * _NS)
         self.curves = [curve_for(channel, self.period_ns / _NS) for channel in channels]
         self.due_ns = 0

@@ -19,7 +19,6 @@ from wattmark.errors import WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder import journal, launch, tree
 from wattmark.recorder.events import EventLog
-from wattmark.runs import baseline, facts
 
 
 class WattmarkWarning(UserWarning):
@@ -40,6 +39,8 @@ class Process:
         self._owner = False
         self._root_pending = False
         self._settings: dict[str, Any] = {}
+        self._given: dict[str, Any] = {}
+        self._written: dict[str, Any] = {}
         self._warned: set[str] = set()
 
     def attach(self, settings: Mapping[str, Any]) -> None:
@@ -48,8 +49,11 @@ class Process:
             if self._fits(settings):
                 return
             self._forget()
+            self._given = dict(settings)
             self._settings = configuration.recorder_settings(settings)
-            self.session, started = launch.start_or_join(journals_dir(os.environ), self._settings, os.environ)
+            self.session, started = launch.start_or_join(
+                journals_dir(os.environ), self._settings, os.environ, _prepare
+            )
         except WattmarkError as error:
             hint = f" ({error.hint})" if error.hint else ""
             self.warn("not-measured", f"nothing is measured: {error}{hint}")
@@ -91,6 +95,8 @@ class Process:
         self.root_id = run_id
         self.session.tell("poke")
         self.root_start_ns = now = time.monotonic_ns()
+        from wattmark.runs import facts
+
         self.log.write_json(
             journal.RUN_OPEN,
             {
@@ -100,7 +106,7 @@ class Process:
                 "t_ns": now,
                 "wall_ns": time.time_ns(),
                 "pid": self.pid,
-                "process": facts.process_facts(),
+                **self._news("process", facts.process_facts()),
                 "baseline_w": settings.get("baseline_w") or self._saved_baseline(),
                 "settings": {key: value for key, value in settings.items() if value},
             },
@@ -109,6 +115,8 @@ class Process:
 
     def close_run(self, run_id: str, status: str, exit_code: int | None = None) -> int:
         """Write down that a run ends; when it did (monotonic ns)."""
+        from wattmark.runs import facts
+
         now = time.monotonic_ns()
         with self.lock:
             if self.log is not None and run_id == self.root_id:
@@ -119,7 +127,7 @@ class Process:
                         "t_ns": now,
                         "status": status,
                         "exit_code": exit_code,
-                        "modules": facts.module_versions(),
+                        **self._news("modules", facts.module_versions()),
                     },
                 )
                 if self.log.failed is not None:
@@ -177,15 +185,31 @@ class Process:
         if self._owner and not self.root_id:
             if not self.session.running():
                 return False
-            if configuration.recorder_settings(settings) != self._settings:
-                self.end()
-                return False
+            if settings != self._given:  # the same wish again is not looked up again
+                self._given = dict(settings)
+                if configuration.recorder_settings(settings) != self._settings:
+                    self.end()
+                    return False
             self._root_pending = True
             self.session.enter()
         return True
 
+    def _news(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
+        """``{key: value}``, or nothing if that is what this process wrote last."""
+        if self._written.get(key) == value:
+            return {}
+        self._written[key] = value
+        return {key: value}
+
     def _saved_baseline(self) -> dict[str, float] | None:
-        """Idle watts by component from this machine's last calibration."""
+        """Idle watts by component from this machine's last calibration, looked up once."""
+        if "baseline" not in self._written:
+            self._written["baseline"] = self._load_baseline()
+        return self._written["baseline"]
+
+    def _load_baseline(self) -> dict[str, float] | None:
+        from wattmark.runs import baseline
+
         saved = baseline.load_baseline(os.uname().nodename)
         return None if saved is None else saved["idle_w"]
 
@@ -201,6 +225,7 @@ class Process:
 
     def _open_log(self) -> None:
         assert self.session is not None
+        self._written = {}
         self.log = EventLog(
             self.session.folder,
             {
@@ -230,6 +255,15 @@ def this_process() -> Process:
                 os.register_at_fork(after_in_child=_after_fork)
             process = _process
     return process
+
+
+def _prepare() -> None:
+    """What the first run will need, done while its recorder starts."""
+    import json  # noqa: F401  # pyright: ignore[reportUnusedImport] the event log writes it
+
+    from wattmark.runs import facts
+
+    facts.process_facts()
 
 
 def _after_fork() -> None:

@@ -7,7 +7,7 @@ or while it is written, gives what is there at that time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from wattmark.recorder import journal, tree
 from wattmark.recorder.launch import LOG
 from wattmark.recorder.system import boot_id
 from wattmark.runs import precise
+from wattmark.runs.energy import CurveEnergy
 from wattmark.runs.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
 from wattmark.runs.spans import collect_spans
@@ -74,8 +75,8 @@ class SessionData:
         environment: dict[str, Any] = {
             **self.recorder.facts,
             "host": events.header.get("host", ""),
-            "process": run.get("process", {}),
-            "packages": (end or {}).get("modules", {}),
+            "process": _last_said("process", events.runs, run["t_ns"]),
+            "packages": _last_said("modules", events.run_ends.values(), (end or {}).get("t_ns", 0)),
         }
         record = RunRecord(
             run_id=run["run_id"],
@@ -166,16 +167,45 @@ class SessionData:
                 "recorder-lost",
                 f"the recorder ended {missing_s:.1f} s before the run did; that time is not covered",
             )
-        modelled = sorted(
-            {curve.channel.component for curve in record.curves if curve.channel.method == "modelled"}
-        )
-        if modelled:
-            names = " and ".join(name.upper() for name in modelled)
-            verb = "is" if len(modelled) == 1 else "are"
-            yield RunWarning("modelled", f"{names} {verb} modelled here, not measured: no sensor was usable")
+        yield from _modelled(record, recorder.header.get("selection", {}))
+        yield from _not_covered(record)
         if not any(curve.channel.counted for curve in record.curves):
             yield RunWarning(
                 "no-sensor", "nothing here could be measured or modelled; see `wattmark sources`"
+            )
+
+
+def _modelled(record: RunRecord, selection: dict[str, Any]) -> Iterator[RunWarning]:
+    """That a component is modelled, why no sensor of it was usable, and what would mend that."""
+    channels = [curve.channel for curve in record.curves if curve.channel.method == "modelled"]
+    if not channels:
+        return
+    names = " and ".join(sorted({channel.component.upper() for channel in channels}))
+    verb = "is" if len({channel.component for channel in channels}) == 1 else "are"
+    beside = "" if any(channel.counted for channel in channels) else " (shown beside the total, not in it)"
+    yield RunWarning("modelled", f"{names} {verb} modelled here, not measured: no sensor was usable{beside}")
+    if not any(channel.component == "cpu" for channel in channels):
+        return
+    for row in selection.get("sources", ()):
+        if row.get("source") == "rapl" and row.get("problem"):
+            fix = f" To mend it: {row['fix']}" if row.get("fix") else ""
+            yield RunWarning("sensor-unusable", f"rapl: {row['problem']}{fix}")
+
+
+def _not_covered(record: RunRecord) -> Iterator[RunWarning]:
+    """Which counted channel gave nothing for how much of the run."""
+    length_s = record.duration_s
+    bounds = np.array([record.start_ns]), np.array([record.end_ns])
+    for curve in record.curves:
+        if not curve.channel.counted or length_s <= 0:
+            continue
+        missing_s = length_s - float(CurveEnergy(curve).between(*bounds).covered_s[0])
+        if missing_s > max(0.01 * length_s, 0.05):
+            share = 100 * missing_s / length_s
+            yield RunWarning(
+                "not-covered",
+                f"{curve.channel.id} gave nothing for {missing_s:.1f} s ({share:.0f} % of the run): "
+                "that energy is missing from the total",
             )
 
 
@@ -265,6 +295,12 @@ def _own_cost(recorder: RecorderData, start_ns: int, end_ns: int) -> dict[str, f
         "over_s": float(rows[-1, 0] - rows[0, 0]) / 1e9,
         "rss_bytes": float(rows[:, 2].max()),
     }
+
+
+def _last_said(key: str, records: Iterable[dict[str, Any]], until_ns: int) -> dict[str, Any]:
+    """A process writes its facts down when they are news; what it said last holds."""
+    said = [record for record in records if key in record and record["t_ns"] <= until_ns]
+    return max(said, key=lambda record: record["t_ns"])[key] if said else {}
 
 
 def _last_event_ns(processes: list[ProcessEvents]) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import time
 from collections.abc import Callable, Mapping
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wattmark.recorder import journal
@@ -15,16 +15,16 @@ from wattmark.runs.process import this_process
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from wattmark.recorder.events import EventLog
     from wattmark.runs.precise import PreciseReader
+    from wattmark.runs.process import Process
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Number = int | float
 _GENERATOR, _COROUTINE = 0x20, 0x80  # inspect.CO_GENERATOR, inspect.CO_COROUTINE; inspect is slow to import
 
-_current_span: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar(
-    "wattmark_span", default=(0, 0)
-)
-"""Process id and number of the innermost open span here."""
+_current_span: contextvars.ContextVar[Span | None] = contextvars.ContextVar("wattmark_span", default=None)
+"""The span that was begun last in this thread or task; it may have ended elsewhere."""
 
 
 class Span:
@@ -39,7 +39,9 @@ class Span:
         "_counts",
         "_device",
         "_log",
+        "_outer",
         "_precise",
+        "_process",
         "_sync",
         "_token",
         "end_ns",
@@ -61,27 +63,34 @@ class Span:
         self._sync = sync
         self._precise = precise
         self._device: str | None = None
-        self._log = None
-        self._token = None
+        self._log: EventLog | None = None
+        self._token: contextvars.Token[Span | None] | None = None
+        self._outer: Span | None = None
+        self._process: Process | None = None
         self.id = 0
         self.start_ns = 0
         self.end_ns = 0
 
-    def start(self) -> Self:
-        """Begin the interval now."""
+    def __enter__(self) -> Self:
         process = this_process()
         log = self._log = process.log
         if log is None:
-            self.start_ns = time.monotonic_ns()
+            self.start_ns = monotonic_ns()
             return self
         if self._sync:
             self._device = device.synchronize()
         if self._precise is not None:
             self._precise.read(log)
-        pid, parent = _current_span.get()
-        self.start_ns = now = time.monotonic_ns()
-        self.id = log.open_span(self.name, parent if pid == process.pid else 0, now)
-        self._token = _current_span.set((process.pid, self.id))
+        outer = _current_span.get()
+        while outer is not None and (outer.end_ns or outer._process is not process):
+            outer = (
+                outer._outer
+            )  # ended in another thread, or belongs to the process that this one was forked from
+        self._outer = outer
+        self._process = process
+        self.start_ns = now = monotonic_ns()
+        self.id = log.open_span(self.name, outer.id if outer is not None else 0, now)
+        self._token = _current_span.set(self)
         if self._counts or self._attrs:
             log.write_json(
                 journal.SPAN_DETAIL,
@@ -89,28 +98,35 @@ class Span:
             )
         return self
 
-    def stop(self) -> None:
-        """End the interval now; a second call does nothing."""
+    def __exit__(self, *_: object) -> None:
         log = self._log
         if log is None:
-            self.end_ns = self.end_ns or time.monotonic_ns()
+            self.end_ns = self.end_ns or monotonic_ns()
             return
         if self._sync:
             self._device = device.synchronize()
             log.write_json(
                 journal.SPAN_DETAIL, {"span": self.id, "attrs": {"synchronized": self._device or "nothing"}}
             )
-        self.end_ns = now = time.monotonic_ns()
+        self.end_ns = now = monotonic_ns()
         log.close_span(self.id, now)
         if self._precise is not None:
             self._precise.read(log)
         self._log = None
         if self._token is not None:
-            try:
+            try:  # noqa: SIM105 - contextlib.suppress costs half a microsecond
                 _current_span.reset(self._token)
-            except ValueError:  # stopped in another thread or task than it was started in
-                _current_span.set((0, 0))
+            except ValueError:  # it ends in another thread or task than it began in
+                pass
             self._token = None
+
+    def start(self) -> Self:
+        """Begin the interval now."""
+        return self.__enter__()
+
+    def stop(self) -> None:
+        """End the interval now; a second call does nothing."""
+        self.__exit__()
 
     def add(self, **details: Number | str | bool) -> None:
         """Numbers are added to the counts of this span, words become attributes."""
@@ -127,12 +143,6 @@ class Span:
                     "attrs": attrs,
                 },
             )
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     async def __aenter__(self) -> Self:
         return self.start()
