@@ -31,6 +31,8 @@ _ESTIMATORS: dict[str, tuple[str, dict[str, Any]]] = {
 """Name -> class of scikit-learn and what differs from its defaults."""
 _MLP = re.compile(r"mlp(-[1-9][0-9]*)+")
 _MLP_ITERATIONS = 200
+_MLP_OPTIONS: dict[str, Any] = {"batch_size": 32, "learning_rate_init": 0.003, "tol": 1e-5}
+"""scikit-learn's own values stop on rare anomalies before anything is learned."""
 _TEST_SHARE = 0.2
 
 
@@ -103,6 +105,7 @@ def make_model(name: str, seed: int = 0, threads: int = 1) -> Any:
         options: dict[str, Any] = {
             "hidden_layer_sizes": hidden,
             "max_iter": _MLP_ITERATIONS,
+            **_MLP_OPTIONS,
             "early_stopping": True,
         }
     elif name in _ESTIMATORS:
