@@ -17,6 +17,7 @@ from wattmark.serving.attribution import (
     TokenWeights,
     attribute,
     component_energies,
+    processing_starts,
     tokens_in,
 )
 from wattmark.serving.simulated import SimulatedServer, simulate
@@ -141,6 +142,15 @@ def test_more_cached_tokens_than_the_prompt_has_are_refused():
 def test_weights_that_cannot_share_are_refused(weights: tuple[float, float]):
     with pytest.raises(ValueError, match="weights"):
         TokenWeights(*weights, "test")
+
+
+def test_a_prompt_begins_when_it_is_sent_or_when_the_first_token_before_its_own_has_come():
+    sent = np.array([0, 0, 50, 10])
+    first = np.array([20, 40, 60, UNKNOWN_NS])
+    assert processing_starts(sent, first).tolist() == [0, 20, 50, 10]
+    # two first tokens of one step: both prompts may have begun after the token before
+    assert processing_starts(np.array([0, 5, 5]), np.array([10, 30, 30])).tolist() == [0, 10, 10]
+    assert processing_starts(sent[:1], np.array([UNKNOWN_NS])).tolist() == [0]
 
 
 MS = 1_000_000

@@ -5,8 +5,8 @@ What is above idle belongs to the requests that had tokens worked on in the inte
 prefill and decode weighted by what they cost (:mod:`wattmark.serving.costs`). What is above idle in an interval without
 tokens belongs to no one and is shown as unattributed. ``requests + idle + unattributed = measured``, always.
 
-When tokens are worked on: a prompt's tokens, less those from the prefix cache, evenly from the start of processing (or
-sending, if that is all that is known) to the first token; each later token in the gap before its chunk, or evenly from
+When tokens are worked on: a prompt's tokens, less those from the prefix cache, evenly from the start of processing to the
+first token; each later token in the gap before its chunk, or evenly from
 first to last token where chunks are not known. The first token comes out of the prefill, so n tokens are n - 1 decode
 steps. An answer that was not streamed has both spread over all its time.
 
@@ -35,7 +35,7 @@ _BLOCK = 1_000_000
 class RequestColumns:
     """Requests as columns, (n,) int64 each; times in ns of the clock that the run's curves use.
 
-    start_ns: processing began (llama.cpp's ``timings`` tell), else when the request was sent. first_token_ns:
+    start_ns: processing began: from llama.cpp's ``timings``, else :func:`processing_starts`. first_token_ns:
     -1 where the answer was not streamed. end_ns: last token. cached_tokens: prompt tokens taken from a prefix cache.
     chunk_ns and chunk_offsets: times of all chunks, one request after the other, those of request r in
     ``chunk_ns[chunk_offsets[r]:chunk_offsets[r + 1]]``, or both None.
@@ -144,6 +144,22 @@ class Shares:
     def measured_j(self) -> float:
         """All of it."""
         return float(self.energy.energy_j.sum())
+
+
+def processing_starts(sent_ns: Int64, first_token_ns: Int64) -> Int64:
+    """When the server is likely to have begun each prompt, where only sending and first token are known; (n,) int64.
+
+    Servers work through prompts in the order of arrival, so a prompt began when it was sent or when the first token
+    before its own had come, whichever was later. Taking the time in the queue for work would spread a prompt's tokens
+    over time in which others were worked on. Not streamed (-1): the time of sending.
+    """
+    streamed = first_token_ns != UNKNOWN_NS
+    moments = np.unique(first_token_ns[streamed])
+    before = np.searchsorted(moments, first_token_ns) - 1
+    if not len(moments):
+        return sent_ns
+    previous = np.where(before >= 0, moments[np.maximum(before, 0)], sent_ns)
+    return np.where(streamed, np.maximum(sent_ns, previous), sent_ns)
 
 
 def tokens_in(

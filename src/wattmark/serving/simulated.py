@@ -75,14 +75,17 @@ def simulate(
     while waiting or running:
         while waiting and len(running) < server.slots and sent_s[waiting[0]] <= now:
             row = waiting.popleft()
-            start_s[row] = now
             running.append(_Running(row, int(input_tokens[row]), int(output_tokens[row])))
         if not running:
             now = float(sent_s[waiting[0]])
             edges_s.append(now)
             energies_j.append(0.0)
             continue
+        left = [one.prompt_left for one in running]
         prompt_tokens, decoding = _step(running, server.prefill_chunk)
+        for one, before in zip(running, left, strict=True):
+            if one.prompt_left < before == input_tokens[one.row]:
+                start_s[one.row] = now
         steps = sum(one.output_left < output_tokens[one.row] for one in decoding)
         now += server.step_s + prompt_tokens * server.prefill_s + steps * server.decode_s
         edges_s.append(now)
