@@ -164,13 +164,13 @@ async def _check(
     """Ask for one token; leave out what the server refuses. Raises ServerError if a plain request is refused."""
     refused: list[str] = []
     while True:
-        body = _short(target, dialect, model, "Hello")
+        body = _short(target, dialect, model, "Hello", stream=target.stream)
         reply = await fetcher.post(body, answer_s)
         if (
             reply.status < 400 or reply.status == 429 or reply.status >= 500
         ):  # busy or ill: the load will show
             return dialect, refused
-        fields = dialects.refused_fields(reply.status, fetcher.shown(reply), {**body, "stream_options": 1})
+        fields = dialects.refused_fields(reply.status, fetcher.shown(reply), body)
         changed = dialect.without(fields)
         if changed == dialect:  # each round leaves something out, so the rounds end
             said = f"HTTP {reply.status}: {fetcher.shown(reply)}"
@@ -188,7 +188,9 @@ async def find_filler(target: Target, known: Known, *, answer_s: float = 300.0) 
     async with Fetcher(target) as fetcher:
 
         async def count_tokens(text: str) -> int | None:
-            reply = await fetcher.post(_short(target, known.dialect, known.model, text), answer_s)
+            reply = await fetcher.post(
+                _short(target, known.dialect, known.model, text, stream=False), answer_s
+            )
             usage: Any = reply.json().get("usage")
             tokens: Any = usage.get("prompt_tokens") if isinstance(usage, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             return tokens if isinstance(tokens, int) else None
@@ -199,8 +201,8 @@ async def find_filler(target: Target, known: Known, *, answer_s: float = 300.0) 
             raise ServerError(f"{shown_url(target.url)}: {error}", hint=HINTS.get(error.outcome)) from error
 
 
-def _short(target: Target, dialect: Dialect, model: str | None, text: str) -> dict[str, Any]:
+def _short(target: Target, dialect: Dialect, model: str | None, text: str, *, stream: bool) -> dict[str, Any]:
     prompt: dict[str, Any] = {"prompt": text}
     if target.endpoint == "chat":
         prompt = {"messages": [{"role": "user", "content": text}]}
-    return dialect.body(model=model, prompt=prompt, output_tokens=1, stream=False, extra=target.extra_body)
+    return dialect.body(model=model, prompt=prompt, output_tokens=1, stream=stream, extra=target.extra_body)
