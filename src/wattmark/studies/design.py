@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     BaseModel,
@@ -254,7 +254,7 @@ def to_toml(data: Mapping[str, Any]) -> str:
     lines = [f"{_key(key)} = {_toml(value)}" for key, value in data.items() if not _is_table(value)]
     for key, value in data.items():
         if isinstance(value, Mapping):
-            lines += ["", f"[{_key(key)}]", *_entries(value)]
+            lines += ["", f"[{_key(key)}]", *_entries(cast("Mapping[str, Any]", value))]
         elif _is_table(value):
             for row in value:
                 lines += ["", f"[[{_key(key)}]]", *_entries(row)]
@@ -345,7 +345,7 @@ def _key(name: str) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(_toml(item) for item in value)}]"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return f"[{', '.join(_toml(item) for item in cast('list[Any]', value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_key(key)} = {_toml(item)}' for key, item in value.items())}}}"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, bool):

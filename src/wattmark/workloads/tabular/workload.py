@@ -106,7 +106,6 @@ def make_model(name: str, seed: int = 0, threads: int = 1) -> Any:
             "hidden_layer_sizes": hidden,
             "max_iter": _MLP_ITERATIONS,
             **_MLP_OPTIONS,
-            "early_stopping": True,
         }
     elif name in _ESTIMATORS:
         reference, options = _ESTIMATORS[name]
