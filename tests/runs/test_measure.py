@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FakeMachine
 
 import wattmark as wm
+from conftest import FakeMachine
 from wattmark.errors import ConfigError
 from wattmark.runs.measure import Run
 from wattmark.runs.session import SessionData, session_folders

@@ -20,9 +20,9 @@ def test_utilisation_and_memory_come_from_procfs(tmp_path: Path) -> None:
     (finding,) = host_source.probe(Host(str(tmp_path / "sys"), str(tmp_path / "proc")))
     assert finding.open is not None
     source = finding.open()
-    assert source.read() == [None, 750 * 1024]
+    assert source.read() == [None, 750 * 1024, 1000 * 1024]
     write(tmp_path / "proc", 130, 110, 500)
-    assert source.read() == [pytest.approx(75.0), 500 * 1024]
+    assert source.read() == [pytest.approx(75.0), 500 * 1024, 1000 * 1024]
     write(tmp_path / "proc", 130, 110, 500)
     assert source.read()[0] is None
     source.close()
@@ -45,12 +45,13 @@ def test_clock_and_temperature_where_they_are(tmp_path: Path) -> None:
     assert [series.id for series in finding.series] == [
         "cpu/utilisation",
         "memory/used",
+        "memory/total",
         "cpu/clock",
         "cpu/temperature",
     ]
     assert finding.open is not None
     source = finding.open()
-    assert source.read()[2:] == [pytest.approx(2400.0), pytest.approx(54.25)]
+    assert source.read()[3:] == [pytest.approx(2400.0), pytest.approx(54.25)]
     source.close()
 
 

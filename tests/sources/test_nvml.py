@@ -401,6 +401,7 @@ def test_side_series_of_each_board(fake: FakeNvml, opened: list[Source]) -> None
     assert not source.channels
     assert source.period_s == 1.0
     values = dict(zip((one.id.split("/")[1] for one in source.series), source.read(), strict=True))
+    assert values.pop("memory_total") > 2 << 20
     assert values == {
         "utilisation": 80,
         "memory_utilisation": 20,

@@ -17,6 +17,7 @@ PERIOD_S = 1.0
 
 _UTILISATION = Series("cpu/utilisation", "%", NAME, "busy share of all visible CPUs since the last reading")
 _MEMORY = Series("memory/used", "B", NAME, "memory that is not available to new programs")
+_MEMORY_TOTAL = Series("memory/total", "B", NAME, "memory of the machine")
 _CLOCK = Series("cpu/clock", "MHz", NAME, "clock of the first CPU")
 _TEMPERATURE = Series("cpu/temperature", "°C", NAME, "temperature of the CPU")
 _TEMPERATURE_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
@@ -37,6 +38,7 @@ class HostSeries:
         self.series: Sequence[Series] = (
             _UTILISATION,
             _MEMORY,
+            _MEMORY_TOTAL,
             *(series for series, path, _ in extra if path is not None),
         )
         self._ticks: Ticks | None = None
@@ -45,7 +47,7 @@ class HostSeries:
         """One value per series. Raises SourceGone when closed."""
         if self._stat < 0:
             raise SourceGone("the host's files are closed")
-        values: list[float | None] = [self._utilisation(), self._used_bytes()]
+        values: list[float | None] = [self._utilisation(), *self._memory_bytes()]
         for path, scale in self._extra:
             value = read_int(path)
             values.append(None if value is None else value * scale)
@@ -70,20 +72,18 @@ class HostSeries:
         total = busy + max(0, ticks.idle - before.idle) + max(0, ticks.stolen - before.stolen)
         return 100 * busy / total if total > 0 else None
 
-    def _used_bytes(self) -> float | None:
+    def _memory_bytes(self) -> tuple[float | None, float | None]:
+        """Bytes in use and in all."""
         try:
             lines = os.pread(self._memory, 4096, 0).split(b"\n")
         except OSError:
-            return None
-        sizes = {
-            line.split(b":")[0]: line.split()[1]
-            for line in lines
-            if line.count(b":") and len(line.split()) > 1
-        }
+            return None, None
+        sizes = {words[0]: words[1] for words in map(bytes.split, lines) if len(words) > 1}
         try:
-            return 1024.0 * (int(sizes[b"MemTotal"]) - int(sizes[b"MemAvailable"]))
+            total = 1024.0 * int(sizes[b"MemTotal:"])
+            return total - 1024.0 * int(sizes[b"MemAvailable:"]), total
         except (KeyError, ValueError):
-            return None
+            return None, None
 
 
 def probe(host: Host) -> list[Finding]:
@@ -97,7 +97,7 @@ def probe(host: Host) -> list[Finding]:
     def open_series() -> HostSeries:
         return HostSeries(host, found_clock, temperature)
 
-    series = [_UTILISATION, _MEMORY]
+    series = [_UTILISATION, _MEMORY, _MEMORY_TOTAL]
     if found_clock:
         series.append(_CLOCK)
     if temperature:

@@ -37,6 +37,7 @@ def side_values(nvml: Any, gpu: Gpu) -> list[SideValue]:
             lambda: nvml.nvmlDeviceGetUtilizationRates(handle).memory,
         ),
         ("memory_used", "B", "memory in use", lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used),
+        ("memory_total", "B", "memory of the board", lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total),
         ("temperature", "°C", "temperature of the chip", lambda: nvml.nvmlDeviceGetTemperature(handle, 0)),
         ("sm_clock", "MHz", "clock of the multiprocessors", lambda: nvml.nvmlDeviceGetClockInfo(handle, 1)),
         ("memory_clock", "MHz", "clock of the memory", lambda: nvml.nvmlDeviceGetClockInfo(handle, 2)),

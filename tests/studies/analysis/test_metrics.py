@@ -53,8 +53,8 @@ def test_missing_is_none(name: str) -> None:
 
 def test_memory_efficiency_is_percent_of_both_memories_over_watts_of_both_processors() -> None:
     memory = {
-        "host/memory_used": 4e9,
-        "host/memory_total": 16e9,
+        "memory/used": 4e9,
+        "memory/total": 16e9,
         "gpu0/memory_used": 6e9,
         "gpu0/memory_total": 8e9,
     }

@@ -26,8 +26,8 @@ _SERIES = (
     (re.compile(r"(amd)?gpu\d+/utili[sz]ation"), "gpu_util"),
     (re.compile(r"cpu\d*/temperature"), "cpu_temp"),
     (re.compile(r"(amd)?gpu\d+/temperature"), "gpu_temp"),
-    (re.compile(r"host/memory_used"), "host_memory_used"),
-    (re.compile(r"host/memory_total"), "host_memory_total"),
+    (re.compile(r"memory/used"), "host_memory_used"),
+    (re.compile(r"memory/total"), "host_memory_total"),
     (re.compile(r"(amd)?gpu\d+/memory_used"), "gpu_memory_used"),
     (re.compile(r"(amd)?gpu\d+/memory_total"), "gpu_memory_total"),
 )
