@@ -331,7 +331,9 @@ def _value(text: str) -> Any:
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, dict) or (
-        isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)  # pyright: ignore[reportUnknownVariableType]
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(row, dict) for row in cast("list[Any]", value))
     )
 
 
