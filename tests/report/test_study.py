@@ -109,7 +109,9 @@ def test_every_figure_of_the_study_is_there(small: StudyResults) -> None:
     assert "15 runs, 3 to 4 for each model." in figures["power"].lead
 
 
-def test_names_logs_factors_and_tags_cannot_become_markup(small: StudyResults, tmp_path: Path) -> None:
+def test_names_logs_factors_and_tags_cannot_become_markup(tmp_path: Path) -> None:
+    small = vision_study(NETWORKS[:2], (32,), repeats=2, epochs=2)
+
     def poisoned(trial: TrialResult) -> TrialResult:
         factors = {**trial.factors, "model": f"{trial.factors['model']}{EVIL}"}
         return replace(

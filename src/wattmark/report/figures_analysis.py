@@ -35,6 +35,8 @@ _SHORT = {
     "utilisation": "util.",
     "parameters": "param.",
     "duration": "dur.",
+    "cpu": "CPU",
+    "gpu": "GPU",
 }
 
 

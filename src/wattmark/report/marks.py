@@ -68,8 +68,12 @@ def finish(axes: Axes, x_axis: str, y_axis: str, *, grid: str) -> None:
     axes.set_ylabel(y_axis)
     axes.grid(visible=True, axis=grid)
     for side in (axes.xaxis, axes.yaxis):
-        if side.get_scale() == "log" and side.get_major_formatter().__class__.__name__ != "FixedFormatter":
+        if side.get_major_formatter().__class__.__name__ == "FixedFormatter":  # its ticks were given
+            continue
+        if side.get_scale() == "log":
             _log_ticks(side)
+        elif max(side.get_view_interval()) >= 1e4:
+            side.set_major_formatter(_tick)
 
 
 def _log_ticks(side: Any) -> None:
