@@ -38,7 +38,8 @@ class RequestColumns:
     start_ns: processing began: from llama.cpp's ``timings``, else :func:`processing_starts`. first_token_ns:
     -1 where the answer was not streamed. end_ns: last token. cached_tokens: prompt tokens taken from a prefix cache.
     chunk_ns and chunk_offsets: times of all chunks, one request after the other, those of request r in
-    ``chunk_ns[chunk_offsets[r]:chunk_offsets[r + 1]]``, or both None.
+    ``chunk_ns[chunk_offsets[r]:chunk_offsets[r + 1]]``, or both None. sent_ns: when the request was sent, for its
+    delay; None takes ``start_ns``.
 
     Raises:
         ValueError: lengths differ, times run backwards, or a count is negative (leave out what is not known).
@@ -52,6 +53,7 @@ class RequestColumns:
     cached_tokens: Int64
     chunk_ns: Int64 | None = None
     chunk_offsets: Int64 | None = None
+    sent_ns: Int64 | None = None
 
     def __post_init__(self) -> None:
         columns = (
