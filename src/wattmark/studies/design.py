@@ -330,11 +330,8 @@ def _value(text: str) -> Any:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(row, dict) for row in cast("list[Any]", value))
-    )
+    rows = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return bool(rows) and all(isinstance(row, dict) for row in rows)
 
 
 def _entries(table: Mapping[str, Any]) -> list[str]:
