@@ -106,7 +106,9 @@ class LoadResult:
     ended_ns: int
     started_wall_ns: int
     stopped_sending_ns: int
-    records: list[RequestRecord]
+    records: list[RequestRecord] = field(
+        repr=False
+    )  # asyncio writes results of tasks out, which would take seconds
     counts: Counter[Outcome]
     client_cpu_s: float
     client_pids: tuple[int, ...]
