@@ -21,13 +21,14 @@ myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 90
 autodoc_default_options = {"members": True}
 
 html_theme = "furo"
 html_title = f"Wattmark {version}"
 html_static_path = ["_static"]
+html_css_files = ["style.css"]
 html_math_renderer = "mathml"
 pygments_style = "tango"
 pygments_dark_style = "monokai"
@@ -39,9 +40,7 @@ def _inline_math(writer: Any, node: nodes.Element) -> None:
 
 
 def _block_math(writer: Any, node: nodes.Element) -> None:
-    writer.body.append(
-        f'<div style="padding: 0.3em 0">{latex2mathml.tex2mathml(node.astext(), as_block=True)}</div>\n'
-    )
+    writer.body.append(f"<div>{latex2mathml.tex2mathml(node.astext(), as_block=True)}</div>\n")
     raise nodes.SkipNode
 
 
