@@ -149,6 +149,24 @@ def test_no_process_is_left_when_the_block_ends_even_by_an_error():
 
 
 @needs_llama
+def test_a_server_in_the_middle_of_an_answer_goes_without_being_killed(monkeypatch: pytest.MonkeyPatch):
+    def killed(group: int, number: int):
+        pytest.fail("the server had to be killed")
+
+    monkeypatch.setattr("wattmark.serving.server.os.killpg", killed)
+    with open_target("local:1m", ServerOptions(slots=1, context=30_000)) as target:
+        body = json.dumps({"prompt": "a", "max_tokens": 29_000, "stream": True}).encode()
+        request = urllib.request.Request(
+            f"{target.base_url}/v1/completions", body, {"Content-Type": "application/json"}
+        )
+        answer = urllib.request.urlopen(request, timeout=30)
+        assert answer.readline().startswith(b"data: ")
+    answer.close()
+    assert target.pid
+    assert not psutil.pid_exists(target.pid)
+
+
+@needs_llama
 def test_the_server_ends_when_its_parent_is_killed(data_dir: Path):
     code = (
         "from wattmark.serving.server import open_target\n"

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 
 def parameters(xllamacpp: Any, options: dict[str, Any]) -> Any:
@@ -41,7 +41,7 @@ def parameters(xllamacpp: Any, options: dict[str, Any]) -> Any:
     return chosen
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     """Serve until standard input is closed."""
     xllamacpp: Any = import_module("xllamacpp")
     options: dict[str, Any] = json.loads(arguments[0])
@@ -50,9 +50,9 @@ def main(arguments: list[str]) -> int:
     os.write(1, ready.encode() + b"\n")
     while os.read(0, 4096):
         pass
-    del server
-    return 0
+    # At once: llama.cpp would finish the answers that it is writing, for readers that are gone.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
