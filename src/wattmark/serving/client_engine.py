@@ -74,7 +74,8 @@ class Engine:
         self._flying: set[Answer] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._generating = True
+        self._starting = self._generating = True
+        self._unfinished = 0  # conversations with turns that have not been sent yet
         self._sent = self._pauses = self._users = self._users_wanted = 0
         self._failures_in_row = self._output_tokens = 0
         self._offsets: Iterator[float] = iter(())
@@ -136,19 +137,19 @@ class Engine:
         self._users_wanted = users
         if users == 0:
             self._stop_sending()
-        while self._users < users and self._generating:
+        while self._users < users and self._starting:
             self._add_user()
 
     def _add_user(self) -> None:
-        if self._generating:
+        if self._starting:
             self._users += 1
-            self._begin(monotonic_ns())
+            self._begin()
 
     def _draw(self) -> None:
         """Set the clock for the next arrival of an open loop."""
         offset = next(self._offsets, None)
         if offset is None:
-            self._stop_sending()
+            self._stop_starting()
             return
         self._next_ns = self.started_ns + int(offset * 1e9)
         self._later(max(0.0, (self._next_ns - monotonic_ns()) / 1e9), self._arrive)
@@ -156,27 +157,28 @@ class Engine:
     def _arrive(self) -> None:
         """Send all that is due; what is not yet due waits for the clock, and nothing waits for an answer."""
         for _ in range(BURST):
-            if not self._generating or self._next_ns is None:
+            if not self._starting or self._next_ns is None:
                 return
             if self._next_ns > monotonic_ns():
                 break
             self._begin(self._next_ns)
             offset = next(self._offsets, None)
             if offset is None:
-                self._stop_sending()
+                self._stop_starting()
                 return
             self._next_ns = self.started_ns + int(offset * 1e9)
         assert self._next_ns is not None
         self._later(max(0.0, (self._next_ns - monotonic_ns()) / 1e9), self._arrive)
 
-    def _begin(self, scheduled_ns: int) -> None:
-        if not self._generating:
+    def _begin(self, scheduled_ns: int | None = None) -> None:
+        if not self._starting:
             return
         conversation = next(self._conversations, None)
         if conversation is None:
-            self._stop_sending()
+            self._stop_starting()
             return
-        self._say(Talk(conversation), scheduled_ns)
+        self._unfinished += len(conversation.turns) > 1
+        self._say(Talk(conversation), scheduled_ns or monotonic_ns())
 
     # One turn.
 
@@ -193,6 +195,8 @@ class Engine:
             keep_text=self.limits.keep_text or len(conversation.turns) > 1, extra=talk,
         )  # fmt: skip
         self._sent += 1
+        self._unfinished -= 0 < talk.turn == len(conversation.turns) - 1
+        self.stopped_sending_ns = record.released_ns
         self._flying.add(answer)
         if self.limits.requests is not None and self._sent >= self.limits.requests:
             self._stop_sending()
@@ -250,6 +254,7 @@ class Engine:
                 record.text = None
         else:
             text = None
+            self._unfinished -= talk.turn < len(talk.conversation.turns) - 1
             self._count_failure(record)
         if self.limits.keep_records:
             self.records.append(record)
@@ -269,7 +274,7 @@ class Engine:
 
     def _next_user(self, record: RequestRecord) -> None:
         """A place in the closed loop is free: the next conversation takes it, after a pause if there is one."""
-        if self._users > self._users_wanted or not self._generating:
+        if self._users > self._users_wanted or not self._starting:
             self._users -= 1
             return
         pause_s = self._dice.expovariate(1 / self._think_s) if self._think_s else 0.0
@@ -280,13 +285,7 @@ class Engine:
             pause_s = max(
                 pause_s, min(most_s, least_s * 2 ** min(16, self._failures_in_row // max(1, self._users)))
             )
-        if pause_s:
-            self._pause(pause_s, self._begin_now)
-        else:
-            self._loop.call_soon(self._begin_now)
-
-    def _begin_now(self) -> None:
-        self._begin(monotonic_ns())
+        self._pause(pause_s, self._begin)
 
     def _count_failure(self, record: RequestRecord) -> None:
         if record.outcome == "abandoned":
@@ -301,10 +300,14 @@ class Engine:
 
     # The end.
 
+    def _stop_starting(self) -> None:
+        """No arrival or conversation is left; those under way are followed to their last turn."""
+        self._starting = False
+        self._loop.call_soon(self._end_if_idle)
+
     def _stop_sending(self) -> None:
         if self._generating:
-            self._generating = False
-            self.stopped_sending_ns = monotonic_ns()
+            self._starting = self._generating = False
             self._later(
                 self.limits.drain_s,
                 self._abandon,
@@ -313,6 +316,8 @@ class Engine:
             self._loop.call_soon(self._end_if_idle)
 
     def _end_if_idle(self) -> None:
+        if not self._starting and not self._unfinished:
+            self._stop_sending()
         if not self._generating and not self._flying and not self._finished.done():
             self._finished.set_result(None)
 

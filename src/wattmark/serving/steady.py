@@ -43,14 +43,14 @@ def steady_window(
     warm_up_s, drain_s: cut off so much at the start and at the end instead (of the time from the first sending to the
     last answer). Raises ConfigError if nothing would be left. Tests of fewer than 50 answers are taken whole.
     """
-    answered = sorted(
-        (record for record in result.ok if record.sent_ns and record.end_ns),
-        key=lambda each: each.sent_ns or 0,
+    pairs = sorted(
+        (each.sent_ns, each.end_ns)
+        for each in result.ok
+        if each.sent_ns is not None and each.end_ns is not None
     )
-    if not answered:
+    if not pairs:
         return None
-    sent = np.array([record.sent_ns for record in answered], np.int64)
-    ended = np.array([record.end_ns for record in answered], np.int64)
+    sent, ended = np.array(pairs, np.int64).T
     first, last = int(sent[0]), int(ended.max())
     if warm_up_s is not None or drain_s is not None:
         start, end = first + int((warm_up_s or 0) * 1e9), last - int((drain_s or 0) * 1e9)
@@ -59,7 +59,7 @@ def steady_window(
         return Window(
             start, end, f"given: {warm_up_s or 0:g} s of warm-up and {drain_s or 0:g} s of drain cut off"
         )
-    if len(answered) < BATCH * LEAST_BATCHES:
+    if len(pairs) < BATCH * LEAST_BATCHES:
         return Window(first, last, f"whole: fewer than {BATCH * LEAST_BATCHES} answers")
     end = min(last, max(record.scheduled_ns for record in result.records))
     cut = mser_cut((ended - sent).astype(np.float64))
@@ -67,7 +67,7 @@ def steady_window(
     if start >= end:  # all were sent at once: there is no time between warm-up and drain
         return Window(first, last, "whole: all requests were sent before the first answer")
     return Window(
-        start, end, f"MSER-5: {cut} of {len(answered)} requests are warm-up; drain from the last sending on"
+        start, end, f"MSER-5: {cut} of {len(pairs)} requests are warm-up; drain from the last sending on"
     )
 
 

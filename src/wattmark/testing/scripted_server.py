@@ -115,25 +115,39 @@ class _Session(asyncio.Protocol):
         first, *lines = head.decode("latin-1").split("\r\n")
         method, path, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        size = int(headers.get("content-length", 0))
-        if len(rest) < size:
-            return
-        self._buffer = rest[size:]
+        if headers.get("transfer-encoding") == "chunked":
+            if not rest.endswith(b"0\r\n\r\n"):
+                return
+            rest, size = (
+                b"".join(rest.split(b"\r\n")[1:-3:2]),
+                None,
+            )  # sizes and pieces in turn; JSON holds no line ends
+            self._buffer = b""
+        else:
+            size = int(headers.get("content-length", 0))
+            if len(rest) < size:
+                return
+            self._buffer = rest[size:]
         if method == "GET":
             self._get(path)
         else:
-            logged = Logged(headers.get("x-request-id", ""), path, now, headers, json.loads(rest[:size]))
+            logged = Logged(
+                headers.get("x-request-id", ""), path, now, headers, json.loads(rest[:size] or b"{}")
+            )
             self._post(logged)
 
     def _get(self, path: str) -> None:
         if path == "/metrics" and self._server.metrics is not None:
             self._write(200, self._server.metrics.encode(), "text/plain; version=0.0.4")
             return
-        found = FLAVOURS[self._server.flavour].get(path)
+        found = {"status": "ok"} if path == "/health" else FLAVOURS[self._server.flavour].get(path)
         self._write(200 if found else 404, json.dumps(found or {"error": "not found"}).encode())
 
     def _post(self, logged: Logged) -> None:
         server, body = self._server, logged.body
+        if not logged.path.endswith("/completions"):
+            self._write(404, b'{"error":"not found"}')
+            return
         number, server.requests = server.requests, server.requests + 1
         if server.keep_log:
             server.log.append(logged)
