@@ -243,7 +243,7 @@ def connect_failure(
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectFailed("tls", f"the certificate of {address} is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return ConnectFailed("tls", f"TLS with {address} failed: {error.reason or error}")
+        return ConnectFailed("tls", f"TLS with {address} failed: {getattr(error, 'reason', None) or error}")
     if isinstance(error, asyncio.TimeoutError):
         return ConnectFailed("refused", f"{address} did not take the connection within {timeout_s:g} s")
     if error.errno in (errno.EMFILE, errno.ENFILE):
