@@ -35,7 +35,9 @@ def format_power(watts: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """``75.2`` -> ``"1 min 15 s"``, ``0.0123`` -> ``"12.3 ms"``."""
+    """``75.2`` -> ``"1 min 15 s"``, ``0.0123`` -> ``"12.3 ms"``, ``-2.0`` -> ``"-2.00 s"``."""
+    if seconds < 0:
+        return f"-{format_duration(-seconds)}"
     if seconds >= 86_400:
         return f"{int(seconds // 86_400)} d {int(seconds % 86_400 // 3_600)} h"
     if seconds >= 3_600:
@@ -58,7 +60,7 @@ def format_mass(grams: float) -> str:
         return f"{significant(grams / 1e3)} kg"
     if size >= 1 or size == 0:
         return f"{significant(grams)} g"
-    return f"{significant(grams * 1e3)} mg"
+    return f"{significant(grams * 1e3)} mg" if size >= 1e-3 else f"{significant(grams * 1e6)} µg"
 
 
 def significant(value: float, digits: int = 3) -> str:

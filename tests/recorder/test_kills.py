@@ -300,7 +300,7 @@ def test_ranks_of_one_job_share_one_recorder_and_one_run(
     names = [span.name for span in view.spans()]
     assert names.count("train") == 4
     assert names.count("ranks") == 3
-    assert len({span.counts["rank"] for span in view.spans() if span.name == "ranks"}) == 3
+    assert len({span.attrs["rank"] for span in view.spans() if span.name == "ranks"}) == 3
 
 
 def test_forty_quick_processes_end_without_an_orphan(fake_machine: FakeMachine, data_dir: Path) -> None:

@@ -121,7 +121,9 @@ def _begin(name: str, tags: dict[str, str], chosen: dict[str, Any], baseline_s: 
     process = this_process()
     process.attach(chosen)
     if not process.owns_root():
-        span = Span(name, {"measure": True, "rank": process.rank, **tags})
+        span = Span(
+            name, {"measure": True, "rank": None if process.rank is None else str(process.rank), **tags}
+        )
         span.start()
         return _Measured(process, name, process.root_id, span.start_ns, span)
     given = dict(chosen)

@@ -192,7 +192,8 @@ def mean_interval(
 
     Two things make it uncertain: the repeats scatter (Student's t over them, from two on), and each was measured with an
     error that the repeats share (the mean distance to ``low`` and ``high``, which averaging does not shrink). They are
-    independent, so they are added in squares.
+    independent, so they are added in squares. What cannot be negative has no interval that is: where all values are at
+    least 0, so is the lower bound.
     """
     known = np.isfinite(values)
     count = int(known.sum())
@@ -204,7 +205,10 @@ def mean_interval(
         0.0 if bound is None else abs(float(np.nan_to_num((values - bound)[known]).mean()))
         for bound in (low, high)
     )
-    return Quantity(mean, mean - math.hypot(scatter, below), mean + math.hypot(scatter, above), unit)
+    lowest = mean - math.hypot(scatter, below)
+    if (values[known] >= 0).all():
+        lowest = max(0.0, lowest)
+    return Quantity(mean, lowest, mean + math.hypot(scatter, above), unit)
 
 
 @lru_cache(maxsize=256)

@@ -26,12 +26,14 @@ def view_of(
     session = process.session if process is not None else None
     if session is not None:
         session.sync()
+        now = time.monotonic_ns()
+        until_ns = end_ns or now
         for record in SessionData(session.folder).runs():
-            inside = record.start_ns <= start_ns <= max(record.end_ns, record.start_ns)
-            if record.run_id == run_id or (nested and inside):
-                return RunView(
-                    _part(record, name, start_ns, end_ns or time.monotonic_ns()) if nested else record
-                )
+            if record.run_id == run_id and not nested:
+                return RunView(record)
+            # a rank may have joined a moment before the leading one wrote its run down
+            if nested and record.start_ns <= until_ns and start_ns <= record.end_ns:
+                return RunView(_part(record, name, max(start_ns, record.start_ns), until_ns))
     now = time.monotonic_ns()
     return RunView(
         RunRecord(

@@ -63,7 +63,7 @@ class Run:
         # inside another run, of this process or of the one that started it: a span of that one
         self._span = Span(
             self.name,
-            {"measure": True, "rank": process.rank, **self.tags},
+            {"measure": True, "rank": None if process.rank is None else str(process.rank), **self.tags},
             sync=bool(self._settings.get("sync")),
         )
         self._span.start()

@@ -151,8 +151,12 @@ def _summaries(cells: Cells, metrics: Columns) -> tuple[CellSummary, ...]:
         many = np.where(n > 1, n, 2)
         reach = t.ppf(1 - ALPHA / 2, many - 1) * np.sqrt(squares / (many - 1) / many)
         reach = np.where(n > 1, reach, np.nan)
+        floor = 0.0 if (y >= 0).all() else -np.inf  # what cannot be negative has no interval that is
         for k in np.flatnonzero(n).tolist():
-            low, high = finite(mean[k] - reach[k]), finite(mean[k] + reach[k])
+            low, high = (
+                finite(max(mean[k] - reach[k], floor) if n[k] > 1 else np.nan),
+                finite(mean[k] + reach[k]),
+            )
             per_cell[k][name] = MeanInterval(float(mean[k]), low, high, int(n[k]))
     return tuple(
         CellSummary(cells.labels[k], cells.settings[k], int(counts[k]), per_cell[k])
