@@ -13,8 +13,9 @@ from wattmark.serving.client import Limits, Target, run_load
 from wattmark.serving.traces import read_trace
 from wattmark.testing.scripted_server import ScriptedServer
 
-AZURE_2023 = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n"
-AZURE_2024 = "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:01+00:00,2399,6\n"
+HEAD = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+AZURE_2023 = HEAD + "2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n"
+AZURE_2024 = HEAD + "2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:01+00:00,2399,6\n"
 BURSTGPT = (
     "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
     "5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,0,0,0,API log\n118,GPT-4,417,276,693,Conversation log\n"
@@ -43,7 +44,11 @@ def read(tmp_path: Path, text: str):
         (AZURE_2024, [0, 0.99007], [(2162, 5), (2399, 6)]),
         (BURSTGPT, [0, 113], [(472, 18), (417, 276)]),
         (BURSTGPT_2, [0], [(10, 20)]),
-        (mooncake((27_482, 6_955, 52, [46, 47]), (30_535, 900, 26, [46])), [0, 3.053], [(6_955, 52), (900, 26)]),
+        (
+            mooncake((27_482, 6_955, 52, [46, 47]), (30_535, 900, 26, [46])),
+            [0, 3.053],
+            [(6_955, 52), (900, 26)],
+        ),
     ],
 )
 def test_each_format(tmp_path: Path, text: str, gaps: list[float], lengths: list[tuple[int, int]]):
@@ -87,9 +92,15 @@ def test_a_replay_sends_the_lengths_at_their_times(tmp_path: Path):
         async with ScriptedServer() as server:
             target = Target(server.url, model="m", dialect="vllm", endpoint="completions")
             limits = Limits(scrape_s=None)
-            return await run_load(target, trace.arrivals(speed=20), trace.workload(most_tokens=50), limits=limits)
+            return await run_load(
+                target, trace.arrivals(speed=20), trace.workload(most_tokens=50), limits=limits
+            )
 
     result = asyncio.run(main())
-    assert [(record.input_tokens, record.output_tokens) for record in result.records] == [(30, 3), (50, 2), (40, 4)]
+    assert [(record.input_tokens, record.output_tokens) for record in result.records] == [
+        (30, 3),
+        (50, 2),
+        (40, 4),
+    ]
     scheduled = [(record.scheduled_ns - result.started_ns) / 1e9 for record in result.records]
     assert scheduled == pytest.approx([0, 0.05, 0.15], abs=1e-6)

@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from wattmark.errors import ConfigError, ImportFileError
-from wattmark.serving.client import ClosedLoop, Lengths, Limits, Synthetic, Target, find_filler, look, run_load
+from wattmark.serving.client import (
+    ClosedLoop,
+    Lengths,
+    Limits,
+    Synthetic,
+    Target,
+    find_filler,
+    look,
+    run_load,
+)
 from wattmark.serving.workload import Conversation, Fixed, Turn
 from wattmark.serving.workload_files import read_jsonl, read_sharegpt
 from wattmark.serving.workload_synthetic import SIGNS, WORDS, Filler, Pool, calibrate
@@ -64,8 +73,12 @@ def test_prompts_are_exactly_as_long_as_asked_once_the_tokenizer_is_known(endpoi
             target = Target(server.url, endpoint=endpoint)
             known = await look(target)
             filler = await find_filler(target, known)
-            workload = Synthetic(Lengths.uniform(20, 90), Lengths.uniform(1, 6), filler=filler, prefix_tokens=10)
-            return filler, await run_load(target, ClosedLoop.of(4), workload, known=known, limits=Limits(requests=30))
+            workload = Synthetic(
+                Lengths.uniform(20, 90), Lengths.uniform(1, 6), filler=filler, prefix_tokens=10
+            )
+            return filler, await run_load(
+                target, ClosedLoop.of(4), workload, known=known, limits=Limits(requests=30)
+            )
 
     filler, result = asyncio.run(main())
     assert filler.exact
@@ -93,13 +106,17 @@ def test_a_tokenizer_of_single_signs_gets_signs():
 
 
 def test_one_seed_gives_one_workload_and_parts_make_up_the_whole():
-    workload = Synthetic(Lengths.uniform(5, 50), Lengths.uniform(1, 9), turns=2, think_time_s=1, requests=20, seed=4)
+    workload = Synthetic(
+        Lengths.uniform(5, 50), Lengths.uniform(1, 9), turns=2, think_time_s=1, requests=20, seed=4
+    )
     whole = list(workload.conversations())
     assert whole == list(workload.conversations())
     assert [talk.number for talk in whole] == list(range(20))
     parts = [list(workload.conversations(part, 3)) for part in range(3)]
     assert sorted((talk for part in parts for talk in part), key=lambda talk: talk.number) == whole
-    assert whole != list(Synthetic(Lengths.uniform(5, 50), Lengths.uniform(1, 9), turns=2, requests=20, seed=5).conversations())
+    assert whole != list(
+        Synthetic(Lengths.uniform(5, 50), Lengths.uniform(1, 9), turns=2, requests=20, seed=5).conversations()
+    )
     assert len({talk.turns[0].text for talk in whole}) == 20
 
 
@@ -112,7 +129,9 @@ def test_prefixes_are_shared_within_a_group_only():
 
 
 def test_token_ids_are_exact_by_themselves():
-    workload = Synthetic(Lengths.fixed(12), Lengths.fixed(2), token_ids=(100, 200), prefix_tokens=4, requests=5)
+    workload = Synthetic(
+        Lengths.fixed(12), Lengths.fixed(2), token_ids=(100, 200), prefix_tokens=4, requests=5
+    )
     ids = [talk.turns[0].token_ids for talk in workload.conversations()]
     assert all(len(each) == 12 and set(each) <= set(range(100, 200)) for each in ids if each)
     assert len({each[:4] for each in ids if each}) == 1
@@ -149,7 +168,8 @@ def test_jsonl_prompts_of_all_forms(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "line 1: not JSON"), ('{"x": 1}', "line 1: no prompt"), ("[]", "no prompt"), ("", "no prompts")]
+    ("text", "message"),
+    [("{", "line 1: not JSON"), ('{"x": 1}', "line 1: no prompt"), ("[]", "no prompt"), ("", "no prompts")],
 )
 def test_jsonl_that_is_none_is_refused_with_its_line(tmp_path: Path, text: str, message: str):
     (tmp_path / "p").write_text(text)
@@ -159,7 +179,11 @@ def test_jsonl_that_is_none_is_refused_with_its_line(tmp_path: Path, text: str, 
 
 def test_sharegpt_conversations_keep_their_turns(tmp_path: Path):
     talk = [("human", "q1"), ("gpt", "a" * 40), ("human", "q2"), ("gpt", "b" * 8), ("human", "q3")]
-    rows = [{"conversations": [{"from": who, "value": said} for who, said in talk]}, {"conversations": []}, {"x": 1}]
+    rows = [
+        {"conversations": [{"from": who, "value": said} for who, said in talk]},
+        {"conversations": []},
+        {"x": 1},
+    ]
     file = tmp_path / "s.json"
     file.write_text(json.dumps(rows))
     (found,) = read_sharegpt(file).conversations()
@@ -175,4 +199,9 @@ def test_sharegpt_conversations_keep_their_turns(tmp_path: Path):
 def test_a_given_list_ends_or_goes_around():
     talks = tuple(Conversation(number, (Turn(str(number)),)) for number in range(3))
     assert [talk.turns[0].text for talk in Fixed(talks).conversations(1, 2)] == ["1"]
-    assert [talk.turns[0].text for talk in islice(Fixed(talks, once=False).conversations(1, 2), 4)] == ["1", "0", "2", "1"]
+    assert [talk.turns[0].text for talk in islice(Fixed(talks, once=False).conversations(1, 2), 4)] == [
+        "1",
+        "0",
+        "2",
+        "1",
+    ]

@@ -1,0 +1,290 @@
+"""What the load client itself costs, against a server that logs its own times; guidellm and aiperf beside it.
+
+``python benchmarks/load_client.py [--peers] [--quick]`` writes results/load_client.json. Peers are run from their own
+environments (.bench/aiperf, .bench/guidellm; install them there with pip). All traffic stays on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULT = Path(__file__).parent / "results" / "load_client.json"
+ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+TARGETS = {
+    "cpu_us_per_request": 80,
+    "cpu_us_per_chunk": 40,
+    "peak_rss_mib": 60,
+    "start_s": 0.3,
+    "ttft_overhead_ms_median": 1.0,
+}
+
+CLIENT = """
+import json, resource, sys, time
+from wattmark.serving.client import *
+url, job = sys.argv[1], json.loads(sys.argv[2])
+begun = time.process_time()
+arrivals = OpenLoop.at(job["rate"]) if "rate" in job else ClosedLoop.of(job["concurrency"])
+result = run_load_blocking(Target(url, model="m", dialect="vllm", stream=job["stream"]), arrivals,
+    Synthetic(Lengths.fixed(job["input"]), Lengths.fixed(job["output"])),
+    limits=Limits(requests=job["requests"], scrape_s=None, keep_records=job.get("keep", True)))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+rows = [
+    (f"wattmark-{r.index}", r.sent_ns, r.first_token_ns, len(r.chunk_ns), r.released_ns - r.scheduled_ns)
+    for r in result.records
+]
+print(json.dumps({
+    "ok": result.counts["ok"], "all": sum(result.counts.values()), "cpu_s": result.client_cpu_s, "peak_rss_mib": peak,
+    "seconds": (result.ended_ns - result.started_ns) / 1e9, "rows": rows, "warnings": result.warnings,
+}))
+"""
+
+
+@contextlib.contextmanager
+def server(*arguments: str) -> Iterator[str]:
+    command = [sys.executable, "-m", "wattmark.testing.scripted_server", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENV)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def client(url: str, **job: Any) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, url, json.dumps(job)],
+        env=ENV,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    found = json.loads(done.stdout)
+    assert found["ok"] == found["all"] == job["requests"], (found["ok"], found["all"], found["warnings"])
+    return found
+
+
+def start(repeats: int) -> list[float]:
+    """From starting the interpreter to the server having the first request."""
+    found = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            with server("--log", str(log)) as url:
+                begun = time.monotonic_ns()
+                client(url, requests=1, concurrency=1, stream=True, input=16, output=1)
+            found.append((json.loads(log.read_text().splitlines()[0])[1] - begun) / 1e9)
+    return found
+
+
+def per_request(repeats: int, requests: int) -> list[dict[str, Any]]:
+    with server() as url:
+        return [
+            client(url, requests=requests, concurrency=16, stream=False, input=64, output=1)
+            for _ in range(repeats)
+        ]
+
+
+def per_chunk(repeats: int, requests: int, tokens: int, request_us: float) -> list[float]:
+    """CPU of streams beyond that of their requests, over the chunks; chunks come one by one (gap 4 ms x 16 streams)."""
+    with server("--gap-ms", "4", "--no-chunks") as url:
+        runs = [
+            client(url, requests=requests, concurrency=16, stream=True, input=64, output=tokens)
+            for _ in range(repeats)
+        ]
+    return [(run["cpu_s"] * 1e6 - requests * request_us) / (requests * tokens) for run in runs]
+
+
+def overhead(repeats: int, requests: int) -> list[list[float]]:
+    """TTFT as the client saw it minus TTFT by the server's own log, request by request, in ms."""
+    found = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            with server("--ttft-ms", "20", "--gap-ms", "5", "--log", str(log)) as url:
+                run = client(url, requests=requests, concurrency=8, stream=True, input=64, output=16)
+            own = {row[0]: (row[2] - row[1]) / 1e6 for row in map(json.loads, log.read_text().splitlines())}
+        found.append([(first - sent) / 1e6 - own[name] for name, sent, first, *_ in run["rows"]])
+    return found
+
+
+def open_loop(rate: float, requests: int) -> dict[str, float]:
+    with server("--ttft-ms", "20", "--gap-ms", "5", "--no-chunks") as url:
+        run = client(url, requests=requests, rate=rate, stream=True, input=64, output=8)
+    late = sorted(row[4] / 1e6 for row in run["rows"])
+    return {
+        "rate": rate,
+        "requests": requests,
+        "lateness_ms_median": statistics.median(late),
+        "lateness_ms_p99": late[int(len(late) * 0.99)],
+    }
+
+
+def soak(rate: float, seconds: float) -> dict[str, float]:
+    """Peak memory of a short and of a long test at one rate, records handled and dropped."""
+    with server("--ttft-ms", "5", "--gap-ms", "2", "--no-chunks") as url:
+        short = client(
+            url, requests=int(rate * seconds / 6), rate=rate, stream=True, input=64, output=8, keep=False
+        )
+        long = client(
+            url, requests=int(rate * seconds), rate=rate, stream=True, input=64, output=8, keep=False
+        )
+    return {
+        "rate": rate,
+        "seconds": seconds,
+        "peak_rss_mib_after_a_sixth": short["peak_rss_mib"],
+        "peak_rss_mib": long["peak_rss_mib"],
+    }
+
+
+def peer(name: str, command: list[str], log: Path, requests: int, folder: Path) -> dict[str, Any]:
+    """One run of another tool: wall and CPU seconds of it and its children, largest process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun = time.monotonic()
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            cwd=folder,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": "not done within 240 s"}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if done.returncode:
+        said = [
+            line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "Error" in line
+        ]
+        return {"error": " ".join(said[:1])[:400] or f"exit {done.returncode}"}
+    return {
+        "requests": requests,
+        "wall_s": time.monotonic() - begun,
+        "cpu_s": cpu_s,
+        "cpu_ms_per_request": cpu_s * 1e3 / requests,
+    }
+
+
+WORDS_TOKENIZER = """
+import sys
+from tokenizers import Tokenizer, models, pre_tokenizers, decoders
+from transformers import PreTrainedTokenizerFast
+letters = "abcdefghijklmnopqrstuvwxyz"
+names = ["<unk>", "<s>", "</s>"] + [a + b + c for a in letters for b in letters for c in letters]
+one = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="<unk>"))
+one.pre_tokenizer = pre_tokenizers.Whitespace()
+fast = PreTrainedTokenizerFast(tokenizer_object=one, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+fast.save_pretrained(sys.argv[1])
+open(sys.argv[1] + "/config.json", "w").write('{"model_type": "llama"}')
+"""
+"""The peers want a tokenizer, and theirs would have to be downloaded: one of three-letter words does as well."""
+
+
+def peers(requests: int) -> dict[str, Any]:
+    """Each tool once, the same load: 8 at a time, 64 tokens in, 16 out, streamed; Wattmark among them."""
+    words = tempfile.mkdtemp(prefix="words-")
+    maker = ROOT / ".bench/guidellm/bin/python"
+    if maker.exists():
+        subprocess.run([str(maker), "-c", WORDS_TOKENIZER, words], check=True, capture_output=True)
+    job = json.dumps({"requests": requests, "concurrency": 8, "stream": True, "input": 64, "output": 16})
+    tools = {
+        "wattmark": lambda url: [sys.executable, "-c", CLIENT, url, job],
+        "aiperf": lambda url: [
+            str(ROOT / ".bench/aiperf/bin/aiperf"), "profile", "--model", "m", "--url", url, "--endpoint-type", "chat",
+            "--streaming", "--concurrency", "8", "--request-count", str(requests), "--synthetic-input-tokens-mean", "64",
+            "--output-tokens-mean", "16", "--tokenizer", words, "--ui", "none",
+        ],
+        "guidellm": lambda url: [
+            str(ROOT / ".bench/guidellm/bin/guidellm"), "run", "--backend", f"kind=openai_http,target={url},model=m",
+            "--profile", "kind=concurrent,streams=8", "--constraint", f"kind=max_requests,count={requests}",
+            "--tokenizer", f"kind=hf_auto,model={words}",
+            "--data", "kind=synthetic_text,prompt_tokens=64,output_tokens=16", "--disable-console",
+        ],
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for name, command in tools.items():
+        ask = f"from importlib.metadata import version; print(version('{name}'))"
+        python = ROOT / f".bench/{name}/bin/python"
+        version = "this tree" if name == "wattmark" else ""
+        if python.exists() and not version:
+            version = subprocess.run([str(python), "-c", ask], capture_output=True, text=True).stdout.strip()
+        if not version:
+            found[name] = {"error": "not installed in .bench"}
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            with server("--ttft-ms", "20", "--gap-ms", "5", "--log", str(log)) as url:
+                os.environ.update(PYTHONPATH=ENV["PYTHONPATH"] if name == "wattmark" else "")
+                found[name] = {"version": version} | peer(name, command(url), log, requests, Path(folder))
+            served = len(log.read_text().splitlines())
+        found[name]["requests_served"] = served
+        print(name, found[name], file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the load client costs.")
+    parser.add_argument("--quick", action="store_true", help="for a look, not for a claim")
+    parser.add_argument("--peers", action="store_true", help="run guidellm and aiperf, too")
+    parser.add_argument("--soak-s", type=float, default=60.0, help="length of the soak at 200 requests/s")
+    args = parser.parse_args()
+    repeats, scale = (2, 1) if args.quick else (5, 4)
+    load = os.getloadavg()
+    requests = per_request(repeats, 1_000 * scale)
+    request_us = [run["cpu_s"] * 1e6 / len(run["rows"]) for run in requests]
+    chunk_us = per_chunk(repeats, 40 * scale, 100, statistics.median(request_us))
+    overheads = overhead(repeats, 100 * scale)
+    starts = start(repeats * 2)
+    measured = {
+        "cpu_us_per_request": statistics.median(request_us),
+        "cpu_us_per_chunk": statistics.median(chunk_us),
+        "peak_rss_mib": max(run["peak_rss_mib"] for run in requests),
+        "start_s": statistics.median(starts),
+        "ttft_overhead_ms_median": statistics.median(statistics.median(run) for run in overheads),
+    }
+    cpus = Path("/proc/cpuinfo").read_text().splitlines()
+    flat = sorted(value for run in overheads for value in run)
+    report = {
+        "what": "CPU of the client process; overhead: client's TTFT minus the server's own, same request",
+        "machine": {
+            "cpu": next((line.split(":")[1].strip() for line in cpus if line.startswith("model name")), ""),
+            "cores": os.cpu_count(), "python": platform.python_version(), "load_before": load, "load_after": os.getloadavg(),
+        },
+        "measured": measured,
+        "targets": TARGETS,
+        "met": {name: measured[name] < target for name, target in TARGETS.items()},
+        "ttft_overhead_ms_p95": flat[int(len(flat) * 0.95)],
+        "requests_per_s_one_process": statistics.median(len(run["rows"]) / run["seconds"] for run in requests),
+        "runs": {
+            "cpu_us_per_request": request_us, "cpu_us_per_chunk": chunk_us, "start_s": starts,
+            "ttft_overhead_ms_median": [statistics.median(run) for run in overheads],
+        },
+        "open_loop": open_loop(200, 400 * scale),
+        "soak": soak(200, args.soak_s),
+        "peers": peers(200) if args.peers else None,
+    }  # fmt: skip
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps({key: value for key, value in report.items() if key != "runs"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
