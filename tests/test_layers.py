@@ -19,7 +19,17 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 BASE_ORDER = {"settings": {"errors", "paths"}, "quantity": {"units"}}
 """Who of the first layer may import whom of it."""
-TESTING_MAY = {"errors", "units", "quantity", "paths", "sources", "store", "runs.record", "studies", "serving"}
+TESTING_MAY = {
+    "errors",
+    "units",
+    "quantity",
+    "paths",
+    "sources",
+    "store",
+    "runs.record",
+    "studies",
+    "serving",
+}
 """Contract suites support the interfaces that third parties may implement."""
 MOST_LINES = 400
 

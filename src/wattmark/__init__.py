@@ -12,8 +12,8 @@ TYPE_CHECKING = False  # type checkers take it for True; importing typing would 
 if TYPE_CHECKING:
     from wattmark.errors import WattmarkError
     from wattmark.quantity import Quantity
-    from wattmark.store.loading import load
     from wattmark.runs.measure import Run, current_run, measure, span
+    from wattmark.store.loading import load
 
 __all__ = ["Quantity", "Run", "WattmarkError", "__version__", "current_run", "load", "measure", "span"]
 

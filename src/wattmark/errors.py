@@ -86,4 +86,6 @@ class MissingExtra(WattmarkError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package}, which is not installed", hint=f"pip install 'wattmark[{extra}]'")
+        super().__init__(
+            f"this needs {package}, which is not installed", hint=f"pip install 'wattmark[{extra}]'"
+        )

@@ -23,7 +23,9 @@ class Quantity:
 
     def __post_init__(self) -> None:
         if not self.low <= self.value <= self.high:
-            raise ValueError(f"a quantity needs low <= value <= high, not {self.low}, {self.value}, {self.high}")
+            raise ValueError(
+                f"a quantity needs low <= value <= high, not {self.low}, {self.value}, {self.high}"
+            )
 
     @classmethod
     def exact(cls, value: float, unit: str = "J", source: str = "") -> Quantity:
