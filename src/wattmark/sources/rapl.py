@@ -25,8 +25,9 @@ from wattmark.sources.rapl_mirrors import count_mirrors_once, judge_mirrors
 __all__ = ["RaplSource", "find_zones", "judge_mirrors", "probe"]
 
 NAME = "rapl"
-ZERO_WAIT_S = 0.02
-"""A counter that reads 0 gets this long to move before it is called dead."""
+ZERO_WAIT_S = {True: 0.3, False: 0.02}
+"""A counter that reads 0 gets this long to move before it is called dead; a whole package (True) gets more, because an
+idle part of one often stays at 0 and must not hold up the start."""
 
 _ZONE = re.compile(r"intel-rapl(-mmio)?(:\d+)+")
 _PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
@@ -147,8 +148,11 @@ def _readable(zones: Sequence[Zone]) -> tuple[list[Zone], list[Finding]]:
     first = {zone: Counter(zone.energy_path) for zone in zones}
     values = {zone: counter.read() for zone, counter in first.items()}
     zeros = [zone for zone, value in values.items() if value == 0]
-    deadline = time.monotonic() + ZERO_WAIT_S
-    while zeros and time.monotonic() < deadline:
+    began = time.monotonic()
+    while zeros:
+        waited_s = time.monotonic() - began
+        if waited_s > ZERO_WAIT_S[any(zone.name.startswith("package") for zone in zeros)]:
+            break
         time.sleep(0.001)
         zeros = [zone for zone in zeros if not first[zone].read()]
     for counter in first.values():
