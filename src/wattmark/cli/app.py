@@ -24,6 +24,7 @@ COMMANDS = {
     "config": "config",
     "calibrate": "calibrate",
     "study": "study",
+    "anatomy": "anatomy",
 }
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
 
