@@ -1,0 +1,308 @@
+"""A measured load test: a server, a load, the joules of both, in one run whose requests are spans.
+
+``with open_bench("local:10m") as bench: result = bench.run(Plan(ClosedLoop.of(8), limits=Limits(requests=200)))``.
+The server's energy is what its machine used from the first request to the last answer, less the load client's own part
+and that of other work on the machine; idle is what the machine drew just before, with the model loaded and no request.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from wattmark import settings
+from wattmark.errors import ConfigError
+from wattmark.paths import journals_dir
+from wattmark.quantity import Quantity
+from wattmark.recorder import journal
+from wattmark.runs.measure import Run, measure
+from wattmark.runs.process import this_process
+from wattmark.runs.record import RunRecord
+from wattmark.runs.summary import summarise
+from wattmark.runs.view import RunView
+from wattmark.serving.accounting import ServingEnergy
+from wattmark.serving.arrivals import Arrivals, OpenLoop
+from wattmark.serving.bench_energy import BenchEnergy, Idle, energy_of, idle_of
+from wattmark.serving.client import Known, find_filler, look, run, run_load_blocking
+from wattmark.serving.client_limits import Limits
+from wattmark.serving.client_target import LOOPBACK, Target
+from wattmark.serving.metrics import Goal, Metrics
+from wattmark.serving.metrics import measure as measure_load
+from wattmark.serving.records import LoadResult, Progress, RequestRecord
+from wattmark.serving.server import LOCAL, ServerOptions, open_target
+from wattmark.serving.server import Target as Opened
+from wattmark.serving.workload import Lengths, Workload
+from wattmark.serving.workload_synthetic import Filler, Synthetic
+
+BASELINE_S = 2.0
+"""The idle machine is measured this long unless told otherwise: twenty samples at the usual period."""
+FORMAT = "wattmark.llm-bench.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One load: when requests come, what they ask, when it ends.
+
+    input, output: tokens, for synthetic prompts; workload instead of them for given ones. baseline_s: how long the idle
+    machine is measured first; 0 takes the calibrated watts, if there are any. goal: limits that make an answer good.
+    grams, money_per_kwh: CO2e of an energy, and the price of a kilowatt-hour, as :func:`~wattmark.serving.accounting.account`
+    takes them.
+    """
+
+    arrivals: Arrivals
+    input: Lengths = field(default_factory=lambda: Lengths.fixed(64))
+    output: Lengths = field(default_factory=lambda: Lengths.fixed(32))
+    workload: Workload | None = None
+    limits: Limits = field(default_factory=Limits)
+    baseline_s: float = BASELINE_S
+    goal: Goal | None = None
+    seed: int = 0
+    grams: Callable[[Quantity], Quantity | None] | None = None
+    money_per_kwh: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.baseline_s < 0:
+            raise ConfigError("the baseline needs at least 0 s")
+        if self.limits.requests is None and self.limits.duration_s is None and self.workload is None:
+            raise ConfigError("a load needs an end", hint="say how many requests, or for how many seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """What one load came to.
+
+    server: what is known of it, no key and no path. energy: None where the server runs on another machine, or where
+    nothing could be measured. run_id: of the measured run, empty where no recorder ran or the run is part of another.
+    warnings: what a reader of the figures must know.
+    """
+
+    run_id: str
+    server: Mapping[str, Any]
+    load: LoadResult
+    metrics: Metrics
+    energy: BenchEnergy | None
+    idle: Idle | None
+    warnings: tuple[str, ...]
+
+    @property
+    def serving(self) -> ServingEnergy | None:
+        """The energy of serving, accounted for."""
+        return None if self.energy is None else self.energy.serving
+
+    @property
+    def noise(self) -> bool:
+        """Whether the text means nothing (random weights)."""
+        return bool(self.server.get("text_is_noise"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of ``--json`` (docs/reference/llm-bench.schema.json)."""
+        load = self.load
+        return {
+            "format": FORMAT,
+            "run_id": self.run_id or None,
+            "server": {**self.server, "url": load.url, "model": load.model, "dialect": load.dialect},
+            "load": {
+                "arrivals": load.arrivals,
+                "workload": load.workload,
+                "duration_s": (load.ended_ns - load.started_ns) / 1e9,
+                "outcomes": dict(load.counts),
+                "interrupted": load.interrupted,
+                "client_cpu_s": load.client_cpu_s,
+            },
+            "metrics": _plain(self.metrics.as_dict()),
+            "energy": None if self.energy is None else self.energy.as_dict(),
+            "idle": None if self.idle is None else self.idle.as_dict(),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(slots=True)
+class Bench:
+    """A server that was looked at and is ready for loads; made by :func:`open_bench`."""
+
+    opened: Opened
+    target: Target
+    known: Known
+    filler: Filler
+    idle: Idle | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether the server runs on this machine, so that its joules can be measured."""
+        host = urlsplit(self.target.url).hostname or ""
+        return host in LOOPBACK or host.startswith("127.") or host == os.uname().nodename
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        name: str = "",
+        tags: Mapping[str, str] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        spans: bool = True,
+    ) -> BenchResult:
+        """Measure the idle machine, send the load, account for both. The idle watts are measured once per bench.
+
+        A first Ctrl-C ends the load and what was measured is returned. spans: write every request into the run, with the
+        joules that it was given. Raises ServerError and ConfigError as the load client does.
+        """
+        workload = plan.workload or Synthetic(plan.input, plan.output, seed=plan.seed, filler=self.filler)
+        measured: Run = measure(
+            name or f"llm bench {self.opened.model or self.known.model or self.target.url}",
+            tags={"kind": "serving", **(tags or {})},
+        )
+        with measured:
+            idle_ns = self._rest(measured, plan) if self.idle is None else None
+            with measured.span("load") as span:
+                load = run_load_blocking(
+                    self.target, plan.arrivals, workload,
+                    limits=plan.limits, known=self.known, on_progress=on_progress,
+                )  # fmt: skip
+        view = measured.view
+        if self.idle is None:
+            self.idle = idle_of(view, idle_ns)
+        energy = (
+            energy_of(
+                view, load, self.idle, server_is_ours=self.opened.pid is not None,
+                grams=plan.grams, money_per_kwh=plan.money_per_kwh,
+            ) if self.here else None
+        )  # fmt: skip
+        if spans:
+            _write_requests(load, energy, span.id)
+        warnings = [*load.warnings, *(energy.notes if energy else ()), *self._warnings(view)]
+        return BenchResult(
+            measured.id if view.curves else "",
+            self.opened.as_dict(),
+            load,
+            measure_load(load, goal=plan.goal),
+            energy,
+            self.idle,
+            tuple(dict.fromkeys(warnings)),
+        )
+
+    def _rest(self, measured: Run, plan: Plan) -> tuple[int, int] | None:
+        """The idle machine, model loaded, for as long as the plan says: its [start, end) in ns."""
+        if plan.baseline_s <= 0 or not self.here:
+            return None
+        with measured.span("idle") as span:
+            time.sleep(plan.baseline_s)
+        return span.start_ns, span.end_ns
+
+    def _warnings(self, view: RunView) -> list[str]:
+        found = [warning.message for warning in view.record.warnings]
+        if not self.here:
+            found.append("the server runs on another machine: its energy is not measured here")
+        return found
+
+
+@contextmanager
+def open_bench(
+    where: str,
+    *,
+    options: ServerOptions | None = None,
+    environ: Mapping[str, str] | None = None,
+    **target: Any,
+) -> Generator[Bench]:
+    """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
+
+    target: further fields of :class:`~wattmark.serving.client_target.Target` (model, dialect, endpoint, api_key_env, ...).
+    Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
+    """
+    with open_target(where, options, environ) as opened:
+        if where.startswith(LOCAL):
+            target = {"model": opened.model, "dialect": "llama.cpp", **target}
+        chosen = Target(opened.base_url, **target)
+        known = run(look(chosen))
+        filler = run(find_filler(chosen, known))
+        yield Bench(opened, chosen, known, filler)
+
+
+def save(result: BenchResult) -> bool:
+    """End this process's recorder and put the run into the store, its figures under ``extra["serving"]``.
+
+    False if there is no run of its own to keep (inside another run, or without a recorder). Raises StoreError.
+    """
+    process = this_process()
+    session = process.session
+    if not result.run_id or session is None or process.root_id:
+        return False
+    from wattmark.store import open_store
+    from wattmark.store.ingest import ingest_session
+
+    process.end()
+    with open_store(settings.load().get("store")) as store:
+        ingest_session(store, session.folder, over=True)
+        record = with_figures(store.get(result.run_id), result)
+        store.replace(record, summarise(RunView(record)))
+    return True
+
+
+def with_figures(record: RunRecord, result: BenchResult) -> RunRecord:
+    """The run with the load's figures, and what the server said of itself as side series."""
+    known = {item.series.id for item in record.series}
+    told = tuple(item for item in result.load.series if item.series.id not in known)
+    status = "interrupted" if result.load.interrupted else record.status
+    return replace(
+        record,
+        status=status,
+        series=(*record.series, *told),
+        extra={**record.extra, "serving": result.as_dict()},
+    )
+
+
+def journal_hint() -> str:
+    """Where a run stays that could not be put into the store."""
+    return f"its journal stays in {journals_dir()}"
+
+
+def offered_rate(arrivals: Arrivals) -> float | None:
+    """Requests/s that an open loop of one rate asks for; None for any other."""
+    if isinstance(arrivals, OpenLoop) and len({(s.rate_from, s.rate_to) for s in arrivals.segments}) == 1:
+        return arrivals.segments[0].rate_from
+    return None
+
+
+def _write_requests(load: LoadResult, energy: BenchEnergy | None, parent: int) -> None:
+    """Every request that was sent, as a span of the load: written afterwards, so that writing costs the load nothing.
+
+    A span's own energy is all that the machine used meanwhile, for all requests at once; ``attributed_j`` is its share.
+    """
+    log = this_process().log
+    if log is None:
+        return
+    joules = {} if energy is None else energy.request_j
+    for record in load.records:
+        if record.sent_ns is None or record.end_ns is None:
+            continue
+        span = log.open_span("request", parent, record.sent_ns)
+        counts = {"requests": 1, **_counts(record)}
+        if record.index in joules:
+            counts["attributed_j"] = joules[record.index]
+        attrs: dict[str, Any] = {"outcome": record.outcome}
+        if record.error:
+            attrs["error"] = record.error
+        log.write_json(journal.SPAN_DETAIL, {"span": span, "counts": counts, "attrs": attrs})
+        log.close_span(span, record.end_ns)
+
+
+def _counts(record: RequestRecord) -> dict[str, float]:
+    counts: dict[str, float] = {}
+    if record.input_tokens is not None:
+        counts["prompt_tokens"] = record.input_tokens
+    if record.output_tokens is not None:
+        counts["output_tokens"] = record.output_tokens
+    if record.first_token_ns is not None and record.sent_ns is not None:
+        counts["ttft_s"] = (record.first_token_ns - record.sent_ns) / 1e9
+    return counts
+
+
+def _plain(data: Any) -> Any:
+    """Keys as JSON has them."""
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return data
