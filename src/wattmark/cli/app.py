@@ -25,6 +25,7 @@ COMMANDS = {
     "calibrate": "calibrate",
     "study": "study",
     "anatomy": "anatomy",
+    "llm": "llm",
 }
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
 

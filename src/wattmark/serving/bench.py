@@ -27,7 +27,7 @@ from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.serving.accounting import ServingEnergy
 from wattmark.serving.arrivals import Arrivals, OpenLoop
-from wattmark.serving.bench_energy import BenchEnergy, Idle, energy_of, idle_of
+from wattmark.serving.bench_energy import BenchEnergy, CpuMeter, Idle, energy_of, idle_of
 from wattmark.serving.client import Known, find_filler, look, run, run_load_blocking
 from wattmark.serving.client_limits import Limits
 from wattmark.serving.client_target import LOOPBACK, Target
@@ -50,8 +50,7 @@ class Plan:
 
     input, output: tokens, for synthetic prompts; workload instead of them for given ones. baseline_s: how long the idle
     machine is measured first; 0 takes the calibrated watts, if there are any. goal: limits that make an answer good.
-    grams, money_per_kwh: CO2e of an energy, and the price of a kilowatt-hour, as :func:`~wattmark.serving.accounting.account`
-    takes them.
+    grams, money_per_kwh: CO2e of an energy, and the price of a kilowatt-hour, for the accounts.
     """
 
     arrivals: Arrivals
@@ -156,22 +155,24 @@ class Bench:
             name or f"llm bench {self.opened.model or self.known.model or self.target.url}",
             tags={"kind": "serving", **(tags or {})},
         )
+        cpu = CpuMeter(self.opened.pid)
         with measured:
             idle_ns = self._rest(measured, plan) if self.idle is None else None
+            at_rest = cpu.lap()
             with measured.span("load") as span:
                 load = run_load_blocking(
                     self.target, plan.arrivals, workload,
                     limits=plan.limits, known=self.known, on_progress=on_progress,
                 )  # fmt: skip
+            at_work = cpu.lap()
         view = measured.view
         if self.idle is None:
-            self.idle = idle_of(view, idle_ns)
-        energy = (
-            energy_of(
-                view, load, self.idle, server_is_ours=self.opened.pid is not None,
-                grams=plan.grams, money_per_kwh=plan.money_per_kwh,
-            ) if self.here else None
-        )  # fmt: skip
+            self.idle = idle_of(view, idle_ns, at_rest)
+        energy = None
+        if self.here:
+            energy = energy_of(
+                view, load, self.idle, at_work, grams=plan.grams, money_per_kwh=plan.money_per_kwh
+            )
         if spans:
             _write_requests(load, energy, span.id)
         warnings = [*load.warnings, *(energy.notes if energy else ()), *self._warnings(view)]
@@ -275,7 +276,7 @@ def _write_requests(load: LoadResult, energy: BenchEnergy | None, parent: int) -
     log = this_process().log
     if log is None:
         return
-    joules = {} if energy is None else energy.request_j
+    joules: Mapping[int, float] = {} if energy is None else energy.request_j
     for record in load.records:
         if record.sent_ns is None or record.end_ns is None:
             continue

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.runs.record import RunRecord
+from wattmark.recorder.tree import ProcessTree, host_busy_s
 from wattmark.runs.view import RunView
 from wattmark.serving.accounting import ServingEnergy, account
 from wattmark.serving.attribution import (
@@ -25,6 +26,8 @@ SHARED_BY_CPU_TIME = ("cpu", "dram", "soc", "host")
 """Components whose energy processes share by CPU time; a board of a GPU belongs to the server."""
 BUSY_CORES = 0.2
 """More than this many cores at other work is worth a word."""
+NOT_IDLE_CORES = 0.5
+"""A machine with more than this many busy cores on average is not idle: its watts then are no idle watts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,38 @@ class BenchEnergy:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Users:
+class CpuUse(NamedTuple):
+    """CPU seconds of the whole machine and of the server over some seconds; None: not known."""
+
+    seconds: float
+    busy_s: float | None
+    server_s: float | None
+
+    @property
+    def busy_cores(self) -> float | None:
+        """Busy cores on average."""
+        return None if self.busy_s is None or self.seconds <= 0 else self.busy_s / self.seconds
+
+
+class CpuMeter:
+    """Reads CPU times at the edges of an interval; a run's own record of them is too coarse for short loads."""
+
+    def __init__(self, server_pid: int | None) -> None:
+        self._tree = None if server_pid is None else ProcessTree([server_pid], set())
+        self._last = self._read()
+
+    def lap(self) -> CpuUse:
+        """What was used since this was made, or since the last lap."""
+        before, self._last = self._last, self._read()
+        at, busy, server = self._last
+        return CpuUse(at - before[0], _difference(before[1], busy), _difference(before[2], server))
+
+    def _read(self) -> tuple[float, float | None, float | None]:
+        server_s = None if self._tree is None else self._tree.cpu_s()
+        return time.monotonic(), host_busy_s(), server_s
+
+
+class _Users(NamedTuple):
     """Shares of what was used above idle: the server's, the client's, that of others; they add up to 1."""
 
     server: float
@@ -70,13 +103,14 @@ class _Users:
     others: float
 
 
-def idle_of(view: RunView, span_ns: tuple[int, int] | None) -> Idle | None:
+def idle_of(view: RunView, span_ns: tuple[int, int] | None, cpu: CpuUse | None) -> Idle | None:
     """Idle watts measured in [start, end) of the run, else those that the machine was calibrated to, else None.
 
-    A machine that was busy with other work then has no idle to show: the calibrated watts are taken if there are any.
+    A machine that was busy with other work then has no idle to show: the calibrated watts are taken, or none.
     """
     calibrated = view.record.baseline_w
-    if span_ns is not None:
+    busy = None if cpu is None else cpu.busy_cores
+    if span_ns is not None and (busy is None or busy <= NOT_IDLE_CORES):
         start, end = span_ns
         got = view.between(np.array([start]), np.array([end]))
         watts = {
@@ -85,12 +119,8 @@ def idle_of(view: RunView, span_ns: tuple[int, int] | None) -> Idle | None:
             if energies.covered_s[0] > 0
         }
         if watts:
-            seconds = (end - start) / 1e9
-            cpu_s = _cpu_s(view.record, start, end)
-            busy = None if cpu_s is None else cpu_s[1] / seconds
-            if not calibrated or busy is None or busy <= BUSY_CORES:
-                rule = f"measured for {seconds:.1f} s before the load, model loaded"
-                return Idle(_by_component(view, watts, start, end), busy, rule)
+            rule = f"measured for {(end - start) / 1e9:.1f} s before the load, model loaded"
+            return Idle(_by_component(view, watts, start, end), busy, rule)
     return Idle(calibrated, None, "as the machine was calibrated") if calibrated else None
 
 
@@ -108,14 +138,14 @@ def energy_of(
     view: RunView,
     load: LoadResult,
     idle: Idle | None,
+    cpu: CpuUse,
     *,
-    server_is_ours: bool,
     grams: Callable[[Quantity], Quantity | None] | None = None,
     money_per_kwh: float | None = None,
 ) -> BenchEnergy | None:
     """Account for a load from its first request to its last answer; None where nothing was measured.
 
-    server_is_ours: the server's process is a child of this one, so that its CPU time is known.
+    cpu: what was used during the load.
     """
     answered = [
         record for record in load.ok if record.input_tokens is not None and record.output_tokens is not None
@@ -125,7 +155,7 @@ def energy_of(
     energies = component_energies(view, start_ns, max(end_ns, start_ns + 1))
     if not any((energy.covered_s > 0).any() for energy in energies):
         return None
-    users, notes = _users(view.record, load, idle, start_ns, end_ns, server_is_ours)
+    users, notes = _users(cpu, load.client_cpu_s, idle)
     own: list[IntervalEnergy] = []
     taken_j, low_j, high_j = 0.0, 0.0, 0.0
     for energy in energies:
@@ -144,42 +174,46 @@ def energy_of(
         notes.append(f"{load.failed} failed requests used energy too; it is in the energy of the others")
     taken = Quantity(taken_j, low_j, high_j)
     rest = None if users is None else users.client + users.others
+    fitted = {f"{part.component}: {note}" for part in serving.components for note in part.costs.notes}
     return BenchEnergy(
         serving,
         None if users is None else taken * (users.client / rest if rest else 0.0),
         None if users is None else taken * (users.others / rest if rest else 0.0),
         dict(zip((record.index for record in answered), serving.request_j.tolist(), strict=True)),
-        (*serving.notes, *notes),
+        (*(note for note in serving.notes if note not in fitted), *notes),
     )
 
 
-def _users(
-    record: RunRecord, load: LoadResult, idle: Idle | None, start_ns: int, end_ns: int, server_is_ours: bool
-) -> tuple[_Users | None, list[str]]:
+def _users(cpu: CpuUse, client_s: float, idle: Idle | None) -> tuple[_Users | None, list[str]]:
     """Who used what is above idle: by CPU time, where others' time while idle is part of idle."""
-    cpu = _cpu_s(record, start_ns, end_ns)
-    if cpu is None:
-        return None, ["CPU times were not recorded: the client's own energy is in the server's"]
-    seconds = (end_ns - start_ns) / 1e9
-    tree, busy = cpu
-    before = 0.0 if idle is None or idle.busy_cores is None else idle.busy_cores * seconds
-    client = min(load.client_cpu_s, tree)
-    active = max(busy - before, tree)
-    if active <= 0:
-        return _Users(1.0, 0.0, 0.0), []
-    server = (tree - client) / active if server_is_ours else 1 - client / active
-    users = _Users(server, client / active, max(0.0, 1 - server - client / active))
+    if cpu.busy_s is None:
+        return None, ["CPU times are not told here: the client's own energy is in the server's"]
     notes: list[str] = []
-    if idle is not None and idle.busy_cores is not None and idle.busy_cores > BUSY_CORES:
+    if idle is None:
         notes.append(
-            f"{idle.busy_cores:.1f} cores were busy while the idle machine was measured: idle is too high"
+            "the idle watts are not known (the machine was busy, or not looked at): `wattmark calibrate` finds them"
         )
-    others = max(0.0, busy - tree) / seconds
-    if server_is_ours and others > BUSY_CORES:
+    before = 0.0 if idle is None or idle.busy_cores is None else idle.busy_cores
+    if before > BUSY_CORES:
+        notes.append(
+            f"{before:.1f} cores were busy while the idle machine was measured: idle is a little high"
+        )
+    known = client_s + (cpu.server_s or 0.0)
+    active = max(cpu.busy_s - before * cpu.seconds, known)
+    if active <= 0:
+        return _Users(1.0, 0.0, 0.0), notes
+    client = client_s / active
+    if (
+        cpu.server_s is None
+    ):  # a server that was not started here: all that is not the client's is taken for its
+        return _Users(1 - client, client, 0.0), notes
+    others = max(0.0, cpu.busy_s - known) / cpu.seconds
+    if others > BUSY_CORES:
         notes.append(
             f"other work kept {others:.1f} cores busy during the load: latencies and joules suffer from it"
         )
-    return users, notes
+    server = cpu.server_s / active
+    return _Users(server, client, max(0.0, 1 - server - client)), notes
 
 
 def _servers_part(energy: IntervalEnergy, share: float) -> tuple[IntervalEnergy, Quantity]:
@@ -193,14 +227,8 @@ def _servers_part(energy: IntervalEnergy, share: float) -> tuple[IntervalEnergy,
     return replace(energy, energy_j=kept, total=total * part), (total * (1 - part)).with_unit("J")
 
 
-def _cpu_s(record: RunRecord, start_ns: int, end_ns: int) -> tuple[float, float] | None:
-    """CPU seconds of the run's process tree and of the whole machine in [start, end); None if not recorded."""
-    rows = record.tree_cpu
-    if len(rows) < 2 or end_ns <= start_ns:
-        return None
-    edges = np.array([start_ns, end_ns], np.float64)
-    tree, busy = (np.diff(np.interp(edges, rows[:, 0], rows[:, column]))[0] for column in (1, 2))
-    return float(tree), float(max(busy, tree))
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else max(0.0, after - before)
 
 
 def _columns(records: list[RequestRecord]) -> RequestColumns:

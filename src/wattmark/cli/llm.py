@@ -1,0 +1,214 @@
+"""``wattmark llm``: serve a language model, and measure what serving costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wattmark.cli.options import JsonPath
+from wattmark.cli.output import console, plain, say, write_json
+from wattmark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wattmark.serving.server import ServerOptions
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+SlotsOption = Annotated[
+    int | None, typer.Option(min=1, help="Requests that a local server works on at once.")
+]
+ContextOption = Annotated[
+    int, typer.Option(min=1, help="Tokens per slot of a local server, prompt and answer.")
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Threads of a local server (default: cores less one).")
+]
+FormatOption = Annotated[str, typer.Option("--number-format", help="Of a random model: f16 or q8_0.")]
+SeedOption = Annotated[int, typer.Option(help="Of random weights, prompts and arrivals.")]
+
+
+@app.callback()
+def llm() -> None:
+    """Language models: serve one, and measure joules per token and request of any OpenAI-compatible server.
+
+    \b
+    Example: wattmark llm bench local:1m --concurrency 2 --requests 20
+    """
+
+
+@app.command()
+def serve(
+    size: Annotated[
+        str | None, typer.Option(help="A model of this size with random weights: 1m, 10m, 100m, 1.5b.")
+    ] = None,
+    gguf: Annotated[str | None, typer.Option(metavar="PATH", help="A GGUF file to serve instead.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    slots: SlotsOption = None,
+    context: ContextOption = 2048,
+    threads: ThreadsOption = None,
+    number_format: FormatOption = "f16",
+    seed: SeedOption = 0,
+    prompt_cache: Annotated[bool, typer.Option("--prompt-cache", help="Keep prefixes seen before.")] = False,
+) -> None:
+    """Serve a model on this machine until Ctrl-C, with llama.cpp. Needs wattmark[llm].
+
+    \b
+    Example: wattmark llm serve --size 10m --port 8080
+    """
+    import os
+    from pathlib import Path
+
+    from wattmark.serving.server import LOCAL, open_target
+
+    model = size if gguf is None else str(Path(gguf).expanduser().resolve())
+    if model is None or (size is not None and gguf is not None):
+        raise ConfigError("give a size or a GGUF file", hint="wattmark llm serve --size 10m")
+    options = _options(slots, context, threads, number_format, seed, port, prompt_cache)
+    with open_target(LOCAL + model, options) as target:
+        typer.echo(f"{target.base_url} serves {plain(target.description)}")
+        typer.echo(f"measure it: wattmark llm bench {target.base_url} --concurrency 4 --requests 100")
+        assert target.pid is not None
+        try:  # until the server ends, or Ctrl-C; its state is left for the one that started it
+            os.waitid(os.P_PID, target.pid, os.WEXITED | os.WNOWAIT)
+            say(f"the server ended by itself; see {target.log_path}")
+            raise typer.Exit(1)
+        except KeyboardInterrupt:
+            say("the server is taken down")
+
+
+@app.command()
+def bench(
+    where: Annotated[
+        str, typer.Argument(metavar="URL|local:SIZE", help="A server, or a model to be served for the time.")
+    ],
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", "-c", min=1, help="So many requests at a time (default: 4)."),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", "-r", help="Requests/s, whatever the server does with them.")
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:LOADS",
+            help="Rising loads: concurrency:1-32 (doubling) or rate:0.5,1,2 (as listed).",
+        ),
+    ] = None,
+    arrivals: Annotated[str, typer.Option(help="Of a rate: poisson, constant, or gamma:SHAPE.")] = "poisson",
+    requests: Annotated[
+        int | None, typer.Option("--requests", "-n", min=1, help="How many are sent (default: 100).")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="For how long they are sent.")] = None,
+    input_tokens: Annotated[
+        str,
+        typer.Option("--input", help="Tokens of a prompt: 128, 64-256, normal:512,64, lognormal:512,256."),
+    ] = "64",
+    output_tokens: Annotated[str, typer.Option("--output", help="Tokens of an answer, likewise.")] = "32",
+    prompts: Annotated[
+        str | None, typer.Option(metavar="PATH", help="A JSONL file of prompts to send instead.")
+    ] = None,
+    ttft: Annotated[
+        float | None, typer.Option(help="Seconds to the first token that are good enough.")
+    ] = None,
+    tpot: Annotated[
+        float | None, typer.Option(help="Seconds per token after the first that are good enough.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to ask a server for.")] = None,
+    dialect: Annotated[
+        str, typer.Option(help="What kind of server: auto, vllm, llama.cpp, ollama, tgi, hosted ...")
+    ] = "auto",
+    completions: Annotated[
+        bool, typer.Option("--completions", help="Use /v1/completions instead of chat.")
+    ] = False,
+    stream: Annotated[bool, typer.Option(help="Whether answers come token by token.")] = True,
+    api_key_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The environment variable that holds the API key.")
+    ] = None,
+    api_key_file: Annotated[str | None, typer.Option(metavar="PATH", help="The file that does.")] = None,
+    ca_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Certificates of an authority of your own.")
+    ] = None,
+    slots: SlotsOption = None,
+    context: ContextOption = 2048,
+    threads: ThreadsOption = None,
+    number_format: FormatOption = "f16",
+    baseline: Annotated[
+        float, typer.Option(min=0.0, help="Seconds for which the idle machine is measured first.")
+    ] = 2.0,
+    seed: SeedOption = 0,
+    name: Annotated[str | None, typer.Option(help="What the run is called.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="K[=V]", help="A word or pair to find it by; may be repeated.")
+    ] = None,
+    zone: Annotated[str | None, typer.Option(help="Where the power comes from, for carbon: FR.")] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0.0, help="Of a kilowatt-hour, in your currency.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live line and no tables.")] = False,
+    json_path: JsonPath = None,
+) -> None:
+    """Send a load to a model server and account for its joules: per token, per request, with and without idle.
+
+    The server's energy is known where it runs on this machine. Ctrl-C ends the load and keeps what was measured.
+
+    \b
+    Example: wattmark llm bench local:10m --sweep concurrency:1-16 --requests 100
+    """
+    from wattmark.cli.llm_bench import Ask, run_bench
+    from wattmark.cli.run import parse_tags
+
+    if sum(given is not None for given in (concurrency, rate, sweep)) > 1:
+        raise ConfigError("--concurrency, --rate and --sweep exclude each other; give one of them")
+    ask = Ask(
+        kind="rate" if rate is not None else "concurrency",
+        loads=(rate if rate is not None else float(concurrency or 4),),
+        arrivals=arrivals, requests=requests, seconds=seconds, input=input_tokens, output=output_tokens, prompts=prompts,
+        ttft_s=ttft, tpot_s=tpot, baseline_s=baseline, seed=seed, zone=zone, price=price,
+    )  # fmt: skip
+    if sweep is not None:
+        ask = ask.swept(sweep)
+    target = {
+        "dialect": dialect, "endpoint": "completions" if completions else "chat", "stream": stream,
+        "api_key_env": api_key_env, "api_key_file": api_key_file, "ca_file": ca_file,
+        **({"model": model} if model else {}),
+    }  # fmt: skip
+    if where.startswith("local:") and dialect == "auto":
+        del target["dialect"]
+    options = _options(slots or ask.slots, context, threads, number_format, seed, 0, prompt_cache=False)
+    outcome = run_bench(
+        where, ask, options, target, name=name or "", tags=parse_tags(tag or []), live=not quiet
+    )
+    taken = write_json(outcome.as_dict(), json_path)
+    if not quiet:
+        from wattmark.cli.llm_render import render
+
+        render(console(stderr=taken), outcome)
+    if outcome.interrupted:
+        raise typer.Exit(130)
+    if not any(result.load.ok for result in outcome.results):
+        raise typer.Exit(1)
+
+
+def _options(
+    slots: int | None,
+    context: int,
+    threads: int | None,
+    number_format: str,
+    seed: int,
+    port: int,
+    prompt_cache: bool,
+) -> ServerOptions:
+    from wattmark.serving.gguf_models import NUMBER_FORMATS
+    from wattmark.serving.server import ServerOptions
+
+    for known in NUMBER_FORMATS:
+        if number_format == known:
+            return ServerOptions(
+                slots=slots or 4, context=context, threads=threads, number_format=known, seed=seed, port=port,
+                prompt_cache=prompt_cache,
+            )  # fmt: skip
+    raise ConfigError(
+        f"--number-format cannot be {number_format!r}", hint=f"one of {', '.join(NUMBER_FORMATS)}"
+    )

@@ -1,0 +1,180 @@
+"""The work of ``wattmark llm bench``: one load or a sweep of loads on one server, each kept as a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wattmark import settings
+from wattmark.cli.llm_line import LoadLine
+from wattmark.cli.output import say
+from wattmark.errors import ConfigError, WattmarkError
+from wattmark.impact import carbon, resolve_zone
+from wattmark.quantity import Quantity
+from wattmark.serving.arrivals import Arrivals, ClosedLoop, OpenLoop
+from wattmark.serving.bench import FORMAT, Bench, BenchResult, Plan, journal_hint, open_bench, save
+from wattmark.serving.client_limits import Limits
+from wattmark.serving.client_sweep import SATURATED_GAIN, SweepPoint, doubling, find_knee, work_rate
+from wattmark.serving.metrics import Goal
+from wattmark.serving.server import ServerOptions
+from wattmark.serving.workload import Lengths, Workload
+from wattmark.serving.workload_files import read_jsonl
+
+MOST_SLOTS = 16
+DEFAULT_REQUESTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the user asked for. kind: ``concurrency`` or ``rate`` (requests/s); loads: one, or those of a sweep."""
+
+    kind: str
+    loads: tuple[float, ...]
+    arrivals: str = "poisson"
+    requests: int | None = None
+    seconds: float | None = None
+    input: str = "64"
+    output: str = "32"
+    prompts: str | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    baseline_s: float = 2.0
+    seed: int = 0
+    zone: str | None = None
+    price: float | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many requests a local server should work on at once."""
+        return min(MOST_SLOTS, int(max(self.loads))) if self.kind == "concurrency" else 8
+
+    def swept(self, text: str) -> Ask:
+        """With the loads of ``concurrency:1-32`` or ``rate:0.5,1,2``. Raises ConfigError."""
+        kind, _, loads = text.partition(":")
+        try:
+            if kind in ("concurrency", "rate") and loads:
+                first, dash, last = loads.partition("-")
+                given = doubling(float(first), float(last)) if dash else tuple(map(float, loads.split(",")))
+                if kind == "rate" or all(load == int(load) for load in given):
+                    return replace(self, kind=kind, loads=tuple(sorted(set(given))))
+        except ValueError:
+            pass
+        raise ConfigError(f"--sweep cannot be {text!r}", hint="write concurrency:1-32, or rate:0.5,1,2")
+
+    def plan(self, load: float) -> Plan:
+        """The plan of one load. Raises ConfigError for what cannot be sent."""
+        requests = self.requests if self.requests or self.seconds else DEFAULT_REQUESTS
+        goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s) if self.ttft_s or self.tpot_s else None
+        workload: Workload | None = None
+        if self.prompts is not None:
+            workload = read_jsonl(
+                self.prompts, output_tokens=int(Lengths.parse(self.output).mean) or None, once=False
+            )
+        return Plan(
+            self._arrivals(load), Lengths.parse(self.input), Lengths.parse(self.output), workload,
+            Limits(requests=requests, duration_s=self.seconds), self.baseline_s, goal, self.seed,
+            _grams(self.zone), self.price,
+        )  # fmt: skip
+
+    def _arrivals(self, load: float) -> Arrivals:
+        if self.kind == "concurrency":
+            return ClosedLoop.of(int(load), seed=self.seed)
+        process, _, shape = self.arrivals.partition(":")
+        try:
+            burstiness = float(shape) if shape else 1.0
+        except ValueError:
+            raise ConfigError(f"--arrivals cannot be {self.arrivals!r}", hint="write gamma:0.5") from None
+        return OpenLoop.at(load, process, burstiness=burstiness, seed=self.seed)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] it is checked there
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: a result per load. knee: where more load buys waiting; None without a sweep or a bend."""
+
+    ask: Ask
+    results: tuple[BenchResult, ...]
+    knee: float | None
+    saturated: bool
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return any(result.load.interrupted for result in self.results)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of ``--json``: that of one load, or of a sweep with one object per load."""
+        if len(self.ask.loads) == 1:
+            return self.results[0].as_dict()
+        points = [
+            {"load": load, **result.as_dict()}
+            for load, result in zip(self.ask.loads, self.results, strict=False)
+        ]
+        return {
+            "format": FORMAT, "sweep": self.ask.kind, "knee": self.knee, "saturated": self.saturated, "points": points,
+        }  # fmt: skip
+
+
+def run_bench(
+    where: str,
+    ask: Ask,
+    options: ServerOptions,
+    target: Mapping[str, Any],
+    *,
+    name: str,
+    tags: Mapping[str, str],
+    live: bool,
+) -> Outcome:
+    """Open the server, run every load, keep every run. A sweep ends at Ctrl-C, or once two loads brought no more work."""
+    plans = [
+        (load, ask.plan(load)) for load in ask.loads
+    ]  # what cannot be sent is told before a server starts
+    results: list[BenchResult] = []
+    points: list[SweepPoint] = []
+    flat, best = 0, 0.0
+    with open_bench(where, options=options, **target) as bench:
+        for load, plan in plans:
+            known = {**tags, ask.kind: f"{load:g}"}
+            result = _one(bench, plan, name, known, live)
+            results.append(result)
+            _keep(result)
+            points.append(SweepPoint(load, result.metrics))
+            done = work_rate(result.metrics) or 0.0
+            flat = flat + 1 if len(points) > 1 and done < best * (1 + SATURATED_GAIN) else 0
+            best = max(best, done)
+            if flat >= 2 or result.load.interrupted:
+                break
+    knee = find_knee(points)
+    return Outcome(ask, tuple(results), None if knee is None else knee.load, flat >= 2)
+
+
+def _one(bench: Bench, plan: Plan, name: str, tags: Mapping[str, str], live: bool) -> BenchResult:
+    line = LoadLine() if live and sys.stderr.isatty() else None
+    try:
+        return bench.run(plan, name=name, tags=tags, on_progress=line.draw if line else None)
+    finally:
+        if line is not None:
+            line.clear()
+
+
+def _keep(result: BenchResult) -> None:
+    try:
+        save(result)
+    except WattmarkError as error:  # the figures stand, wherever they are kept
+        say(f"the run is not in the store ({error}); {journal_hint()}")
+
+
+def _grams(asked: str | None) -> Callable[[Quantity], Quantity | None] | None:
+    """CO2e of an energy where this machine's zone is known."""
+    configured = settings.load()
+    zone = resolve_zone(asked, os.environ, configured=configured.get("zone"))
+    if zone is None:
+        return None
+    pue = configured.get("pue") or 1.0
+
+    def grams(energy: Quantity) -> Quantity | None:
+        return carbon(energy, zone, pue=pue).grams
+
+    return grams

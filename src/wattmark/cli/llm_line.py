@@ -1,0 +1,79 @@
+"""The live line of ``wattmark llm bench``: requests, tokens/s, watts and joules per token so far."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from wattmark.recorder.live import Live
+from wattmark.runs.process import this_process
+from wattmark.serving.records import Progress
+from wattmark.units import format_energy, format_power
+
+
+class LoadLine:
+    """Draws over itself on standard error whenever the load client says how far it is."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, Live | None] | None = None
+        self._before: tuple[Progress, Live | None] | None = None
+
+    def draw(self, progress: Progress) -> None:
+        """Show how things stand."""
+        now = _live()
+        if self._first is None:
+            self._first = progress.output_tokens, now
+        words = self.words(progress, now)
+        self._before = progress, now
+        width = os.get_terminal_size(2).columns or 80
+        sys.stderr.write(f"\r\x1b[2K{('⚡ ' + ' · '.join(words))[: width - 2]}")
+        sys.stderr.flush()
+
+    def words(self, progress: Progress, now: Live | None) -> list[str]:
+        """The parts of the line; what is not known is not there. Joules are the whole machine's, idle included."""
+        words = [f"{progress.done} requests", f"{progress.in_flight} in flight"]
+        if progress.failed:
+            words.append(f"{progress.failed} failed")
+        if self._before is not None:
+            before, then = self._before
+            seconds = progress.elapsed_s - before.elapsed_s
+            if seconds > 0:
+                words.append(f"{(progress.output_tokens - before.output_tokens) / seconds:.0f} tokens/s")
+            watts = _watts(then, now)
+            if watts is not None:
+                words.append(format_power(watts))
+        if self._first is not None:
+            tokens, then = self._first
+            joules = _joules(then, now)
+            if joules and progress.output_tokens > tokens:
+                words.append(f"{format_energy(joules / (progress.output_tokens - tokens))}/token")
+        return words
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._first is not None:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+def _live() -> Live | None:
+    session = this_process().session
+    if session is None:
+        return None
+    try:
+        return session.live.read()
+    except (OSError, ValueError):
+        return None  # the recorder is gone; the run's warnings will say so
+
+
+def _joules(then: Live | None, now: Live | None) -> float | None:
+    if then is None or now is None or then.energy_j is None or now.energy_j is None:
+        return None
+    return now.energy_j - then.energy_j
+
+
+def _watts(then: Live | None, now: Live | None) -> float | None:
+    joules = _joules(then, now)
+    if joules is None or then is None or now is None or now.t_ns <= then.t_ns:
+        return None
+    return joules / (now.t_ns - then.t_ns) * 1e9

@@ -1,0 +1,179 @@
+"""Load tests for people: latencies, joules by component, joules per request and token, and a row per load of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from wattmark.cli.llm_bench import Outcome
+from wattmark.cli.output import plain
+from wattmark.cli.render import new_table
+from wattmark.quantity import Quantity
+from wattmark.serving.bench import BenchResult
+from wattmark.serving.metrics import Distribution, Estimate
+from wattmark.units import format_duration, format_energy, format_mass, significant
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_HOW = {
+    "counter": "counter",
+    "integrated": "power sensor",
+    "modelled": "modelled",
+}
+_PERCENTILES = (50, 95, 99)
+
+
+def render(out: Console, outcome: Outcome) -> None:
+    """All of it; of a sweep the table of its loads and what its last load had to say."""
+    last = outcome.results[-1]
+    out.print(plain(last.server["description"]), style="bold", soft_wrap=True)
+    if len(outcome.ask.loads) > 1:
+        _sweep(out, outcome)
+    else:
+        _one(out, last)
+    for warning in last.warnings:
+        out.print(f"! {plain(warning)}", style="yellow", soft_wrap=True)
+    ids = [result.run_id for result in outcome.results if result.run_id]
+    if ids:
+        out.print(f"More: wattmark show {ids[-1]}", style="dim")
+
+
+def _one(out: Console, result: BenchResult) -> None:
+    for line in _load_lines(result):
+        out.print(line, soft_wrap=True)
+    out.print(_latencies(result))
+    serving = result.serving
+    if serving is None:
+        out.print("energy: not measured")
+        return
+    out.print(_components(result))
+    out.print(_costs(result))
+    for line in _energy_lines(result):
+        out.print(line, soft_wrap=True)
+
+
+def _load_lines(result: BenchResult) -> Iterator[str]:
+    load, metrics = result.load, result.metrics
+    failed = ", ".join(
+        f"{count} {name.replace('_', ' ')}" for name, count in load.counts.items() if name != "ok"
+    )
+    ended = "; ended early by Ctrl-C" if load.interrupted else ""
+    yield f"{load.arrivals}; {load.workload}: {load.counts['ok']} answers{f', {failed}' if failed else ''}{ended}"
+    if metrics.requests_per_s is not None:
+        tokens = (
+            "" if metrics.output_tokens_per_s is None else f", {metrics.output_tokens_per_s:,.0f} tokens/s"
+        )
+        flight = (
+            "" if metrics.mean_in_flight is None else f", {metrics.mean_in_flight:.1f} in flight on average"
+        )
+        yield f"{significant(metrics.requests_per_s)} requests/s{tokens}{flight}"
+    if metrics.good is not None and metrics.ok:
+        goodput = (
+            "" if metrics.goodput_per_s is None else f", {significant(metrics.goodput_per_s)} good requests/s"
+        )
+        yield f"{metrics.good} of {metrics.ok} answers meet the limits{goodput}"
+
+
+def _latencies(result: BenchResult) -> Table:
+    metrics = result.metrics
+    heads = [f"p{percent}" for percent in _PERCENTILES]
+    table = new_table("latency", "mean", *heads, numbers=("mean", *heads))
+    rows: tuple[tuple[str, Distribution | None], ...] = (
+        ("to the first token", metrics.ttft_s), ("per token after it", metrics.tpot_s), ("whole answer", metrics.e2e_s),
+    )  # fmt: skip
+    for name, found in rows:
+        if found is not None:
+            values = [found.mean, *(found.percentiles[percent] for percent in _PERCENTILES)]
+            table.add_row(name, *(_seconds(value) for value in values))
+    return table
+
+
+def _seconds(value: Estimate) -> str:
+    return format_duration(value.value)
+
+
+def _components(result: BenchResult) -> Table:
+    columns = ("serving", "idle", "no one's", "all")
+    table = new_table("", *columns, "how", numbers=columns)
+    serving = result.serving
+    for part in serving.components if serving else ():
+        shown = (part.requests, part.idle, part.unattributed, part.measured)
+        table.add_row(part.component, *(_energy(one) for one in shown), _HOW.get(part.method, part.method))
+    return table
+
+
+def _costs(result: BenchResult) -> Table:
+    columns = ("with idle", "without idle")
+    table = new_table("", *columns, numbers=columns)
+    serving = result.serving
+    if serving is not None:
+        figures = (serving.with_idle, serving.without_idle)
+        for row, name in (("request", "j_per_request"), ("output token", "j_per_output_token"),
+                          ("any token", "j_per_token")):  # fmt: skip
+            table.add_row(row, *(_between(getattr(one, name, None)) for one in figures))
+    return table
+
+
+def _energy_lines(result: BenchResult) -> Iterator[str]:
+    energy, serving = result.energy, result.serving
+    if energy is None or serving is None:
+        return
+    if serving.idle_share is not None:
+        rule = "" if result.idle is None else f" (idle: {result.idle.rule})"
+        yield f"idle is {serving.idle_share:.0%} of the energy{rule}"
+    for name, part in (("the load client", energy.client_j), ("other work on this machine", energy.others_j)):
+        if part is not None and part.value > 0:
+            yield f"{name} used {format_energy(part.value)} beside it, not in these figures"
+    with_idle = serving.with_idle
+    if with_idle is not None and with_idle.gco2e_per_1000_requests is not None:
+        yield f"1,000 requests: {format_mass(with_idle.gco2e_per_1000_requests.value)} CO2e, idle included"
+    if with_idle is not None and with_idle.money_per_1000_requests is not None:
+        yield f"1,000 requests: {significant(with_idle.money_per_1000_requests.value)} in your currency, idle included"
+
+
+def _sweep(out: Console, outcome: Outcome) -> None:
+    kind = outcome.ask.kind
+    columns = (kind, "requests/s", "tokens/s", "TTFT p95", "J/request", "J/token", "idle")
+    table = new_table(*columns, numbers=columns)
+    for load, result in zip(outcome.ask.loads, outcome.results, strict=False):
+        metrics, serving = result.metrics, result.serving
+        with_idle = serving.with_idle if serving else None
+        table.add_row(
+            f"{load:g}{' ◂ knee' if load == outcome.knee else ''}",
+            _number(metrics.requests_per_s), _number(metrics.output_tokens_per_s), _p95(metrics.ttft_s),
+            _energy(with_idle.j_per_request if with_idle else None),
+            _energy(with_idle.j_per_output_token if with_idle else None),
+            "" if serving is None or serving.idle_share is None else f"{serving.idle_share:.0%}",
+        )  # fmt: skip
+    out.print(table)
+    methods = {part.component: part.method for result in outcome.results if result.serving
+               for part in result.serving.components}  # fmt: skip
+    for method in dict.fromkeys(methods.values()):
+        names = ", ".join(component for component, own in methods.items() if own == method)
+        out.print(f"{names}: {_HOW.get(method, method)}")
+    failed = sum(result.load.failed for result in outcome.results)
+    if failed:
+        out.print(f"{failed} requests failed", style="red")
+    if outcome.saturated:
+        out.print("saturated: two loads in a row brought no more work")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else significant(value)
+
+
+def _p95(found: Distribution | None) -> str:
+    return "" if found is None else format_duration(found.percentiles[95].value)
+
+
+def _energy(value: Quantity | None) -> str:
+    return "" if value is None else format_energy(value.value)
+
+
+def _between(value: Quantity | None) -> str:
+    if value is None:
+        return ""
+    return f"{format_energy(value.value)} ({format_energy(value.low)} to {format_energy(value.high)})"
