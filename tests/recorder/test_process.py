@@ -241,6 +241,29 @@ def test_a_slow_source_is_read_less_often() -> None:
     assert group.period_ns >= 0.2e9
 
 
+def test_a_few_late_readings_do_not_slow_a_source_down() -> None:
+    class Late(Moody):
+        def read(self) -> Sequence[float | None]:
+            self.count = getattr(self, "count", 0) + 1
+            if self.count % 4 == 0:
+                time.sleep(0.01)
+            return [1.0, 1.0]
+
+    group = Group(0, Late([1.0, 1.0]), (CHANNEL,), 0.02)
+    for _ in range(12):
+        group.read()
+        group.schedule(time.monotonic_ns(), time.monotonic_ns())
+    assert {code for code, *_ in group.take_events()} == {"base"}
+
+
+def test_a_counter_that_goes_round_quickly_is_read_more_often_than_asked() -> None:
+    counter = CHANNEL._replace(kind="counter", max_power_w=1_000.0, wrap_uj=100_000_000)
+    assert Group(0, Moody([1.0, 1.0]), (counter,), 10.0).period_ns == pytest.approx(25e6)
+    assert Group(0, Moody([1.0, 1.0]), (counter._replace(wrap_uj=10**11),), 10.0).period_ns == pytest.approx(
+        10e9
+    )
+
+
 def test_a_missed_schedule_does_not_bunch_up_and_pokes_do_not_shift_it() -> None:
     group = Group(0, Moody([1.0, 1.0]), (CHANNEL,), 0.1)
     second = 10**9

@@ -260,6 +260,30 @@ def test_torn_and_empty_texts_are_none_and_the_next_reading_is_good(opened, tree
     assert source.read() == [2_000]
 
 
+def test_a_negative_text_is_no_reading(opened, tree):
+    zone = tree.add_package(0, (), uj=1_000)
+    source = opened()
+    with open(tree.path(zone), "w") as out:
+        out.write("-5\n")
+    assert source.read() == [None]
+
+
+def test_a_file_that_is_being_rewritten_at_the_first_look_is_a_counter_all_the_same(host, tree, monkeypatch):
+    path = tree.path(tree.add_package(0, (), uj=1_000))
+    with open(path, "w"):
+        pass
+    pauses = []
+
+    def write_meanwhile(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            with open(path, "w") as out:
+                out.write("2000\n")
+
+    monkeypatch.setattr(rapl.time, "sleep", write_meanwhile)
+    assert set(by_id(host)) == {"cpu0/package"}
+
+
 def test_a_replaced_file_is_followed(opened, tree):
     zone = tree.add_package(0, (), uj=1_000)
     source = opened()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,20 @@ FRESH_NS = 300_000
 """A reading this young is not repeated for a poke."""
 
 
+RECENT = 8
+"""A source is slow if the quickest of this many readings was: a busy machine alone makes some of them late."""
+WRAP_SHARE = 0.25
+MIN_PERIOD_S = 0.001
+
+
+def _wrap_period_s(channels: Sequence[Channel]) -> float:
+    """How often counters must be read so that none goes round unseen, at a quarter of the least time that this takes."""
+    turns = [
+        one.wrap_uj * 1e-6 / one.max_power_w for one in channels if one.kind == "counter" and one.wrap_uj
+    ]
+    return max(WRAP_SHARE * min(turns, default=float("inf")), MIN_PERIOD_S)
+
+
 class Group:
     """The channels and side series of one opened source, read together."""
 
@@ -32,7 +47,7 @@ class Group:
         self.channels = tuple(channels)
         # where each channel adds to on the live page: the index of its component, or -1
         self.places = [COMPONENTS.index(one.component) if one.counted else -1 for one in self.channels]
-        self.period_ns = int(max(period_s, source.period_s) * _NS)
+        self.period_ns = int(min(max(period_s, source.period_s), _wrap_period_s(channels)) * _NS)
         self.curves = [curve_for(channel, self.period_ns / _NS) for channel in channels]
         self.due_ns = 0
         self.t_ns = 0
@@ -41,7 +56,7 @@ class Group:
         self._events: list[Event] = []
         self._body = struct.Struct(f"<{len(self.channels)}q")
         self._series = struct.Struct(f"<{len(source.series)}f")
-        self._cost_ns = 0.0
+        self._costs_ns: deque[int] = deque(maxlen=RECENT)
         self._failing = False
 
     def describe(self) -> dict[str, Any]:
@@ -64,7 +79,7 @@ class Group:
         self._failing = False
         t_ns = max((before + after) // 2, self.t_ns + 1)
         self.t_ns = t_ns
-        self._cost_ns += 0.1 * ((after - before) - self._cost_ns)
+        self._costs_ns.append(after - before)
         energies = self.latest_uj
         for position, curve in enumerate(self.curves):
             cumulative = curve.feed(t_ns, values[position])  # pyright: ignore[reportArgumentType] its kind says int or float
@@ -99,13 +114,14 @@ class Group:
 
     def schedule(self, asked_ns: int, now: int) -> None:
         """After a reading asked for at ``asked_ns``: the next due time, on the old grid unless that was missed."""
-        if self._cost_ns > MAX_SHARE * self.period_ns and self.period_ns < _NS:
-            self.period_ns = min(_NS, int(self._cost_ns / MAX_SHARE) + 1)
+        cost_ns = min(self._costs_ns) if len(self._costs_ns) == RECENT else 0
+        if cost_ns > MAX_SHARE * self.period_ns and self.period_ns < _NS:
+            self.period_ns = min(_NS, int(cost_ns / MAX_SHARE) + 1)
             self._events.append(
                 (
                     "read-slower",
                     now,
-                    f"{self.source.name} takes {self._cost_ns / 1e6:.1f} ms to read, "
+                    f"{self.source.name} takes {cost_ns / 1e6:.1f} ms to read, "
                     f"so it is read every {self.period_ns / 1e6:.0f} ms",
                     {"source": self.source.name},
                 )

@@ -31,6 +31,12 @@ _NOTES_THAT_WARN = {
 }  # fmt: skip
 
 
+STANDSTILL_NS = 3_000_000_000
+"""A processor always draws some watts, so its counter does not stand still for this long unless it is stuck."""
+_ALIKE = 3
+"""So many warnings of one kind and channel are told one by one."""
+
+
 class SessionData:
     """Everything that one session's folder holds."""
 
@@ -147,13 +153,19 @@ class SessionData:
         if record.status == "interrupted" and end is None:
             yield RunWarning("interrupted", "the measured process was ended before it could finish its run")
         recorder = self.recorder
+        told: dict[tuple[str, str], list[str]] = {}
         for note in recorder.notes:
             if (
                 note["code"] in _NOTES_THAT_WARN
                 and record.start_ns - 1_000_000_000 <= note["t_ns"] <= record.end_ns
             ):
                 where = f"{note['channel']}: " if note.get("channel") else ""
-                yield RunWarning(str(note["code"]), f"{where}{note['message']}")
+                told.setdefault((str(note["code"]), where), []).append(f"{where}{note['message']}")
+        for (code, _), messages in told.items():
+            for message in messages[:_ALIKE]:
+                yield RunWarning(code, message)
+            if len(messages) > _ALIKE:
+                yield RunWarning(code, f"{messages[-1]} (and {len(messages) - _ALIKE - 1} more like this)")
         if not recorder.header:
             yield RunWarning("no-recorder", f"no recorder ran, nothing was measured: {_log(self.folder)}")
             return
@@ -233,8 +245,17 @@ def _curves(recorder: RecorderData) -> Iterator[Curve]:
             t_ns = group.t_ns[known]
             energy = np.maximum.accumulate(group.energy_uj[known, column]) if len(t_ns) else t_ns
             rising = np.concatenate(([True], np.diff(t_ns) > 0)) if len(t_ns) else known[:0]
-            found = np.array(sorted(holes.get(channel.id, [])), np.int64).reshape(-1, 2)
+            missing = [*holes.get(channel.id, []), *_standstill(channel, t_ns, energy)]
+            found = np.array(sorted(missing), np.int64).reshape(-1, 2)
             yield Curve(channel, t_ns[rising], energy[rising], found)
+
+
+def _standstill(channel: Channel, t_ns: Int64, energy: Int64) -> list[tuple[int, int]]:
+    """The end of a curve on which a processor's whole counter never moved again: nothing is known of it."""
+    if channel.source != "rapl" or channel.inside or channel.component == "dram" or not len(t_ns):
+        return []
+    since = int(t_ns[np.searchsorted(energy, energy[-1])])
+    return [(since, int(t_ns[-1]))] if t_ns[-1] - since > STANDSTILL_NS else []
 
 
 def _without_mirrors(curves: list[Curve]) -> list[Curve]:

@@ -29,6 +29,9 @@ ZERO_WAIT_S = {True: 0.3, False: 0.02}
 """A counter that reads 0 gets this long to move before it is called dead; a whole package (True) gets more, because an
 idle part of one often stays at 0 and must not hold up the start."""
 
+BUSY_WAIT_S = 0.03
+"""A counter that could not be read for another reason than permissions (its file is being rewritten) gets this long."""
+
 _ZONE = re.compile(r"intel-rapl(-mmio)?(:\d+)+")
 _PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
 
@@ -147,6 +150,12 @@ def _readable(zones: Sequence[Zone]) -> tuple[list[Zone], list[Finding]]:
     """The domains whose counter can be read and counts, and a finding for each kind of those that cannot."""
     first = {zone: Counter(zone.energy_path) for zone in zones}
     values = {zone: counter.read() for zone, counter in first.items()}
+    began = time.monotonic()
+    while busy := [zone for zone, value in values.items() if value is None and _may_read(zone)]:
+        if time.monotonic() - began > BUSY_WAIT_S:
+            break
+        time.sleep(0.001)
+        values.update((zone, first[zone].read()) for zone in busy)
     zeros = [zone for zone, value in values.items() if value == 0]
     began = time.monotonic()
     while zeros:
@@ -168,6 +177,10 @@ def _readable(zones: Sequence[Zone]) -> tuple[list[Zone], list[Finding]]:
         problem = f"{zeros[0].energy_path} stays at 0: the counter does not count."
         findings.append(Finding(NAME, _listing(zeros), problem=problem))
     return [zone for zone in zones if zone not in denied and zone not in zeros], findings
+
+
+def _may_read(zone: Zone) -> bool:
+    return os.access(zone.energy_path, os.R_OK)
 
 
 def _one_interface(zones: Sequence[Zone]) -> tuple[list[Zone], list[Finding]]:

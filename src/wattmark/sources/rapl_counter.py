@@ -59,7 +59,10 @@ class Counter:
         return value
 
     def _parse(self, data: bytes) -> int | None:
-        """The number; a text that is none is empty or torn because its writer is at work, and soon whole."""
+        """The number; a text that is none is empty or torn because its writer is at work, and soon whole.
+
+        A negative one is none either: the kernel's value has no sign.
+        """
         for _ in range(TRIES):
             try:
                 value = int(data)
@@ -68,7 +71,7 @@ class Counter:
                 data = os.pread(self._fd, 32, 0)
                 continue
             self._last = data
-            return value
+            return value if value >= 0 else None
         return None
 
     def _is_current(self) -> bool:

@@ -1,0 +1,81 @@
+"""What becomes of a session's notes and curves when they are read back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wattmark.recorder import journal
+from wattmark.runs.energy import CurveEnergy
+from wattmark.runs.session import SessionData
+from wattmark.sources.base import Accuracy, Channel
+
+SECOND = 10**9
+PACKAGE = Channel("cpu0/package", "cpu", "rapl", "counter", "x", "counter", Accuracy(0.05, 0.05, 1, "a test"))
+
+
+def write_session(folder: Path, energies_uj: list[int], notes: list[dict[str, Any]] | None = None) -> str:
+    """A session of one package read once a second, with one run over all of it."""
+    folder.mkdir(parents=True)
+    pid = os.getpid()
+    group = {"index": 0, "source": "rapl", "period_s": 1.0, "channels": [PACKAGE.to_dict()], "series": []}
+    header = {
+        "role": "recorder",
+        "session": "s",
+        "host": "elsewhere",
+        "boot_id": "x",
+        "pid": pid,
+        "period_s": 1.0,
+    }
+    recorder = journal.SegmentWriter(str(folder), "recorder", {**header, "groups": [group]})
+    for second, energy in enumerate(energies_uj):
+        body = journal.SAMPLE_HEAD.pack(0, second * SECOND, 0) + energy.to_bytes(8, "little")
+        recorder.append(journal.encode(journal.SAMPLE, body))
+    for note in notes or ():
+        recorder.append(journal.encode_json(journal.NOTE, note))
+    recorder.append(journal.encode(journal.ANCHOR, journal.ANCHOR_BODY.pack(0, 0, 0)))
+    recorder.close()
+    events = journal.SegmentWriter(str(folder), f"events-{pid}", {**header, "role": "events"})
+    end_ns = (len(energies_uj) - 1) * SECOND
+    run = {"run_id": "r", "name": "r", "t_ns": 0, "wall_ns": 0, "span": 1, "tags": {}}
+    events.append(journal.encode_json(journal.RUN_OPEN, run))
+    events.append(
+        journal.encode_json(journal.RUN_CLOSE, {"run_id": "r", "status": "completed", "t_ns": end_ns})
+    )
+    events.close()
+    return str(folder)
+
+
+def covered_s(session: SessionData, seconds: int) -> float:
+    import numpy as np
+
+    (curve,) = session._curves
+    return float(CurveEnergy(curve).between(np.array([0]), np.array([seconds * SECOND])).covered_s[0])
+
+
+@pytest.mark.parametrize(("energies", "covered"), [([0] * 6, 0.0), ([0, 50, 100, 100, 100, 100, 100], 2.0)])
+def test_a_counter_that_never_moves_again_is_a_hole_and_not_zero_watts(
+    tmp_path: Path, energies: list[int], covered: float
+) -> None:
+    session = SessionData(write_session(tmp_path / "s", [10**6 * energy for energy in energies]))
+    assert covered_s(session, len(energies) - 1) == pytest.approx(covered)
+
+
+def test_a_counter_that_catches_up_is_covered_all_along(tmp_path: Path) -> None:
+    session = SessionData(write_session(tmp_path / "s", [0, 0, 0, 0, 0, 0, 300_000_000, 350_000_000]))
+    assert covered_s(session, 7) == pytest.approx(7.0)
+
+
+def test_many_notes_of_one_kind_are_a_few_warnings(tmp_path: Path) -> None:
+    notes = [
+        {"code": "reset", "t_ns": at * SECOND, "message": f"reset {at}", "channel": "cpu0/package"}
+        for at in range(5)
+    ]
+    session = SessionData(write_session(tmp_path / "s", [0, 1, 2, 3, 4, 5], notes))
+    (run,) = session.runs()
+    told = [warning.message for warning in run.warnings if warning.code == "reset"]
+    assert len(told) == 4
+    assert told[-1] == "cpu0/package: reset 4 (and 1 more like this)"
