@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from wattmark.errors import ConfigError
 from wattmark.store import open_store
 from wattmark.studies.design import Design
+from wattmark.studies.executors import Handle, Job, Outcome
 from wattmark.studies.plan import plan
 from wattmark.studies.results import TrialResult
 from wattmark.studies.runner import Progress, run_study
@@ -29,16 +32,54 @@ def design(*argv: str, **changes: Any) -> Design:
     return Design.model_validate({**data, **changes, "command": command})
 
 
+class Instant:
+    """An executor whose trials take no time: ``metrics`` of a spec, or None for one that fails."""
+
+    slots = 1
+
+    def __init__(self, metrics: Callable[[Mapping[str, Any]], dict[str, float] | None]) -> None:
+        self.metrics = metrics
+
+    def submit(self, job: Job) -> Handle:
+        return job.spec
+
+    def poll(self, handle: Handle) -> Outcome:
+        metrics = self.metrics(handle)
+        result = TrialResult(
+            handle["id"], handle["index"], handle["repeat"], handle["factors"],
+            "failed" if metrics is None else "completed", duration_s=1.0, host="h", metrics=metrics or {},
+            energy_j={"total": {"value": 50.0, "low": 49.0, "high": 51.0}},
+        )  # fmt: skip
+        return Outcome(0, {"result": result.to_json()}, "what it printed")
+
+    def cancel(self, handle: Handle) -> None:
+        raise AssertionError("nothing is left to cancel")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs, made once: migrations take longer than most trials here."""
+    path = tmp_path_factory.mktemp("empty") / "store.db"
+    with open_store(str(path)):
+        return path
+
+
+@pytest.fixture(autouse=True)
+def store(empty_store: Path, data_dir: Path) -> None:
+    data_dir.mkdir()
+    shutil.copy(empty_store, data_dir / "store.db")
+
+
 @pytest.mark.usefixtures("fake_machine")
 class TestTrials:
     def test_a_command_in_any_language_is_measured_with_its_metrics(self) -> None:
-        awk = """BEGIN { while (i++ < {n}) s += i; printf "{\\"accuracy\\": %f, \\"word\\": \\"x\\"}\\n", {n} / 1e6 }"""
-        results = run_study(design("awk", awk, factors={"n": [200_000, 400_000]}))
+        awk = """BEGIN { while (i++ < {n}) s += i; printf "{\\"accuracy\\": %f, \\"word\\": \\"x\\"}\\n", {n} / 1e7 }"""
+        results = run_study(design("awk", awk, factors={"n": [2_000_000, 4_000_000]}))
         assert [trial.status for trial in results.trials] == ["completed", "completed"]
         for trial in results.trials:
-            assert trial.metrics == {"accuracy": pytest.approx(trial.factors["n"] / 1e6)}
+            assert trial.metrics == {"accuracy": pytest.approx(trial.factors["n"] / 1e7)}
             assert trial.methods == {"cpu": "counter"}
-            assert trial.total_j == pytest.approx(50 * trial.duration_s, rel=0.2)
+            assert trial.total_j == pytest.approx(50 * trial.duration_s, rel=0.3)
         assert results.factors == ["n"]
         assert results.environment[os.uname().nodename]["channels"][0]["source"] == "rapl"
 
@@ -111,59 +152,32 @@ class TestTrials:
         assert found["hang"].total_j is not None  # what it burned until then is not lost
         assert found["hang"].total_j > 50
 
-    def test_failed_trials_are_run_again_only_if_asked_to(self, tmp_path: Path) -> None:
-        mark = tmp_path / "mark"
-        broken = design("/bin/sh", "-c", f"test -e {mark}")
-        assert run_study(broken).trials[0].status == "failed"
-        mark.touch()
-        assert run_study(broken).trials[0].status == "failed"
-        assert [trial.status for trial in run_study(broken, retry_failed=True).trials] == ["completed"]
-
     def test_a_command_that_is_not_there_is_a_failed_trial(self) -> None:
         (trial,) = run_study(design("no-such-command-here")).trials
         assert trial.status == "failed"
         assert "cannot be run" in (trial.error or "")
 
-    def test_more_repeats_until_the_mean_is_known(self) -> None:
-        stop = {"metric": "x", "within_pct": 1, "max_repeats": 3}
-        cell = """echo '{"x": '"$((1 + {n} * {repeat}))"'}'"""
-        results = run_study(design("/bin/sh", "-c", cell, repeats=2, stop=stop, factors={"n": [0, 1]}))
-        assert sorted(trial.factors["n"] for trial in results.trials) == [0, 0, 1, 1, 1]
-
-    def test_progress_says_what_is_left(self) -> None:
-        seen: list[Progress] = []
-        run_study(design("true", repeats=2), on_progress=seen.append)
-        assert [(p.done, p.total, p.begun is not None) for p in seen] == [
-            (0, 2, True), (1, 2, False), (1, 2, True), (2, 2, False),
-        ]  # fmt: skip
-        assert seen[0].left_s is None
-        assert seen[-1].left_s == 0
-        assert seen[-1].energy_j > 0
-
     def test_a_killed_study_goes_on_where_it_stood(self, tmp_path: Path) -> None:
         ran = tmp_path / "ran"
         study = tmp_path / "kill.toml"
         script = f"echo {{n}} >> {ran}; sleep 0.3; echo {{n}} >> {ran}.done"
-        killed = design("/bin/sh", "-c", script, name="kill", factors={"n": [1, 2, 3, 4]})
+        killed = design("/bin/sh", "-c", script, name="kill", factors={"n": [1, 2, 3]})
         study.write_text(killed.as_toml())
         command = [*WATTMARK, "study", "run", str(study)]
-        for _ in range(2):
-            before = len(ran.read_text().split()) if ran.exists() else 0
-            process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-            deadline = time.monotonic() + 30
-            while (len(ran.read_text().split()) if ran.exists() else 0) < before + 2:
-                assert time.monotonic() < deadline
-                if process.poll() is not None:
-                    break
-                time.sleep(0.01)
-            process.kill()
-            process.wait()
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while (len(ran.read_text().split()) if ran.exists() else 0) < 2:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
         results = run_study(killed)
         kept = [trial.factors["n"] for trial in results.trials]
-        assert sorted(kept) == [1, 2, 3, 4]
+        assert sorted(kept) == [1, 2, 3]
         assert {trial.status for trial in results.trials} == {"completed"}
         finished = (tmp_path / "ran.done").read_text().split()
-        assert len(finished) - len(kept) <= 2  # at most the one of each kill that had no time to be kept
+        assert len(finished) - len(kept) <= 1  # at most the one that had no time to be kept
 
     def test_ctrl_c_ends_the_trial_and_leaves_a_study_that_can_be_resumed(self, tmp_path: Path) -> None:
         started = tmp_path / "started"
@@ -182,6 +196,36 @@ class TestTrials:
         assert StudyFolder.open("c").trials() == []
         assert StudyFolder.open("c").running() == {}
         assert not sleeps_in(started)
+
+
+def test_failed_trials_are_run_again_only_if_asked_to() -> None:
+    study = design("true")
+    (trial,) = run_study(study, executor=Instant(lambda spec: None)).trials
+    assert (trial.status, trial.log) == ("failed", "what it printed")
+    well = Instant(lambda spec: {})
+    assert run_study(study, executor=well).trials[0].status == "failed"
+    assert [trial.status for trial in run_study(study, executor=well, retry_failed=True).trials] == [
+        "completed"
+    ]
+
+
+def test_more_repeats_until_the_mean_is_known() -> None:
+    stop = {"metric": "x", "within_pct": 1, "max_repeats": 3}
+    executor = Instant(lambda spec: {"x": 1 + spec["factors"]["n"] * spec["repeat"]})
+    study = design("echo", "{n}", repeats=2, stop=stop, factors={"n": [0, 1]})
+    results = run_study(study, executor=executor)
+    assert sorted(trial.factors["n"] for trial in results.trials) == [0, 0, 1, 1, 1]
+
+
+def test_progress_says_what_is_left() -> None:
+    seen: list[Progress] = []
+    run_study(design("true", repeats=2), executor=Instant(lambda spec: {}), on_progress=seen.append)
+    assert [(p.done, p.total, p.begun is not None) for p in seen] == [
+        (0, 2, True), (1, 2, False), (1, 2, True), (2, 2, False),
+    ]  # fmt: skip
+    assert seen[0].left_s is None
+    assert seen[-1].left_s == 0
+    assert seen[-1].energy_j == 100
 
 
 def test_two_runners_cannot_run_one_study() -> None:
