@@ -1,0 +1,187 @@
+"""Serving a language model as the work of a study: a server, a load, and what a token and a request cost at it.
+
+In ``studies`` and not beside the other workloads, since it stands on the load client and the accounting of ``serving``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from wattmark.errors import ConfigError, ServerError
+from wattmark.quantity import Quantity
+from wattmark.serving.arrivals import Arrivals, ClosedLoop, OpenLoop
+from wattmark.serving.bench import Bench, BenchResult, Plan, open_bench
+from wattmark.serving.client_limits import Limits
+from wattmark.serving.gguf_models import NUMBER_FORMATS, parse_size
+from wattmark.serving.metrics import Distribution, Goal
+from wattmark.serving.server import LOCAL, ServerOptions
+from wattmark.serving.workload import Lengths
+from wattmark.workloads.registry import Config, Factor, SpanMaker
+
+WARM_UP_REQUESTS = 4
+
+
+class LlmWorkload:
+    """A load on a model server: one of our own with random weights, a GGUF file, or any server at a URL."""
+
+    factors: Mapping[str, Factor] = {
+        "model": Factor("1m", "a size (1m, 20m), the path of a GGUF file, or the URL of a server"),
+        "served_model": Factor(None, "the model to ask a server at a URL for"),
+        "number_format": Factor("f16", "of random weights", choices=tuple(NUMBER_FORMATS)),
+        "concurrency": Factor(None, "requests at a time; this or rate", kind=int),
+        "rate": Factor(
+            None, "requests/s, whatever the server does with them; this or concurrency", kind=float
+        ),
+        "arrivals": Factor("poisson", "of a rate", choices=("poisson", "constant")),
+        "input": Factor("64", "tokens of a prompt: 128, 64-256, normal:512,64"),
+        "output": Factor("32", "tokens of an answer, likewise"),
+        "requests": Factor(None, "how many are sent", kind=int),
+        "seconds": Factor(10.0, "for how long they are sent; 0 for no limit"),
+        "idle_s": Factor(2.0, "for how long the idle machine is measured first, model loaded"),
+        "slots": Factor(4, "requests that a server of our own works on at once"),
+        "context": Factor(2048, "tokens per slot"),
+        "threads": Factor(0, "of a server of our own; 0 for the cores less one"),
+        "prompt_cache": Factor(False, "whether a server of our own keeps prefixes"),
+        "ttft_limit_s": Factor(None, "an answer is good if its first token comes within this", kind=float),
+        "tpot_limit_s": Factor(None, "and if each further token takes at most this", kind=float),
+        "seed": Factor(0, "of prompts, arrivals and random weights"),
+    }
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._bench: Bench | None = None
+
+    def warm_up(self, config: Config) -> None:
+        """Start the server, learn how to speak to it, and send a few requests, so that all its code was touched once."""
+        from wattmark.serving.client import Synthetic, run_load_blocking
+
+        bench = self._ready(config)
+        lengths = Lengths.parse(str(config["input"])), Lengths.parse(str(config["output"]))
+        run_load_blocking(
+            bench.target, ClosedLoop.of(2), Synthetic(*lengths, filler=bench.filler),
+            limits=Limits(requests=WARM_UP_REQUESTS, scrape_s=None), known=bench.known,
+        )  # fmt: skip
+
+    def run(self, config: Config, span: SpanMaker) -> dict[str, Any]:
+        """Stages ``idle`` and ``load``; the figures of :func:`figures`. Raises ServerError if no request was answered."""
+        bench = self._ready(config)
+        try:
+            result = bench.run(plan_of(config), name="serving", spans=False)
+        finally:
+            self._open.close()
+            self._bench = None
+        if not result.load.ok:
+            said = next((record.error for record in result.load.records if record.error), "no answer")
+            raise ServerError(f"no request was answered: {said}")
+        return figures(result, config)
+
+    def _ready(self, config: Config) -> Bench:
+        if self._bench is None:
+            where, target = str(config["model"]), {}
+            if where.startswith(("http://", "https://")):
+                target = {"model": config["served_model"]} if config["served_model"] else {}
+            else:
+                where = LOCAL + where
+            self._bench = self._open.enter_context(open_bench(where, options=_options(config), **target))
+        return self._bench
+
+
+def plan_of(config: Config) -> Plan:
+    """The load that a trial's levels ask for. Raises ConfigError for levels that exclude each other."""
+    concurrency, rate, seed = config["concurrency"], config["rate"], int(config["seed"])
+    if (concurrency is None) == (rate is None):
+        raise ConfigError(
+            "a load needs either concurrency or rate", hint="set one of them: rate = [1.0, 4.0]"
+        )
+    arrivals: Arrivals
+    if concurrency is not None:
+        arrivals = ClosedLoop.of(int(concurrency), seed=seed)
+    else:
+        arrivals = OpenLoop.at(
+            float(rate), "constant" if config["arrivals"] == "constant" else "poisson", seed=seed
+        )
+    return Plan(
+        arrivals,
+        Lengths.parse(str(config["input"])),
+        Lengths.parse(str(config["output"])),
+        limits=Limits(requests=config["requests"], duration_s=float(config["seconds"]) or None),
+        baseline_s=float(config["idle_s"]),
+        goal=_goal(config),
+        seed=seed,
+    )
+
+
+def figures(result: BenchResult, config: Config) -> dict[str, float]:
+    """Numbers of a trial; what is not known is left out.
+
+    j_per_token and j_per_request: J per output token and per answer, idle included; ``_own`` without idle; ``_low`` and
+    ``_high`` the ends of their intervals. request_j_p50 ...: J of single requests, without idle. idle_share: 0..1.
+    serving_w: mean W of the server's energy with idle. utilisation: mean requests in flight. Latencies in s. goodput:
+    answers/s within the limits.
+    """
+    metrics, serving, energy = result.metrics, result.serving, result.energy
+    found: dict[str, float | None] = {
+        "requests": metrics.requests,
+        "failed": result.load.failed,
+        "requests_per_s": metrics.requests_per_s,
+        "output_tokens_per_s": metrics.output_tokens_per_s,
+        "in_flight": metrics.mean_in_flight,
+        "goodput": metrics.goodput_per_s,
+        **_percentiles("ttft", metrics.ttft_s),
+        **_percentiles("tpot", metrics.tpot_s),
+        **_percentiles("e2e", metrics.e2e_s),
+        **_mean("input_tokens", metrics.input_tokens),
+        **_mean("output_tokens", metrics.output_tokens),
+    }
+    model = str(config["model"])
+    if result.noise:
+        found["parameters"] = parse_size(model)
+    if serving is not None and serving.with_idle is not None and serving.without_idle is not None:
+        with_idle, own = serving.with_idle, serving.without_idle
+        found |= {
+            **_quantity("j_per_token", with_idle.j_per_output_token),
+            **_quantity("j_per_request", with_idle.j_per_request),
+            **_quantity("j_per_token_own", own.j_per_output_token),
+            **_quantity("j_per_request_own", own.j_per_request),
+            **{
+                f"request_j_p{at}": None if one is None else one.value
+                for at, one in serving.percentiles_j.items()
+            },
+            "idle_share": serving.idle_share,
+            "serving_w": with_idle.energy_j.value / serving.duration_s if serving.duration_s > 0 else None,
+        }
+    if energy is not None:
+        found["client_j"] = None if energy.client_j is None else energy.client_j.value
+        found["others_j"] = None if energy.others_j is None else energy.others_j.value
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _options(config: Config) -> ServerOptions:
+    return ServerOptions(
+        slots=int(config["slots"]),
+        context=int(config["context"]),
+        threads=int(config["threads"]) or None,
+        number_format="q8_0" if config["number_format"] == "q8_0" else "f16",
+        prompt_cache=bool(config["prompt_cache"]),
+    )
+
+
+def _goal(config: Config) -> Goal | None:
+    ttft_s, tpot_s = config["ttft_limit_s"], config["tpot_limit_s"]
+    return None if ttft_s is None and tpot_s is None else Goal(ttft_s=ttft_s, tpot_s=tpot_s)
+
+
+def _quantity(name: str, quantity: Quantity | None) -> dict[str, float | None]:
+    if quantity is None:
+        return {}
+    return {name: quantity.value, f"{name}_low": quantity.low, f"{name}_high": quantity.high}
+
+
+def _percentiles(name: str, found: Distribution | None) -> dict[str, float | None]:
+    return {} if found is None else {f"{name}_p{at}_s": one.value for at, one in found.percentiles.items()}
+
+
+def _mean(name: str, found: Distribution | None) -> dict[str, float | None]:
+    return {} if found is None else {name: found.mean.value}
