@@ -10,7 +10,7 @@ from pathlib import Path
 import wattmark
 from wattmark.errors import ConfigError
 from wattmark.report import figures as figures_first
-from wattmark.report import figures_analysis, figures_more, summary
+from wattmark.report import figures_analysis, figures_more, figures_serving, summary
 from wattmark.report import tables as study_tables
 from wattmark.report.data import StudyData
 from wattmark.report.figures import Figure
@@ -104,6 +104,7 @@ _PLAIN: tuple[Callable[[StudyData], Figure], ...] = (
 def study_figures(data: StudyData, analysis: Analysis) -> list[Figure]:
     """All figures, absent ones with their reason."""
     return [
+        *figures_serving.figures(data),
         figures_analysis.pareto(data, analysis.pareto, analysis.pareto_metric),
         *(figure(data) for figure in _PLAIN),
         figures_analysis.correlations(analysis.correlations),
