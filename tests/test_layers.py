@@ -56,6 +56,9 @@ def complaint(module: str, imported: str) -> str | None:
     target = imported.split(".")[1:]
     if not target or target[0] == "__version__":
         return None
+    home = wattmark._HOMES.get(target[0])  # "from wattmark import measure" means the module that it lives in
+    if home is not None:
+        return complaint(module, home)
     own, other = module.split(".")[1], target[0]
     if own == "testing":
         allowed = other in TESTING_MAY | {"testing"} or ".".join(target[:2]) in TESTING_MAY

@@ -141,10 +141,15 @@ def wait_for(mark: Path) -> None:
 
 
 def sleeps_in(mark: Path) -> bool:
-    """Whether the process that wrote its number into the file still runs."""
+    """Whether the process that wrote its number into the file still runs; one just killed gets a moment to go."""
     wait_for(mark)
-    try:
-        state = Path(f"/proc/{mark.read_text().strip()}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{mark.read_text().strip()}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return False
+        if state in "ZX":
+            return False
+        time.sleep(0.02)
+    return True
