@@ -109,7 +109,7 @@ class Outcome:
         if len(self.ask.loads) == 1:
             return self.results[0].as_dict()
         points = [
-            {"load": load, **result.as_dict()}
+            {"at": load, **result.as_dict()}
             for load, result in zip(self.ask.loads, self.results, strict=False)
         ]
         return {

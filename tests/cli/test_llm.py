@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from wattmark.store import open_store
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/llm-bench.schema.json").read_text())
+needs_llama = pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None or importlib.util.find_spec("gguf") is None,
+    reason="xllamacpp and gguf are not installed (extra llm)",
+)
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The URL of a scripted server: 1 ms to the first token, 1 ms a token."""
+    words = [sys.executable, "-m", "wattmark.testing.scripted_server", "--ttft-ms", "1", "--gap-ms", "1"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def replayed(cli, tmp_path: Path):
+    """The command on a machine that draws 40 W."""
+    wave = tmp_path / "wave.csv"
+    wave.write_text("t_s,cpu0/package:power_w\n0,40\n600,40\n", encoding="utf-8")
+    cli.env["WATTMARK_REPLAY"] = str(wave)
+    return cli
+
+
+def bench(cli, *words: str):
+    done = cli("llm", "bench", *words, "--baseline", "0.2", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    jsonschema.validate(data, SCHEMA)
+    return data, done.stderr
+
+
+def test_a_load_is_measured_shown_and_kept(replayed, server: str) -> None:
+    data, shown = bench(
+        replayed, server, "-c", "2", "-n", "10", "--input", "8", "--output", "5", "--tag", "try=1"
+    )
+    assert data["load"]["outcomes"] == {"ok": 10}
+    assert data["energy"]["output_tokens"] == 50
+    assert data["energy"]["measured_j"]["value"] <= 41 * data["energy"]["duration_s"]
+    assert data["energy"]["modelled_j"] is None
+    assert "output token" in shown
+    assert "measured by a counter" not in shown  # the replayed channel is a power sensor's
+    with open_store(str(replayed.data / "store.db")) as store:
+        record = store.get(data["run_id"])
+    assert record.tags == {"kind": "serving", "concurrency": "2", "try": "1"}
+    assert record.extra["serving"]["energy"]["requests"] == 10
+    names = [record.spans.names[index] for index in record.spans.name_ids]
+    assert names.count("request") == 10
+    rows = [row for row, name in enumerate(names) if name == "request"]
+    assert {int(record.spans.parents[row]) for row in rows} == {names.index("load")}
+    details = [record.spans.details[row] for row in rows]
+    assert all(one["counts"]["output_tokens"] == 5 for one in details)
+    given = sum(one["counts"]["attributed_j"] for one in details)
+    assert given == pytest.approx(data["energy"]["without_idle"]["energy_j"]["value"])
+
+
+def test_a_sweep_has_a_row_for_each_load(replayed, server: str) -> None:
+    data, shown = bench(replayed, server, "--sweep", "concurrency:1,2", "-n", "6", "--output", "4")
+    assert [point["at"] for point in data["points"]] == [1.0, 2.0]
+    assert data["points"][0]["run_id"] != data["points"][1]["run_id"]
+    assert "TTFT p95" in shown
+
+
+def test_a_rate_and_limits(replayed, server: str) -> None:
+    words = ("--rate", "50", "--arrivals", "constant", "--seconds", "0.2", "--ttft", "5", "--output", "4")
+    data, shown = bench(replayed, server, *words)
+    assert data["load"]["arrivals"] == "open loop, constant, 50 requests/s"
+    assert data["metrics"]["good"] == data["metrics"]["ok"] > 0
+    assert "meet the limits" in shown
+
+
+def test_ctrl_c_keeps_what_was_measured(replayed, server: str) -> None:
+    path = replayed.folder / "out.json"
+    words = ("--seconds", "50", "-c", "2", "--output", "4", "--baseline", "0", "--json", str(path))
+    process = replayed.start("llm", "bench", server, *words)
+    journals = replayed.data / "journals"
+    deadline = time.monotonic() + 30
+    while not list(journals.glob("*/events-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    data = json.loads(path.read_text())
+    jsonschema.validate(data, SCHEMA)
+    assert data["load"]["interrupted"] is True
+    assert data["load"]["outcomes"]["ok"] > 0
+    with open_store(str(replayed.data / "store.db")) as store:
+        assert store.get(data["run_id"]).status == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("http://127.0.0.1:9",), "127.0.0.1"),
+        (("10m",), "local:10m"),
+        (("http://127.0.0.1:9", "--sweep", "speed:1-4"), "concurrency:1-32"),
+        (("http://127.0.0.1:9", "--rate", "1", "-c", "2"), "exclude each other"),
+        (("http://127.0.0.1:9", "--input", "many"), "length in tokens"),
+        (("http://127.0.0.1:9", "--rate", "1", "--arrivals", "poison"), "poisson"),
+        (("http://127.0.0.1:9", "--number-format", "q2"), "q8_0"),
+        (("http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_a_line_or_two(cli, words: tuple[str, ...], said: str) -> None:
+    done = cli("llm", "bench", *words)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3
+
+
+def test_serve_needs_one_model(cli) -> None:
+    for words in ((), ("--size", "1m", "--gguf", "x.gguf")):
+        done = cli("llm", "serve", *words)
+        assert done.returncode == 2
+        assert "--size 10m" in done.stderr
+
+
+@needs_llama
+def test_a_random_model_is_served_until_ctrl_c_and_told_to_be_noise(cli) -> None:
+    process = cli.start("llm", "serve", "--size", "1m", "--port", "0", "--context", "128")
+    line = process.stdout.readline()
+    url = line.split()[0]
+    assert "noise" in line
+    with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"{url}/health", timeout=5)
+
+
+@needs_llama
+def test_the_thin_path_from_a_fresh_install(replayed) -> None:
+    data, shown = bench(replayed, "local:1m", "--concurrency", "2", "--requests", "20")
+    assert data["server"]["text_is_noise"] is True
+    assert data["metrics"]["input_tokens"]["least"] == data["metrics"]["input_tokens"]["most"] == 64
+    assert "noise" in shown

@@ -1,0 +1,170 @@
+"""Load, joules and CPU times put together: what is the server's, the client's, others', idle, and no one's."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wattmark.errors import ConfigError
+from wattmark.runs.record import Curve, RunRecord
+from wattmark.runs.view import RunView
+from wattmark.serving.arrivals import ClosedLoop
+from wattmark.serving.bench import Bench, Plan, with_figures
+from wattmark.serving.bench_energy import CpuMeter, CpuUse, Idle, energy_of, idle_of
+from wattmark.serving.client_limits import Limits
+from wattmark.serving.records import LoadResult, RequestRecord
+from wattmark.sources.base import Accuracy, Channel
+
+S = 1_000_000_000
+QUIET = Idle({"cpu": 10.0}, 0.0, "test")
+
+
+def view(watts: float = 50.0, seconds: int = 20, baseline_w: dict[str, float] | None = None) -> RunView:
+    """A machine that draws the same power all the time."""
+    t_ns = np.arange(0, seconds * S + 1, S // 10)
+    channel = Channel(
+        "cpu0/package", "cpu", "rapl", "counter", "package", "counter", Accuracy(0.0, 0.0, 0.0, "exact")
+    )
+    curve = Curve(channel, t_ns, (t_ns / 1e3 * watts).astype(np.int64))
+    return RunView(
+        RunRecord("r", "r", "completed", 0, 0, 0, seconds * S, curves=(curve,), baseline_w=baseline_w)
+    )
+
+
+def request(index: int, start_s: float, tokens: int | None = 11) -> RequestRecord:
+    sent = int(start_s * S)
+    chunks = array("q", [sent + S // 2 + n * S // 20 for n in range(11)])
+    return RequestRecord(
+        index, index, 0, sent, sent, sent, chunks[0], chunks[-1], chunks[-1] + 1_000_000, chunks,
+        input_tokens=8, output_tokens=tokens, status=200, outcome="ok",
+    )  # fmt: skip
+
+
+def load(*records: RequestRecord, client_cpu_s: float = 0.0, until_s: float = 10.0) -> LoadResult:
+    return LoadResult(
+        "http://127.0.0.1:1", "m", "llama.cpp", "closed loop", "synthetic", 0, int(until_s * S), 0, int(until_s * S),
+        list(records), Counter(record.outcome for record in records), client_cpu_s, (1,),
+    )  # fmt: skip
+
+
+def test_every_joule_of_the_load_has_one_owner() -> None:
+    got = energy_of(
+        view(), load(request(0, 1), request(1, 5), client_cpu_s=1.0), QUIET, CpuUse(10.0, 8.0, 5.0)
+    )
+    assert got is not None
+    part = got.serving.components[0]
+    assert part.idle is not None
+    assert got.client_j is not None
+    assert got.others_j is not None
+    pots = (part.requests, part.idle, part.unattributed, got.client_j, got.others_j)
+    assert sum(pot.value for pot in pots) == pytest.approx(50.0 * 10)
+    assert part.idle.value == pytest.approx(10.0 * 10)
+    # above idle are 400 J: by CPU time 5/8 are the server's, 1/8 the client's, 2/8 those of others
+    assert got.client_j.value == pytest.approx(50.0)
+    assert got.others_j.value == pytest.approx(100.0)
+    assert part.measured.value == pytest.approx(500 - 150)
+
+
+def test_work_that_went_on_while_idle_was_measured_is_idle_and_not_others() -> None:
+    idle = Idle({"cpu": 10.0}, 0.2, "test")
+    got = energy_of(view(), load(request(0, 1)), idle, CpuUse(10.0, 7.0, 5.0))
+    assert got is not None
+    assert got.others_j is not None
+    assert got.others_j.value == pytest.approx(0.0)
+
+
+def test_what_a_server_that_was_not_started_here_uses_is_all_but_the_clients() -> None:
+    got = energy_of(view(), load(request(0, 1), client_cpu_s=2.0), QUIET, CpuUse(10.0, 8.0, None))
+    assert got is not None
+    assert got.client_j is not None
+    assert got.client_j.value == pytest.approx(400 / 4)
+    assert got.others_j is not None
+    assert got.others_j.value == 0.0
+
+
+def test_joules_of_requests_are_found_by_their_index() -> None:
+    uncounted = request(0, 1, tokens=None)
+    got = energy_of(view(), load(uncounted, request(7, 5)), QUIET, CpuUse(10.0, 5.0, 5.0))
+    assert got is not None
+    assert set(got.request_j) == {7}
+    assert got.request_j[7] > 0
+    assert any("without token counts" in note for note in got.notes)
+
+
+def test_a_failed_request_is_told_of() -> None:
+    failed = replace(request(1, 2), outcome="server_error")
+    got = energy_of(view(), load(request(0, 1), failed), QUIET, CpuUse(10.0, 5.0, 5.0))
+    assert got is not None
+    assert got.serving.requests == 1
+    assert any("1 failed" in note for note in got.notes)
+
+
+def test_nothing_measured_is_none_and_not_zero() -> None:
+    empty = RunView(RunRecord("r", "r", "completed", 0, 0, 0, 20 * S))
+    assert energy_of(empty, load(request(0, 1)), None, CpuUse(10.0, 5.0, 5.0)) is None
+    assert idle_of(empty, (0, S), CpuUse(1.0, 0.0, 0.0)) is None
+
+
+def test_idle_is_measured_where_the_machine_was_at_rest() -> None:
+    found = idle_of(view(12.0), (0, 2 * S), CpuUse(2.0, 0.1, 0.0))
+    assert found is not None
+    assert found.watts["cpu"] == pytest.approx(12.0)
+    assert "2.0 s" in found.rule
+
+
+def test_a_busy_machine_shows_no_idle() -> None:
+    busy = CpuUse(2.0, 3.0, 0.0)
+    assert idle_of(view(12.0), (0, 2 * S), busy) is None
+    found = idle_of(view(12.0, baseline_w={"cpu": 4.0}), (0, 2 * S), busy)
+    assert found is not None
+    assert found.watts == {"cpu": 4.0}
+    got = energy_of(view(), load(request(0, 1)), None, CpuUse(10.0, 5.0, 5.0))
+    assert got is not None
+    assert got.serving.idle_share is None
+
+
+def test_cpu_times_are_of_the_server_and_of_all() -> None:
+    import os
+
+    meter = CpuMeter(os.getpid())
+    sum(range(2_000_000))
+    used = meter.lap()
+    assert used.server_s is not None
+    assert used.busy_s is not None
+    assert 0 <= used.server_s <= used.busy_s + 0.05
+    assert CpuMeter(None).lap().server_s is None
+
+
+@pytest.mark.parametrize(("url", "here"), [("http://127.0.0.1:1", True), ("http://gpu.example.org", False)])
+def test_only_a_server_on_this_machine_is_measured(url: str, here: bool) -> None:
+    from wattmark.serving.client import Known, Target
+    from wattmark.serving.dialects import named
+    from wattmark.serving.server import Target as Opened
+    from wattmark.serving.workload_synthetic import Filler
+
+    known = Known(named("vllm"), "m")
+    assert Bench(Opened(url, "server"), Target(url), known, Filler()).here is here
+
+
+def test_a_load_needs_an_end() -> None:
+    with pytest.raises(ConfigError, match="an end"):
+        Plan(ClosedLoop.of(1))
+    assert Plan(ClosedLoop.of(1), limits=Limits(requests=1)).baseline_s > 0
+
+
+def test_an_interrupted_load_makes_an_interrupted_run() -> None:
+    from wattmark.serving.bench import BenchResult
+    from wattmark.serving.metrics import measure
+
+    one = load(request(0, 1))
+    result = BenchResult(
+        "r", {"text_is_noise": True}, replace(one, interrupted=True), measure(one), None, None, ("w",)
+    )
+    record = with_figures(view().record, result)
+    assert record.status == "interrupted"
+    assert record.extra["serving"]["load"]["interrupted"] is True
+    assert result.noise
