@@ -223,6 +223,16 @@ def test_where_nothing_can_be_measured_the_command_still_runs(cli) -> None:
     assert done.stdout == "worked\n"
     assert "nothing is measured" in done.stderr
     assert "Traceback" not in done.stderr
+    _, data, _ = cli.run_json("--", "sh", "-c", "exit 9")
+    assert (data["status"], data["exit_code"], data["energy_j"]["total"]) == ("failed", 9, None)
+
+
+def test_a_data_folder_removed_meanwhile_costs_the_numbers_and_nothing_else(cli) -> None:
+    code, data, err = cli.run_json("--", "sh", "-c", f"rm -rf '{cli.data}'; exit 3")
+    assert (code, data["status"], data["exit_code"]) == (3, "failed", 3)
+    assert data["energy_j"]["total"] is None
+    assert [warning["code"] for warning in data["warnings"]] == ["journal-lost"]
+    assert "Traceback" not in err
 
 
 def test_inside_another_run_it_is_a_span(cli, read, powercap) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 import time
 import warnings
@@ -255,3 +256,15 @@ def test_a_named_run_can_be_loaded_again(fake_machine: FakeMachine) -> None:
     assert again.id == run.id
     assert again.energy is not None
     assert again.energy.value == pytest.approx(run.energy.value, rel=1e-3)
+
+
+def test_a_data_folder_removed_between_two_runs_is_made_again(
+    fake_machine: FakeMachine, data_dir: Path
+) -> None:
+    with wm.measure("before"):
+        pass
+    shutil.rmtree(data_dir)
+    with wm.measure("after") as run:
+        time.sleep(0.05)
+    assert run.energy is not None
+    assert not run.warnings

@@ -79,3 +79,10 @@ def test_many_notes_of_one_kind_are_a_few_warnings(tmp_path: Path) -> None:
     told = [warning.message for warning in run.warnings if warning.code == "reset"]
     assert len(told) == 4
     assert told[-1] == "cpu0/package: reset 4 (and 1 more like this)"
+
+
+def test_what_is_no_file_is_no_journal(tmp_path: Path) -> None:
+    folder = Path(write_session(tmp_path / "s", [0, 1]))
+    os.mkfifo(folder / "events-99.wmj")
+    (folder / "recorder-000009.wmj").mkdir()
+    assert len(list(SessionData(str(folder)).runs())) == 1

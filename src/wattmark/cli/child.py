@@ -6,6 +6,10 @@ import errno
 import os
 import signal
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wattmark.runs.record import Status
 
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
@@ -67,7 +71,7 @@ class Child:
         finally:
             self._restore()
 
-    def status(self, exit_code: int) -> str:
+    def status(self, exit_code: int) -> Status:
         """``completed``, ``failed``, or ``interrupted`` if a signal that was no crash of its own ended it."""
         if exit_code == 0:
             return "completed"

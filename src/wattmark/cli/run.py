@@ -6,7 +6,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wattmark import settings as configuration
@@ -20,6 +20,7 @@ from wattmark.runs.process import Process, this_process
 
 if TYPE_CHECKING:
     from wattmark.cli.live_line import LiveLine
+    from wattmark.runs.record import Status
     from wattmark.runs.view import RunView
 
 
@@ -105,9 +106,12 @@ class _Measured:
     start_ns: int
     span: Span | None = None
     end_ns: int = 0
+    status: Status = "running"
+    exit_code: int | None = None
 
-    def end(self, status: str, exit_code: int) -> None:
+    def end(self, status: Status, exit_code: int) -> None:
         """Write down the end."""
+        self.status, self.exit_code = status, exit_code
         if self.span is None:
             self.end_ns = self.process.close_run(self.run_id, status, exit_code)
         else:
@@ -208,7 +212,6 @@ def _part(measured: _Measured) -> RunView:
 
 def _kept(measured: _Measured) -> RunView:
     """Stop the recorder, put the run into the store, and read it; without a recorder an empty run that says so."""
-    from wattmark.runs.live import view_of
     from wattmark.runs.session import SessionData
     from wattmark.runs.view import RunView
     from wattmark.store.ingest import ingest_session
@@ -216,7 +219,7 @@ def _kept(measured: _Measured) -> RunView:
     process = measured.process
     session = process.session
     if session is None:
-        return view_of(None, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=False)
+        return _unmeasured(measured)
     folder = session.folder
     process.end()
     try:
@@ -233,4 +236,22 @@ def _kept(measured: _Measured) -> RunView:
     for record in SessionData(folder).runs():
         if record.run_id == measured.run_id:
             return RunView(record)
-    raise WattmarkError("the journal of this run was lost", hint=f"{folder} held it")
+    return _unmeasured(measured, f"the journal of this run was lost: {folder}")
+
+
+def _unmeasured(measured: _Measured, why: str = "") -> RunView:
+    """A run of which nothing is known but its times and how it ended."""
+    from wattmark.runs.live import view_of
+    from wattmark.runs.record import RunWarning
+    from wattmark.runs.view import RunView
+
+    view = view_of(None, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=False)
+    record = view.record
+    return RunView(
+        replace(
+            record,
+            status=measured.status,
+            exit_code=measured.exit_code,
+            warnings=(RunWarning("journal-lost", why),) if why else record.warnings,
+        )
+    )

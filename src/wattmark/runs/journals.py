@@ -183,5 +183,5 @@ def _files(folder: str, prefix: str) -> list[str]:
     return [
         f"{folder}/{name}"
         for name in sorted(names)
-        if name.startswith(prefix) and name.endswith(journal.SUFFIX)
+        if name.startswith(prefix) and name.endswith(journal.SUFFIX) and os.path.isfile(f"{folder}/{name}")
     ]

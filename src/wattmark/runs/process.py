@@ -185,6 +185,9 @@ class Process:
         if self._owner and not self.root_id:
             if not self.session.running():
                 return False
+            if not os.path.isdir(self.session.folder):  # someone cleaned up: what is written there is lost
+                self.end()
+                return False
             if settings != self._given:  # the same wish again is not looked up again
                 self._given = dict(settings)
                 if configuration.recorder_settings(settings) != self._settings:
