@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wattmark.cli.llm_train import train
 from wattmark.cli.options import JsonPath
 from wattmark.cli.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
@@ -189,6 +190,9 @@ def bench(
         raise typer.Exit(130)
     if not any(result.load.ok for result in outcome.results):
         raise typer.Exit(1)
+
+
+app.command()(train)
 
 
 def _options(

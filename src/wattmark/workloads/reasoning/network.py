@@ -101,7 +101,13 @@ class Network(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.weights = nn.ParameterDict()
         for name, size in shape.tensors().items():
-            weight = torch.ones(size) if len(size) == 1 else torch.randn(size, generator=generator) * 0.02
+            weight = torch.ones(size) if len(size) == 1 else torch.randn(size, generator=generator)
+            if name == "token_embd.weight":
+                weight *= 0.1
+            elif len(size) > 1:
+                weight /= math.sqrt(
+                    size[1]
+                )  # the usual 0.02 is for widths of a thousand and learns slowly here
             if name.endswith(("attn_output.weight", "ffn_down.weight")):
                 weight /= math.sqrt(2 * shape.layers)
             self.weights[_key(name)] = nn.Parameter(weight)

@@ -19,7 +19,7 @@ Part = Literal["train", "test"]
 AnswerKind = Literal["number", "word", "list"]
 TEST_SHARE = 8
 """One problem in so many is a test problem."""
-_TRIES_PER_PROBLEM = 400
+_TRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,18 @@ def problems(task: str, level: int, count: int, *, seed: int = 0, part: Part = "
         )
     rng = random.Random(f"{task} {level} {part} {seed}")
     found: dict[str, Problem] = {}
-    for _ in range(count * _TRIES_PER_PROBLEM):
-        if len(found) == count:
-            break
+    fruitless = 0
+    while len(found) < count:
         problem = family.make(level, rng)
-        if problem.part == part:
-            found.setdefault(problem.key, problem)
-    if len(found) < count:
-        raise ConfigError(f"{task} of level {level} has no {count} different problems", hint="ask for fewer")
+        fruitless += 1
+        if problem.part == part and problem.key not in found:
+            found[problem.key] = problem
+            fruitless = 0
+        elif fruitless == _TRIES:
+            raise ConfigError(
+                f"{task} of level {level} has hardly more than {len(found)} different {part} problems, not {count}",
+                hint="ask for fewer",
+            )
     return list(found.values())
 
 

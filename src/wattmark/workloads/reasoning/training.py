@@ -53,7 +53,12 @@ class Plan:
         parse_size(self.size)
         if self.steps is not None and self.seconds is not None:
             raise ConfigError("a training is so many steps or so many seconds long, not both")
-        if (self.steps or 1) < 1 or (self.seconds or 1) <= 0 or self.batch < 2:
+        if (
+            self.steps == 0
+            or self.seconds == 0
+            or min(self.steps or 1, self.seconds or 1) < 0
+            or self.batch < 2
+        ):
             raise ConfigError("a training needs at least one step or some seconds, and two problems a step")
 
     @property
@@ -173,7 +178,9 @@ def evaluate(
         most = mode.max_tokens("compact")
         answers = generate(network, asked, most)
     replies = [
-        scoring.Reply(problem, characters.decode(answer), min(len(answer) + 1, most))  # the end is a token, too
+        scoring.Reply(
+            problem, characters.decode(answer), min(len(answer) + 1, most)
+        )  # the end is a token, too
         for problem, answer in zip(problems, answers, strict=True)
     ]
     return scoring.score(replies, "compact")
