@@ -125,6 +125,9 @@ def test_a_busy_machine_shows_no_idle() -> None:
     got = energy_of(view(), load(request(0, 1)), None, CpuUse(10.0, 5.0, 5.0))
     assert got is not None
     assert got.serving.idle_share is None
+    assert got.others_j is None
+    assert got.serving.with_idle is not None
+    assert got.serving.with_idle.energy_j.value == pytest.approx(500.0)
 
 
 def test_cpu_times_are_of_the_server_and_of_all() -> None:

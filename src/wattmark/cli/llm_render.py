@@ -100,7 +100,13 @@ def _components(result: BenchResult) -> Table:
     table = new_table("", *columns, "how", numbers=columns)
     serving = result.serving
     for part in serving.components if serving else ():
-        shown = (part.requests, part.idle, part.unattributed, part.measured)
+        known = part.idle is not None  # without it serving and idle cannot be told apart
+        shown = (
+            part.requests if known else None,
+            part.idle,
+            part.unattributed if known else None,
+            part.measured,
+        )
         table.add_row(part.component, *(_energy(one) for one in shown), _HOW.get(part.method, part.method))
     return table
 
@@ -110,7 +116,7 @@ def _costs(result: BenchResult) -> Table:
     table = new_table("", *columns, numbers=columns)
     serving = result.serving
     if serving is not None:
-        figures = (serving.with_idle, serving.without_idle)
+        figures = (serving.with_idle, None if serving.idle_share is None else serving.without_idle)
         for row, name in (("request", "j_per_request"), ("output token", "j_per_output_token"),
                           ("any token", "j_per_token")):  # fmt: skip
             table.add_row(row, *(_between(getattr(one, name, None)) for one in figures))

@@ -110,7 +110,7 @@ def _drawn(data: StudyData, load: str, name: str, unit: str, axis: str) -> Calla
                 modelled = data.modelled_share("total", cells[0]) if unit else None
                 items.append(
                     Line(label, [x for x, _ in shown], [y.value for _, y in shown],
-                         [max(y.low, 1e-9) if unit else y.low for _, y in shown], [y.high for _, y in shown], modelled)
+                         [_positive(y).low if unit else y.low for _, y in shown], [y.high for _, y in shown], modelled)
                 )  # fmt: skip
         log: Literal["x", "xy"] = "xy" if unit else "x"
         return lines(items, LOADS[load], f"{scale.unit} {axis}" if scale else axis, log=log, zero=not unit)
@@ -173,17 +173,16 @@ def _scatter(
         if across is not None and up is not None and (not log or min(across.value, up.value) > 0):
             model = show_level(cell.levels[data.subject]) if data.subject else ""
             items.append(
-                Point(cell.label, _positive(across, log), _positive(up, log), data.modelled_share("total", cell),
+                Point(cell.label, _positive(across) if log else across, _positive(up) if log else up, data.modelled_share("total", cell),
                       colours.get(model, SERIES[0]))
             )  # fmt: skip
     return points(items, x_axis, y_axis, log=log, wide=True)
 
 
-def _positive(quantity: Quantity, log: str) -> Quantity:
-    """A logarithmic axis has no nothing: an interval that reaches there is cut at a thousandth of the value."""
-    if not log or quantity.low > 0:
-        return quantity
-    return Quantity(quantity.value, quantity.value / 1_000, quantity.high, quantity.unit, quantity.source)
+def _positive(quantity: Quantity) -> Quantity:
+    """A logarithmic axis has no nothing: an interval that reaches below a tenth of the value is cut there."""
+    low = max(quantity.low, quantity.value / 10)
+    return Quantity(quantity.value, low, quantity.high, quantity.unit, quantity.source)
 
 
 def _crossing_figure(data: StudyData, load: str | None) -> Figure:
@@ -220,7 +219,9 @@ def crossing_sentence(sure: Sequence[Crossing], looked_at: int) -> str:
 
 def _energy_lead(data: StudyData) -> str:
     how = data.how("total")
-    return f"Idle included; the joules are {how}."
+    return (
+        f"Idle included; the joules are {how}. Intervals that reach below a tenth of the value are cut there."
+    )
 
 
 def _idle_lead(data: StudyData, load: str | None) -> str:

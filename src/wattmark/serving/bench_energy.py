@@ -46,7 +46,7 @@ class Idle:
 @dataclass(frozen=True, slots=True)
 class BenchEnergy:
     """serving: the server's energy, accounted for. client_j, others_j: what the load client and other work on the machine
-    used above idle, not in ``serving``; None where CPU times were not recorded. request_j: by the index of the request.
+    used above idle, not in ``serving``; None where CPU times or idle are not known. request_j: by the index of the request.
     """
 
     serving: ServingEnergy
@@ -188,12 +188,13 @@ def _users(cpu: CpuUse, client_s: float, idle: Idle | None) -> tuple[_Users | No
     """Who used what is above idle: by CPU time, where others' time while idle is part of idle."""
     if cpu.busy_s is None:
         return None, ["CPU times are not told here: the client's own energy is in the server's"]
+    if idle is None:  # without it no one can say what each used above it
+        return None, [
+            "the idle watts are not known (the machine was busy, or not looked at), so the energy of the load client and of "
+            "other work is in these figures: `wattmark calibrate` on the quiet machine finds them"
+        ]
     notes: list[str] = []
-    if idle is None:
-        notes.append(
-            "the idle watts are not known (the machine was busy, or not looked at): `wattmark calibrate` finds them"
-        )
-    before = 0.0 if idle is None or idle.busy_cores is None else idle.busy_cores
+    before = idle.busy_cores or 0.0
     if before > BUSY_CORES:
         notes.append(
             f"{before:.1f} cores were busy while the idle machine was measured: idle is a little high"

@@ -148,8 +148,6 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
         found |= {
             **_quantity("j_per_token", with_idle.j_per_output_token),
             **_quantity("j_per_request", with_idle.j_per_request),
-            **_quantity("j_per_token_own", own.j_per_output_token),
-            **_quantity("j_per_request_own", own.j_per_request),
             **{
                 f"request_j_p{at}": None if one is None else one.value
                 for at, one in serving.percentiles_j.items()
@@ -157,6 +155,16 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
             "idle_share": serving.idle_share,
             "serving_w": with_idle.energy_j.value / serving.duration_s if serving.duration_s > 0 else None,
         }
+        if serving.idle_share is not None:
+            found |= {
+                **_quantity("j_per_token_own", own.j_per_output_token),
+                **_quantity("j_per_request_own", own.j_per_request),
+                **{
+                    f"request_j_p{at}": one.value
+                    for at, one in serving.percentiles_j.items()
+                    if one is not None
+                },
+            }
     if energy is not None:
         found["client_j"] = None if energy.client_j is None else energy.client_j.value
         found["others_j"] = None if energy.others_j is None else energy.others_j.value
