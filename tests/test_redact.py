@@ -195,3 +195,23 @@ def test_few_variables_are_kept_and_those_are_clean():
         }
     )
     assert kept == {"OMP_NUM_THREADS": "4", "MASTER_ADDR": f"tcp://{GONE}@node"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["mysql", "-uroot", "-phunter22"],
+        ["/usr/bin/sshpass", "-p", "hunter22", "ssh", "host"],
+        ["docker", "login", "-u", "me", "-p", "hunter22"],
+        ["redis-cli", "-h", "host", "-a", "hunter22"],
+        ["curl", "-b", "sid=hunter22", "host"],
+        ["sh", "-c", "mysql -phunter22 < x.sql"],
+    ],
+)
+def test_short_flags_that_take_a_password_are_known_by_their_program(command: list[str]) -> None:
+    assert not any("hunter22" in word for word in redact_arguments(command))
+
+
+def test_short_flags_of_other_programs_are_kept() -> None:
+    command = ["docker", "run", "-p", "8080:80", "image", "train", "-a", "5"]
+    assert redact_arguments(command) == command

@@ -70,6 +70,13 @@ KEPT_VARIABLES = (
 """Environment variables that change what a run costs or where it ran; no others are kept."""
 
 
+_SHORT = {
+    "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "mysqlimport": "-p", "mariadb": "-p", "mariadb-dump": "-p",
+    "sshpass": "-p", "login": "-p", "redis-cli": "-a", "curl": "-b", "zip": "-P", "unzip": "-P",
+}  # fmt: skip
+"""The one-letter flags that take a password (or a cookie) in programs, and in ``docker login``."""
+
+
 def redact_arguments(arguments: Sequence[str]) -> list[str]:
     """A command line without its secrets.
 
@@ -79,6 +86,7 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
     kept: list[str] = []
     awaited = ""
     program = ""
+    short: set[str] = set()
     for argument in arguments:
         name = awaited
         awaited = ""
@@ -91,11 +99,15 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
             if argument.lower() in _SCHEMES or _words(name) & _PLURALS:
                 awaited = name
             continue
+        elif argument[:2] in short and len(argument) > 2 and argument[1] != "-":
+            kept.append(f"{argument[:2]}{GONE}")
         else:
             kept.append(_redact_word(argument))
-        awaited = _announces(argument, program)
+        awaited = "password" if argument in short else _announces(argument, program)
         if not argument.startswith("-"):
             program = argument.rpartition("/")[2]
+            if program in _SHORT:
+                short.add(_SHORT[program])
     return kept
 
 
