@@ -173,7 +173,8 @@ def _scatter(
         if across is not None and up is not None and (not log or min(across.value, up.value) > 0):
             model = show_level(cell.levels[data.subject]) if data.subject else ""
             items.append(
-                Point(cell.label, _positive(across) if log else across, _positive(up) if log else up, data.modelled_share("total", cell),
+                Point(cell.label, _positive(across) if log else across, _positive(up) if log else up,
+                      data.modelled_share("total", cell),
                       colours.get(model, SERIES[0]))
             )  # fmt: skip
     return points(items, x_axis, y_axis, log=log, wide=True)
