@@ -18,8 +18,9 @@ from typing import Any
 from wattmark.report.data import StudyData
 from wattmark.report.study import study_figures, write_report
 from wattmark.studies.analysis import analyse
+from wattmark.studies.plan import plan
 from wattmark.studies.results import StudyResults, TrialResult
-from wattmark.studies.state import load_results
+from wattmark.studies.state import StudyFolder
 
 RESULTS = Path(__file__).parent / "results"
 DEMANDED = {
@@ -39,12 +40,13 @@ DEMANDED = {
 
 
 def main() -> None:
-    results = load_results((sys.argv[1:] or ["vision"])[0])
+    folder = StudyFolder.open((sys.argv[1:] or ["vision"])[0])
+    results = folder.results()
     found = {
         "machine": machine(results),
         "load_average_at_the_end": os.getloadavg(),
         "design": {key: results.design[key] for key in ("factors", "fixed", "repeats", "quiet")},
-        "trials": len(results.trials),
+        "trials": len(plan(folder.design())),
         "completed": len(results.completed),
         "failed": [
             {"factors": t.factors, "status": t.status} for t in results.trials if t.status != "completed"
