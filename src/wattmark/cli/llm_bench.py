@@ -75,7 +75,7 @@ class Ask:
             )
         return Plan(
             self._arrivals(load), Lengths.parse(self.input), Lengths.parse(self.output), workload,
-            Limits(requests=requests, duration_s=self.seconds), self.baseline_s, goal, self.seed,
+            Limits(requests=requests, duration_s=self.seconds, scrape_s=None), self.baseline_s, goal, self.seed,
             _grams(self.zone), self.price,
         )  # fmt: skip
 

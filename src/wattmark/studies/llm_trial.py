@@ -111,6 +111,7 @@ def plan_of(config: Config) -> Plan:
             requests=config["requests"],
             duration_s=float(config["seconds"]) or None,
             drain_s=float(config["drain_s"]),
+            scrape_s=None,  # a trial reports nothing of it, and asking costs the server work
         ),
         baseline_s=float(config["idle_s"]),
         goal=_goal(config),
