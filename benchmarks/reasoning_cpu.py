@@ -95,8 +95,8 @@ def table(data: dict[str, Any]) -> str:
         "",
         f"Task {data['task']}; {data['problems']} test problems a cell, none of them trained on; a level marked * is a "
         "length that training never had. Accuracy with Wilson's 95 % interval. CPU time is the server's. Joules: client "
-        f"and server processes, by their share of CPU time; method: {', '.join(data['methods'])}; "
-        - " where not known or nothing was right.",
+        f"and server processes, by their share of CPU time; method: {', '.join(data['methods'])}; a dash "
+        "where they are not known, or nothing was right.",
         "",
         *(
             f"- {model['plan']['size']}: {model['parameters']:,} parameters, {model['steps']} steps in "
