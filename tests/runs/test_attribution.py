@@ -75,3 +75,8 @@ def test_above_idle_is_never_negative_and_needs_a_baseline() -> None:
     share = above_idle(view(curve("cpu0/package", "cpu", 40), baseline_w={"cpu": 60.0}))
     assert share is not None
     assert share.energy.value == 0
+
+
+def test_cpu_times_that_were_not_seen_during_the_run_say_nothing() -> None:
+    early = tree(1.0)[:3]
+    assert attributed(view(curve("cpu0/package", "cpu", 40), tree_cpu=early)) is None

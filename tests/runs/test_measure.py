@@ -268,3 +268,17 @@ def test_a_data_folder_removed_between_two_runs_is_made_again(
         time.sleep(0.05)
     assert run.energy is not None
     assert not run.warnings
+
+
+def test_every_window_knows_its_own_share_of_the_cpu(fake_machine: FakeMachine) -> None:
+    """The process tree is looked at when a window begins and ends, however seldom it is looked at otherwise."""
+    from wattmark.runs.attribution import attributed
+
+    for _ in range(3):
+        with wm.measure("busy") as run:
+            end = time.process_time() + 0.4
+            while time.process_time() < end:
+                pass
+        share = attributed(run.view)
+        assert share is not None
+        assert share.energy.value > 0

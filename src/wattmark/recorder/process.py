@@ -40,7 +40,10 @@ ANCHOR_S = 10.0
 STEP_NS = 50_000_000
 SUSPEND_NS = 20_000_000
 BUSY_SHARE = 0.001
-"""Looking at the process tree may cost this share of one core."""
+"""Looking at the process tree may cost this share of one core ..."""
+TREE_AT_LEAST_NS = 5_000_000_000
+"""... but is not put off longer than this."""
+TREE_FRESH_NS = 50_000_000
 
 _NS = 1_000_000_000
 
@@ -95,6 +98,7 @@ class Recorder:
         self._gpu_users: dict[str, Any] = {}
         self._anchor: tuple[int, int, int] | None = None
         self._next_tree_ns = 0
+        self._tree_ns = 0
         self._next_cost_ns = 0
         self._notes: list[dict[str, Any]] = []
         for problem in opened.problems:
@@ -128,6 +132,8 @@ class Recorder:
                 next_keep = 0
             now = time.monotonic_ns()
             self.sample(now, everything=poked)
+            if poked:
+                self.look_at_tree(now)
             if now >= next_flush or poked:
                 self.flush()
                 next_flush = now + int(FLUSH_S * _NS)
@@ -186,13 +192,7 @@ class Recorder:
         """Clocks, the process tree and the recorder's own cost; once a second or less."""
         self.anchor(now)
         if now >= self._next_tree_ns:
-            began = time.perf_counter_ns()
-            cpu_s = self.tree.cpu_s()
-            busy_s = tree.host_busy_s(self.procfs)
-            cost = time.perf_counter_ns() - began
-            self._next_tree_ns = now + max(int(0.9 * HOUSEKEEPING_S * _NS), int(cost / BUSY_SHARE))
-            if busy_s is not None:
-                self.journal.append(journal.encode(journal.TREE, journal.TREE_BODY.pack(now, cpu_s, busy_s)))
+            self.look_at_tree(now)
         if now >= self._next_cost_ns:
             self.write_cost(now)
 
@@ -200,6 +200,19 @@ class Recorder:
         self.listen_to_sources(now)
         if self.git is not None and self.git.poll():
             self.take_git_answer()
+
+    def look_at_tree(self, now: int) -> None:
+        """CPU time of the measured processes and of the host, at the edges of runs and about once a second."""
+        if now - self._tree_ns < TREE_FRESH_NS:
+            return
+        self._tree_ns = now
+        began = time.process_time_ns()
+        cpu_s = self.tree.cpu_s()
+        busy_s = tree.host_busy_s(self.procfs)
+        pause_ns = int((time.process_time_ns() - began) / BUSY_SHARE)
+        self._next_tree_ns = now + min(max(int(0.9 * HOUSEKEEPING_S * _NS), pause_ns), TREE_AT_LEAST_NS)
+        if busy_s is not None:
+            self.journal.append(journal.encode(journal.TREE, journal.TREE_BODY.pack(now, cpu_s, busy_s)))
 
     def write_cost(self, now: int) -> None:
         """What the recorder itself takes, every five seconds and at the end."""
@@ -317,6 +330,7 @@ class Recorder:
         """A last reading, and the end of the journal."""
         now = time.monotonic_ns()
         self.sample(now, everything=True)
+        self.look_at_tree(now)
         self.write_cost(now)
         for group in self.groups:
             ask = getattr(group.source, "update_periods", None)

@@ -21,6 +21,8 @@ from wattmark.runs.view import RunView
 _SHARED_BY_CPU_TIME = ("cpu", "dram", "soc", "host")
 _TICK_S = 0.01
 """CPU times of procfs come in ticks of 10 ms."""
+_SEEN_SHARE = 0.75
+"""CPU times must have been looked at around at least this share of the run; what is not known is not attributed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,11 @@ def above_idle(view: RunView) -> Share | None:
 
 def attributed(view: RunView) -> Share | None:
     """The energy of the measured process tree; None where its CPU time was not recorded."""
-    rows = view.record.tree_cpu
+    rows, record = view.record.tree_cpu, view.record
     if len(rows) < 2 or view.energy is None:
+        return None
+    seen_ns = min(rows[-1, 0], record.end_ns) - max(rows[0, 0], record.start_ns)
+    if seen_ns < _SEEN_SHARE * (record.end_ns - record.start_ns):
         return None
     edges, shares, spread = _shares(rows, view.record.start_ns, view.record.end_ns)
     parts: list[Quantity] = []

@@ -105,7 +105,7 @@ class SessionData:
                 for anchor in self.recorder.anchors
                 if start_ns - 15_000_000_000 <= anchor.monotonic_ns <= end_ns + 15_000_000_000
             ),
-            tree_cpu=_rows_within(self.recorder.tree_cpu, start_ns, end_ns, 2_000_000_000),
+            tree_cpu=_rows_around(self.recorder.tree_cpu, start_ns, end_ns),
             recorder={
                 "period_s": self.recorder.header.get("period_s"),
                 "version": self.recorder.header.get("version"),
@@ -301,6 +301,13 @@ def _window(t_ns: Int64, start_ns: int, end_ns: int) -> slice:
     first = int(np.searchsorted(t_ns, start_ns, side="right")) - _MARGIN_SAMPLES
     last = int(np.searchsorted(t_ns, end_ns, side="left")) + _MARGIN_SAMPLES
     return slice(max(0, first), last)
+
+
+def _rows_around(rows: Any, start_ns: int, end_ns: int) -> Any:
+    """The rows inside [start, end], and the nearest one on either side."""
+    first = int(np.searchsorted(rows[:, 0], start_ns, side="right")) - 1
+    last = int(np.searchsorted(rows[:, 0], end_ns, side="left")) + 1
+    return rows[max(0, first) : last]
 
 
 def _rows_within(rows: Any, start_ns: int, end_ns: int, margin_ns: int) -> Any:
