@@ -44,6 +44,8 @@ BUSY_SHARE = 0.001
 TREE_AT_LEAST_NS = 5_000_000_000
 """... but is not put off longer than this."""
 TREE_FRESH_NS = 50_000_000
+PATIENCE_NS = 150_000_000
+"""Flushing and housekeeping wait this long for the next reading, so that the recorder wakes up less often."""
 
 _NS = 1_000_000_000
 
@@ -97,6 +99,8 @@ class Recorder:
         self._problems_told: set[str] = set()
         self._gpu_users: dict[str, Any] = {}
         self._anchor: tuple[int, int, int] | None = None
+        # what is due in a moment is read now: waking up costs more than reading
+        self.early_ns = min((group.period_ns // 20 for group in self.groups), default=0)
         self._next_tree_ns = 0
         self._tree_ns = 0
         self._next_cost_ns = 0
@@ -117,7 +121,7 @@ class Recorder:
         next_keep = now + int(HOUSEKEEPING_S * _NS)
         reason = ""
         while not reason:
-            due = next_keep if next_keep < next_flush else next_flush
+            due = (next_keep if next_keep < next_flush else next_flush) + PATIENCE_NS  # better with a reading
             for group in self.groups:
                 if group.due_ns < due and not group.ended:
                     due = group.due_ns
@@ -148,7 +152,7 @@ class Recorder:
         """Read the groups that are due (or all of them) and append what they say."""
         for group in self.groups:
             asked = everything and bool(group.channels)
-            if group.ended or not (asked or now >= group.due_ns):
+            if group.ended or not (asked or now + self.early_ns >= group.due_ns):
                 continue
             try:
                 record = group.read()
