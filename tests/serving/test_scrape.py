@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from wattmark.serving.client import ClosedLoop, Lengths, Limits, Synthetic, Target, run_load
-from wattmark.serving.scrape import parse_metrics
+from wattmark.serving.http1 import ConnectFailed
+from wattmark.serving.scrape import Scraper, parse_metrics
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
 VLLM = """# HELP vllm:num_requests_running Number of requests
@@ -55,3 +56,34 @@ def test_series_are_read_while_the_load_runs(metrics: str | None):
         assert len(running.t_ns) >= 3
         assert (running.t_ns[1:] > running.t_ns[:-1]).all()
         assert series["server/kv-cache"].series.unit == "ratio"
+
+
+def test_a_lost_cancellation_does_not_keep_the_load_from_ending(monkeypatch: pytest.MonkeyPatch):
+    """As ``asyncio.wait_for`` of Python 3.11 loses one when the answer comes at the same moment."""
+
+    class Deaf:
+        def __init__(self, *_: object) -> None: ...
+
+        async def __aenter__(self) -> Deaf:
+            return self
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+        async def get(self, path: str) -> object:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                raise ConnectFailed("the cancellation was lost here") from None
+            raise AssertionError
+
+    monkeypatch.setattr("wattmark.serving.scrape.Fetcher", Deaf)
+
+    async def main() -> None:
+        scraper = Scraper(Target("http://127.0.0.1:1"), 0.01)
+        task = asyncio.create_task(scraper.run())
+        await asyncio.sleep(0.01)
+        scraper.stopping = True
+        task.cancel()
+        await asyncio.wait_for(task, 5)
+
+    asyncio.run(main())

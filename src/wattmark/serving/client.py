@@ -77,6 +77,8 @@ async def run_load(
     try:
         await generator.run()
     finally:
+        if scraper is not None:
+            scraper.stopping = True
         for task in (scraping, watcher):
             if task is not None:
                 task.cancel()

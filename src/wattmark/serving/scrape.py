@@ -74,14 +74,17 @@ class Scraper:
 
     def __init__(self, target: Target, period_s: float) -> None:
         self.problem: str | None = None
+        self.stopping = False
+        """Set before the task is cancelled: up to Python 3.11 ``asyncio.wait_for`` loses a cancellation that meets an
+        answer, and the loop must end all the same."""
         self._target = target
         self._period_s = period_s
         self._points: dict[Wanted, tuple[array[int], array[float]]] = {}
 
     async def run(self) -> None:
-        """Scrape until cancelled, or until the server turns out to have no metrics."""
+        """Scrape until stopped or cancelled, or until the server turns out to have no metrics."""
         async with Fetcher(self._target) as fetcher:
-            while True:
+            while not self.stopping:
                 begun_ns = monotonic_ns()
                 try:
                     reply = await fetcher.get("/metrics")
