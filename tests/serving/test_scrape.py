@@ -73,7 +73,7 @@ def test_a_lost_cancellation_does_not_keep_the_load_from_ending(monkeypatch: pyt
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
-                raise ConnectFailed("the cancellation was lost here") from None
+                raise ConnectFailed("refused", "the cancellation was lost here") from None
             raise AssertionError
 
     monkeypatch.setattr("wattmark.serving.scrape.Fetcher", Deaf)
