@@ -9,7 +9,7 @@ import sys
 import time
 
 MODULE = "wattmark"
-IMPORT = "from wattmark import measure"  # its names are imported on first use: not just the package
+API = "from wattmark import measure"  # its names are imported on first use
 SETTINGS = "measure(period_s=period)"
 
 
