@@ -89,7 +89,7 @@ QUICK = Plan(
 
 
 def facts(tool: Tool) -> dict[str, Any]:
-    """What a driver says about its tool: MODULE, and perhaps IMPORT, API, SAMPLES and SLOW. Drivers import nothing on top."""
+    """What a driver says about its tool: MODULE, perhaps IMPORT, API, SAMPLES, SLOW. Drivers import nothing on top."""
     return runpy.run_path(str(HERE / "drivers" / f"{tool.driver}.py"))
 
 
