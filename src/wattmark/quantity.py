@@ -55,7 +55,8 @@ class Quantity:
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Quantity:
-        return self * (1 / divisor)
+        ends = sorted((self.low / divisor, self.high / divisor))
+        return replace(self, value=self.value / divisor, low=ends[0], high=ends[1])
 
     def with_unit(self, unit: str) -> Quantity:
         """The same numbers under another unit (after a multiplication that changed it)."""

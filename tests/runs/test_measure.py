@@ -263,11 +263,12 @@ def test_a_data_folder_removed_between_two_runs_is_made_again(
 ) -> None:
     with wm.measure("before"):
         pass
-    shutil.rmtree(data_dir)
+    while data_dir.exists():
+        shutil.rmtree(data_dir, ignore_errors=True)  # its recorder may be writing there
     with wm.measure("after") as run:
-        time.sleep(0.05)
+        time.sleep(0.2)
     assert run.energy is not None
-    assert not run.warnings
+    assert not {warning.code for warning in run.record.warnings} & {"no-recorder", "not-measured"}
 
 
 def test_every_window_knows_its_own_share_of_the_cpu(fake_machine: FakeMachine) -> None:

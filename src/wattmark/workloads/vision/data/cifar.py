@@ -98,7 +98,16 @@ def _from_binary(raw: bytes, where: str, classes: int) -> tuple[NDArray[np.uint8
 def _from_pickle(raw: bytes, where: str, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
         content: Any = _ArraysOnly(io.BytesIO(raw), encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise ImportFileError(f"{where} is not a CIFAR pickle: {error}") from error
     batch = cast("dict[Any, Any]", content if isinstance(content, dict) else {})
     # The published files were written by Python 2, whose strings are bytes here.
