@@ -119,7 +119,9 @@ def lists(runs: int = 10_000) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--traces", type=Path, default=Path("/work/shared/data/gaissa/raw"))
+    parser.add_argument(
+        "--traces", type=Path, default=Path(__file__).parents[2] / "shared" / "data" / "gaissa" / "raw"
+    )
     options = parser.parse_args()
     results = {
         "machine": f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}",

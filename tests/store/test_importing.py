@@ -267,7 +267,7 @@ def test_importing_a_file_twice_keeps_its_runs_once(imported, tmp_path):
         assert added == [True, False]
 
 
-GAISSA = Path("/work/shared/data/gaissa/raw")
+GAISSA = Path(__file__).parents[3] / "shared" / "data" / "gaissa" / "raw"
 
 
 @pytest.mark.skipif(not GAISSA.is_dir(), reason="the published traces are not at hand")
