@@ -2,6 +2,7 @@
 
 ``python benchmarks/load_client.py [--peers] [--quick]`` writes results/load_client.json. Peers are run from their own
 environments (.bench/aiperf, .bench/guidellm; install them there with pip). All traffic stays on 127.0.0.1.
+``--soak-s 1800`` does the soak alone, at 200 requests/s, and writes results/load_soak.json: memory over time.
 """
 
 from __future__ import annotations
@@ -37,11 +38,15 @@ CLIENT = """
 import json, resource, sys, time
 from wattmark.serving.client import *
 url, job = sys.argv[1], json.loads(sys.argv[2])
-begun = time.process_time()
+memory = []
+def look(progress):
+    with open("/proc/self/statm") as file:
+        memory.append((progress.elapsed_s, int(file.read().split()[1]) * resource.getpagesize() / 2**20))
 arrivals = OpenLoop.at(job["rate"]) if "rate" in job else ClosedLoop.of(job["concurrency"])
 result = run_load_blocking(Target(url, model="m", dialect="vllm", stream=job["stream"]), arrivals,
     Synthetic(Lengths.fixed(job["input"]), Lengths.fixed(job["output"])),
-    limits=Limits(requests=job["requests"], scrape_s=None, keep_records=job.get("keep", True)))
+    limits=Limits(requests=job["requests"], scrape_s=None, keep_records=job.get("keep", True),
+    progress_s=job.get("look_s", 0.5)), on_progress=look if "look_s" in job else None)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 rows = [
     (f"wattmark-{r.index}", r.sent_ns, r.first_token_ns, len(r.chunk_ns), r.released_ns - r.scheduled_ns)
@@ -50,6 +55,7 @@ rows = [
 print(json.dumps({
     "ok": result.counts["ok"], "all": sum(result.counts.values()), "cpu_s": result.client_cpu_s, "peak_rss_mib": peak,
     "seconds": (result.ended_ns - result.started_ns) / 1e9, "rows": rows, "warnings": result.warnings,
+    "memory": memory, "outcomes": dict(result.counts),
 }))
 """
 
@@ -73,7 +79,7 @@ def client(url: str, **job: Any) -> dict[str, Any]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=300 + job["requests"] / job.get("rate", 100),
     )
     found = json.loads(done.stdout)
     assert found["ok"] == found["all"] == job["requests"], (found["ok"], found["all"], found["warnings"])
@@ -136,21 +142,20 @@ def open_loop(rate: float, requests: int) -> dict[str, float]:
     }
 
 
-def soak(rate: float, seconds: float) -> dict[str, float]:
-    """Peak memory of a short and of a long test at one rate, records handled and dropped."""
+def soak(rate: float, seconds: float) -> dict[str, Any]:
+    """Resident memory of the client over one long test at one rate; records are handled and dropped."""
     with server("--ttft-ms", "5", "--gap-ms", "2", "--no-chunks") as url:
-        short = client(
-            url, requests=int(rate * seconds / 6), rate=rate, stream=True, input=64, output=8, keep=False
-        )
-        long = client(
-            url, requests=int(rate * seconds), rate=rate, stream=True, input=64, output=8, keep=False
-        )
+        run = client(
+            url, requests=int(rate * seconds), rate=rate, stream=True, input=64, output=8, keep=False,
+            look_s=max(1.0, seconds / 60),
+        )  # fmt: skip
+    warm = [mib for at_s, mib in run["memory"] if at_s >= seconds / 10]
     return {
-        "rate": rate,
-        "seconds": seconds,
-        "peak_rss_mib_after_a_sixth": short["peak_rss_mib"],
-        "peak_rss_mib": long["peak_rss_mib"],
-    }
+        "rate": rate, "seconds": run["seconds"], "requests": run["all"], "outcomes": run["outcomes"],
+        "warnings": run["warnings"], "client_cpu_s": run["cpu_s"], "peak_rss_mib": run["peak_rss_mib"],
+        "rss_mib_after_a_tenth": warm[0], "rss_mib_at_the_end": warm[-1], "growth_mib": warm[-1] - warm[0],
+        "rss_mib_over_time": [[round(at_s, 1), round(mib, 2)] for at_s, mib in run["memory"]],
+    }  # fmt: skip
 
 
 def peer(name: str, command: list[str], log: Path, requests: int, folder: Path) -> dict[str, Any]:
@@ -240,14 +245,26 @@ def peers(requests: int) -> dict[str, Any]:
     return found
 
 
+def machine() -> dict[str, Any]:
+    cpus = Path("/proc/cpuinfo").read_text().splitlines()
+    return {
+        "cpu": next((line.split(":")[1].strip() for line in cpus if line.startswith("model name")), ""),
+        "cores": os.cpu_count(), "python": platform.python_version(), "load_before": os.getloadavg(),
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the load client costs.")
     parser.add_argument("--quick", action="store_true", help="for a look, not for a claim")
     parser.add_argument("--peers", action="store_true", help="run guidellm and aiperf, too")
-    parser.add_argument("--soak-s", type=float, default=60.0, help="length of the soak at 200 requests/s")
+    parser.add_argument("--soak-s", type=float, help="only a soak of this length at 200 requests/s")
     args = parser.parse_args()
+    if args.soak_s:
+        report = {"machine": machine(), **soak(200, args.soak_s), "load_after": os.getloadavg()}
+        RESULT.with_name("load_soak.json").write_text(json.dumps(report, indent=1) + "\n")
+        return
     repeats, scale = (2, 1) if args.quick else (5, 4)
-    load = os.getloadavg()
+    found = machine()
     requests = per_request(repeats, 1_000 * scale)
     request_us = [run["cpu_s"] * 1e6 / len(run["rows"]) for run in requests]
     chunk_us = per_chunk(repeats, 40 * scale, 100, statistics.median(request_us))
@@ -260,14 +277,10 @@ def main() -> None:
         "start_s": statistics.median(starts),
         "ttft_overhead_ms_median": statistics.median(statistics.median(run) for run in overheads),
     }
-    cpus = Path("/proc/cpuinfo").read_text().splitlines()
     flat = sorted(value for run in overheads for value in run)
     report = {
         "what": "CPU of the client process; overhead: client's TTFT minus the server's own, same request",
-        "machine": {
-            "cpu": next((line.split(":")[1].strip() for line in cpus if line.startswith("model name")), ""),
-            "cores": os.cpu_count(), "python": platform.python_version(), "load_before": load, "load_after": os.getloadavg(),
-        },
+        "machine": found | {"load_after": os.getloadavg()},
         "measured": measured,
         "targets": TARGETS,
         "met": {name: measured[name] < target for name, target in TARGETS.items()},
@@ -278,7 +291,7 @@ def main() -> None:
             "ttft_overhead_ms_median": [statistics.median(run) for run in overheads],
         },
         "open_loop": open_loop(200, 400 * scale),
-        "soak": soak(200, args.soak_s),
+        "soak": soak(200, 60.0),
         "peers": peers(200) if args.peers else None,
     }  # fmt: skip
     RESULT.parent.mkdir(exist_ok=True)
