@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from fakes.records import example_record, rapl_record
-from wattmark.cli.access import keep
+from wattmark.impact.access import keep
 from wattmark.runs.record import RunRecord
 from wattmark.store import open_store
 

@@ -13,6 +13,7 @@ from wattmark import __version__
 COMMANDS = {
     "run": "run_help",
     "sources": "sources",
+    "top": "top",
     "ls": "ls",
     "show": "show",
     "compare": "compare",
@@ -26,6 +27,7 @@ COMMANDS = {
     "study": "study",
     "anatomy": "anatomy",
     "llm": "llm",
+    "ui": "ui",
 }
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
 

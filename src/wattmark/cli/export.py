@@ -29,7 +29,7 @@ def export_runs(
     \b
     Example: wattmark export last @-2 -o tables.parquet
     """
-    from wattmark.cli.access import find_run, result, store_here
+    from wattmark.impact.access import find_run, result, store_here
     from wattmark.store import export
 
     if format is not None and format not in ("json", "csv", "parquet"):

@@ -30,7 +30,7 @@ def import_files(
     \b
     Example: wattmark import emissions.csv --timezone Europe/Paris
     """
-    from wattmark.cli.access import keep, store_here
+    from wattmark.impact.access import keep, store_here
     from wattmark.store import import_file
 
     zone = _zone(timezone)

@@ -15,7 +15,7 @@ from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact import carbon, resolve_zone
 from wattmark.quantity import Quantity
 from wattmark.serving.arrivals import Arrivals, ClosedLoop, OpenLoop
-from wattmark.serving.bench import FORMAT, Bench, BenchResult, Plan, journal_hint, open_bench, save
+from wattmark.serving.bench import FORMAT, SCRAPE_S, Bench, BenchResult, Plan, journal_hint, open_bench, save
 from wattmark.serving.client_limits import Limits
 from wattmark.serving.client_sweep import SATURATED_GAIN, SweepPoint, doubling, find_knee, work_rate
 from wattmark.serving.metrics import Goal
@@ -75,7 +75,7 @@ class Ask:
             )
         return Plan(
             self._arrivals(load), Lengths.parse(self.input), Lengths.parse(self.output), workload,
-            Limits(requests=requests, duration_s=self.seconds, scrape_s=None), self.baseline_s, goal, self.seed,
+            Limits(requests=requests, duration_s=self.seconds, scrape_s=SCRAPE_S), self.baseline_s, goal, self.seed,
             _grams(self.zone), self.price,
         )  # fmt: skip
 

@@ -190,7 +190,7 @@ def _live_line(session: Session) -> LiveLine | None:
 
 
 def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
-    from wattmark.cli.access import result
+    from wattmark.impact.access import result
     from wattmark.cli.output import console
     from wattmark.cli.render import render_run
 

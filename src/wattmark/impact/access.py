@@ -1,4 +1,4 @@
-"""Runs for commands: the store with all left-overs in it, runs that still go on, and the object of ``--json``."""
+"""Runs for the surfaces: the store with all left-overs in it, runs that still go on, and the object of ``--json``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from wattmark import settings
 from wattmark.errors import RunNotFound, StoreError
-from wattmark.impact import Carbon, carbon, resolve_zone
+from wattmark.impact.emissions import Carbon, carbon
+from wattmark.impact.locate import resolve_zone
 from wattmark.paths import journals_dir
 from wattmark.runs.record import RunRecord
 from wattmark.runs.summary import summarise

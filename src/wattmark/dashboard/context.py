@@ -1,0 +1,46 @@
+"""What every request may need, made once when the dashboard starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from wattmark.store import Store
+
+STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the dashboard runs.
+
+    token: what a request must show (None: none is needed; only right on loopback). hosts: names under which the page
+    may be asked for, beside the loopback's. read_only: nothing may be changed. studies: the folder of studies' results
+    (None: the one in the data folder). static: the built page.
+    """
+
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    read_only: bool = False
+    studies: Path | None = None
+    static: Path = field(default=STATIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The store and the options."""
+
+    store: Store
+    options: Options
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Here = Annotated[Context, Depends(_context)]
+"""``here: Here`` as a parameter of a route gives it the context."""

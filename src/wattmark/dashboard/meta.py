@@ -1,0 +1,33 @@
+"""What the page asks first: who answers, and what may be done."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from wattmark import __version__
+from wattmark.dashboard.context import Here
+
+router = APIRouter(tags=["meta"])
+
+
+class Meta(BaseModel):
+    """The dashboard itself."""
+
+    version: str
+    store: str
+    host: str
+    read_only: bool
+
+
+@router.get("/meta")
+def meta(here: Here) -> Meta:
+    """Version, store and rights."""
+    return Meta(
+        version=__version__,
+        store=here.store.location,
+        host=os.uname().nodename,
+        read_only=here.options.read_only,
+    )
