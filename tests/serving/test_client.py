@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import random
 import subprocess
 import sys
 
@@ -148,9 +149,12 @@ def test_a_ramp_and_think_times_spread_the_requests():
     result, _ = load(arrivals=ClosedLoop.of(4, ramp_s=0.2), limits=Limits(duration_s=0.25, scrape_s=None))
     begun = sorted({record.conversation: record.scheduled_ns for record in result.records}.values())
     assert begun[0] - result.started_ns < 0.15e9
-    quick, _ = load(limits=Limits(duration_s=0.2, scrape_s=None))
-    slow, _ = load(arrivals=ClosedLoop.of(2, think_time_s=0.05), limits=Limits(duration_s=0.2, scrape_s=None))
-    assert len(slow.records) < len(quick.records) / 2
+    slow, _ = load(
+        arrivals=ClosedLoop.of(1, think_time_s=0.02, seed=3), limits=Limits(requests=6, scrape_s=None)
+    )
+    dice = random.Random(3)
+    for before, after in itertools.pairwise(slow.records):
+        assert (after.scheduled_ns - before.end_ns) / 1e9 > dice.expovariate(1 / 0.02) - 0.002
 
 
 def test_an_open_loop_never_waits_for_answers():

@@ -41,6 +41,8 @@ from wattmark.serving.workload_synthetic import Filler, Synthetic
 
 BASELINE_S = 2.0
 """The idle machine is measured this long unless told otherwise: twenty samples at the usual period."""
+SCRAPE_S = 1.0
+"""How often the server is asked for its own view (``/metrics``), where it has one: far less work than one request."""
 FORMAT = "wattmark.llm-bench.v1"
 
 

@@ -25,7 +25,7 @@ from wattmark.serving.client_probe import Known, find_filler, look
 from wattmark.serving.client_processes import Processes
 from wattmark.serving.client_target import Target, shown_url
 from wattmark.serving.records import LoadResult, Progress, RequestRecord
-from wattmark.serving.scrape import Scraper
+from wattmark.serving.scrape import Scraper, timing_series
 from wattmark.serving.workload import Lengths, Workload
 from wattmark.serving.workload_synthetic import Synthetic
 
@@ -77,13 +77,10 @@ async def run_load(
     try:
         await generator.run()
     finally:
-        if scraper is not None:
-            scraper.stopping = True
-        for task in (scraping, watcher):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        if watcher is not None:
+            watcher.cancel()
+        if scraper is not None and scraping is not None:
+            await scraper.end(scraping)
     ended_ns = time.monotonic_ns()
     children_cpu_s, pids = (
         (generator.cpu_s, generator.pids) if isinstance(generator, Processes) else (0.0, ())
@@ -93,8 +90,11 @@ async def run_load(
         workload=workload.describe(), started_ns=generator.started_ns, ended_ns=ended_ns, started_wall_ns=wall_ns,
         stopped_sending_ns=generator.stopped_sending_ns or ended_ns, records=generator.records, counts=generator.counts,
         client_cpu_s=time.process_time() - cpu_s + children_cpu_s, client_pids=(os.getpid(), *pids),
-        interrupted=generator.interrupted, warnings=warnings, series=scraper.series() if scraper else (),
+        interrupted=generator.interrupted, warnings=warnings,
     )  # fmt: skip
+    if scraper is not None:
+        result.series = (*scraper.series(), *timing_series(result.records))
+        result.warnings += [scraper.missing] if scraper.missing else []
     result.warnings += _findings(result, generator.gave_up)
     return result
 

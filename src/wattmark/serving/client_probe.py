@@ -23,6 +23,9 @@ HINTS: dict[Outcome, str] = {
 LOOK_S = 5.0
 """Time limit of one look at a path; a server that is this slow at naming its models will not be measured well."""
 
+LARGEST_REPLY = 16 * 1024 * 1024
+"""Bytes of one answer outside the load; Prometheus texts of large servers have some hundred thousand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -49,17 +52,20 @@ class _Fetch:
         self.sent_ns = self.heard_ns = 0
         self.connection: Connection | None = None
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._status, self._headers, self._body = 0, dict[bytes, bytes](), list[bytes]()
+        self._status, self._headers, self._body = 0, dict[bytes, bytes](), bytearray()
 
     def headers(self, status: int, headers: dict[bytes, bytes]) -> None:
         self._status, self._headers = status, headers
 
     def body(self, data: bytes) -> None:
-        self._body.append(data)
+        self._body += data
+        if len(self._body) > LARGEST_REPLY and self.connection is not None:
+            self.connection.abort()
+            self.fail("malformed", f"an answer of more than {LARGEST_REPLY} bytes")
 
     def complete(self) -> None:
         if not self.reply.done():
-            self.reply.set_result(Reply(self._status, self._headers, b"".join(self._body)))
+            self.reply.set_result(Reply(self._status, self._headers, bytes(self._body)))
 
     def fail(self, outcome: Outcome, why: str) -> None:
         if not self.reply.done():
@@ -101,12 +107,16 @@ class Fetcher:
     async def _fetch(self, payload: bytes, timeout_s: float) -> Reply:
         exchange = _Fetch(payload)
         (self._pool.take() or await self._pool.connect()).send(exchange)
+        # Not asyncio.wait_for, which up to Python 3.11 loses a cancellation that meets the answer.
+        late = asyncio.get_running_loop().call_later(
+            timeout_s, exchange.fail, "no_answer", f"no answer within {timeout_s:g} s"
+        )
         try:
-            return await asyncio.wait_for(exchange.reply, timeout_s)
-        except asyncio.TimeoutError:
-            if exchange.connection is not None:
+            return await exchange.reply
+        finally:
+            late.cancel()
+            if exchange.connection is not None and exchange.connection.exchange is exchange:
                 exchange.connection.abort()
-            raise ConnectFailed("no_answer", f"no answer within {timeout_s:g} s") from None
 
 
 @dataclass(frozen=True, slots=True)
