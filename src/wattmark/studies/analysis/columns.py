@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from wattmark.studies.analysis.statistics import Float64, Int64
 from wattmark.studies.results import Stage, TrialResult
 
 Columns = dict[str, Float64]
-Row = tuple[Any, ...]
 _NOTHING: Mapping[str, float] = {}
 
 _SERIES = (
@@ -35,8 +33,6 @@ SERIES_COLUMNS = tuple(column for _, column in _SERIES)
 ENERGY_COLUMNS = ("energy_j", "energy_low_j", "energy_high_j", "cpu_j", "gpu_j", "dram_j")
 COUNT_COLUMNS = ("samples", "steps")
 MODEL_COLUMNS = ("parameters", "trainable_parameters", "macs", "model_bytes")
-_NO_SERIES: Row = (None,) * len(SERIES_COLUMNS)
-_STAGE_COLUMNS = (*ENERGY_COLUMNS, "duration_s", *COUNT_COLUMNS, *SERIES_COLUMNS, "accuracy", "loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +53,20 @@ def frame(trials: Sequence[TrialResult]) -> Frame:
 
 def epoch_columns(trials: Sequence[TrialResult]) -> tuple[Columns, Int64]:
     """One row per training epoch of every trial, and the trial's place in ``trials`` for each row."""
-    rows: list[Row] = []
-    owners: list[int] = []
-    for index, trial in enumerate(trials):
+    stages: list[Stage] = []
+    tested: list[Any] = []
+    lengths: list[int] = []
+    for trial in trials:
         epochs = trial.stages_named("epoch")
         tests = trial.stages_named("evaluation")
-        for number, stage in enumerate(epochs):
-            test = tests[number] if len(tests) == len(epochs) else None
-            rows.append(_stage_row(stage, test))
-            owners.append(index)
-    owner = np.array(owners, np.int64)
-    columns = _as_columns(rows)
+        stages += epochs
+        lengths.append(len(epochs))
+        paired = len(tests) == len(epochs)
+        tested += [test.attrs.get("accuracy") for test in tests] if paired else [None] * len(epochs)
+    owner = np.repeat(np.arange(len(trials), dtype=np.int64), lengths)
+    columns = _interval_columns(stages)
+    accuracy = _floats(tested)
+    columns["accuracy"] = np.where(np.isfinite(accuracy), accuracy, columns["accuracy"])
     columns["epochs"] = np.ones(len(owner))
     models = _model_columns(trials)
     columns.update({name: models[name][owner] for name in MODEL_COLUMNS})
@@ -103,11 +102,10 @@ def trial_columns(trials: Sequence[TrialResult], epochs: Columns, owner: Int64) 
 def _fill_without_epochs(columns: Columns, index: int, trial: TrialResult) -> None:
     stages = trial.stages_named("train")
     if len(stages) == 1:
-        row = _stage_row(stages[0], None)
-        columns["training_j"][index] = _float(row[0])
-        for name, value in zip(_STAGE_COLUMNS, row, strict=True):
+        for name, values in _interval_columns(stages).items():
             if name in columns:
-                columns[name][index] = _float(value)
+                columns[name][index] = values[0]
+        columns["training_j"][index] = columns["energy_j"][index]
         return
     energy = trial.energy_j or {}
     total = energy.get("total")
@@ -120,60 +118,49 @@ def _fill_without_epochs(columns: Columns, index: int, trial: TrialResult) -> No
     columns["duration_s"][index] = trial.duration_s
     for name in COUNT_COLUMNS:
         columns[name][index] = _float(trial.metrics.get(name))
-    for name, value in zip(SERIES_COLUMNS, _series_row(trial.series), strict=True):
-        columns[name][index] = _float(value)
+    for name, values in _series_columns([trial.series]).items():
+        columns[name][index] = values[0]
 
 
-def _stage_row(stage: Stage, test: Stage | None) -> Row:
-    energy, parts, counts, attrs = stage.energy_j or _NOTHING, stage.by_component_j, stage.counts, stage.attrs
-    accuracy = test.attrs.get("accuracy") if test is not None else None
-    return (
-        energy.get("value"),
-        energy.get("low"),
-        energy.get("high"),
-        parts.get("cpu"),
-        parts.get("gpu"),
-        parts.get("dram"),
-        stage.duration_s,
-        counts.get("samples"),
-        counts.get("steps"),
-        *_series_row(stage.series),
-        attrs.get("accuracy") if accuracy is None else accuracy,
-        attrs.get("loss"),
-    )
+def _interval_columns(stages: Sequence[Stage]) -> Columns:
+    """Energies, duration, counts, series, accuracy and loss of intervals, one row each."""
+    energies = [stage.energy_j or _NOTHING for stage in stages]
+    columns = {
+        f"energy{end}_j": _floats([energy.get(key) for energy in energies])
+        for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+    for name in ("cpu", "gpu", "dram"):
+        columns[f"{name}_j"] = _floats([stage.by_component_j.get(name) for stage in stages])
+    columns["duration_s"] = _floats([stage.duration_s for stage in stages])
+    for name in COUNT_COLUMNS:
+        columns[name] = _floats([stage.counts.get(name) for stage in stages])
+    columns |= _series_columns([stage.series for stage in stages])
+    for name in ("accuracy", "loss"):
+        columns[name] = _floats([stage.attrs.get(name) for stage in stages])
+    return columns
 
 
-def _series_row(series: Mapping[str, float]) -> Row:
-    """Means over the boards of a kind; memory is summed."""
-    if not series:
-        return _NO_SERIES
-    row: list[Any] = []
-    for names, summed in _series_plan(tuple(series)):
-        if len(names) == 1:
-            row.append(series[names[0]])
-        elif not names:
-            row.append(None)
-        else:
-            values = [series[name] for name in names]
-            row.append(sum(values) / (1 if summed else len(values)))
-    return tuple(row)
-
-
-@lru_cache(maxsize=256)
-def _series_plan(names: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], bool], ...]:
-    """For each column the series that go into it, and whether they are summed."""
-    return tuple(
-        (tuple(name for name in names if pattern.fullmatch(name)), "memory" in column)
-        for pattern, column in _SERIES
-    )
+def _series_columns(series: Sequence[Mapping[str, float]]) -> Columns:
+    """Means over the boards of a kind; memory is summed. Rows with the same series are read together."""
+    columns = {name: np.full(len(series), np.nan) for name in SERIES_COLUMNS}
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for row, one in enumerate(series):
+        alike.setdefault(tuple(one), []).append(row)
+    for names, rows in alike.items():
+        values = np.array([list(series[row].values()) for row in rows], np.float64)
+        for pattern, column in _SERIES:
+            own = [place for place, name in enumerate(names) if pattern.fullmatch(name)]
+            if own:
+                part = values[:, own]
+                columns[column][rows] = part.sum(axis=1) if "memory" in column else part.mean(axis=1)
+    return columns
 
 
 def _stage_columns(trials: Sequence[TrialResult], name: str) -> Columns:
     """``<name>_j`` with bounds and ``<name>_samples``: sums over the trial's stages of that name."""
     found = [trial.stages_named(name) for trial in trials]
-    rows = [_stage_row(stage, None) for stages in found for stage in stages]
-    owner = np.array([index for index, stages in enumerate(found) for _ in stages], np.int64)
-    columns = _as_columns(rows)
+    owner = np.repeat(np.arange(len(trials), dtype=np.int64), [len(stages) for stages in found])
+    columns = _interval_columns([stage for stages in found for stage in stages])
     names = {
         "energy_j": "j",
         "energy_low_j": "low_j",
@@ -198,11 +185,6 @@ def _total_columns(trials: Sequence[TrialResult]) -> Columns:
 
 def _model_columns(trials: Sequence[TrialResult]) -> Columns:
     return {name: _floats(trial.metrics.get(name) for trial in trials) for name in MODEL_COLUMNS}
-
-
-def _as_columns(rows: Sequence[Row]) -> Columns:
-    columns = list(zip(*rows, strict=True)) or [()] * len(_STAGE_COLUMNS)
-    return {name: _floats(values) for name, values in zip(_STAGE_COLUMNS, columns, strict=True)}
 
 
 def _sums(values: Float64, owner: Int64, count: int) -> Float64:

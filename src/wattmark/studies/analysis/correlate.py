@@ -122,7 +122,8 @@ def _block(x: Float64, cell: Int64, kind: str, seed: int) -> tuple[Float64, Floa
     count, k = len(starts), x.shape[1]
     n = sizes.astype(np.float64)
     sums = np.add.reduceat(z, starts, axis=0)
-    products = np.stack([part.T @ part for part in np.split(z, starts[1:].tolist())])
+    # Not part.T @ part: on a busy machine the threads of a linear algebra library wait for one another a hundredfold.
+    products = np.stack([np.einsum("ni,nj->ij", part, part) for part in np.split(z, starts[1:].tolist())])
     r = _from_moments(np.array([n.sum()]), sums.sum(axis=0)[None], products.sum(axis=0)[None])[0]
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(count, np.full(count, 1 / count), _RESAMPLES).astype(np.float64)

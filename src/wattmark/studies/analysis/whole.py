@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class Analysis:
 
     factors: those that vary. statuses: trials by how they ended. methods: component -> the methods by which its joules were
     got. pareto_metric: the energy on the Pareto axis (``e_tr``, or ``total_energy`` where no training was measured).
+    frame: the completed trials as columns, which a report need not read again.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Analysis:
     outliers: tuple[Flag, ...]
     profiling: tuple[ProfilingError, ...]
     guidelines: tuple[Guideline, ...]
+    frame: Frame = field(repr=False)
 
 
 def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
@@ -105,6 +107,7 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         outliers=tuple(outliers(trials, metrics, cells)),
         profiling=tuple(profile(trials)),
         guidelines=tuple(guidelines(trials, data.columns, found, predicted, front)),
+        frame=data,
     )
 
 
