@@ -7,12 +7,15 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from wattmark import __version__
-from wattmark.dashboard import meta
+from wattmark.dashboard import meta, studies
 from wattmark.dashboard.context import Context, Options
 from wattmark.errors import ConfigError, MissingExtra, RunNotFound, WattmarkError
 from wattmark.store import Store
 
-ROUTERS: tuple[APIRouter, ...] = (meta.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    meta.router,
+    studies.router,
+)
 """Every part of the API; each module of this package that answers requests has a ``router``."""
 
 
