@@ -52,6 +52,11 @@ def measured_fields(view: RunView) -> dict[str, Any]:
         "series": _means(record, record.start_ns, record.end_ns),
         "power_profile": _profile(view),
         "contention": contention(record),
+        "recorder": {
+            key: value
+            for key in ("cpu_s", "over_s", "rss_bytes")
+            if (value := record.recorder.get(key)) is not None
+        },
         "host": record.host,
         "warnings": [*summary["warnings"], *warnings],
     }

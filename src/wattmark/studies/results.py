@@ -46,6 +46,7 @@ class TrialResult:
     methods: component -> ``counter`` / ``integrated`` / ``modelled``. idle_w: baseline by component. series: mean of every
     side series over the trial. power_profile: (t_s, watts) of the whole trial thinned to at most 400 points.
     contention: share of the machine's CPU time used by others during the trial, 0..1, None if unknown.
+    recorder: what measuring took of the machine: ``cpu_s`` of the recorder's process over ``over_s``, ``rss_bytes``.
     """
 
     trial_id: str
@@ -71,6 +72,7 @@ class TrialResult:
     log: str | None = None
     warnings: Sequence[Mapping[str, str]] = ()
     outlier: bool = False
+    recorder: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def total_j(self) -> float | None:
