@@ -60,6 +60,15 @@ class Stop(_Table):
     )
 
 
+class Quality(_Table):
+    """What says how good a trial's outcome was; energy is weighed against it."""
+
+    metric: str = Field(
+        description="A metric that the workload reports. Default: accuracy, else f1, auc, r2 and the like."
+    )
+    better: Literal["higher", "lower"] = Field("higher", description="lower: an error, a loss, a perplexity.")
+
+
 class Quiet(_Table):
     """How the machine is brought to rest before each trial."""
 
@@ -120,6 +129,7 @@ class Design(_Table):
     )
     fixed: dict[str, Level] = Field(default_factory=dict, description="What is the same in every trial.")
     stop: Stop | None = None
+    quality: Quality | None = None
     quiet: Quiet = Field(default_factory=lambda: Quiet())  # pyright: ignore[reportCallIssue]
     command: Command | None = None
 
@@ -233,7 +243,7 @@ def changed(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set {change}: write name=value")
         table, dot, key = name.partition(".")
         if dot:
-            if table not in ("quiet", "stop", "command", "fixed", "factors"):
+            if table not in ("quiet", "stop", "quality", "command", "fixed", "factors"):
                 raise ConfigError(f"--set {change}: there is no table {table!r}")
             result.setdefault(table, {})[key] = _value(text)
         elif name in ("repeats", "seed", "timeout_s", "title", "name", "workload", "combinations"):
@@ -307,7 +317,12 @@ def _check_command(design: Design, where: str, text: str) -> None:
 
 
 def _near_field(problem: Any) -> str:
-    tables: dict[str, type[BaseModel]] = {"stop": Stop, "quiet": Quiet, "command": Command}
+    tables: dict[str, type[BaseModel]] = {
+        "stop": Stop,
+        "quality": Quality,
+        "quiet": Quiet,
+        "command": Command,
+    }
     *parents, name = problem["loc"]
     model = tables.get(str(parents[0]), Design) if parents else Design
     return did_you_mean(str(name), list(model.model_fields))
