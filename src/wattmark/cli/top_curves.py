@@ -22,20 +22,26 @@ _METHODS = {"counter": "measured", "integrated": "measured", "modelled": "modell
 
 
 class Curves:
-    """The counted channels of a session."""
+    """The channels of a session that count, and one of each component of which none does."""
 
     def __init__(self, data: RecorderData) -> None:
         self._origin_ns = min((int(group.t_ns[0]) for group in data.groups if len(group.t_ns)), default=0)
+        counted = {one.component for group in data.groups for one in group.channels if one.counted}
         self._places: list[_Curve | None] = []
         self.channels: list[_Curve] = []
+        self._beside: list[_Curve] = []
         for group in data.groups:
             for column, channel in enumerate(group.channels):
+                if not channel.counted and (
+                    channel.component in counted or channel.inside or channel.copy_of
+                ):
+                    self._places.append(None)
+                    continue
                 known = group.energy_uj[:, column] != journal.MISSING
                 t_s = (group.t_ns[known] - self._origin_ns) / 1e9
                 curve = _Curve(channel, group.period_s, t_s, group.energy_uj[known, column] / 1e6)
-                self._places.append(curve if channel.counted else None)
-                if channel.counted:
-                    self.channels.append(curve)
+                self._places.append(curve)
+                (self.channels if channel.counted else self._beside).append(curve)
 
     def add(self, live: Live) -> None:
         """What the live page says now."""
@@ -65,11 +71,13 @@ class Curves:
     def components(self, start_ns: int, now_ns: int) -> Iterator[Component]:
         """Each component since ``start_ns``."""
         start, now = ((t_ns - self._origin_ns) / 1e9 for t_ns in (start_ns, now_ns))
-        whole = np.floor(now)
-        edges = np.append(np.arange(max(whole - HISTORY_S, np.floor(start)), whole + 1), now)
-        edges = np.unique(np.clip(edges, start, now))
+        seconds = np.arange(max(int(now) - HISTORY_S, int(start)), int(now) + 2, dtype=np.float64)
+        edges = np.unique(np.clip(seconds, start, now))
         for name in COMPONENTS:
             curves = [curve for curve in self.channels if curve.channel.component == name]
+            beside = [curve for curve in self._beside if curve.channel.component == name][:1]
+            counted = bool(curves)
+            curves = curves or beside
             if not curves:
                 continue
             powers = [curve.power_w(now, start) for curve in curves]
@@ -82,6 +90,7 @@ class Curves:
                 power_w=sum(known) if known and len(known) == len(powers) else None,
                 energy=total(energies),
                 how=f"{' and '.join(methods)} ({', '.join(sources)})",
+                counted=counted,
                 modelled="modelled" in methods,
                 history_w=tuple(np.sum([curve.powers_w(edges) for curve in curves], axis=0).tolist())
                 if len(edges) > 1
@@ -100,7 +109,7 @@ class _Curve:
         self.size = len(t_s)
         self._patience_s = max(STALE_S, 5 * period_s)
         self._window_s = max(WINDOW_S, 2 * period_s)
-        self._points = np.empty((2, max(1024, 2 * self.size)))
+        self._points: Float64 = np.empty((2, max(1024, 2 * self.size)))
         self._points[:, : self.size] = t_s, np.maximum.accumulate(energy_j) if self.size else energy_j
 
     def add(self, t_s: float, energy_j: float) -> None:
@@ -110,7 +119,7 @@ class _Curve:
         ):
             return
         if self.size == self._points.shape[1]:
-            self._points = np.concatenate((self._points, np.empty_like(self._points)), axis=1)
+            self._points = np.pad(self._points, ((0, 0), (0, self.size)))
         self._points[:, self.size] = t_s, energy_j
         self.size += 1
 
@@ -132,10 +141,11 @@ class _Curve:
 
     def power_w(self, now_s: float, not_before_s: float) -> float | None:
         """Mean watts over the last second or so of what is known."""
-        t_s = self._points[0, : self.size]
+        t_s: Float64 = self._points[0, : self.size]
         if self.size < 2 or now_s - t_s[-1] > self._patience_s:
             return None
-        first = int(np.searchsorted(t_s, max(t_s[-1] - self._window_s, not_before_s), side="right")) - 1
+        since_s = max(float(t_s[-1]) - self._window_s, not_before_s)
+        first = int(np.searchsorted(t_s, since_s, side="right")) - 1
         first = min(max(first, 0), self.size - 2)
         (t_a, t_b), (e_a, e_b) = self._points[:, [first, self.size - 1]]
         return float((e_b - e_a) / (t_b - t_a))

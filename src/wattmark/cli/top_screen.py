@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from wattmark.cli.chart import block_chart
 from wattmark.cli.output import plain
@@ -48,11 +48,11 @@ class TopApp(App[None]):
     #spans { height: 1fr; margin-top: 1; scrollbar-size-vertical: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n,tab,right", "turn(1)", "next run", priority=True),
-        Binding("p,shift+tab,left", "turn(-1)", "previous run", priority=True),
-        Binding("up,k", "scroll(-1)", "spans up", show=False),
-        Binding("down,j", "scroll(1)", "spans down", show=False),
-        Binding("q,ctrl+c,escape", "quit", "quit", priority=True),
+        Binding("n,right,tab", "turn(1)", priority=True),
+        Binding("p,left,shift+tab", "turn(-1)", priority=True),
+        Binding("down,j", "scroll(1)"),
+        Binding("up,k", "scroll(-1)"),
+        Binding("q,escape,ctrl+c", "quit", priority=True),
     ]
     ENABLE_COMMAND_PALETTE = False
 
@@ -65,6 +65,7 @@ class TopApp(App[None]):
         every_s: float = 0.5,
     ) -> None:
         super().__init__(ansi_color=True)
+        self.title = "wattmark top"
         self.runs: list[RunState] = []
         self.shown: RunState | None = None
         self._look = look
@@ -80,11 +81,11 @@ class TopApp(App[None]):
         with VerticalScroll(id="spans", can_focus=False):
             yield Static(id="tree", markup=False)
         yield Static(id="counts", markup=False)
-        yield Footer()
+        yield Static(id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begin to look."""
-        self.theme = "textual-ansi"
+        self.theme = "ansi-dark"  # the terminal's own colours on its own ground, dark or light
         self.look_again()
         self.set_interval(self._every_s, self.look_again)
 
@@ -120,9 +121,17 @@ class TopApp(App[None]):
         """Fit the window."""
         self._draw()
 
+    def _keys(self) -> Iterator[str]:
+        if len(self.runs) > 1:
+            yield "n next run · p previous run"
+        if self.query_one("#spans", VerticalScroll).max_scroll_y > 0:
+            yield "↑ ↓ spans"
+        yield "q quit"
+
     def _draw(self) -> None:
         state = self.shown
         parts: dict[str, RenderableType] = dict.fromkeys(("head", "runs", "power", "tree", "counts"), "")
+        parts["keys"] = Text(" · ".join(self._keys()), "dim")
         if state is None:
             parts |= {
                 "head": Text("Wattmark top", "bold"),
@@ -185,7 +194,7 @@ def power_table(state: RunState, width: int) -> RenderableType:
     """Watts with their course, joules, and how they are got; measured and modelled sums apart where there are both."""
     if not state.components:
         return Text("Nothing is measured yet (or there is no sensor: wattmark sources).", "yellow")
-    room = max(8, min(60, width - 66))
+    room = max(8, min(60, width - 58))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("now", justify="right", no_wrap=True)
@@ -193,8 +202,9 @@ def power_table(state: RunState, width: int) -> RenderableType:
     table.add_column("so far", justify="right", no_wrap=True)
     table.add_column("how", no_wrap=True, overflow="ellipsis")
     for part in state.components:
+        how = part.how if part.counted else f"{part.how}, not in the total"
         table.add_row(
-            part.name, _watts(part.power_w), _course(part.history_w, room), _joules(part.energy), part.how
+            part.name, _watts(part.power_w), _course(part.history_w, room), _joules(part.energy), how
         )
     kinds = [
         (name, state.energy(modelled=modelled))
@@ -205,7 +215,7 @@ def power_table(state: RunState, width: int) -> RenderableType:
             table.add_row(name, "", "", _joules(energy), "part of the total", style="italic")
     energy = state.energy()
     between = "" if energy is None else f"{format_energy(energy.low)} to {format_energy(energy.high)}"
-    course = _course(_sum(state.components), room)
+    course = _course(_sum([part for part in state.components if part.counted]), room)
     table.add_row("total", _watts(state.power_w), course, _joules(energy), between, style="bold")
     return table
 

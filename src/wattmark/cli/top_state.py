@@ -12,6 +12,7 @@ class Component(NamedTuple):
     """One component: watts now (None: not known), joules so far, and how they are got.
 
     history_w: watts second by second, the last one now, NaN where unknown. modelled: no sensor measures it.
+    counted: it is part of the total.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Component(NamedTuple):
     energy: Quantity | None
     how: str
     modelled: bool
+    counted: bool
     history_w: tuple[float, ...]
 
 
@@ -69,19 +71,19 @@ class RunState:
     recorder_lost: bool
 
     def energy(self, *, modelled: bool | None = None) -> Quantity | None:
-        """Joules so far of all components, or of the modelled or the measured ones."""
+        """Joules so far of all that counts, or of its modelled or its measured part."""
         return total(
             [
                 part.energy
                 for part in self.components
-                if part.energy is not None and modelled in (None, part.modelled)
+                if part.counted and part.energy is not None and modelled in (None, part.modelled)
             ]
         )
 
     @property
     def power_w(self) -> float | None:
-        """Watts now; None if those of a component are not known."""
-        powers = [part.power_w for part in self.components]
+        """Watts now of all that counts; None if those of a component are not known."""
+        powers = [part.power_w for part in self.components if part.counted]
         known = [power for power in powers if power is not None]
         return sum(known) if known and len(known) == len(powers) else None
 
@@ -109,6 +111,7 @@ class RunState:
                     "energy_j": None if part.energy is None else part.energy.as_dict(),
                     "how": part.how,
                     "modelled": part.modelled,
+                    "counted": part.counted,
                 }
                 for part in self.components
             ],

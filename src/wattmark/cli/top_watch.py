@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Watcher:
         """How the runs that go on stand now, the newest first; one that has ended since the last look is there once."""
         folders = [folder for folder in session_folders(self.journals) if folder not in self._over]
         for folder in folders:
-            if folder not in self._sessions and os.path.exists(f"{folder}/live"):
+            if folder not in self._sessions and Path(folder, "live").exists():
                 session = _Session(folder)
                 if session.recorder_lives():
                     self._sessions[folder] = session
@@ -74,7 +75,7 @@ class _Run:
     shown: bool = False
     told: bool = False
     rows: dict[str, _Row] = field(default_factory=dict[str, _Row])
-    pending: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
+    pending: list[tuple[_Span, int]] = field(default_factory=list["tuple[_Span, int]"])
     seen: deque[tuple[int, dict[str, float]]] = field(default_factory=deque[tuple[int, dict[str, float]]])
 
     @property
@@ -149,7 +150,7 @@ class _Session:
 
     def _read_events(self) -> None:
         try:
-            names = os.listdir(self.folder)
+            names = [path.name for path in Path(self.folder).iterdir()]
         except OSError:
             return  # read into the store meanwhile; what was seen stands
         for name in names:
@@ -169,10 +170,7 @@ class _Session:
             for span, end_ns in tail.take_closed():
                 run = self._run_at(span.start_ns)
                 if run is not None:
-                    run.pending.append((span.path, span.start_ns, end_ns))
-                    row = run.rows.setdefault(span.path, _Row())
-                    for key, value in span.counts.items():
-                        row.counts[key] = row.counts.get(key, 0) + value
+                    run.pending.append((span, end_ns))
 
     def _run_at(self, t_ns: int) -> _Run | None:
         """The run that a span belongs to; ranks may begin a moment before the run that they join."""
@@ -188,7 +186,6 @@ class _Session:
         rows = [
             SpanRow(path, row.times, row.seconds, row.energy_j, dict(row.counts), open=False)
             for path, row in run.rows.items()
-            if row.times
         ]
         current = self._open_rows(run, end_ns, known_ns)
         counts = _counts([*rows, *current])
@@ -231,29 +228,33 @@ class _Session:
             start_ns = min(span.start_ns for span in spans)
             counts: dict[str, float] = {}
             for span in spans:
-                for key, value in span.counts.items():
-                    counts[key] = counts.get(key, 0) + value
-            energy_j = (
-                None if self._curves is None else self._curves.between(start_ns, max(start_ns, known_ns))
-            )
+                _add(counts, span.counts)
+            known = self._curves is not None and known_ns > start_ns
+            energy_j = self._curves.between(start_ns, known_ns) if self._curves and known else None
             rows.append(SpanRow(path, len(spans), (now_ns - start_ns) / 1e9, energy_j, counts, open=True))
         return sorted(rows, key=lambda row: row.path)
 
 
 def _settle(run: _Run, curves: Curves, known_ns: int) -> None:
     """Give ended spans their joules once the curves reach beyond their ends."""
-    ready = [item for item in run.pending if item[2] <= known_ns]
+    ready = [(span, end_ns) for span, end_ns in run.pending if end_ns <= known_ns]
     if not ready:
         return
-    run.pending = [item for item in run.pending if item[2] > known_ns]
-    edges = np.array([item[1:] for item in ready], np.int64)
+    run.pending = [(span, end_ns) for span, end_ns in run.pending if end_ns > known_ns]
+    edges = np.array([(span.start_ns, end_ns) for span, end_ns in ready], np.int64)
     energies = curves.energies_j(edges[:, 0], edges[:, 1])
-    for number, (path, start_ns, end_ns) in enumerate(ready):
-        row = run.rows.setdefault(path, _Row())
+    for number, (span, end_ns) in enumerate(ready):
+        row = run.rows.setdefault(span.path, _Row())
         row.times += 1
-        row.seconds += (end_ns - start_ns) / 1e9
+        row.seconds += (end_ns - span.start_ns) / 1e9
+        _add(row.counts, span.counts)
         if energies is not None:
             row.energy_j = (row.energy_j or 0.0) + float(energies[number])
+
+
+def _add(counts: dict[str, float], more: dict[str, float]) -> None:
+    for key, value in more.items():
+        counts[key] = counts.get(key, 0) + value
 
 
 def _counts(rows: list[SpanRow]) -> list[Count]:
