@@ -56,7 +56,7 @@ export function percent(share: number | null | undefined, digits = 2): string {
   return share === null || share === undefined ? '–' : `${number(share * 100, digits)} %`
 }
 
-function step(value: number | null | undefined, unit: string): [number, string] {
+export function step(value: number | null | undefined, unit: string): [number, string] {
   const steps = STEPS[unit]
   if (!steps || !value || !Number.isFinite(value)) return [1, unit]
   return steps.find(([factor]) => Math.abs(value) >= factor) ?? steps[steps.length - 1]!
