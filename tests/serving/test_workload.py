@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 from itertools import islice
@@ -205,3 +206,15 @@ def test_a_given_list_ends_or_goes_around():
         "2",
         "1",
     ]
+
+
+def test_prompts_of_one_length_differ_and_are_the_same_however_they_are_shared_out():
+    load = Synthetic(Lengths.fixed(12), Lengths.fixed(3), seed=5, prefix_tokens=4, requests=600)
+    whole = list(load.conversations())
+    assert len({talk.turns[0].text for talk in whole}) == 600
+    dealt = [list(load.conversations(part, 3)) for part in range(3)]
+    assert sorted(itertools.chain(*dealt), key=lambda talk: talk.number) == whole
+    other = Synthetic(Lengths.fixed(12), Lengths.fixed(3), seed=6, prefix_tokens=4, requests=600)
+    assert [talk.turns[0].text for talk in other.conversations()] != [talk.turns[0].text for talk in whole]
+    assert all(len(talk.turns[0].text.split()) == 12 for talk in whole)
+    assert len({tuple(talk.turns[0].text.split()[:4]) for talk in whole}) == 1

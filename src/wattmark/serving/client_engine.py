@@ -14,8 +14,8 @@ from time import monotonic_ns
 from typing import Any
 
 from wattmark.serving.arrivals import Arrivals, ClosedLoop
+from wattmark.serving.client_body import BodyWriter
 from wattmark.serving.client_exchange import Answer
-from wattmark.serving.client_json import dumps
 from wattmark.serving.client_limits import Limits
 from wattmark.serving.client_target import Target, without_key
 from wattmark.serving.dialects import Dialect
@@ -68,6 +68,7 @@ class Engine:
             target.head(key=self._key, path=target.path)
             + b"X-Request-Id: wattmark-%d\r\nContent-Length: %d\r\n\r\n"
         )
+        self._bodies = BodyWriter(target, dialect, model)
         self._pool = Pool(target.address(), limits.connect_s)
         self._loop = asyncio.get_running_loop()
         self._finished: asyncio.Future[None] = self._loop.create_future()
@@ -207,21 +208,14 @@ class Engine:
             self._fly(answer)
 
     def _body(self, talk: Talk, turn: Turn) -> bytes:
-        prompt: dict[str, Any]
         if self.target.endpoint == "chat":
             talk.messages.append({"role": "user", "content": turn.text})
-            prompt = {"messages": talk.messages}
-        elif turn.token_ids is not None:
-            prompt = {"prompt": turn.token_ids}
-        else:
-            talk.messages.append({"content": turn.text})
-            prompt = {"prompt": "".join(str(message.get("content", "")) for message in talk.messages)}
-        return dumps(
-            self.dialect.body(
-                model=self.model, prompt=prompt, output_tokens=turn.output_tokens,
-                stream=self.target.stream, extra=self.target.extra_body,
-            )
-        )  # fmt: skip
+            return self._bodies.write("messages", talk.messages, turn.output_tokens)
+        if turn.token_ids is not None:
+            return self._bodies.write("prompt", turn.token_ids, turn.output_tokens)
+        talk.messages.append({"content": turn.text})
+        said = "".join(str(message.get("content", "")) for message in talk.messages)
+        return self._bodies.write("prompt", said, turn.output_tokens)
 
     def _fly(self, answer: Answer) -> None:
         task = self._loop.create_task(self._connect(answer))

@@ -27,7 +27,7 @@ class Answer:
     """
 
     __slots__ = (
-        "_body", "_done", "_events", "_failed", "_keep_text", "_size", "_streaming", "_texts", "_usage", "connection",
+        "_body", "_done", "_events", "_failed", "_keep_text", "_size", "_texts", "_usage", "connection",
         "extra", "heard_ns", "on_end", "on_resend", "payload", "record", "sent_ns",
     )  # fmt: skip
 
@@ -50,8 +50,7 @@ class Answer:
         self.sent_ns = 0
         self.heard_ns = 0
         self._keep_text = keep_text
-        self._streaming = False
-        self._events = EventStream()
+        self._events: EventStream | None = None  # made for streams only
         self._body: list[bytes] = []
         self._size = 0
         self._texts: list[str] = []
@@ -74,7 +73,8 @@ class Answer:
     def headers(self, status: int, headers: dict[bytes, bytes]) -> None:
         """The head: status, and whether it is an event stream."""
         self.record.status = status
-        self._streaming = status == 200 and headers.get(b"content-type", b"").startswith(b"text/event-stream")
+        if status == 200 and headers.get(b"content-type", b"").startswith(b"text/event-stream"):
+            self._events = EventStream()
         after = headers.get(b"retry-after")
         if after is not None and after.isdigit():  # the other form, a date, would need the server's clock
             self.record.retry_after_s = float(after)
@@ -83,7 +83,7 @@ class Answer:
         """A piece of the body: events are read at once, documents at the end."""
         if self._failed:
             return
-        if not self._streaming:
+        if self._events is None:
             self._size += len(data)
             if self._size > LARGEST_BODY:
                 self._give_up("malformed", f"an answer of more than {LARGEST_BODY} bytes")
@@ -106,7 +106,7 @@ class Answer:
         record = self.record
         if record.status != 200:
             self._refused()
-        elif not self._streaming:
+        elif self._events is None:
             self._document()
         else:
             for event in self._events.end():

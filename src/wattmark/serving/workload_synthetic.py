@@ -31,6 +31,8 @@ WORDS = tuple(
 SIGNS = tuple("etaoinshrdlucmfwypvbgkqjxz")
 """Single letters run together: one token each where tokens are bytes or characters."""
 POOL_UNITS = 1 << 14
+POOL_STRIDE = 10_127
+"""Odd, and near the golden section of the pool: texts that follow each other begin far apart, and at every unit once."""
 PROBE_UNITS = (24, 152)
 
 
@@ -127,6 +129,21 @@ class Synthetic:
 
     def conversations(self, part: int = 0, parts: int = 1) -> Iterator[Conversation]:
         """Every ``parts``-th conversation from number ``part`` on."""
+        alike = self.input.shape == self.output.shape == "fixed" and self.turns == self.prefix_groups == 1
+        return self._alike(part, parts) if alike and self.token_ids is None else self._drawn(part, parts)
+
+    def _alike(self, part: int, parts: int) -> Iterator[Conversation]:
+        """Single turns of fixed lengths: only the text differs, and to seed dice for it would cost more than all else."""
+        pool, (prefix,) = Pool(self.filler.units, self.seed), self._prefixes()
+        tokens, answer = round(self.input.mean), round(self.output.mean)
+        units = self._own_units(tokens)
+        index = part
+        while self.requests is None or index < self.requests:
+            text = pool.text(self.seed + index * POOL_STRIDE, units)
+            yield Conversation(index, (Turn(prefix + text, None, tokens, answer),))
+            index += parts
+
+    def _drawn(self, part: int, parts: int) -> Iterator[Conversation]:
         pool = Pool(self.filler.units, self.seed)
         prefixes = self._prefixes()
         dice = random.Random()
@@ -148,6 +165,11 @@ class Synthetic:
         turns = f", {self.turns} turns" if self.turns > 1 else ""
         return f"synthetic, {self.input} in, {self.output} out{shared}{turns}"
 
+    def _own_units(self, tokens: int) -> int:
+        """Units of a prompt's own text, after the shared prefix."""
+        shared = round(self.prefix_tokens / self.filler.tokens_per_unit)
+        return max(1, self.filler.units_for(tokens) - shared)
+
     def _prefixes(self) -> list[str]:
         units = round(self.prefix_tokens / self.filler.tokens_per_unit)
         if not units:
@@ -160,8 +182,7 @@ class Synthetic:
 
     def _turn(self, dice: random.Random, pool: Pool, prefixes: list[str], *, first: bool) -> Turn:
         tokens, answer = self.input.draw(dice), self.output.draw(dice)
-        own = self.filler.units_for(tokens) - round(self.prefix_tokens / self.filler.tokens_per_unit)
-        text = pool.text(dice.randrange(pool.size), max(1, own))
+        text = pool.text(dice.randrange(pool.size), self._own_units(tokens))
         if first:
             prefix = prefixes[dice.randrange(len(prefixes))] if len(prefixes) > 1 else prefixes[0]
             return Turn(prefix + text, None, tokens, answer)
