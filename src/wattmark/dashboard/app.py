@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any, cast
+
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from wattmark import __version__
 from wattmark.dashboard import meta, studies
 from wattmark.dashboard.context import Context, Options
-from wattmark.errors import ConfigError, MissingExtra, RunNotFound, WattmarkError
+from wattmark.dashboard.security import Guard
+from wattmark.errors import ConfigError, MissingExtra, RunNotFound, StoreError, WattmarkError
 from wattmark.store import Store
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -31,17 +37,44 @@ def create_app(store: Store, options: Options | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = Context(store, options)
+    app.add_middleware(Guard, options=options)
     app.add_exception_handler(WattmarkError, _told)
+    app.add_exception_handler(RequestValidationError, _not_as_described)
+    app.add_exception_handler(HTTPException, _http_told)
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
     app.mount("/", StaticFiles(directory=options.static, html=True), name="page")
     return app
 
 
+async def _not_as_described(_: Request, error: Exception) -> JSONResponse:
+    """A request that does not fit the description: which part of it, in words."""
+    problems: list[dict[str, Any]] = list(cast(RequestValidationError, error).errors())
+    told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in problems[:5]]
+    return _json({"message": "; ".join(told), "hint": "see api/v1/openapi.json"}, 422)
+
+
+async def _http_told(_: Request, error: Exception) -> JSONResponse:
+    """What the framework itself refuses, in the form of all errors."""
+    problem = cast(HTTPException, error)
+    answer = _json({"message": problem.detail, "hint": None}, problem.status_code)
+    answer.headers.update(problem.headers or {})
+    return answer
+
+
+def _json(content: dict[str, Any], status: int) -> JSONResponse:
+    """In ASCII, since what was asked may hold half a surrogate pair, which UTF-8 cannot."""
+    answer = JSONResponse(None, status)
+    answer.body = json.dumps(content).encode("ascii")
+    answer.headers["content-length"] = str(len(answer.body))
+    return answer
+
+
 _STATUS: tuple[tuple[type[WattmarkError], int], ...] = (
     (RunNotFound, 404),
     (ConfigError, 422),
     (MissingExtra, 501),
+    (StoreError, 503),
 )
 
 
@@ -49,4 +82,4 @@ async def _told(_: Request, error: Exception) -> JSONResponse:
     """An error of Wattmark as JSON: what happened, and the next step."""
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
     hint = error.hint if isinstance(error, WattmarkError) else None
-    return JSONResponse({"message": str(error), "hint": hint}, status)
+    return _json({"message": str(error), "hint": hint}, status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +19,13 @@ class Options:
     """How the dashboard runs.
 
     token: what a request must show (None: none is needed; only right on loopback). hosts: names under which the page
-    may be asked for, beside the loopback's. read_only: nothing may be changed. studies: the folder of studies' results
-    (None: the one in the data folder). static: the built page.
+    may be asked for, beside the loopback's. loopback: only this machine can ask. read_only: nothing may be changed.
+    studies: the folder of studies' results (None: the one in the data folder). static: the built page.
     """
 
     token: str | None = None
     hosts: tuple[str, ...] = ()
+    loopback: bool = True
     read_only: bool = False
     studies: Path | None = None
     static: Path = field(default=STATIC)
@@ -31,10 +33,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The store and the options."""
+    """The store, the options, and what is set when the server ends (streams then end too)."""
 
     store: Store
     options: Options
+    ending: threading.Event = field(default_factory=threading.Event)
 
 
 def _context(request: Request) -> Context:

@@ -1,0 +1,226 @@
+"""Who may ask what: names of the host, origins, the token, the header of changing requests, and what pages may load.
+
+The page is served to a browser, so it must not be possible for another page in the same browser (a foreign Origin, or a
+name that is made to point to this machine: DNS rebinding) nor for another user of the machine (the token) to use it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from wattmark.dashboard.context import Options
+
+MAX_BODY_BYTES = 16 * 2**20
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class _TooLarge(Exception):
+    """The body grew over the limit."""
+
+
+class Guard:
+    """Lets a request through to the app, or answers it: 400 foreign Host, 401 no token, 403 not allowed, 413, 415."""
+
+    def __init__(self, app: App, options: Options) -> None:
+        self._app = app
+        self._options = options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on to the app."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        headers: dict[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        refused = self._refusal(scope, headers)
+        if refused is not None:
+            await _answer(scope, send, *refused)
+            return
+        given = _token_of_query(scope)
+        if given is not None and self._options.token is not None and scope["path"] == "/":
+            await _welcome(scope, send, given)
+            return
+        await self._pass_on(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, str] | None:
+        """Status, message and next step for a request that must not get through."""
+        host = headers.get("host", "")
+        if not self._is_own_name(host):
+            return 400, "this dashboard is not known by that name", "ask for it by the printed address"
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return 403, "another page's requests are not answered", "open the dashboard itself"
+        if self._options.token is not None:
+            given = self._given_token(scope, headers)
+            if given is None:
+                return (
+                    401,
+                    "this dashboard needs its token",
+                    "open the whole address that wattmark ui printed",
+                )
+            if not hmac.compare_digest(given.encode(), self._options.token.encode()):
+                return (
+                    403,
+                    "that is not this dashboard's token",
+                    "open the whole address that wattmark ui printed",
+                )
+        if scope["method"] in CHANGING:
+            return self._refuse_change(headers)
+        return None
+
+    def _refuse_change(self, headers: dict[str, str]) -> tuple[int, str, str] | None:
+        if "x-wattmark" not in headers:
+            return 403, "a request that changes something needs the header X-Wattmark", "set X-Wattmark: 1"
+        if self._options.read_only:
+            return 403, "this dashboard is read-only", "start it without --read-only"
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            return 413, f"a body has at most {MAX_BODY_BYTES} bytes", "send less at once"
+        has_body = length != "0" or "transfer-encoding" in headers
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if has_body and kind != "application/json":
+            return 415, "a body must be JSON", "set Content-Type: application/json"
+        return None
+
+    def _is_own_name(self, host: str) -> bool:
+        """Loopback's names, names that were allowed, and (where other machines may ask) addresses without a name.
+
+        An address in numbers cannot be pointed elsewhere by a name server, so it is no way in for DNS rebinding.
+        """
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if name == "localhost" or name in self._options.hosts:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or not self._options.loopback
+
+    def _given_token(self, scope: Scope, headers: dict[str, str]) -> str | None:
+        """From the address that was printed, from a script's header, or from the cookie that the first visit set."""
+        if scope["path"] == "/" and (asked := _token_of_query(scope)) is not None:
+            return asked
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and bearer:
+            return bearer.strip()
+        cookies: SimpleCookie = SimpleCookie()
+        try:
+            cookies.load(headers.get("cookie", ""))
+        except CookieError:
+            return None
+        found = cookies.get(_cookie_name(scope))
+        return found.value if found is not None else None
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        taken = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise _TooLarge
+            return message
+
+        async def dressed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                known = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(pair for pair in _HEADERS if pair[0] not in known),
+                    *(
+                        [(b"cache-control", b"no-store")]
+                        if _is_data(scope) and b"cache-control" not in known
+                        else []
+                    ),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, counted, dressed)
+        except _TooLarge:
+            if not started:
+                await _answer(
+                    scope, send, 413, f"a body has at most {MAX_BODY_BYTES} bytes", "send less at once"
+                )
+
+
+def _is_data(scope: Scope) -> bool:
+    return scope["path"].startswith("/api/")
+
+
+def _token_of_query(scope: Scope) -> str | None:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [None])[0]
+
+
+def _cookie_name(scope: Scope) -> str:
+    """Cookies do not tell ports apart, so two dashboards of one machine need two names."""
+    server = scope.get("server") or ("", 0)
+    return f"wattmark-{server[1] or 0}"
+
+
+async def _welcome(scope: Scope, send: Send, token: str) -> None:
+    """Keep the token in a cookie and go on without it in the address.
+
+    By a page of our own, not by a redirect: a strict cookie is not sent along a redirect that began at another site.
+    """
+    cookie = f"{_cookie_name(scope)}={token}; Path=/; HttpOnly; SameSite=Strict"
+    await _send(send, 200, "text/html; charset=utf-8", _REFRESH, [(b"set-cookie", cookie.encode("latin-1"))])
+
+
+async def _answer(scope: Scope, send: Send, status: int, message: str, hint: str) -> None:
+    if _is_data(scope):
+        body = json.dumps({"message": message, "hint": hint}).encode()
+        await _send(send, status, "application/json", body)
+    else:
+        page = f"<!doctype html><meta charset=utf-8><title>Wattmark</title><p>{message}: {hint}.</p>"
+        await _send(send, status, "text/html; charset=utf-8", page.encode())
+
+
+_REFRESH = (
+    b'<!doctype html><meta charset=utf-8><meta http-equiv=refresh content="0;url=./"><title>Wattmark</title>'
+)
+
+
+async def _send(
+    send: Send, status: int, kind: str, body: bytes, more: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()), *_HEADERS]
+    headers += [(b"cache-control", b"no-store"), *(more or [])]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="wattmark"'))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
