@@ -9,6 +9,7 @@ from wattmark.errors import ConfigError
 from wattmark.serving.arrivals import ClosedLoop, OpenLoop
 from wattmark.studies.builtin import builtin_names, find_design
 from wattmark.studies.llm_trial import LlmWorkload, plan_of
+from wattmark.studies.plan import cells
 from wattmark.workloads import registry
 
 needs_llama = pytest.mark.skipif(
@@ -41,8 +42,8 @@ def test_limits_become_a_goal_and_zero_seconds_no_limit() -> None:
 def test_the_built_in_studies_can_be_run(name: str) -> None:
     assert name in builtin_names()
     design = find_design(name)
-    levels = {factor: values[0] for factor, values in design.factors.items()}
-    plan_of(registry.complete(registry.load(design.workload), {**design.fixed, **levels}))
+    for levels in cells(design):
+        plan_of(registry.complete(registry.load(design.workload), {**design.fixed, **levels}))
 
 
 @needs_llama

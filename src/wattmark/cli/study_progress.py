@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from wattmark.studies.design import Design
     from wattmark.studies.runner import Progress
 
+SAID_EVERY_S = 10.0
+"""Without a terminal, what is made before the first trial is told of this often."""
+
 
 @contextmanager
 def shown(design: Design) -> Generator[Callable[[Progress], None]]:
     """What to call with every progress."""
     if not sys.stderr.isatty():
-        yield _line
+        yield _lines()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
@@ -35,6 +39,9 @@ def shown(design: Design) -> Generator[Callable[[Progress], None]]:
         task = bar.add_task(design.name)
 
         def draw(progress: Progress) -> None:
+            if progress.preparing:
+                bar.update(task, total=None, description=plain(progress.preparing))
+                return
             trial = progress.begun
             words = [design.name if trial is None else plain(label(trial.factors))[:60], *_so_far(progress)]
             bar.update(task, total=progress.total, completed=progress.done, description=" · ".join(words))
@@ -44,9 +51,18 @@ def shown(design: Design) -> Generator[Callable[[Progress], None]]:
         yield draw
 
 
-def _line(progress: Progress) -> None:
-    if progress.ended is not None:
-        say(f"{progress.done}/{progress.total} {_ended(progress)} · {' · '.join(_so_far(progress))}")
+def _lines() -> Callable[[Progress], None]:
+    said_at = -SAID_EVERY_S
+
+    def line(progress: Progress) -> None:
+        nonlocal said_at
+        if progress.preparing and time.monotonic() - said_at >= SAID_EVERY_S:
+            said_at = time.monotonic()
+            say(progress.preparing)
+        if progress.ended is not None:
+            say(f"{progress.done}/{progress.total} {_ended(progress)} · {' · '.join(_so_far(progress))}")
+
+    return line
 
 
 def _ended(progress: Progress) -> str:

@@ -29,6 +29,8 @@ BUSY_CORES = 0.2
 NOT_IDLE_CORES = 0.5
 """A machine with more than this many busy cores on average is not idle: its watts then are no idle watts."""
 
+_LOOK_S = 0.15
+
 
 @dataclass(frozen=True, slots=True)
 class Idle:
@@ -93,6 +95,19 @@ class CpuMeter:
     def _read(self) -> tuple[float, float | None, float | None]:
         server_s = None if self._tree is None else self._tree.cpu_s()
         return time.monotonic(), host_busy_s(), server_s
+
+
+def wait_for_rest(most_s: float, *, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Wait until the machine is at rest, so that its idle watts can be measured; whether it is. At most so many seconds."""
+    deadline = time.monotonic() + most_s
+    while True:
+        before, since = host_busy_s(), time.monotonic()
+        sleep(_LOOK_S)
+        busy = _difference(before, host_busy_s())
+        if busy is None or busy <= NOT_IDLE_CORES * (time.monotonic() - since):
+            return True
+        if time.monotonic() >= deadline:
+            return False
 
 
 class _Users(NamedTuple):

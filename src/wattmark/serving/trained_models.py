@@ -6,6 +6,7 @@ Kept in the data folder, trained once: the file's name says how. Needs torch (ex
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wattmark.errors import MissingExtra
 from wattmark.paths import data_dir
+from wattmark.quantity import Quantity
 from wattmark.serving.gguf_models import Architecture, Float32, NumberFormat, Vocabulary, write_llama
 from wattmark.workloads.reasoning import characters
 
@@ -68,21 +70,62 @@ def ensure_trained(
         ConfigError: a checkpoint or the model cannot be read or written.
         MissingExtra: torch or ``gguf`` is not installed.
     """
+    there = trained_file(plan, number_format, environ)
+    if there is not None:
+        return there
+    need_packages()
+    from wattmark.workloads.reasoning.training import train
+
+    path = trained_path(plan, number_format, environ)
+    # The checkpoint stays: it is small, and another number format or a lost file costs no second training.
+    trained = train(plan, _checkpoint(plan, environ), threads=threads, on_progress=on_progress)
+    write_network(path, trained.network, number_format, name=plan.name)
+    return _keep(TrainedModel(path, trained.as_dict()))
+
+
+def trained_file(
+    plan: Plan, number_format: NumberFormat = "f16", environ: Mapping[str, str] | None = None
+) -> TrainedModel | None:
+    """The model of this plan if the data folder has it."""
     path = trained_path(plan, number_format, environ)
     details = path.with_suffix(".json")
-    if path.exists() and details.exists():
-        return TrainedModel(path, json.loads(details.read_text("utf-8")))
+    if not (path.exists() and details.exists()):
+        return None
+    return TrainedModel(path, json.loads(details.read_text("utf-8")))
+
+
+def is_resumed(plan: Plan, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a training of this plan was begun before, so that the next one goes on with it or has nothing to do."""
+    return _checkpoint(plan, environ).exists()
+
+
+def keep_energy(model: TrainedModel, energy: Quantity, run_id: str) -> TrainedModel:
+    """Keep what the whole training took (J) beside the model, and the run that measured it."""
+    return _keep(
+        TrainedModel(
+            model.path, {**model.details, "training_energy_j": energy.as_dict(), "training_run": run_id}
+        )
+    )
+
+
+def need_packages() -> None:
+    """Raises MissingExtra without torch or ``gguf``."""
     for package, extra in (("torch", "study"), ("gguf", "llm")):
         if find_spec(package) is None:
             raise MissingExtra(package, extra)
-    from wattmark.workloads.reasoning.training import train
 
-    # The checkpoint stays: it is small, and another number format or a lost file costs no second training.
-    checkpoint = path.with_name(f"{plan.name}.checkpoint")
-    trained = train(plan, checkpoint, threads=threads, on_progress=on_progress)
-    write_network(path, trained.network, number_format, name=plan.name)
-    details.write_text(json.dumps(trained.as_dict(), indent=1), "utf-8")
-    return TrainedModel(path, trained.as_dict())
+
+def _checkpoint(plan: Plan, environ: Mapping[str, str] | None) -> Path:
+    return Path(data_dir(environ)) / "models" / f"{plan.name}.checkpoint"
+
+
+def _keep(model: TrainedModel) -> TrainedModel:
+    """The details beside the model, in one piece or not at all."""
+    path = model.path.with_suffix(".json")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(dict(model.details), indent=1), "utf-8")
+    part.replace(path)
+    return model
 
 
 def write_network(

@@ -5,29 +5,48 @@ In ``studies`` and not beside the other workloads, since it stands on the load c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wattmark.errors import ConfigError, ServerError
-from wattmark.quantity import Quantity
+from wattmark.runs.record import Float64, Int64
 from wattmark.serving.arrivals import Arrivals, ClosedLoop, OpenLoop
 from wattmark.serving.bench import Bench, BenchResult, Plan, open_bench
+from wattmark.serving.bench_energy import wait_for_rest
 from wattmark.serving.client_limits import Limits
-from wattmark.serving.gguf_models import NUMBER_FORMATS, parse_size
+from wattmark.serving.gguf_models import NUMBER_FORMATS, NumberFormat, parse_size
 from wattmark.serving.metrics import Distribution, Goal
+from wattmark.serving.reasoning import ReasoningWorkload
+from wattmark.serving.records import LoadResult
 from wattmark.serving.server import LOCAL, ServerOptions
+from wattmark.serving.trained_models import CONTEXT, TrainedModel
 from wattmark.serving.workload import Lengths
+from wattmark.studies import llm_tasks
+from wattmark.studies.llm_tasks import quantity
+from wattmark.studies.power_cap import power_cap
 from wattmark.workloads.registry import Config, Factor, SpanMaker
 
 WARM_UP_REQUESTS = 4
+REST_S = 4.0
+"""So long is waited for other work to end before the idle machine is measured; idle is not known if it does not."""
+MOST_STEPS = 400
+"""Of requests in flight over time; the power of a trial has as many points."""
 
 
 class LlmWorkload:
     """A load on a model server: one of our own with random weights, a GGUF file, or any server at a URL."""
 
     factors: Mapping[str, Factor] = {
-        "model": Factor("1m", "a size (1m, 20m), the path of a GGUF file, or the URL of a server"),
+        "model": Factor(
+            "1m",
+            "a size (1m, 20m; random weights), trained:SIZE (trained here on the task), the path of a GGUF file, or "
+            "the URL of a server",
+        ),
         "served_model": Factor(None, "the model to ask a server at a URL for"),
         "number_format": Factor("f16", "of random weights", choices=tuple(NUMBER_FORMATS)),
         "concurrency": Factor(None, "requests at a time; this or rate", kind=int),
@@ -47,21 +66,36 @@ class LlmWorkload:
         "prompt_cache": Factor(False, "whether a server of our own keeps prefixes"),
         "ttft_limit_s": Factor(None, "an answer is good if its first token comes within this", kind=float),
         "tpot_limit_s": Factor(None, "and if each further token takes at most this", kind=float),
-        "seed": Factor(0, "of prompts, arrivals and random weights"),
+        **llm_tasks.FACTORS,
+        "power_cap_w": Factor(None, "of every GPU in use, in W, for the time of the trial", kind=float),
+        "seed": Factor(0, "of prompts, problems and arrivals"),
     }
 
     def __init__(self) -> None:
         self._open = ExitStack()
         self._bench: Bench | None = None
+        self._trained: TrainedModel | None = None
+
+    def preparation(self, config: Config) -> str | None:
+        """What has to be trained before a trial of these levels, in words; None if nothing has to be."""
+        return llm_tasks.needed(config, _number_format(config))
+
+    def prepare(self, config: Config, on_progress: Callable[[float, str], None]) -> None:
+        """Train it, as a measured run of its own."""
+        llm_tasks.train(config, _number_format(config), on_progress)
 
     def warm_up(self, config: Config) -> None:
-        """Start the server, learn how to speak to it, and send a few requests, so that all its code was touched once."""
+        """Set the power cap, start the server, learn how to speak to it, and send a few requests, so that all its code
+        was touched once. Trains the model if no one has done so. Raises ConfigError for a cap that cannot be set."""
         from wattmark.serving.client import Synthetic, run_load_blocking
 
+        if config["power_cap_w"] is not None:
+            self._open.enter_context(power_cap(float(config["power_cap_w"])))
         bench = self._ready(config)
         lengths = Lengths.parse(str(config["input"])), Lengths.parse(str(config["output"]))
+        asked = llm_tasks.problems_of({**config, "requests": WARM_UP_REQUESTS}, seed=-1)
         run_load_blocking(
-            bench.target, ClosedLoop.of(2), Synthetic(*lengths, filler=bench.filler),
+            bench.target, ClosedLoop.of(2), asked or Synthetic(*lengths, filler=bench.filler),
             limits=Limits(requests=WARM_UP_REQUESTS, scrape_s=None), known=bench.known,
         )  # fmt: skip
 
@@ -69,23 +103,40 @@ class LlmWorkload:
         """Stages ``idle`` and ``load``; the figures of :func:`figures`. Raises ServerError if no request was answered."""
         bench = self._ready(config)
         try:
-            result = bench.run(plan_of(config), name="serving", spans=False)
+            plan = plan_of(config)
+            if plan.baseline_s > 0:
+                wait_for_rest(REST_S)
+            result = bench.run(plan, name="serving", spans=False)
         finally:
             self._open.close()
             self._bench = None
         if not result.load.ok:
             said = next((record.error for record in result.load.records if record.error), "no answer")
             raise ServerError(f"no request was answered: {said}")
-        return figures(result, config)
+        found = figures(result, config)
+        if isinstance(plan.workload, ReasoningWorkload):
+            found |= _known(llm_tasks.figures(plan.workload, result))
+        if self._trained is not None:
+            found |= _known(_training(self._trained))
+        return {**found, "load": [in_flight(result.load)]}
 
     def _ready(self, config: Config) -> Bench:
         if self._bench is None:
             where, target = str(config["model"]), {}
+            options = _options(config)
             if where.startswith(("http://", "https://")):
                 target = {"model": config["served_model"]} if config["served_model"] else {}
+            elif llm_tasks.is_trained(config):
+                self._trained = llm_tasks.train(config, _number_format(config))
+                where = f"{LOCAL}{self._trained.path}"
+                options = replace(options, context=min(options.context, CONTEXT))
             else:
                 where = LOCAL + where
-            self._bench = self._open.enter_context(open_bench(where, options=_options(config), **target))
+            bench = self._open.enter_context(open_bench(where, options=options, **target))
+            asked = llm_tasks.problems_of(config, seed=0)
+            if asked is not None:
+                bench.target = replace(bench.target, extra_body=asked.extra_body)
+            self._bench = bench
         return self._bench
 
 
@@ -103,16 +154,21 @@ def plan_of(config: Config) -> Plan:
         arrivals = OpenLoop.at(
             float(rate), "constant" if config["arrivals"] == "constant" else "poisson", seed=seed
         )
+    limits = Limits(
+        requests=config["requests"],
+        duration_s=float(config["seconds"]) or None,
+        drain_s=float(config["drain_s"]),
+        scrape_s=None,  # a trial reports nothing of it, and asking costs the server work
+    )
+    problems = llm_tasks.problems_of(config, seed)
+    if problems is not None:
+        limits = replace(limits, requests=problems.count, duration_s=None, keep_text=True)
     return Plan(
         arrivals,
         Lengths.parse(str(config["input"])),
         Lengths.parse(str(config["output"])),
-        limits=Limits(
-            requests=config["requests"],
-            duration_s=float(config["seconds"]) or None,
-            drain_s=float(config["drain_s"]),
-            scrape_s=None,  # a trial reports nothing of it, and asking costs the server work
-        ),
+        problems,
+        limits,
         baseline_s=float(config["idle_s"]),
         goal=_goal(config),
         seed=seed,
@@ -143,23 +199,19 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
     }
     model = str(config["model"])
     if result.noise:
-        found["parameters"] = parse_size(model)
+        found["parameters"] = parse_size(Path(model).name.partition("-")[0])
     if serving is not None and serving.with_idle is not None and serving.without_idle is not None:
         with_idle, own = serving.with_idle, serving.without_idle
         found |= {
-            **_quantity("j_per_token", with_idle.j_per_output_token),
-            **_quantity("j_per_request", with_idle.j_per_request),
-            **{
-                f"request_j_p{at}": None if one is None else one.value
-                for at, one in serving.percentiles_j.items()
-            },
+            **quantity("j_per_token", with_idle.j_per_output_token),
+            **quantity("j_per_request", with_idle.j_per_request),
             "idle_share": serving.idle_share,
             "serving_w": with_idle.energy_j.value / serving.duration_s if serving.duration_s > 0 else None,
         }
         if serving.idle_share is not None:
             found |= {
-                **_quantity("j_per_token_own", own.j_per_output_token),
-                **_quantity("j_per_request_own", own.j_per_request),
+                **quantity("j_per_token_own", own.j_per_output_token),
+                **quantity("j_per_request_own", own.j_per_request),
                 **{
                     f"request_j_p{at}": one.value
                     for at, one in serving.percentiles_j.items()
@@ -169,7 +221,38 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
     if energy is not None:
         found["client_j"] = None if energy.client_j is None else energy.client_j.value
         found["others_j"] = None if energy.others_j is None else energy.others_j.value
+    return _known(found)
+
+
+def in_flight(load: LoadResult) -> dict[str, list[float]]:
+    """Requests in flight over the load, for the stage of that name: seconds from its first request, and how many.
+
+    At most :data:`MOST_STEPS` times: of a longer load the middle of each part is looked at.
+    """
+    sent = [record for record in load.records if record.sent_ns is not None]
+    starts = np.sort(np.array([record.sent_ns for record in sent], np.int64))
+    ends = np.sort(np.array([record.end_ns for record in sent if record.end_ns is not None], np.int64))
+    edges: Int64 = np.unique(np.concatenate((starts, ends)))
+    if len(edges) > MOST_STEPS:
+        edges = np.linspace(int(edges[0]), int(edges[-1]), MOST_STEPS).astype(np.int64)
+    running = np.searchsorted(starts, edges, "right") - np.searchsorted(ends, edges, "right")
+    seconds: Float64 = (edges - load.started_ns) / 1e9
+    return {"in_flight_s": np.round(seconds, 4).tolist(), "in_flight": running.tolist()}
+
+
+def _known(found: Mapping[str, float | None]) -> dict[str, Any]:
     return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _training(model: TrainedModel) -> dict[str, float | None]:
+    """What the model is, and what its training took; the energy is None where not all of it was measured."""
+    details = model.details
+    energy: Mapping[str, float] | None = details.get("training_energy_j")
+    return {
+        "parameters": details["parameters"],
+        "training_s": details["seconds"],
+        "training_j": None if energy is None else energy["value"],
+    }
 
 
 def _options(config: Config) -> ServerOptions:
@@ -177,7 +260,7 @@ def _options(config: Config) -> ServerOptions:
         slots=int(config["slots"]),
         context=int(config["context"]),
         threads=int(config["threads"]) or None,
-        number_format="q8_0" if config["number_format"] == "q8_0" else "f16",
+        number_format=_number_format(config),
         prompt_cache=bool(config["prompt_cache"]),
     )
 
@@ -187,10 +270,8 @@ def _goal(config: Config) -> Goal | None:
     return None if ttft_s is None and tpot_s is None else Goal(ttft_s=ttft_s, tpot_s=tpot_s)
 
 
-def _quantity(name: str, quantity: Quantity | None) -> dict[str, float | None]:
-    if quantity is None:
-        return {}
-    return {name: quantity.value, f"{name}_low": quantity.low, f"{name}_high": quantity.high}
+def _number_format(config: Config) -> NumberFormat:
+    return "q8_0" if config["number_format"] == "q8_0" else "f16"
 
 
 def _percentiles(name: str, found: Distribution | None) -> dict[str, float | None]:

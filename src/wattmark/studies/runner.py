@@ -26,6 +26,7 @@ from wattmark.studies.design import Design, check_design
 from wattmark.studies.executors import Executor, Handle, Job, LocalExecutor, Outcome, read_result
 from wattmark.studies.measured import environment_of, measured_fields
 from wattmark.studies.plan import Trial, further_trials, plan
+from wattmark.studies.preparation import prepare
 from wattmark.studies.quiet import baseline_file, read_baseline
 from wattmark.studies.results import StudyResults, TrialResult
 from wattmark.studies.state import StudyFolder
@@ -40,7 +41,8 @@ _JOURNAL_S = 3.0
 class Progress:
     """How a study stands. left_s: an estimate, None before the first trial of this runner has ended.
 
-    begun: the trial that starts now, or None. ended: the result that has just come in, or None.
+    begun: the trial that starts now, or None. ended: the result that has just come in, or None. preparing: what is made
+    before the first trial, and how far it is; nothing else is known then.
     """
 
     total: int
@@ -51,6 +53,7 @@ class Progress:
     left_s: float | None
     begun: Trial | None = None
     ended: TrialResult | None = None
+    preparing: str = ""
 
 
 def run_study(
@@ -72,6 +75,12 @@ def run_study(
     if folder.is_merged():
         raise ConfigError(f"{design.name} was merged from other studies, there is nothing to run")
     with folder.lock():
+        if executor is None:  # elsewhere every trial sees to it by itself
+            prepare(
+                design,
+                folder.path,
+                lambda told: on_progress(Progress(0, 0, 0, 0.0, 0.0, None, preparing=told)),
+            )
         _Runner(design, folder, executor or LocalExecutor(), on_progress).run(retry_failed)
     return folder.results()
 

@@ -437,6 +437,20 @@ int nvmlDeviceGetPowerManagementLimitConstraints(void *device, unsigned *low, un
     return OK;
 }
 
+/* Kept in this process, and noted in FAKE_NVML_STATE.caps, a line "<gpu> <mW>" each, for whoever wants to see it. */
+int nvmlDeviceSetPowerManagementLimit(void *device, unsigned mw) {
+    BOARD_ONLY(device);
+    if (mw < 100000 || mw > G->max_limit_w * 1000) return INVALID_ARGUMENT;
+    G->limit_w = mw / 1000;
+    const char *state = getenv("FAKE_NVML_STATE");
+    char path[4096];
+    if (state && snprintf(path, sizeof path, "%s.caps", state) < (int)sizeof path) {
+        FILE *file = fopen(path, "a");
+        if (file) { fprintf(file, "%d %u\n", (int)(G - gpus), mw); fclose(file); }
+    }
+    return OK;
+}
+
 int nvmlDeviceGetMigMode(void *device, unsigned *current, unsigned *pending) {
     BOARD_ONLY(device);
     if (G->arch < 7) return NOT_SUPPORTED;

@@ -1,0 +1,91 @@
+"""A power cap is set on the GPUs in use, put back, and refused with a reason where it cannot be set."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fakes.nvml.nvml_fake import FakeNvml, preload
+from wattmark.errors import ConfigError
+from wattmark.studies.power_cap import power_cap
+
+needs_nvml = pytest.mark.skipif(
+    shutil.which("cc") is None or not pytest.importorskip("pynvml"), reason="no C compiler"
+)
+
+
+@pytest.fixture
+def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
+    preload()
+    fake = FakeNvml(tmp_path)
+    monkeypatch.setenv("FAKE_NVML_STATE", str(fake.path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    fake.state("gpu 0 limit_w=400 name=Fake_H100", "gpu 1 limit_w=300")
+    return fake
+
+
+def set_caps(fake: FakeNvml) -> list[str]:
+    log = fake.path.with_name(f"{fake.path.name}.caps")
+    return log.read_text().splitlines() if log.exists() else []
+
+
+@needs_nvml
+def test_every_gpu_is_capped_and_put_back(gpus: FakeNvml) -> None:
+    with power_cap(250) as names:
+        assert names[0] == "Fake H100"
+        assert set_caps(gpus) == ["0 250000", "1 250000"]
+    assert set_caps(gpus)[2:] == ["1 300000", "0 400000"]
+
+
+@needs_nvml
+def test_only_gpus_that_the_work_may_use_are_capped(gpus: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with power_cap(250):
+        assert set_caps(gpus) == ["1 250000"]
+
+
+@needs_nvml
+def test_it_is_put_back_when_the_work_fails(gpus: FakeNvml) -> None:
+    with pytest.raises(RuntimeError), power_cap(250):
+        raise RuntimeError
+    assert set_caps(gpus)[2:] == ["1 300000", "0 400000"]
+
+
+@needs_nvml
+def test_a_cap_that_the_board_does_not_take_is_told_with_those_that_it_takes(gpus: FakeNvml) -> None:
+    with pytest.raises(ConfigError, match="cannot be capped to 50 W") as caught, power_cap(50):
+        pass
+    assert "100 to 500 W" in (caught.value.hint or "")
+    assert set_caps(gpus) == []
+
+
+@needs_nvml
+def test_a_second_board_that_refuses_leaves_the_first_as_it_was(gpus: FakeNvml) -> None:
+    gpus.state(
+        "gpu 0 limit_w=400", "gpu 1 limit_w=300", "fail 1 nvmlDeviceSetPowerManagementLimit code=4 after_s=0"
+    )
+    with pytest.raises(ConfigError, match="cannot be set") as caught, power_cap(250):
+        pass
+    assert "root" in (caught.value.hint or "")
+    assert set_caps(gpus) == ["0 250000", "0 400000"]
+
+
+@needs_nvml
+def test_hidden_gpus_leave_none_to_cap(gpus: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ConfigError, match="there is none here"), power_cap(250):
+        pass
+
+
+def test_without_an_nvidia_gpu_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wattmark.errors import SourceError
+    from wattmark.studies import power_cap as module
+
+    def missing() -> None:
+        raise SourceError("no driver")
+
+    monkeypatch.setattr(module, "NvmlSession", missing)
+    with pytest.raises(ConfigError, match="needs an NVIDIA GPU: no driver"), power_cap(250):
+        pass
