@@ -1,0 +1,101 @@
+"""Carbon and money of joules, and the terms of the equation: ``energy x PUE x intensity``, ``energy x PUE x price``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wattmark.impact import Carbon, Intensity, Pue, as_pue, carbon_at, find_zone, intensity_of
+from wattmark.predict.outcome import EquationTerm
+from wattmark.predict.state import Step
+from wattmark.quantity import Quantity
+from wattmark.units import J_PER_KWH
+
+NO_ZONE = "unknown, because no place is given"
+NO_PRICE = "unknown, because no price per kWh is given"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Where the electricity comes from, what the building adds, and what a kWh costs. None: not given."""
+
+    intensity: Intensity | None
+    pue: Pue
+    price: Quantity | None
+
+    def carbon(self, energy: Quantity | None) -> Carbon | None:
+        """CO2e of joules, as everywhere in Wattmark."""
+        if energy is None or self.intensity is None:
+            return None
+        return carbon_at(energy, self.intensity, self.pue)
+
+    def cost(self, energy: Quantity | None) -> Quantity | None:
+        """The bill for joules: the building's overhead is paid too."""
+        per_j = self.cost_per_j
+        if energy is None or per_j is None:
+            return None
+        return Quantity(
+            energy.value * per_j.value, energy.low * per_j.low, energy.high * per_j.high, per_j.unit, per_j.source
+        )  # fmt: skip
+
+    @property
+    def grams_per_j(self) -> Quantity | None:
+        """Grams of CO2e for one joule."""
+        if self.intensity is None:
+            return None
+        return _per_joule(self.pue.ratio, self.intensity.g_per_kwh, "g/J")
+
+    @property
+    def cost_per_j(self) -> Quantity | None:
+        """Money for one joule."""
+        return None if self.price is None else _per_joule(self.pue.ratio, self.price, self.price.unit)
+
+    @property
+    def formula(self) -> str:
+        """The equation in words."""
+        return "carbon = energy / 3.6e6 × PUE × intensity" + (
+            "; cost = energy / 3.6e6 × PUE × price" if self.price is not None else ""
+        )
+
+
+def accounts(
+    zone: str | None, year: int | None, pue: float | str | None, price_per_kwh: float | None, currency: str | None
+) -> Accounts:  # fmt: skip
+    """Accounts from what a scenario says. Raises ConfigError for a zone, year or PUE that cannot be used."""
+    intensity = None if zone is None else intensity_of(find_zone(zone), year)
+    price = None if price_per_kwh is None else Quantity.exact(price_per_kwh, currency or "", "given")
+    return Accounts(intensity, as_pue(1.0 if pue is None else pue), price)
+
+
+def equation(
+    base: Quantity | None, steps: Sequence[Step], energy: Quantity | None, kept: Accounts
+) -> tuple[EquationTerm, ...]:
+    """The terms in the order of the formula; base and energy are the same quantity where nothing changed the joules."""
+    terms: list[EquationTerm] = []
+    if base is not None and steps:
+        terms.append(EquationTerm("energy of the run", "E0", base, "base"))
+        terms += [
+            EquationTerm(step.name, f"r{place}", step.energy, "factor", step.url, step.field)
+            for place, step in enumerate(steps, 1)
+        ]
+    if energy is not None:
+        terms.append(EquationTerm("energy", "E", energy, "energy"))
+    terms.append(EquationTerm("PUE", "PUE", kept.pue.ratio, "carbon", kept.pue.url, "pue", kept.pue.year))
+    if kept.intensity is not None:
+        one = kept.intensity
+        terms.append(
+            EquationTerm("carbon intensity", "I", one.g_per_kwh, "carbon", one.source.url, "zone", one.year)
+        )
+    if kept.price is not None:
+        terms.append(EquationTerm("price", "p", kept.price, "cost", "", "price_per_kwh"))
+    return tuple(terms)
+
+
+def _per_joule(ratio: Quantity, per_kwh: Quantity, unit: str) -> Quantity:
+    return Quantity(
+        ratio.value * per_kwh.value / J_PER_KWH,
+        ratio.low * per_kwh.low / J_PER_KWH,
+        ratio.high * per_kwh.high / J_PER_KWH,
+        unit,
+        per_kwh.source,
+    )

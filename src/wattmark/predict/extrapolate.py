@@ -1,0 +1,210 @@
+"""More or fewer epochs: the run's own epochs tell what further ones cost, with an interval.
+
+An epoch counts from its start to the next one's start, so what happens between epochs (an evaluation, a checkpoint)
+belongs to it; what is before the first and after the last (preparation, export) is there once, however many epochs.
+Epochs to come cost the mean of the settled ones. Their sum lies, nineteen times in twenty, within
+``t s sqrt(m + m^2/n)`` of ``m`` times that mean (the prediction interval of a sum of m new observations after n:
+Hahn and Meeker, Statistical Intervals, 1991, section 4.8), widened by the drift between the halves of the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wattmark.predict.answers import Unknown
+from wattmark.quantity import Quantity
+from wattmark.runs.record import Float64, Int64, RunRecord
+from wattmark.runs.view import RunView
+
+EPOCH = "epoch"
+MOST_EPOCHS = 1_000_000
+# Student's t, 97.5 %, by degrees of freedom from 1 on.
+_T = (
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+    2.228,
+    2.201,
+    2.179,
+    2.160,
+    2.145,
+    2.131,
+    2.120,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch (number from 1): seconds, joules by component. ``measured`` is False for one that is extrapolated."""
+
+    number: int
+    duration_s: Quantity
+    by_component: dict[str, Quantity]
+    measured: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Extrapolation:
+    """A run with another number of epochs: joules by component, seconds, and the epochs themselves."""
+
+    by_component: dict[str, Quantity]
+    duration_s: Quantity
+    epochs: tuple[Epoch, ...]
+    source: str
+
+
+def epochs_of(view: RunView) -> tuple[Epoch, ...]:
+    """The epochs that the run measured, in time; empty where it has no spans named ``epoch``."""
+    edges = _edges(view.record)
+    if edges is None:
+        return ()
+    starts, ends = edges
+    energies = view.between(starts, ends)
+    return tuple(
+        Epoch(
+            row + 1,
+            Quantity.exact(float(ends[row] - starts[row]) / 1e9, "s", "measured"),
+            {component: got.quantity(row, "measured") for component, got in energies.items() if got.covered_s[row] > 0},
+        )
+        for row in range(len(starts))
+    )  # fmt: skip
+
+
+def extrapolate(
+    view: RunView, count: int, totals: dict[str, Quantity] | None = None
+) -> Extrapolation | Unknown:
+    """The run as if it had had ``count`` epochs. With the number that it had, exactly what it measured.
+
+    totals: the run's joules by component, by default all that it has.
+    """
+    measured = epochs_of(view)
+    if not measured:
+        return Unknown("the run has no spans named 'epoch'")
+    if not 1 <= count <= MOST_EPOCHS:
+        return Unknown(f"the number of epochs must be from 1 to {MOST_EPOCHS:,}")
+    totals = view.energy_by_component if totals is None else totals
+    duration_s = Quantity.exact(view.record.duration_s, "s", "measured")
+    if count == len(measured):
+        return Extrapolation(dict(totals), duration_s, measured, "measured")
+    if count < len(measured):
+        return _shortened(totals, duration_s, measured, count)
+    settled = settled_epochs(measured)
+    if len(settled) < 2:
+        return Unknown("one settled epoch does not say how much epochs differ; measure at least two")
+    more = count - len(measured)
+    source = (
+        f"{len(settled)} settled of {len(measured)} measured epochs, prediction interval of {more:,} more"
+    )
+    kept = {component for epoch in measured for component in epoch.by_component} & set(totals)
+    by_component = dict(totals)
+    for component in kept:
+        values = [epoch.by_component[component] for epoch in settled if component in epoch.by_component]
+        if len(values) < 2:
+            return Unknown(f"the epochs do not all have joules of {component}")
+        by_component[component] = totals[component] + future(values, more, "J", totals[component].source)
+    seconds = future([epoch.duration_s for epoch in settled], more, "s", "measured")
+    extra = _to_come(settled, len(measured), more)
+    return Extrapolation(by_component, duration_s + seconds, (*measured, *extra), source)
+
+
+def settled_epochs(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
+    """Without the first ones where they stand out (caches, compilation, warm-up): at most a third of them.
+
+    An epoch stands out if its joules are more than 3 robust standard deviations (1.4826 times the median absolute
+    deviation) and 1 % from the median of those after it.
+    """
+    joules = np.array([sum(part.value for part in epoch.by_component.values()) for epoch in epochs])
+    dropped = 0
+    while dropped < len(epochs) // 3:
+        rest = joules[dropped + 1 :]
+        middle = float(np.median(rest))
+        spread = 1.4826 * float(np.median(np.abs(rest - middle)))
+        if abs(joules[dropped] - middle) <= max(3 * spread, 0.01 * middle):
+            break
+        dropped += 1
+    return epochs[dropped:]
+
+
+def future(measured: Sequence[Quantity], more: int, unit: str, source: str) -> Quantity:
+    """The sum of ``more`` further values after at least two measured ones, with the interval at the top of the file."""
+    values = np.array([one.value for one in measured])
+    count = len(values)
+    mean = float(values.mean())
+    half = t_quantile(count - 1) * float(values.std(ddof=1)) * math.sqrt(more + more * more / count)
+    if count >= 4:
+        middle = count // 2
+        half += more * abs(float(values[-middle:].mean() - values[:middle].mean())) / 2
+    low = sum(one.low for one in measured) / count * more
+    high = sum(one.high for one in measured) / count * more
+    total = mean * more
+    return Quantity(total, max(0.0, min(low, total) - half), max(high, total) + half, unit, source)
+
+
+def t_quantile(freedom: int) -> float:
+    """97.5 % quantile of Student's t; beyond the table by 1.96 + 2.4/f, good to 0.005."""
+    return _T[freedom - 1] if freedom <= len(_T) else 1.96 + 2.4 / freedom
+
+
+def _shortened(
+    totals: dict[str, Quantity], duration_s: Quantity, measured: Sequence[Epoch], count: int
+) -> Extrapolation:
+    """The same run without its last epochs. What they cost was measured, so it is taken off as measured."""
+    by_component: dict[str, Quantity] = {}
+    for component, total in totals.items():
+        cut = sum(
+            epoch.by_component[component].value for epoch in measured[count:] if component in epoch.by_component
+        )  # fmt: skip
+        share = max(0.0, 1 - cut / total.value) if total.value > 0 else 1.0
+        by_component[component] = total * share
+    seconds = duration_s.value - sum(epoch.duration_s.value for epoch in measured[count:])
+    return Extrapolation(
+        by_component,
+        Quantity.exact(max(0.0, seconds), "s", "measured"),
+        tuple(measured[:count]),
+        f"the first {count} of {len(measured)} measured epochs and all that was not in an epoch",
+    )
+
+
+def _to_come(settled: Sequence[Epoch], measured: int, more: int) -> list[Epoch]:
+    """Single epochs to come, all alike (at most 10,000 are listed)."""
+    components = {name for epoch in settled for name in epoch.by_component}
+    each = {
+        name: future([epoch.by_component[name] for epoch in settled if name in epoch.by_component], 1, "J", "extrapolated")
+        for name in components
+        if sum(name in epoch.by_component for epoch in settled) >= 2
+    }  # fmt: skip
+    seconds = future([epoch.duration_s for epoch in settled], 1, "s", "extrapolated")
+    return [Epoch(measured + index + 1, seconds, each, measured=False) for index in range(min(more, 10_000))]
+
+
+def _edges(record: RunRecord) -> tuple[Int64, Int64] | None:
+    """Starts and ends of the epochs of the first process that has any; an epoch reaches to the next one's start."""
+    spans = record.spans
+    named = [place for place, name in enumerate(spans.names) if name.casefold() == EPOCH]
+    rows = np.flatnonzero(np.isin(spans.name_ids, named) & ~spans.open)
+    if not len(rows):
+        return None
+    first = rows[0]
+    rows = rows[(spans.pids[rows] == spans.pids[first]) & (spans.tids[rows] == spans.tids[first])]
+    starts, ends = spans.start_ns[rows], spans.end_ns[rows]
+    outer = np.ones(len(rows), np.bool_)
+    outer[1:] = (
+        starts[1:] >= np.maximum.accumulate(ends)[:-1]
+    )  # an epoch inside another one is no epoch of the run
+    starts, ends = starts[outer], ends[outer]
+    gaps: Float64 = (starts[1:] - ends[:-1]).astype(np.float64)
+    parent = int(spans.parents[rows[outer][-1]])
+    limit = int(spans.end_ns[parent]) if parent >= 0 else record.end_ns
+    usual = int(np.median(gaps)) if len(gaps) else 0
+    last = max(int(ends[-1]), min(limit, int(ends[-1]) + usual))
+    return starts, np.append(starts[1:], last)

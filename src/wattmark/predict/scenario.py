@@ -1,0 +1,306 @@
+"""What if this run had been elsewhere, on other hardware, longer, capped, or with other settings?
+
+``evaluate`` takes a run and a :class:`Scenario` and answers with both sides. What changes the joules comes in this
+order: levels of a study, epochs, accelerators, CPUs, power cap. PUE, place and price are stages after the joules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from wattmark.predict.accelerators import find
+from wattmark.predict.accounts import NO_PRICE, NO_ZONE, Accounts, accounts, equation
+from wattmark.predict.answers import Unknown
+from wattmark.predict.caps import cap_step
+from wattmark.predict.devices import Installed, Machine, machine_of
+from wattmark.predict.extrapolate import MOST_EPOCHS, Epoch, epochs_of, extrapolate
+from wattmark.predict.levels import from_study, levels_of
+from wattmark.predict.outcome import Basis, ComponentEnergy, Outcome, Side
+from wattmark.predict.series import rows
+from wattmark.predict.state import State, Step
+from wattmark.predict.swap import swap_accelerators, swap_cpus
+from wattmark.quantity import Quantity
+from wattmark.runs.view import RunView
+from wattmark.studies.results import StudyResults
+
+
+class HardwareChoice(BaseModel):
+    """So many pieces of a part of the catalogue (any name that :func:`wattmark.predict.find` understands)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pair(cls, data: Any) -> Any:
+        """``["h100-sxm", 8]`` is as good as ``{"id": "h100-sxm", "quantity": 8}``."""
+        if isinstance(data, list | tuple):
+            pair = tuple(cast("Iterable[Any]", data))
+            return {"id": pair[0], "quantity": pair[1]} if len(pair) == 2 else pair
+        return data
+
+
+class Scenario(BaseModel):
+    """What is different. None: as it was.
+
+    zone, year: as :func:`wattmark.impact.find_zone` and ``intensity_of`` take them. pue: a ratio or a name. hardware:
+    what stands in for the accelerators, for the CPUs, or both. epochs: how many in all. power_cap_w: of every
+    accelerator, watts. levels: factor -> level of the run's study. price_per_kwh, currency: of electricity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    zone: str | None = None
+    year: Annotated[int, Field(ge=1990, le=2100)] | None = None
+    pue: Annotated[float, Field(ge=1, le=10)] | str | None = None
+    hardware: tuple[HardwareChoice, ...] | None = None
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
+    power_cap_w: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    levels: dict[str, str | int | float | bool | None] | None = None
+    price_per_kwh: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    currency: Annotated[str, Field(max_length=12)] | None = None
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The fields that say something."""
+        return tuple(name for name, value in self if value is not None and value not in ((), {}))
+
+
+def evaluate(
+    view: RunView,
+    scenario: Scenario,
+    study: StudyResults | None = None,
+    *,
+    original: Scenario | None = None,
+) -> Outcome:
+    """The run as it was and as it would be.
+
+    study: whose levels ``scenario.levels`` may name. original: how the run itself is accounted (its ``zone``,
+    ``year``, ``pue``, ``price_per_kwh`` and ``currency``); the scenario takes over what it does not say itself.
+
+    Raises:
+        ConfigError: a zone, year, PUE or part that does not exist.
+    """
+    machine = machine_of(view)
+    home = original or _recorded(view)
+    epochs = epochs_of(view)
+    timed = view.record.extra.get("duration_known") is not False
+    start = State(
+        _components(view),
+        Quantity.exact(view.record.duration_s, "s", "measured") if timed else None,
+        machine.accelerators,
+        machine.cpus,
+        machine.utilisation,
+        machine.busy_cores,
+        machine.cores,
+    )
+    bases = _bases(view)
+    before = accounts(home.zone, home.year, home.pue, home.price_per_kwh, home.currency)
+    first = _side(start, start, (), epochs, None, before, bases)
+    place = scenario.zone is not None
+    after = accounts(
+        scenario.zone or home.zone,
+        scenario.year if place or scenario.year is not None else home.year,
+        home.pue if scenario.pue is None else scenario.pue,
+        home.price_per_kwh if scenario.price_per_kwh is None else scenario.price_per_kwh,
+        scenario.currency or home.currency,
+    )
+    applied = _apply(view, start, scenario, study, epochs)
+    if isinstance(applied, Unknown):
+        second = _unknown_side(applied, after)
+        steps: tuple[Step, ...] = ()
+        notes: tuple[str, ...] = (str(applied),)
+    else:
+        state, steps, listed = applied
+        second = _side(start, state, steps, listed, len(epochs), after, bases)
+        notes = state.notes
+    return Outcome(
+        view.id,
+        scenario.model_dump(exclude_none=True),
+        scenario.changed,
+        first,
+        second,
+        steps,
+        (*notes, *_notes(scenario, view)),
+        machine,
+        _options(view, machine, epochs, study),
+    )
+
+
+_Applied = tuple[State, tuple[Step, ...], tuple[Epoch, ...]]
+
+
+def _apply(
+    view: RunView, state: State, scenario: Scenario, study: StudyResults | None, epochs: tuple[Epoch, ...]
+) -> _Applied | Unknown:
+    """The steps one after the other; the first that is unknown makes the whole unknown."""
+    steps: list[Step] = []
+    if scenario.epochs is not None:
+        longer = extrapolate(view, scenario.epochs, state.by_component)
+        if isinstance(longer, Unknown):
+            return longer
+        changed = replace(
+            state,
+            by_component=longer.by_component,
+            duration_s=None if state.duration_s is None else longer.duration_s,
+        )
+        steps.append(_ratio_step(state, changed, longer.source))
+        state, epochs = changed, longer.epochs
+    if scenario.levels:
+        if study is None:
+            return Unknown("the run belongs to no study that is known here")
+        found = from_study(state, study, view.id, scenario.levels)
+        if isinstance(found, Unknown):
+            return found
+        state = found[0]
+        steps.append(found[1])
+    parts = [Installed(find(one.id), one.quantity) for one in scenario.hardware or ()]
+    boards = tuple(one for one in parts if one.hardware.kind != "cpu")
+    cpus = tuple(one for one in parts if one.hardware.kind == "cpu")
+    for target, swap in ((boards, swap_accelerators), (cpus, swap_cpus)):
+        if target:
+            found = swap(state, target)
+            if isinstance(found, Unknown):
+                return found
+            state = found[0]
+            steps.append(found[1])
+    if scenario.power_cap_w is not None:
+        found = cap_step(state, scenario.power_cap_w)
+        if isinstance(found, Unknown):
+            return found
+        state = found[0]
+        steps.append(found[1])
+    return state, tuple(steps), epochs
+
+
+def _ratio_step(before: State, after: State, source: str) -> Step:
+    """Another number of epochs as a factor on the run's joules; the interval is that of what was added."""
+    old, new = before.energy_j, after.energy_j
+    energy = Quantity.exact(1.0, "", source)
+    if old is not None and new is not None and old.value > 0:
+        grown = new.value / old.value
+        spread = (
+            (new.value - new.low) - (old.value - old.low),
+            (new.high - new.value) - (old.high - old.value),
+        )
+        energy = Quantity(
+            grown,
+            grown - max(0.0, spread[0]) / old.value,
+            grown + max(0.0, spread[1]) / old.value,
+            "",
+            source,
+        )
+    time = Quantity.exact(1.0, "", source)
+    if before.duration_s is not None and after.duration_s is not None and before.duration_s.value > 0:
+        time = replace(after.duration_s / before.duration_s.value, unit="", source=source)
+    return Step("epochs", "epochs", energy, time, source)
+
+
+def _side(
+    start: State,
+    state: State,
+    steps: tuple[Step, ...],
+    epochs: tuple[Epoch, ...],
+    measured: int | None,
+    kept: Accounts,
+    bases: Mapping[str, Basis],
+) -> Side:
+    energy = state.energy_j
+    reasons: dict[str, str] = {}
+    if energy is None:
+        reasons["energy_j"] = "unknown, because no energy was measured"
+    if state.duration_s is None:
+        reasons["duration_s"] = "unknown, because the imported file has no times"
+    if energy is None or kept.intensity is None:
+        reasons["carbon_g"] = reasons.get("energy_j", NO_ZONE)
+    if energy is None or kept.price is None:
+        reasons["cost"] = reasons.get("energy_j", NO_PRICE)
+    parts = tuple(
+        ComponentEnergy(
+            name,
+            quantity,
+            bases.get(name, "measured") if quantity == start.by_component.get(name) else "predicted",
+        )
+        for name, quantity in state.by_component.items()
+    )
+    factors = [step for step in steps if step.field != "epochs"]
+    return Side(
+        energy,
+        state.duration_s,
+        kept.carbon(energy),
+        kept.cost(energy),
+        parts,
+        rows(epochs, factors, start.duration_s, len(epochs) if measured is None else measured),
+        equation(start.energy_j, steps, energy, kept),
+        kept.formula,
+        reasons,
+        kept.grams_per_j,
+        kept.cost_per_j,
+    )
+
+
+def _unknown_side(why: Unknown, kept: Accounts) -> Side:
+    reasons: dict[str, str] = dict.fromkeys(("energy_j", "duration_s", "carbon_g", "cost"), str(why))
+    return Side(None, None, None, None, (), (), equation(None, (), None, kept), kept.formula, reasons)
+
+
+def _components(view: RunView) -> dict[str, Quantity]:
+    """What is in the run's total, by component."""
+    counted = {curve.curve.channel.component for curve in view.counted}
+    return {name: quantity for name, quantity in view.energy_by_component.items() if name in counted}
+
+
+def _bases(view: RunView) -> dict[str, Basis]:
+    found: dict[str, Basis] = {}
+    for curve in view.counted:
+        channel = curve.curve.channel
+        if channel.label == "imported" or "imported" in view.record.tags:
+            found[channel.component] = "imported"
+        elif channel.method == "modelled" or found.get(channel.component) == "modelled":
+            found[channel.component] = "modelled"
+        else:
+            found.setdefault(channel.component, "measured")
+    return found
+
+
+def _recorded(view: RunView) -> Scenario:
+    """How an imported run says it is to be accounted (EnergyVis's profiles have a place and a PUE)."""
+    kept: Any = view.record.extra.get("accounting")
+    return Scenario.model_validate(kept) if isinstance(kept, dict) else Scenario()
+
+
+def _notes(scenario: Scenario, view: RunView) -> list[str]:
+    found: list[str] = []
+    if scenario.zone is not None or scenario.year is not None:
+        found.append("Intensities are yearly averages; at what hour the work runs makes no difference here.")
+    if view.record.status == "running":
+        found.append("The run is still going on; this is as of now.")
+    if 0 < view.coverage < 0.99:
+        found.append(
+            f"Only {view.coverage:.0%} of the run's time is covered; what was not seen is not predicted."
+        )
+    return found
+
+
+def _options(
+    view: RunView, machine: Machine, epochs: tuple[Epoch, ...], study: StudyResults | None
+) -> dict[str, Any]:
+    """What makes sense to ask of this run."""
+    hardware = [one.hardware for one in machine.accelerators]
+    lows = [one.cap_min_w for one in hardware if one.cap_min_w is not None]
+    highs = [top for one in hardware if (top := one.cap_max_w or one.tdp_w) is not None]
+    gpu = "gpu" in _components(view)
+    return {
+        "hardware": bool(hardware and gpu),
+        "cpu": bool(machine.cpus),
+        "epochs": len(epochs) or None,
+        "power_cap_w": {"min": max(lows, default=None), "max": min(highs, default=None)} if hardware and gpu else None,
+        "levels": {} if study is None else levels_of(study, view.id),
+        "hour": False,
+    }  # fmt: skip

@@ -1,0 +1,60 @@
+"""What a prediction works on: joules by component, seconds and the machine, changed one step after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from wattmark.predict.answers import product
+from wattmark.predict.devices import Installed
+from wattmark.quantity import Quantity, total
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change: the factor by which it multiplies joules and seconds, and where that comes from.
+
+    name: for people. field: of the scenario. energy, duration: ratios, unit "".
+    """
+
+    name: str
+    field: str
+    energy: Quantity
+    duration: Quantity
+    source: str
+    url: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for the API."""
+        return {
+            "name": self.name,
+            "field": self.field,
+            "energy_ratio": self.energy.as_dict(),
+            "duration_ratio": self.duration.as_dict(),
+            "source": self.source,
+            "url": self.url,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Joules by component and seconds of some work on some machine. duration_s: None where no one knows it."""
+
+    by_component: dict[str, Quantity]
+    duration_s: Quantity | None
+    accelerators: tuple[Installed, ...] = ()
+    cpus: tuple[Installed, ...] = ()
+    utilisation: float | None = None
+    busy_cores: float | None = None
+    cores: int | None = None
+    notes: tuple[str, ...] = field(default_factory=tuple[str, ...])
+
+    @property
+    def energy_j(self) -> Quantity | None:
+        """All components together."""
+        return total(list(self.by_component.values()))
+
+
+def scaled(quantity: Quantity, factor: Quantity, source: str) -> Quantity:
+    """A quantity times a ratio that is not negative."""
+    return product(quantity, factor, quantity.unit, source)

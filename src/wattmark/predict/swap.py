@@ -1,0 +1,325 @@
+"""The same work on other hardware: joules *and* seconds, with intervals.
+
+Accelerators. How much faster the target is lies between the ratio of the memory bandwidths and those of the dense
+throughputs (the two roofs of the roofline model: Williams, Waterman and Patterson, CACM 52(4), 2009): which of them
+binds is not known, so the interval spans them all, widened by a factor for what data sheets do not say
+(:data:`ROOF_SLACK`, calibrated in benchmarks/what_if.py). The value is the geometric mean of the bandwidth's and the
+mean throughput's ratio. Only the share of the time in which the device was busy becomes shorter. Whether the rest
+overlaps with it is not known either, so the time spans both cases.
+
+Power of a board is ``idle + load (TDP - idle)``: the load is what the run's mean watts say of the present board, and
+is the same, within :data:`LOAD_SLACK`, on the next one. Joules that do not depend on the board go with the time.
+
+CPUs. Between the ratio of the clocks (one thread) and that of cores times clocks; watts go with TDP.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product as combinations
+
+from wattmark.predict.accelerators import PRECISIONS, Hardware
+from wattmark.predict.answers import Unknown, geometric_mean, span
+from wattmark.predict.devices import Installed
+from wattmark.predict.state import State, Step, scaled
+from wattmark.quantity import Quantity
+
+ROOF_SLACK = 1.3
+"""Beyond the roofs, either way: with it the interval held 95 % of 2,640 pairs of measured training throughputs."""
+IDLE_SHARE = Quantity(
+    0.10, 0.04, 0.18, "", "idle over TDP: 4 % (RTX 3090, GAISSA traces) to 16 % (V100, Zeus traces)"
+)
+LOAD_SLACK = 1.35
+"""Of the share of TDP above idle that the same work draws on another board, either way."""
+SCALING = Quantity(
+    0.93, 0.72, 1.0, "", "speed goes with count^0.93 [0.72, 1]: Lambda's throughputs of 1 to 8 GPUs"
+)
+CPU_GENERATION = 1.6
+"""What CPUs of equal cores and clocks differ in speed, either way; an assumption, no data set at hand says it."""
+ROOFLINE_URL = "https://doi.org/10.1145/1498765.1498785"
+
+
+def device_speed(source: Hardware, target: Hardware) -> Quantity | Unknown:
+    """How many times faster the target does the same device work; above 1 is faster."""
+    if source.id == target.id:
+        return Quantity.exact(1.0, "", "the same device")
+    if not (source.bandwidth_gb_s and target.bandwidth_gb_s):
+        missing = source if not source.bandwidth_gb_s else target
+        return Unknown(f"the memory bandwidth of {missing.name} is not published")
+    bandwidth = target.bandwidth_gb_s / source.bandwidth_gb_s
+    compute = [
+        target.throughput[name] / source.throughput[name]
+        for name in PRECISIONS[:3]
+        if name in source.throughput and name in target.throughput
+    ]
+    if not compute:
+        return Unknown(f"{source.name} and {target.name} have no throughput of the same precision published")
+    value = math.sqrt(bandwidth * geometric_mean(compute))
+    low, high = min(bandwidth, *compute) / ROOF_SLACK, max(bandwidth, *compute) * ROOF_SLACK
+    return Quantity(value, min(low, value), max(high, value), "", "roofline of both data sheets")
+
+
+def count_speed(before: int, after: int) -> Quantity:
+    """How many times faster ``after`` devices are than ``before``, by :data:`SCALING`."""
+    if before == after:
+        return Quantity.exact(1.0)
+    ratio = after / before
+    return span([ratio**SCALING.low, ratio**SCALING.high], ratio**SCALING.value, "", SCALING.source)
+
+
+def swap_accelerators(state: State, target: Sequence[Installed]) -> tuple[State, Step] | Unknown:
+    """The work on other accelerators, host as before; unknown with a reason where the model has no ground."""
+    if tuple(target) == state.accelerators:
+        return unchanged(state, "other hardware")
+    checked = _checked(state, target)
+    if isinstance(checked, Unknown):
+        return checked
+    old, new, duration_s, joules = checked
+    speed = device_speed(old.hardware, new.hardware)
+    if isinstance(speed, Unknown):
+        return speed
+    counts = count_speed(old.quantity, new.quantity)
+    faster = Quantity(speed.value * counts.value, speed.low * counts.low, speed.high * counts.high)
+    board = _boards(state, old, new, duration_s.value, joules.value)
+    if isinstance(board, Unknown):
+        return board
+    return _applied(state, old, new, faster, board)
+
+
+def unchanged(state: State, name: str) -> tuple[State, Step]:
+    """The hardware that the run was on anyway."""
+    one = Quantity.exact(1.0, "", "the same hardware")
+    return state, Step(name, "hardware", one, one, "the same hardware")
+
+
+def _applied(
+    state: State, old: Installed, new: Installed, faster: Quantity, board: _Boards
+) -> tuple[State, Step]:
+    duration_s, before = state.duration_s, state.energy_j
+    assert duration_s is not None
+    assert before is not None
+    source = f"{old.quantity} × {old.hardware.name} to {new.quantity} × {new.hardware.name}: roofline"
+    cases = [
+        (_time_ratio(busy, speed, overlapped), speed)
+        for busy, speed, overlapped in combinations(board.busy, (faster.low, faster.high), (False, True))
+        if not overlapped or busy < 0.9  # a device that is always busy waits for nothing
+    ]
+    middle = math.sqrt(board.busy[0] * board.busy[-1])
+    time = span([one for one, _ in cases], _time_ratio(middle, faster.value, False), "", source)
+    gpu_ratios = [
+        board.energy_ratio(one, speed, load, idle)
+        for (one, speed), load, idle in combinations(
+            cases, (1 / LOAD_SLACK, LOAD_SLACK), (IDLE_SHARE.low, IDLE_SHARE.high)
+        )
+    ]
+    gpu = span(gpu_ratios, board.energy_ratio(time.value, faster.value, 1.0, IDLE_SHARE.value), "", source)
+    changed = {"gpu": gpu, **{name: _other(name, time) for name in state.by_component if name != "gpu"}}
+    by_component = {
+        name: scaled(quantity, changed[name], f"predicted: {changed[name].source or source}")
+        for name, quantity in state.by_component.items()
+    }
+    after = replace(
+        state,
+        by_component=by_component,
+        duration_s=scaled(duration_s, time, f"predicted: {source}"),
+        accelerators=(new,),
+        utilisation=None,
+        notes=(*state.notes, *_notes(board, new, faster)),
+    )
+    return after, _step(state, changed, time, source)
+
+
+def _step(state: State, changed: dict[str, Quantity], time: Quantity, source: str) -> Step:
+    """The factor on all joules together, from the factors on the components."""
+    old = state.energy_j
+    assert old is not None
+    if old.value <= 0:
+        energy = Quantity.exact(1.0, "", source)
+    else:
+        parts = [(part.value / old.value, changed[name]) for name, part in state.by_component.items()]
+        energy = Quantity(
+            sum(weight * ratio.value for weight, ratio in parts),
+            sum(weight * ratio.low for weight, ratio in parts),
+            sum(weight * ratio.high for weight, ratio in parts),
+            "",
+            source,
+        )
+    return Step("other hardware", "hardware", energy, time, source, ROOFLINE_URL)
+
+
+def _checked(
+    state: State, target: Sequence[Installed]
+) -> tuple[Installed, Installed, Quantity, Quantity] | Unknown:
+    if len(target) != 1:
+        return Unknown("different accelerators side by side are not predicted; choose one kind")
+    if not state.accelerators:
+        return Unknown("the run does not say on which accelerator it was, or the catalogue does not have it")
+    if len(state.accelerators) != 1:
+        return Unknown(
+            "the run was on different accelerators side by side, and its work on each is not known"
+        )
+    if state.duration_s is None:
+        return Unknown("the run's duration is not known")
+    joules = state.by_component.get("gpu")
+    if joules is None or joules.value <= 0:
+        return Unknown("the run has no joules of its accelerator")
+    if "host" in state.by_component:
+        return Unknown("the joules of the whole machine cannot be told apart by component")
+    return state.accelerators[0], target[0], state.duration_s, joules
+
+
+class _Boards:
+    """Watts of the present and the next boards: ``load`` is the mean load above idle of the present one, 0..1."""
+
+    def __init__(
+        self, old: Installed, new: Installed, seconds: float, joules: float, busy: float | None
+    ) -> None:
+        self.old, self.new, self.seconds = old, new, seconds
+        self.old_tdp, self.new_tdp = old.hardware.tdp_w or 0.0, new.hardware.tdp_w or 0.0
+        self.mean_w = joules / seconds / old.quantity
+        idle = min(IDLE_SHARE.value * self.old_tdp, 0.9 * self.mean_w)
+        # A board cannot draw more than its limit while busy, so it was busy at least as long as its joules say.
+        least = min(1.0, max(0.02, (self.mean_w - idle) / (self.old_tdp - idle)))
+        self.known_busy = busy
+        self.busy = (least, 1.0) if busy is None else (max(busy, least), max(busy, least))
+
+    def energy_ratio(self, time: float, speed: float, load_factor: float, idle_share: float) -> float:
+        """Joules of the next boards over those of the present ones, at a ratio of times and a speed of the device."""
+        idle_old = min(idle_share * self.old_tdp, 0.9 * self.mean_w)
+        load = (self.mean_w - idle_old) / (self.old_tdp - idle_old)
+        idle_new = idle_share * self.new_tdp
+        devices = self.new.quantity / self.old.quantity
+        # load x seconds is work; each of n devices does its part of it, 1/speed as long
+        active_share = min(load * load_factor / speed, time)
+        watts_seconds = idle_new * time + active_share * (self.new_tdp - idle_new)
+        return devices * watts_seconds / self.mean_w
+
+
+def _boards(state: State, old: Installed, new: Installed, seconds: float, joules: float) -> _Boards | Unknown:
+    for one in (old, new):
+        if one.hardware.tdp_w is None:
+            return Unknown(f"the power of {one.hardware.name} is not published")
+    if seconds <= 0:
+        return Unknown("the run took no time")
+    return _Boards(old, new, seconds, joules, state.utilisation)
+
+
+def _time_ratio(busy: float, speed: float, overlapped: bool) -> float:
+    """New seconds over old: the device's share becomes shorter; the host's goes on beside it or after it."""
+    return max(1.0, busy / speed) if overlapped else (1 - busy) + busy / speed
+
+
+def _other(name: str, time: Quantity) -> Quantity:
+    """Components that stay: memory goes with the time; the CPU's joules between its work (the same) and the time."""
+    if name == "cpu":
+        middle = (1 + time.value) / 2
+        return span([1.0, time.low, time.high], middle, "", "CPU: between the same work and the same watts")
+    return span([time.low, time.high], time.value, "", "goes with the time")
+
+
+def _notes(board: _Boards, new: Installed, faster: Quantity) -> list[str]:
+    found: list[str] = []
+    if board.known_busy is None:
+        found.append(
+            "How long the accelerator was busy was not recorded, so the time spans from what its watts allow to always."
+        )
+    elif board.known_busy >= 0.9 and faster.value > 1:
+        found.append("The host is taken to keep up with the faster accelerator.")
+    if new.hardware.memory_gb is not None:
+        found.append(f"Whether the work fits into {new.hardware.memory_gb:g} GB a device is not checked.")
+    return found
+
+
+def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] | Unknown:
+    """The work on other CPUs, accelerators as before."""
+    if len(target) != 1:
+        return Unknown("different CPUs side by side are not predicted; choose one kind")
+    if len(state.cpus) != 1:
+        return Unknown("the run does not say on which CPU it was, or the catalogue does not have it")
+    old, new = state.cpus[0], target[0]
+    if old == new:
+        return unchanged(state, "other CPU")
+    if state.duration_s is None:
+        return Unknown("the run's duration is not known")
+    if "cpu" not in state.by_component:
+        return Unknown("the run has no joules of its CPU")
+    for one in (old, new):
+        if one.hardware.tdp_w is None:
+            return Unknown(f"the TDP of {one.hardware.name} is not known")
+    speed = cpu_speed(old, new, state.busy_cores)
+    if isinstance(speed, Unknown):
+        return speed
+    source = (
+        f"{old.quantity} × {old.hardware.name} to {new.quantity} × {new.hardware.name}: cores, clocks and TDP"
+    )
+    host = _host_share(state)
+    time = span(
+        [share / end + 1 - share for share in host for end in (speed.low, speed.high)],
+        math.sqrt(host[0] * host[1]) / speed.value + 1 - math.sqrt(host[0] * host[1]),
+        "",
+        source,
+    )
+    assert old.hardware.tdp_w is not None
+    assert new.hardware.tdp_w is not None
+    watts = new.hardware.tdp_w * new.quantity / (old.hardware.tdp_w * old.quantity)
+    cpu = Quantity(
+        watts * time.value, watts * time.low / CPU_GENERATION, watts * time.high * CPU_GENERATION, "", source
+    )
+    changed = {name: cpu if name == "cpu" else _beside(name, time) for name in state.by_component}
+    after = replace(
+        state,
+        by_component={
+            n: scaled(q, changed[n], f"predicted: {source}") for n, q in state.by_component.items()
+        },
+        duration_s=scaled(state.duration_s, time, f"predicted: {source}"),
+        cpus=(new,),
+        notes=(*state.notes, "How CPUs of different generations compare is assumed, not measured."),
+    )
+    return after, _step(state, changed, time, source)
+
+
+def cpu_speed(old: Installed, new: Installed, busy_cores: float | None) -> Quantity | Unknown:
+    """How many times faster: from one thread (clocks) to all cores; busy_cores tells how many were of use."""
+    clocks = [_ghz(one.hardware) for one in (old, new)]
+    cores = [one.hardware.cores and one.hardware.cores * one.quantity for one in (old, new)]
+    if clocks[0] is None or clocks[1] is None:
+        missing = old if clocks[0] is None else new
+        return Unknown(f"the clock of {missing.hardware.name} is not in the catalogue")
+    if not (cores[0] and cores[1]):
+        missing = old if not cores[0] else new
+        return Unknown(f"the cores of {missing.hardware.name} are not in the catalogue")
+    clock = clocks[1] / clocks[0]
+    used = cores[0] if busy_cores is None else min(max(busy_cores, 1.0), cores[0])
+    # Work that filled the old cores may fill the new ones; work that did not only suffers if there are fewer.
+    filled = busy_cores is None or used >= 0.7 * cores[0]
+    parallel = cores[1] / cores[0] if filled else min(cores[1], used) / used
+    ends = [clock, clock * parallel]
+    value = geometric_mean(ends)
+    return Quantity(
+        value, min(ends) / CPU_GENERATION, max(ends) * CPU_GENERATION, "", "cores × clock of both catalogues"
+    )
+
+
+def _ghz(hardware: Hardware) -> float | None:
+    known = [ghz for ghz in (hardware.base_ghz, hardware.turbo_ghz) if ghz]
+    return sum(known) / len(known) if known else None
+
+
+def _host_share(state: State) -> tuple[float, float]:
+    """The share of the time that goes with the CPU's speed: all without an accelerator; else what that one leaves."""
+    if not state.accelerators and "gpu" not in state.by_component:
+        return 1.0, 1.0
+    if state.utilisation is None:
+        return 0.02, 1.0
+    left = 1 - state.utilisation
+    return max(0.02, left), max(0.02, left, 1.0 if left > 0.1 else left)
+
+
+def _beside(name: str, time: Quantity) -> Quantity:
+    if name == "gpu":
+        return span(
+            [1.0, time.low, time.high], (1 + time.value) / 2, "", "between the same work and the same watts"
+        )
+    return span([time.low, time.high], time.value, "", "goes with the time")
