@@ -153,3 +153,23 @@ def test_a_writer_waits_for_another_instead_of_failing(tmp_path):
             assert started.wait(10)
         thread.join(30)
         assert store.resolve("b2") == "b2"
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "store.db"
+    ends = {"energy_j": 10.0, "low": 9.0, "high": 11.0}
+    channel = {"method": "counter", "counted_in_total": True, **ends}
+    with open_store(str(path)) as store:
+        store.add(example_record("a1", extra={"settings": {"pue": 1.2}}), {"channels": [channel]})
+        store.add(example_record("b2"), None)
+    with sqlite3.connect(path) as database:  # back to what the first version left
+        database.execute("DROP TABLE run_facts")
+        database.execute("DROP TABLE run_removed")
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+        database.execute("UPDATE runs SET summary = x'00' WHERE run_id = 'b2'")
+    with open_store(str(path)) as store:
+        runs = {run.run_id: run for run in store.summaries()}
+        assert runs["a1"].energy_by_method["counter"].high == 11.0
+        assert runs["a1"].settings == {"pue": 1.2}
+        assert runs["b2"].energy_by_method == {}
+        assert store.discard(["b2"]) == ["b2"]

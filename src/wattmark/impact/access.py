@@ -9,8 +9,8 @@ from typing import Any
 
 from wattmark import settings
 from wattmark.errors import RunNotFound, StoreError
-from wattmark.impact.emissions import Carbon, carbon
-from wattmark.impact.locate import resolve_zone
+from wattmark.impact.emissions import Carbon, PueLike, carbon
+from wattmark.impact.locate import FoundZone, resolve_zone
 from wattmark.paths import journals_dir
 from wattmark.runs.record import RunRecord
 from wattmark.runs.summary import summarise
@@ -25,6 +25,7 @@ def store_here(*, ingest: bool = True) -> Generator[Store]:
     with open_store(settings.load().get("store")) as store:
         if ingest:
             ingest_leftovers(store, journals_dir())
+            store.purge()
         yield store
 
 
@@ -48,21 +49,29 @@ def find_run(store: Store, ref: str) -> RunView:
         raise
 
 
-def carbon_of(view: RunView, zone: str | None = None, pue: float | None = None) -> Carbon | None:
-    """Carbon of a run: the zone and PUE given here, else those given to the run, else what this machine is set to.
+def place_of(
+    record: RunRecord, zone: str | None = None, pue: float | None = None
+) -> tuple[FoundZone | None, PueLike]:
+    """Zone and PUE of a run: those given here, else those given to the run, else what this machine is set to.
 
-    None if the zone is not known. Raises ConfigError for a zone that does not exist.
+    Raises ConfigError for a zone that does not exist.
     """
-    chosen: Mapping[str, Any] = view.record.extra.get("settings") or {}
+    chosen: Mapping[str, Any] = record.extra.get("settings") or {}
     configured = settings.load()
-    here = view.record.host in ("", os.uname().nodename)
+    here = record.host in ("", os.uname().nodename)
     environ = (
         os.environ if here else {key: os.environ[key] for key in ("WATTMARK_ZONE",) if key in os.environ}
     )
     found = resolve_zone(
         zone or chosen.get("zone"), environ, "/" if here else os.devnull, configured=configured.get("zone")
     )
-    return carbon(view.energy, found, pue=pue or chosen.get("pue") or configured.get("pue") or 1.0)
+    return found, pue or chosen.get("pue") or configured.get("pue") or 1.0
+
+
+def carbon_of(view: RunView, zone: str | None = None, pue: float | None = None) -> Carbon | None:
+    """Carbon of a run at its place (:func:`place_of`); None if the zone is not known."""
+    found, ratio = place_of(view.record, zone, pue)
+    return carbon(view.energy, found, pue=ratio)
 
 
 def result(view: RunView, zone: str | None = None, pue: float | None = None) -> dict[str, Any]:

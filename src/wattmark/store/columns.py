@@ -26,6 +26,7 @@ from wattmark.runs.record import Int64
 
 BLOCK = 65_536
 _HEADER = struct.Struct("<BBBxIqqdd")  # version, order, width, count, first, base, unit, phase
+HEADER_BYTES = _HEADER.size
 _VERSION = 1
 _FLOAT_SCALES = (1.0, 1e2, 1e3, 1e6, 1e9)
 _EXACT = 2**51  # integers below this times a unit keep their fraction well enough in a float64 to be verified
@@ -42,6 +43,16 @@ def decode(blocks: Iterable[bytes]) -> Int64:
     """The inverse of :func:`encode`. Raises StoreError for a block that is damaged or of a later version."""
     parts = [_decode_block(block) for block in blocks]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def beginnings(headers: Sequence[bytes]) -> tuple[Int64, Int64]:
+    """First value and number of values of each block, from its first :data:`HEADER_BYTES` bytes."""
+    try:
+        fields = [_HEADER.unpack(header) for header in headers]
+    except struct.error as error:
+        raise StoreError(f"a stored column is damaged ({error})") from error
+    first = np.array([field[4] for field in fields], np.int64)
+    return first, np.array([field[3] for field in fields], np.int64)
 
 
 def encode_floats(values: NDArray[Any]) -> list[bytes]:

@@ -9,6 +9,7 @@ Columns that are equal are stored once, so the curves and series of one source s
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import zlib
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattmark.errors import StoreError
+from wattmark.runs.energy import CurveEnergy
+from wattmark.runs.overview import OVERVIEW_FROM, overview_of
 from wattmark.runs.record import Anchor, Curve, Float64, Int64, RunRecord, RunWarning, SeriesData, Spans
 from wattmark.sources.base import Channel, Series
 from wattmark.store.columns import BLOCK, decode, decode_floats, encode, encode_floats
@@ -29,15 +32,19 @@ _SPAN_COLUMNS = ("name_ids", "start_ns", "end_ns", "parents", "pids", "tids", "o
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """``header``: JSON-able. ``columns``: blocks by column name."""
+    """``header``: JSON-able. ``columns``: blocks by column name. ``overviews`` and ``overview_columns``: long curves
+    in few points, worked out from the others, so that they can be drawn without being read."""
 
     header: dict[str, Any]
     columns: dict[str, list[bytes]]
+    overviews: dict[str, Any] = field(default_factory=dict[str, Any])
+    overview_columns: dict[str, list[bytes]] = field(default_factory=dict[str, "list[bytes]"])
 
     @property
     def size(self) -> int:
         """Bytes of all blocks."""
-        return sum(len(block) for blocks in self.columns.values() for block in blocks)
+        every = (*self.columns.values(), *self.overview_columns.values())
+        return sum(len(block) for blocks in every for block in blocks)
 
 
 @dataclass(slots=True)
@@ -85,7 +92,7 @@ def pack(record: RunRecord) -> Packed:
         "tree_cpu": [writer.add(column, encode_floats) for column in _split(record.tree_cpu)],
         "spans": _pack_spans(record.spans, writer),
     }
-    return Packed(header, writer.columns)
+    return Packed(header, writer.columns, *_pack_overviews(record.curves))
 
 
 def unpack(
@@ -94,10 +101,8 @@ def unpack(
     """The inverse of :func:`pack`. Raises StoreError if something is damaged or missing."""
     try:
         times = _Memo(columns)
-        return RunRecord(
-            **{name: header[name] for name in _PLAIN},
-            tags=dict(tags),
-            baseline_w=header["baseline_w"],
+        return dataclasses.replace(
+            unpack_plain(header, tags, unpack_spans(header["spans"], columns)),
             curves=tuple(
                 Curve(
                     Channel.from_dict(curve["channel"]),
@@ -115,15 +120,24 @@ def unpack(
                 )
                 for data in header["series"]
             ),
-            spans=_unpack_spans(header["spans"], columns),
-            anchors=tuple(Anchor(*anchor) for anchor in header["anchors"]),
             tree_cpu=np.column_stack(
                 [decode_floats(columns[name], np.float64) for name in header["tree_cpu"]]
             ),
-            warnings=tuple(RunWarning(**warning) for warning in header["warnings"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"a stored run is damaged ({type(error).__name__}: {error})") from error
+
+
+def unpack_plain(header: Mapping[str, Any], tags: Mapping[str, str], spans: Spans) -> RunRecord:
+    """The record without its curves, side series and CPU times."""
+    return RunRecord(
+        **{name: header[name] for name in _PLAIN},
+        tags=dict(tags),
+        baseline_w=header["baseline_w"],
+        spans=spans,
+        anchors=tuple(Anchor(*anchor) for anchor in header["anchors"]),
+        warnings=tuple(RunWarning(**warning) for warning in header["warnings"]),
+    )
 
 
 _PLAIN = (
@@ -163,6 +177,22 @@ class _Memo(dict[str, Int64]):
         values.flags.writeable = False
         self[name] = values
         return values
+
+
+def _pack_overviews(curves: Sequence[Curve]) -> tuple[dict[str, Any], dict[str, list[bytes]]]:
+    described: dict[str, Any] = {}
+    columns: dict[str, list[bytes]] = {}
+    for number, curve in enumerate(curves):
+        if len(curve.t_ns) < OVERVIEW_FROM:
+            continue
+        whole = CurveEnergy(curve)
+        overview = overview_of(curve, whole)
+        described[str(number)] = [len(curve.t_ns), *dataclasses.astuple(whole.facts)]
+        columns[f"o{number}t"] = encode(overview.t_ns)
+        columns[f"o{number}e"] = encode(overview.energy_uj)
+        columns[f"o{number}l"] = encode_floats(overview.low_w)
+        columns[f"o{number}h"] = encode_floats(overview.high_w)
+    return described, columns
 
 
 def _microseconds(t_ns: Int64, distinct: bool = True) -> Int64:
@@ -214,7 +244,8 @@ def _pack_spans(spans: Spans, writer: _Writer) -> dict[str, Any]:
     return header
 
 
-def _unpack_spans(header: Mapping[str, Any], columns: Mapping[str, Sequence[bytes]]) -> Spans:
+def unpack_spans(header: Mapping[str, Any], columns: Mapping[str, Sequence[bytes]]) -> Spans:
+    """The spans that :func:`pack` put away."""
     values = {name: decode(columns[header[name]]) for name in _SPAN_COLUMNS}
     rows = np.arange(len(values["start_ns"]), dtype=np.int64)
     details: dict[int, Any] = {}

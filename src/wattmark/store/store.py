@@ -18,8 +18,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from wattmark.errors import RunNotFound, StoreError
 from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
-from wattmark.store import pack, summaries, tables
+from wattmark.store import pack, summaries, tables, trash
 from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
+from wattmark.store.facts import facts_of
+from wattmark.store.partial import StoredRun
 from wattmark.store.portable import storable
 from wattmark.store.summaries import Order, RunSummary
 
@@ -85,16 +87,27 @@ class Store:
             header = connection.execute(
                 sa.select(tables.runs.c.header).where(tables.runs.c.run_id == run_id)
             ).scalar_one()
+            content: dict[str, Any] = pack.load_json(header)
+            columns: dict[str, list[bytes]] = {name: [] for name in content["columns"]}
             blocks = tables.blocks.c
+            wanted = sa.and_(blocks.run_id == run_id, blocks.column.in_(columns))
             rows = connection.execute(
-                sa.select(blocks.column, blocks.data).where(blocks.run_id == run_id).order_by(blocks.part)
+                sa.select(blocks.column, blocks.data).where(wanted).order_by(blocks.part)
             ).all()
             tags = _tags_of(connection, run_id)
-        content: dict[str, Any] = pack.load_json(header)
-        columns: dict[str, list[bytes]] = {name: [] for name in content["columns"]}
         for name, data in rows:
             columns[name].append(data)
         return pack.unpack(content["record"], columns, tags)
+
+    def part(self, ref: str) -> StoredRun:
+        """The run, of which only what is asked for is read: for runs whose curves are long."""
+        with self._reading() as connection:
+            run_id = _resolve(connection, ref)
+            header = connection.execute(
+                sa.select(tables.runs.c.header).where(tables.runs.c.run_id == run_id)
+            ).scalar_one()
+            tags = _tags_of(connection, run_id)
+        return StoredRun(run_id, pack.load_json(header), tags, self._reading)
 
     def summary(self, ref: str) -> dict[str, Any] | None:
         """The summary that was given with the run, or None if there was none."""
@@ -125,9 +138,38 @@ class Store:
             return summaries.select(connection, where, order, limit)
 
     def remove(self, refs: Iterable[str]) -> list[str]:
-        """Remove runs, all or (if one is not found) none; returns their ids."""
+        """Remove runs for good, all or (if one is not found) none; returns their ids."""
         with self._writing() as connection:
             run_ids = list(dict.fromkeys(_resolve(connection, ref) for ref in refs))
+            _delete(connection, run_ids)
+        return run_ids
+
+    def discard(self, refs: Iterable[str]) -> list[str]:
+        """Take runs out of sight, all or none; :meth:`restore` brings them back until :meth:`purge`. Returns their ids."""
+        with self._writing() as connection:
+            run_ids = list(dict.fromkeys(_resolve(connection, ref) for ref in refs))
+            trash.put_away(connection, run_ids)
+        return run_ids
+
+    def restore(self, run_ids: Sequence[str]) -> None:
+        """Bring discarded runs back, all or (if one is gone for good) none. Raises RunNotFound."""
+        with self._writing() as connection:
+            trash.bring_back(connection, run_ids)
+
+    def discarded(self) -> list[tuple[RunSummary, datetime]]:
+        """The discarded runs and when that was (UTC), the last first."""
+        with self._reading() as connection:
+            when = trash.when_removed(connection)
+            runs = {run.run_id: run for run in summaries.select(connection, [], removed=True)} if when else {}
+        return [(runs[run_id], moment) for run_id, moment in when.items()]
+
+    def purge(self, older_than: timedelta = trash.UNDO) -> list[str]:
+        """Remove for good what was discarded longer ago than this; returns the ids."""
+        with self._reading() as connection:
+            if not trash.overdue(connection, older_than):
+                return []
+        with self._writing() as connection:
+            run_ids = trash.overdue(connection, older_than)
             _delete(connection, run_ids)
         return run_ids
 
@@ -170,8 +212,11 @@ class Store:
             raise ValueError("prune needs older_than, keep or max_bytes")
         statuses = ("completed", "failed", "interrupted") if status is None else status
         with self._writing() as connection:
+            if not dry_run:
+                _delete(connection, trash.overdue(connection, timedelta(0)))
             runs = summaries.select(connection, summaries.conditions(status=statuses), "newest")
-            total = connection.execute(sa.select(sa.func.sum(tables.runs.c.stored_bytes))).scalar() or 0
+            size = sa.select(sa.func.sum(tables.runs.c.stored_bytes)).where(trash.kept())
+            total = connection.execute(size).scalar() or 0
             gone = _superfluous(runs[keep or 0 :][::-1], older_than, max_bytes, int(total))
             if not dry_run:
                 _delete(connection, [run.run_id for run in gone])
@@ -188,16 +233,25 @@ class Store:
             else statement.on_conflict_do_nothing(index_elements=["run_id"])
         )
         with self._writing() as connection:
+            # A discarded run that comes again (an import, say) takes the place of the old one.
+            gone = sa.select(tables.removed.c.run_id)
+            connection.execute(
+                sa.delete(tables.runs).where(
+                    tables.runs.c.run_id == record.run_id, tables.runs.c.run_id.in_(gone)
+                )
+            )
             # Where another writer holds the same run, the insert waits until that one has ended.
             if connection.execute(statement.returning(tables.runs.c.run_id)).first() is None:
                 return False
             kept = {**_tags_of(connection, record.run_id), **record.tags}
-            for table in (tables.tags, tables.blocks):
+            for table in (tables.tags, tables.blocks, tables.facts):
                 connection.execute(sa.delete(table).where(table.c.run_id == record.run_id))
+            told = json.dumps(facts_of(record, summary))
+            connection.execute(sa.insert(tables.facts).values(run_id=record.run_id, facts=told))
             _insert_tags(connection, record.run_id, kept)
             rows = [
                 {"run_id": record.run_id, "column": name, "part": part, "data": data}
-                for name, parts in packed.columns.items()
+                for name, parts in [*packed.columns.items(), *packed.overview_columns.items()]
                 for part, data in enumerate(parts)
             ]
             if rows:
@@ -224,7 +278,9 @@ def _check_id(record: RunRecord) -> None:
 
 
 def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | None) -> dict[str, Any]:
-    header = pack.dump_json({"record": packed.header, "columns": list(packed.columns)})
+    header = pack.dump_json(
+        {"record": packed.header, "columns": list(packed.columns), "overviews": packed.overviews}
+    )
     told = None if summary is None else pack.dump_json(summary)
     told_energies: Mapping[str, Any] = (summary or {}).get("energy_j") or {}
     energies = {
@@ -257,7 +313,7 @@ def _resolve(connection: sa.Connection, ref: str) -> str:
     ref = storable(ref)
     r = tables.runs.c
     recent = _RECENT.fullmatch("@-1" if ref == "last" else ref)
-    newest = sa.select(r.run_id).order_by(r.started_wall_ns.desc(), r.run_id)
+    newest = sa.select(r.run_id).where(trash.kept()).order_by(r.started_wall_ns.desc(), r.run_id)
     found: str | None
     if recent:
         found = connection.execute(newest.offset(int(recent[1]) - 1).limit(1)).scalar()
@@ -292,7 +348,7 @@ def _not_found(connection: sa.Connection, ref: str) -> RunNotFound:
 
 
 def _by_id(run_id: str) -> sa.Select[Any]:
-    return sa.select(tables.runs.c.run_id).where(tables.runs.c.run_id == run_id)
+    return sa.select(tables.runs.c.run_id).where(tables.runs.c.run_id == run_id, trash.kept())
 
 
 def _tags_of(connection: sa.Connection, run_id: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
@@ -29,7 +29,11 @@ _COLUMNS = [column for column in tables.runs.c if column.name not in ("header", 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run in a list. Energies in J and None where they are not known; ``started_at`` in UTC."""
+    """A run in a list. Energies in J and None where they are not known; ``started_at`` in UTC.
+
+    energy_by_method: the counted joules told apart as ``counter``, ``integrated`` and ``modelled``. settings: the zone
+    and PUE that were given to the run.
+    """
 
     run_id: str
     name: str
@@ -47,6 +51,8 @@ class RunSummary:
     tags: Mapping[str, str]
     note: str
     stored_bytes: int
+    energy_by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def as_dict(self) -> dict[str, Any]:
         """As ``ls --json`` shows it."""
@@ -109,15 +115,24 @@ def select(
     where: Sequence[sa.ColumnElement[bool]],
     order: Order = "newest",
     limit: int | None = None,
+    *,
+    removed: bool = False,
 ) -> list[RunSummary]:
-    """The summaries of the runs that meet all conditions."""
-    chosen = sa.select(*_COLUMNS).where(*where).order_by(*_ORDERS[order]).limit(limit)
+    """The summaries of the runs that meet all conditions; of removed runs only where ``removed`` says so."""
+    gone = sa.select(tables.removed.c.run_id)
+    there = _R.run_id.in_(gone) if removed else _R.run_id.not_in(gone)
+    chosen = sa.select(*_COLUMNS).where(there, *where).order_by(*_ORDERS[order]).limit(limit)
     ids = chosen.with_only_columns(_R.run_id).subquery()
     tags_of: dict[str, dict[str, str]] = {}
     owned = sa.select(tables.tags).where(tables.tags.c.run_id.in_(sa.select(ids.c.run_id)))
     for run_id, key, value in connection.execute(owned.order_by(tables.tags.c.key)):
         tags_of.setdefault(run_id, {})[key] = value
-    return [_summary(row, tags_of.get(row.run_id, {})) for row in connection.execute(chosen)]
+    told = sa.select(tables.facts).where(tables.facts.c.run_id.in_(sa.select(ids.c.run_id)))
+    facts_of: dict[str, str] = {row.run_id: row.facts for row in connection.execute(told)}
+    return [
+        _summary(row, tags_of.get(row.run_id, {}), facts_of.get(row.run_id, "{}"))
+        for row in connection.execute(chosen)
+    ]
 
 
 def wall_ns(moment: datetime) -> int:
@@ -125,13 +140,22 @@ def wall_ns(moment: datetime) -> int:
     return (moment.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _summary(row: sa.Row[Any], tags_of: dict[str, str]) -> RunSummary:
+def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummary:
     values = dict(row._mapping)  # type: ignore[reportPrivateUsage]  # SQLAlchemy's documented name
     started = _EPOCH + timedelta(microseconds=values.pop("started_wall_ns") // 1000)
     parts = {
         key: Quantity.from_dict(part) for key, part in json.loads(values.pop("energy_by_component")).items()
     }
-    return RunSummary(**values, started_at=started, energy_by_component=parts, tags=tags_of)
+    told: dict[str, Any] = json.loads(facts)
+    methods = {method: Quantity.from_dict(part) for method, part in told.get("methods", {}).items()}
+    return RunSummary(
+        **values,
+        started_at=started,
+        energy_by_component=parts,
+        tags=tags_of,
+        energy_by_method=methods,
+        settings=told.get("settings", {}),
+    )
 
 
 def _glob(pattern: str) -> str:

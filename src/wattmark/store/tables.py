@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration; a test holds it equal to the head of ``migrations/``."""
 
 metadata = MetaData()
@@ -60,6 +60,20 @@ blocks = Table(
     Column("column", Text, primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),
+)
+
+facts = Table(
+    "run_facts",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("facts", Text, nullable=False),  # JSON: facts.py
+)
+
+removed = Table(
+    "run_removed",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("removed_wall_ns", BigInteger, nullable=False),
 )
 
 version = Table("alembic_version", MetaData(), Column("version_num", Text))

@@ -264,6 +264,67 @@ class StoreContract:
         assert [run.run_id for run in store.summaries()] == ["c3"]
         assert store.add(example_record("a1"))
 
+    def test_discarded_runs_are_out_of_sight_until_they_come_back(self, store: Store) -> None:
+        for run_id in ("a1", "b2"):
+            store.add(example_record(run_id))
+        store.note("a1", "keep me")
+        with pytest.raises(RunNotFound):
+            store.discard(["a1", "nope"])
+        assert store.discarded() == []
+        assert store.discard(["a1"]) == ["a1"]
+        assert [run.run_id for run in store.summaries()] == ["b2"]
+        for question in (store.get, store.summary, store.resolve):
+            with pytest.raises(RunNotFound):
+                question("a1")
+        ((run, when),) = store.discarded()
+        assert (run.run_id, run.note) == ("a1", "keep me")
+        assert datetime.now(timezone.utc) - when < timedelta(minutes=1)
+        assert store.purge() == []
+        with pytest.raises(RunNotFound):
+            store.restore(["a1", "b2"])
+        store.restore(["a1"])
+        assert store.discarded() == []
+        assert store.summary("a1") is None
+        assert {run.run_id: run.note for run in store.summaries()} == {"a1": "keep me", "b2": ""}
+
+    def test_what_was_discarded_long_ago_goes_for_good(self, store: Store) -> None:
+        for run_id in ("a1", "b2"):
+            store.add(example_record(run_id))
+        store.discard(["a1"])
+        assert store.purge(timedelta(0)) == ["a1"]
+        with pytest.raises(RunNotFound):
+            store.restore(["a1"])
+        store.discard(["b2"])
+        assert store.add(example_record("b2", name="again"))  # brought in anew: from a file, say
+        assert [run.name for run in store.summaries()] == ["again"]
+        assert store.discarded() == []
+
+    def test_a_line_of_a_list_tells_measured_from_modelled(self, store: Store) -> None:
+        def channel(method: str, value: float, counted: bool = True) -> dict[str, Any]:
+            ends = {"energy_j": value, "low": value - 1, "high": value + 1}
+            return {"method": method, "counted_in_total": counted, **ends}
+
+        channels = [
+            channel("counter", 10.0),
+            channel("counter", 5.0),
+            channel("counter", 99.0, counted=False),
+        ]
+        unknown = {
+            "method": "integrated",
+            "counted_in_total": True,
+            "energy_j": None,
+            "low": None,
+            "high": None,
+        }
+        told = {**example_summary(), "channels": [*channels, channel("modelled", 3.0), unknown]}
+        store.add(example_record(extra={"settings": {"zone": "FR", "sources": ["rapl"]}}), told)
+        (run,) = store.summaries()
+        assert {name: (q.value, q.low, q.high) for name, q in run.energy_by_method.items()} == {
+            "counter": (15.0, 13.0, 17.0),
+            "modelled": (3.0, 2.0, 4.0),
+        }
+        assert run.settings == {"zone": "FR"}
+
     def test_tags_are_set_and_removed(self, store: Store) -> None:
         store.add(example_record())
         assert store.tag("last", {"model": "big", "new": "1"}, ["baseline", "unknown"]) == {
