@@ -17,6 +17,7 @@ from wattmark.predict.accounts import NO_PRICE, NO_ZONE, Accounts, accounts, equ
 from wattmark.predict.answers import Unknown
 from wattmark.predict.caps import cap_step
 from wattmark.predict.devices import Installed, Machine, machine_of
+from wattmark.predict.energyvis import recorded
 from wattmark.predict.extrapolate import MOST_EPOCHS, Epoch, epochs_of, extrapolate
 from wattmark.predict.levels import from_study, levels_of
 from wattmark.predict.outcome import Basis, ComponentEnergy, Outcome, Side
@@ -88,7 +89,8 @@ def evaluate(
         ConfigError: a zone, year, PUE or part that does not exist.
     """
     machine = machine_of(view)
-    home = original or _recorded(view)
+    own = recorded(view.record)
+    home = original or Scenario(zone=own.zone, pue=own.pue)
     epochs = epochs_of(view)
     timed = view.record.extra.get("duration_known") is not False
     start = State(
@@ -269,18 +271,15 @@ def _bases(view: RunView) -> dict[str, Basis]:
     return found
 
 
-def _recorded(view: RunView) -> Scenario:
-    """How an imported run says it is to be accounted (EnergyVis's profiles have a place and a PUE)."""
-    kept: Any = view.record.extra.get("accounting")
-    return Scenario.model_validate(kept) if isinstance(kept, dict) else Scenario()
-
-
 def _notes(scenario: Scenario, view: RunView) -> list[str]:
     found: list[str] = []
     if scenario.zone is not None or scenario.year is not None:
         found.append("Intensities are yearly averages; at what hour the work runs makes no difference here.")
     if view.record.status == "running":
         found.append("The run is still going on; this is as of now.")
+    place = recorded(view.record).unknown_place
+    if place:
+        found.append(f"The imported profile's place, {place!r}, is not known here.")
     if 0 < view.coverage < 0.99:
         found.append(
             f"Only {view.coverage:.0%} of the run's time is covered; what was not seen is not predicted."

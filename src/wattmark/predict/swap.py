@@ -31,6 +31,7 @@ ROOF_SLACK = 1.3
 IDLE_SHARE = Quantity(
     0.10, 0.04, 0.18, "", "idle over TDP: 4 % (RTX 3090, GAISSA traces) to 16 % (V100, Zeus traces)"
 )
+UNSEEN_LOAD = Quantity(0.65, 0.35, 0.95, "", "mean watts over TDP where no one measured them")
 LOAD_SLACK = 1.35
 """Of the share of TDP above idle that the same work draws on another board, either way."""
 SCALING = Quantity(
@@ -76,13 +77,13 @@ def swap_accelerators(state: State, target: Sequence[Installed]) -> tuple[State,
     checked = _checked(state, target)
     if isinstance(checked, Unknown):
         return checked
-    old, new, duration_s, joules = checked
+    old, new = checked
     speed = device_speed(old.hardware, new.hardware)
     if isinstance(speed, Unknown):
         return speed
     counts = count_speed(old.quantity, new.quantity)
     faster = Quantity(speed.value * counts.value, speed.low * counts.low, speed.high * counts.high)
-    board = _boards(state, old, new, duration_s.value, joules.value)
+    board = _boards(state, old, new)
     if isinstance(board, Unknown):
         return board
     return _applied(state, old, new, faster, board)
@@ -97,9 +98,6 @@ def unchanged(state: State, name: str) -> tuple[State, Step]:
 def _applied(
     state: State, old: Installed, new: Installed, faster: Quantity, board: _Boards
 ) -> tuple[State, Step]:
-    duration_s, before = state.duration_s, state.energy_j
-    assert duration_s is not None
-    assert before is not None
     source = f"{old.quantity} × {old.hardware.name} to {new.quantity} × {new.hardware.name}: roofline"
     cases = [
         (_time_ratio(busy, speed, overlapped), speed)
@@ -109,12 +107,15 @@ def _applied(
     middle = math.sqrt(board.busy[0] * board.busy[-1])
     time = span([one for one, _ in cases], _time_ratio(middle, faster.value, False), "", source)
     gpu_ratios = [
-        board.energy_ratio(one, speed, load, idle)
-        for (one, speed), load, idle in combinations(
-            cases, (1 / LOAD_SLACK, LOAD_SLACK), (IDLE_SHARE.low, IDLE_SHARE.high)
+        board.energy_ratio(one, speed, factor, idle, mean_w)
+        for (one, speed), factor, idle, mean_w in combinations(
+            cases, (1 / LOAD_SLACK, LOAD_SLACK), (IDLE_SHARE.low, IDLE_SHARE.high), board.mean_w
         )
     ]
-    gpu = span(gpu_ratios, board.energy_ratio(time.value, faster.value, 1.0, IDLE_SHARE.value), "", source)
+    usual_w = sum(board.mean_w) / len(board.mean_w)
+    gpu = span(
+        gpu_ratios, board.energy_ratio(time.value, faster.value, 1.0, IDLE_SHARE.value, usual_w), "", source
+    )
     changed = {"gpu": gpu, **{name: _other(name, time) for name in state.by_component if name != "gpu"}}
     by_component = {
         name: scaled(quantity, changed[name], f"predicted: {changed[name].source or source}")
@@ -123,7 +124,7 @@ def _applied(
     after = replace(
         state,
         by_component=by_component,
-        duration_s=scaled(duration_s, time, f"predicted: {source}"),
+        duration_s=_later(state, time, source),
         accelerators=(new,),
         utilisation=None,
         notes=(*state.notes, *_notes(board, new, faster)),
@@ -149,9 +150,7 @@ def _step(state: State, changed: dict[str, Quantity], time: Quantity, source: st
     return Step("other hardware", "hardware", energy, time, source, ROOFLINE_URL)
 
 
-def _checked(
-    state: State, target: Sequence[Installed]
-) -> tuple[Installed, Installed, Quantity, Quantity] | Unknown:
+def _checked(state: State, target: Sequence[Installed]) -> tuple[Installed, Installed] | Unknown:
     if len(target) != 1:
         return Unknown("different accelerators side by side are not predicted; choose one kind")
     if not state.accelerators:
@@ -160,50 +159,58 @@ def _checked(
         return Unknown(
             "the run was on different accelerators side by side, and its work on each is not known"
         )
-    if state.duration_s is None:
-        return Unknown("the run's duration is not known")
     joules = state.by_component.get("gpu")
     if joules is None or joules.value <= 0:
         return Unknown("the run has no joules of its accelerator")
     if "host" in state.by_component:
         return Unknown("the joules of the whole machine cannot be told apart by component")
-    return state.accelerators[0], target[0], state.duration_s, joules
+    return state.accelerators[0], target[0]
 
 
 class _Boards:
-    """Watts of the present and the next boards: ``load`` is the mean load above idle of the present one, 0..1."""
+    """Watts of the present and the next boards. mean_w: of one present board; its ends where they are not known."""
 
-    def __init__(
-        self, old: Installed, new: Installed, seconds: float, joules: float, busy: float | None
-    ) -> None:
-        self.old, self.new, self.seconds = old, new, seconds
+    def __init__(self, old: Installed, new: Installed, mean_w: tuple[float, ...], busy: float | None) -> None:
+        self.old, self.new, self.mean_w = old, new, mean_w
         self.old_tdp, self.new_tdp = old.hardware.tdp_w or 0.0, new.hardware.tdp_w or 0.0
-        self.mean_w = joules / seconds / old.quantity
-        idle = min(IDLE_SHARE.value * self.old_tdp, 0.9 * self.mean_w)
         # A board cannot draw more than its limit while busy, so it was busy at least as long as its joules say.
-        least = min(1.0, max(0.02, (self.mean_w - idle) / (self.old_tdp - idle)))
+        least = self._load(mean_w[0], IDLE_SHARE.value)
         self.known_busy = busy
-        self.busy = (least, 1.0) if busy is None else (max(busy, least), max(busy, least))
+        self.busy = (max(0.02, least), 1.0) if busy is None else (max(busy, least, 0.02),)
 
-    def energy_ratio(self, time: float, speed: float, load_factor: float, idle_share: float) -> float:
-        """Joules of the next boards over those of the present ones, at a ratio of times and a speed of the device."""
-        idle_old = min(idle_share * self.old_tdp, 0.9 * self.mean_w)
-        load = (self.mean_w - idle_old) / (self.old_tdp - idle_old)
-        idle_new = idle_share * self.new_tdp
-        devices = self.new.quantity / self.old.quantity
-        # load x seconds is work; each of n devices does its part of it, 1/speed as long
-        active_share = min(load * load_factor / speed, time)
-        watts_seconds = idle_new * time + active_share * (self.new_tdp - idle_new)
-        return devices * watts_seconds / self.mean_w
+    def energy_ratio(
+        self, time: float, speed: float, factor: float, idle_share: float, mean_w: float
+    ) -> float:
+        """Joules of the next boards over those of the present ones, at a ratio of times and a speed of the device.
+
+        factor: on the load; idle_share: idle watts over TDP, of both; mean_w: of one present board.
+        """
+        # Load times seconds is the work; each device does its part of it, 1/speed as long.
+        active = min(self._load(mean_w, idle_share) * factor / speed, time)
+        watt_seconds = idle_share * self.new_tdp * time + active * (1 - idle_share) * self.new_tdp
+        return self.new.quantity / self.old.quantity * watt_seconds / mean_w
+
+    def _load(self, mean_w: float, idle_share: float) -> float:
+        """Mean watts above idle as a share of what is above idle, 0 to 1."""
+        idle_w = min(idle_share * self.old_tdp, 0.9 * mean_w)
+        return min(1.0, (mean_w - idle_w) / (self.old_tdp - idle_w))
 
 
-def _boards(state: State, old: Installed, new: Installed, seconds: float, joules: float) -> _Boards | Unknown:
+def _boards(state: State, old: Installed, new: Installed) -> _Boards | Unknown:
     for one in (old, new):
         if one.hardware.tdp_w is None:
             return Unknown(f"the power of {one.hardware.name} is not published")
-    if seconds <= 0:
+    if state.duration_s is None:  # an imported profile without times: whatever a board may draw at work
+        tdp_w = old.hardware.tdp_w or 0.0
+        return _Boards(old, new, (UNSEEN_LOAD.low * tdp_w, UNSEEN_LOAD.high * tdp_w), state.utilisation)
+    if state.duration_s.value <= 0:
         return Unknown("the run took no time")
-    return _Boards(old, new, seconds, joules, state.utilisation)
+    mean_w = state.by_component["gpu"].value / state.duration_s.value / old.quantity
+    return _Boards(old, new, (mean_w,), state.utilisation)
+
+
+def _later(state: State, time: Quantity, source: str) -> Quantity | None:
+    return None if state.duration_s is None else scaled(state.duration_s, time, f"predicted: {source}")
 
 
 def _time_ratio(busy: float, speed: float, overlapped: bool) -> float:
@@ -241,8 +248,6 @@ def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] |
     old, new = state.cpus[0], target[0]
     if old == new:
         return unchanged(state, "other CPU")
-    if state.duration_s is None:
-        return Unknown("the run's duration is not known")
     if "cpu" not in state.by_component:
         return Unknown("the run has no joules of its CPU")
     for one in (old, new):
@@ -273,7 +278,7 @@ def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] |
         by_component={
             n: scaled(q, changed[n], f"predicted: {source}") for n, q in state.by_component.items()
         },
-        duration_s=scaled(state.duration_s, time, f"predicted: {source}"),
+        duration_s=_later(state, time, source),
         cpus=(new,),
         notes=(*state.notes, "How CPUs of different generations compare is assumed, not measured."),
     )
