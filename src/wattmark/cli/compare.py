@@ -52,63 +52,27 @@ def compare(
 
 
 def _compare_runs(views: Sequence[RunView]) -> list[dict[str, Any]]:
-    from wattmark.cli.differences import counts_of, of_quantities
-    from wattmark.quantity import Quantity
+    from wattmark.runs.comparison import Entry, compare
 
-    rows: list[dict[str, Any]] = []
-    known: list[dict[str, Quantity]] = []
-    for view in views:
-        length_s = view.record.duration_s
-        values: dict[str, Quantity] = {"duration_s": Quantity.exact(length_s, "s")}
-        if view.energy is not None:
-            values["energy_j"] = view.energy
-            if length_s > 0 and view.coverage > 0:
-                values["power_w"] = (view.energy / (length_s * view.coverage)).with_unit("W")
-            for name, count in counts_of(view.record).items():
-                if count > 0:
-                    values[f"energy_j/{name}"] = view.energy / count
-        known.append(values)
-        reference = known[0]
-        gaps = {name: of_quantities(reference[name], values[name]) for name in values if name in reference}
-        rows.append(
-            {
-                "run_id": view.id,
-                "name": view.name,
-                **{name: value.as_dict() for name, value in values.items()},
-                "difference": {name: gap.as_dict() for name, gap in gaps.items()},
-                "verdict": _verdict(gaps.get("energy_j"), "the intervals")
-                if len(known) > 1
-                else "the reference",
-                "notes": _notes(views[0], view),
-            }
-        )
-    return rows
-
-
-def _notes(reference: RunView, view: RunView) -> list[str]:
-    """Why the two should not be compared without a second thought."""
-    notes: list[str] = []
-    mine, theirs = (
-        {curve.curve.channel.component: curve.curve.channel.method for curve in one.counted}
-        for one in (view, reference)
-    )
-    for component in sorted(mine.keys() | theirs.keys()):
-        ours, other = mine.get(component, "not counted"), theirs.get(component, "not counted")
-        if ours != other:
-            notes.append(f"{component} is {ours} here and {other} in the reference")
-    if view.record.host != reference.record.host:
-        notes.append(
-            f"it ran on {view.record.host or 'an unknown host'}, not {reference.record.host or 'a known one'}"
-        )
-    if view.coverage < 0.99:
-        notes.append(f"only {view.coverage * 100:.0f} % of its time is covered")
-    return notes
+    rows = compare([Entry(view.name, (view,)) for view in views])
+    return [
+        {
+            "run_id": row.entry.views[0].id,
+            "name": row.entry.label,
+            **{name: value.as_dict() for name, value in row.values.items()},
+            "difference": {name: gap.as_dict() for name, gap in row.gaps.items()},
+            "verdict": row.verdict() if index else "the reference",
+            "notes": list(row.notes),
+        }
+        for index, row in enumerate(rows)
+    ]
 
 
 def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[str, Any]]:
     from statistics import fmean
 
-    from wattmark.cli.differences import of_groups
+    from wattmark.runs.comparison import verdict
+    from wattmark.runs.differences import of_groups
 
     rows: list[dict[str, Any]] = []
     known: list[dict[str, list[float]]] = []
@@ -141,21 +105,13 @@ def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[s
                 "runs": [run.run_id for run in runs],
                 **{name: {"mean": fmean(found), "values": found} for name, found in group.items() if found},
                 "difference": {name: gap.as_dict() for name, gap in gaps.items()},
-                "verdict": _verdict(gaps.get("energy_j"), "their spread")
+                "verdict": verdict(gaps.get("energy_j"), "their spread")
                 if len(known) > 1
                 else "the reference",
                 "notes": [],
             }
         )
     return rows
-
-
-def _verdict(gap: Any, noise: str) -> str:
-    if gap is None:
-        return "not comparable: the energy of one is not known"
-    if not gap.clear:
-        return "not distinguishable"
-    return f"{'more' if gap.value > 0 else 'less'}, by more than {noise}"
 
 
 def _render(data: dict[str, Any]) -> None:

@@ -1,0 +1,225 @@
+"""Runs, or groups of repeated runs, beside one of them: what is compared, what must not be, and the verdict in words.
+
+The rule, for every surface: two single runs differ if their intervals do not touch (these hold the sensor's own error);
+where a run was repeated, the 95 % interval of the difference of the means must leave out zero. Energies of runs that
+counted different components are not compared at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+
+from wattmark.quantity import Quantity, total
+from wattmark.runs.differences import Difference, counts_of, of_groups, of_quantities, t_quantile
+from wattmark.runs.record import RunRecord
+from wattmark.runs.view import RunView
+
+PER = "energy_j/"
+"""Measures whose name begins so are joules per something."""
+ACCURACY_POINTS = "accuracy points"
+_NO_COUNTS = ("_s", "_j", "_w", "_ns")
+"""Counts that end so are times, energies or powers, of which nothing is had for joules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to compare: a run, or the repeats of one."""
+
+    label: str
+    views: tuple[RunView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry beside the reference.
+
+    values: by measure (``energy_j``, ``power_w``, ``duration_s``, ``energy_j/samples`` ...); of repeats the mean with the
+    95 % interval of the mean. gaps: ``entry - reference`` where both have the measure. refused: why energies are not
+    compared, None if they are. notes: why not to compare without a second thought. noise: what a difference must be
+    more than.
+    """
+
+    entry: Entry
+    values: Mapping[str, Quantity]
+    gaps: Mapping[str, Difference] = field(default_factory=dict[str, Difference])
+    refused: str | None = None
+    notes: tuple[str, ...] = ()
+    noise: str = ""
+
+    def verdict(self, measure: str = "energy_j") -> str:
+        """In words, about one measure."""
+        if self.refused is not None and measure != "duration_s":
+            return f"not comparable: {self.refused}"
+        return verdict(self.gaps.get(measure), self.noise, measure)
+
+
+def noise(*entries: Entry) -> str:
+    """What a difference must be more than."""
+    return "their spread" if any(len(entry.views) > 1 for entry in entries) else "the intervals"
+
+
+def verdict(gap: Difference | None, more_than: str, measure: str = "energy_j") -> str:
+    """``more, by more than the intervals``, ``not distinguishable``, or why nothing can be said."""
+    if gap is None:
+        return f"not comparable: the {_WORDS.get(measure, 'value')} of one is not known"
+    if not gap.clear:
+        return "not distinguishable"
+    return f"{'more' if gap.value > 0 else 'less'}, by more than {more_than}"
+
+
+_WORDS = {"energy_j": "energy", "power_w": "power", "duration_s": "time"}
+
+
+def compare(
+    entries: Sequence[Entry], reference: int = 0, components: Iterable[str] | None = None
+) -> list[Row]:
+    """Every entry against one of them. components: count only these (those that all have make any runs comparable)."""
+    only = None if components is None else frozenset(components)
+    values = [[values_of(view, only) for view in entry.views] for entry in entries]
+    base = entries[reference]
+    return [
+        Row(
+            entry,
+            {name: _mean([one[name] for one in found]) for name in _common(found)},
+            _gaps(values[reference], found, refusal(base, entry, only)),
+            refusal(base, entry, only),
+            notes_on(base, entry, only),
+            noise(base, entry),
+        )
+        for entry, found in zip(entries, values, strict=True)
+    ]
+
+
+def values_of(view: RunView, components: frozenset[str] | None = None) -> dict[str, Quantity]:
+    """Time, energy, mean power over the covered time, and energy per count, of one run."""
+    length_s = view.record.duration_s
+    values = {"duration_s": Quantity.exact(length_s, "s")}
+    energy = energy_of(view, components)
+    if energy is None:
+        return values
+    values["energy_j"] = energy
+    if length_s > 0 and view.coverage > 0:
+        values["power_w"] = (energy / (length_s * view.coverage)).with_unit("W")
+    for name, count in denominators(view.record).items():
+        values[PER + name] = energy / count
+    return values
+
+
+def energy_of(view: RunView, components: frozenset[str] | None = None) -> Quantity | None:
+    """The run's counted energy in J, or the part of it that some components used."""
+    if components is None:
+        return view.energy
+    counted = methods_of(view)
+    return total(
+        [
+            view.energy_by_component[one]
+            for one in counted
+            if one in components and one in view.energy_by_component
+        ]
+    )
+
+
+def denominators(record: RunRecord) -> dict[str, float]:
+    """What a run's energy can be divided by: its spans' counts, its epochs, and the points of its accuracy in percent."""
+    found = {
+        name: value
+        for name, value in counts_of(record).items()
+        if value > 0 and math.isfinite(value) and not name.endswith(_NO_COUNTS)
+    }
+    names = record.spans.names
+    if "epochs" not in found and "epoch" in names:
+        found["epochs"] = float((record.spans.name_ids == names.index("epoch")).sum())
+    accuracy = accuracy_of(record)
+    if accuracy:
+        found[ACCURACY_POINTS] = accuracy * 100
+    return {name: value for name, value in found.items() if value > 0}
+
+
+def accuracy_of(record: RunRecord) -> float | None:
+    """The accuracy (0..1) that a run reached: its ``extra.metrics``, else the last span that has an ``accuracy``."""
+    metrics = record.extra.get("metrics")
+    found = metrics.get("accuracy") if isinstance(metrics, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if found is None:
+        said = [
+            (int(record.spans.end_ns[row]), value)
+            for row, detail in record.spans.details.items()
+            for value in (detail.get("attrs", {}).get("accuracy"),)
+            if isinstance(value, int | float)
+        ]
+        found = max(said)[1] if said else None
+    return float(found) if isinstance(found, int | float) and 0 < found <= 1 else None
+
+
+def methods_of(view: RunView) -> dict[str, str]:
+    """The counted components with the method of each: ``{"cpu": "counter", "dram": "modelled"}``."""
+    found: dict[str, dict[str, None]] = {}
+    for curve in view.counted:
+        found.setdefault(curve.curve.channel.component, {})[curve.curve.channel.method] = None
+    return {component: " and ".join(sorted(methods)) for component, methods in found.items()}
+
+
+def refusal(reference: Entry, entry: Entry, components: frozenset[str] | None = None) -> str | None:
+    """Why the energies of two entries must not be compared, or None."""
+    theirs, mine = _counted(reference, components), _counted(entry, components)
+    parts = [
+        f"{' and '.join(sorted(more))} counted only in {where}"
+        for more, where in ((theirs - mine, "the reference"), (mine - theirs, "this"))
+        if more and theirs and mine
+    ]
+    return "; ".join(parts) or None
+
+
+def notes_on(reference: Entry, entry: Entry, components: frozenset[str] | None = None) -> tuple[str, ...]:
+    """Why the two should not be compared without a second thought."""
+    notes: list[str] = []
+    mine, theirs = (methods_of(one.views[0]) for one in (entry, reference))
+    for component in sorted(mine.keys() | theirs.keys()):
+        ours, other = mine.get(component, "not counted"), theirs.get(component, "not counted")
+        if ours != other and (components is None or component in components):
+            notes.append(f"{component} is {ours} here and {other} in the reference")
+    hosts, there = ({view.record.host for view in one.views} for one in (entry, reference))
+    if hosts != there:
+        names = (" and ".join(sorted(host or "an unknown host" for host in some)) for some in (hosts, there))
+        notes.append("it ran on {}, not {}".format(*names))
+    covered = min(view.coverage for view in entry.views)
+    if covered < 0.99:
+        notes.append(f"only {covered * 100:.0f} % of its time is covered")
+    return tuple(notes)
+
+
+def _counted(entry: Entry, components: frozenset[str] | None) -> set[str]:
+    """Components that every run of the entry counted."""
+    shared = set(methods_of(entry.views[0]))
+    for view in entry.views[1:]:
+        shared &= set(methods_of(view))
+    return shared if components is None else shared & components
+
+
+def _common(found: Sequence[Mapping[str, Quantity]]) -> list[str]:
+    return [name for name in found[0] if all(name in one for one in found)]
+
+
+def _mean(values: Sequence[Quantity]) -> Quantity:
+    if len(values) == 1:
+        return values[0]
+    numbers = [one.value for one in values]
+    mean = fmean(numbers)
+    half = t_quantile(len(numbers) - 1) * stdev(numbers) / math.sqrt(len(numbers))
+    return Quantity(mean, mean - half, mean + half, values[0].unit, f"mean of {len(numbers)} runs")
+
+
+def _gaps(
+    reference: Sequence[Mapping[str, Quantity]], entry: Sequence[Mapping[str, Quantity]], refused: str | None
+) -> dict[str, Difference]:
+    names = [name for name in _common(entry) if name in _common(reference)]
+    if refused is not None:
+        names = [name for name in names if name == "duration_s"]
+    if len(reference) == len(entry) == 1:
+        return {name: of_quantities(reference[0][name], entry[0][name]) for name in names}
+    return {
+        name: of_groups([one[name].value for one in reference], [one[name].value for one in entry])
+        for name in names
+    }
