@@ -72,7 +72,8 @@ def environment_of(record: RunRecord) -> dict[str, Any]:
          "accuracy": c.accuracy._asdict()}
         for c in (curve.channel for curve in record.curves)
     ]  # fmt: skip
-    return {**facts, "python": process.get("python"), "channels": channels, "recorder": dict(record.recorder)}
+    recorder = {key: record.recorder.get(key) for key in ("period_s", "version")}  # its cost differs by trial
+    return {**facts, "python": process.get("python"), "channels": channels, "recorder": recorder}
 
 
 def contention(record: RunRecord) -> float | None:

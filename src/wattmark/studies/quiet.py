@@ -8,24 +8,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wattmark import settings as configuration
-from wattmark.errors import RecorderError
-from wattmark.paths import journals_dir
 from wattmark.recorder import launch
 from wattmark.recorder.live import Live
+from wattmark.runs.process import this_process
 
 WINDOW_S = 0.3
 """Power is judged over this long: three samples of the slowest sensors (NVML's, about 0.1 s)."""
 BUSY_SHARE = 0.1
 """More than this share of the CPUs busy while the machine should idle is somebody else's work."""
-_PERIOD_S = 0.05
 
 
 def baseline_file(folder: Path, host: str) -> Path:
@@ -52,16 +47,17 @@ def prepare(path: Path, quiet: Mapping[str, Any]) -> tuple[dict[str, float] | No
     baseline = read_baseline(path)
     if wanted <= 0 or (baseline is not None and not baseline["idle_w"]):
         return None, []
-    try:
-        with _recorder() as session:
-            if baseline is None:
-                baseline = _measure(session, wanted)
-                _write(path, baseline)
-                warnings = _busy(baseline)
-            else:
-                warnings = _cool_down(session, baseline["idle_w"], quiet)
-    except RecorderError as error:
-        return None, [{"code": "no-baseline", "message": f"the idle machine was not measured: {error}"}]
+    session = _session()
+    if session is None:
+        return None, [
+            {"code": "no-baseline", "message": "the idle machine was not measured: no recorder ran"}
+        ]
+    if baseline is None:
+        baseline = _measure(session, wanted)
+        _write(path, baseline)
+        warnings = _busy(baseline)
+    else:
+        warnings = _cool_down(session, baseline["idle_w"], quiet)
     return baseline["idle_w"] or None, warnings
 
 
@@ -105,16 +101,12 @@ def _busy(baseline: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"code": "busy-baseline", "message": message}]
 
 
-@contextmanager
-def _recorder() -> Generator[launch.Session]:
-    """A recorder for us alone, gone without trace afterwards."""
-    chosen = {**configuration.recorder_settings({"period_s": _PERIOD_S})}
-    session = launch.start(journals_dir(), chosen)
-    try:
-        yield session
-    finally:
-        session.stop()
-        shutil.rmtree(session.folder, ignore_errors=True)
+def _session() -> launch.Session | None:
+    """This process's recorder: the one that the trial's run will use, since starting one takes a tenth of a second."""
+    process = this_process()
+    with process.lock:
+        process.attach({})
+    return process.session
 
 
 def _reading(session: launch.Session) -> Live:

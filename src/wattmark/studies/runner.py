@@ -32,7 +32,7 @@ from wattmark.studies.results import StudyResults, TrialResult
 from wattmark.studies.state import StudyFolder
 from wattmark.studies.trial import log_file, result_file, spec_of
 
-_FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.25
+_FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.1
 _JOURNAL_S = 3.0
 """So long may a recorder take to notice that its process was killed."""
 

@@ -6,12 +6,10 @@ A workload is found by the name of one of ours, by an entry point of the group `
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from wattmark.errors import ConfigError
@@ -80,6 +78,8 @@ WORKLOADS = {
 
 def names() -> list[str]:
     """The workloads that are installed, ours first; ``command`` is built into studies."""
+    from importlib.metadata import entry_points  # takes longer to import than all else here
+
     return [*WORKLOADS, *sorted(point.name for point in entry_points(group="wattmark.workloads"))]
 
 
@@ -117,6 +117,8 @@ def check_level(workload: Workload, name: str, level: Any) -> None:
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """A hint: the nearest name, or all of them."""
+    import difflib
+
     near = difflib.get_close_matches(name, known, 1, 0.6)
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
 
@@ -130,4 +132,6 @@ _TYPE_WORDS: dict[type, str] = {
 
 
 def _entry_point(name: str) -> str | None:
+    from importlib.metadata import entry_points
+
     return next((point.value for point in entry_points(group="wattmark.workloads", name=name)), None)
