@@ -9,6 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from wattmark.serving.client import (
     run_load,
     run_load_blocking,
 )  # fmt: skip
+from wattmark.serving.client_exchange import retry_after_s
 from wattmark.serving.metrics import measure
 from wattmark.testing.scripted_server import CLOSE, HANG, RESET, Script, ScriptedServer
 
@@ -55,6 +57,16 @@ def load(
             return await run_load(at, ClosedLoop.of(concurrency), SHORT, limits=limits), server
 
     return asyncio.run(main())
+
+
+def load_unknown(script: Script) -> None:
+    """A load on a server that is looked at first."""
+
+    async def main():
+        async with ScriptedServer(script) as server:
+            await run_load(Target(server.url), ClosedLoop.of(1), SHORT, limits=QUICK)
+
+    asyncio.run(main())
 
 
 async def in_a_process(program: str, *arguments: str) -> str:
@@ -143,12 +155,87 @@ def test_a_server_that_closes_every_kept_connection_costs_no_request():
         (b"this is no chunk size\r\n", "malformed", "not HTTP/1.1"),
         (coded(b'data: {"error":{"message":"out of memory"}}\n\n'), "server_error", "out of memory"),
         (coded(CHUNK) + b"0\r\n\r\n", "cut", "without a finish_reason"),
+        (coded(b"data: " + b"[" * 5_000 + b"\n\n"), "malformed", "no completion chunk"),
+        (coded(b"data: 5\n\n"), "malformed", "no completion chunk"),
+        (
+            coded(b'data: {"choices":[{"finish_reason":"error"}],"error":{"message":"boom"}}\n\n'),
+            "server_error",
+            "boom",
+        ),
+        (
+            coded(b"data: {" + b'"error":{' * 600 + b"}" * 601 + b"\n\n"),
+            "server_error",
+            "the server reported",
+        ),
     ],
 )
 def test_a_malformed_stream(wrong: bytes, outcome: str, message: str):
     bad = the_bad_one(load(bad_then_good(Script(steps=(HEAD, wrong, 0.02, CLOSE))))[0])
     assert bad.outcome == outcome
     assert message in (bad.error or "")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        coded(b"\xef\xbb\xbf" + CHUNK + CHUNK + LAST + USAGE + b"data: [DONE] \n\n"),
+        coded((b": ping\n\n" + CHUNK + b"data:\n\n" + CHUNK + LAST + USAGE + DONE).replace(b"\n", b"\r\n")),
+        coded((CHUNK + CHUNK + LAST + USAGE + DONE).replace(b"\n", b"\r")),
+        coded(CHUNK.replace(b",", b",\ndata: ") + CHUNK + LAST + USAGE + DONE),
+        b"".join(coded(bytes([byte])) for byte in CHUNK + CHUNK + LAST + USAGE + DONE),
+        coded(CHUNK + CHUNK.replace(b'"a"', b'["a",5]') + LAST + USAGE + DONE),
+        coded(CHUNK + CHUNK + LAST.replace(b'"length"', b"[7]") + USAGE + DONE),
+        coded(CHUNK + CHUNK + LAST[:-3] + b',"timings":["none"]}\n\n' + USAGE + DONE),
+        coded(CHUNK + CHUNK + LAST[:-3] + b',"timings":{"a":1e200,"b":"x","c":null}}\n\n' + USAGE + DONE),
+    ],
+    ids=[
+        "mark, space",
+        "crlf, comments",
+        "cr",
+        "lines",
+        "byte by byte",
+        "parts",
+        "reason",
+        "timings",
+        "numbers",
+    ],
+)
+def test_odd_streams_that_are_whole_are_good_answers(odd: bytes):
+    steps = (HEAD.replace(b"text/event-stream", b"Text/Event-Stream; charset=utf-8"), odd + b"0\r\n\r\n")
+    result, _ = load(Script(steps=steps), limits=Limits(requests=2, keep_text=True, scrape_s=None))
+    assert result.counts == {"ok": 2}, result.records[0].error
+    assert [(len(record.chunk_ns), record.output_tokens) for record in result.records] == [(2, 2)] * 2
+
+
+def test_a_compressed_stream_is_read_as_it_comes():
+    packer = zlib.compressobj(wbits=31)
+    head = HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    pieces = [
+        packer.compress(each) + packer.flush(zlib.Z_SYNC_FLUSH)
+        for each in (CHUNK, CHUNK, LAST + USAGE + DONE)
+    ]
+    steps = (head, coded(pieces[0]), 0.02, coded(pieces[1]), coded(pieces[2] + packer.flush()) + b"0\r\n\r\n")
+    result, _ = load(Script(steps=steps), limits=Limits(requests=1, scrape_s=None))
+    assert result.counts == {"ok": 1}
+    first, second = result.records[0].chunk_ns
+    assert second - first > 0.01e9
+
+
+def test_a_server_that_moved_is_told_before_the_load():
+    moved = Script(status=307, headers=("Location: https://elsewhere/v1",), body=b"")
+    with pytest.raises(ServerError, match="HTTP 307") as caught:
+        load_unknown(moved)
+    assert "https://elsewhere/v1" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"scrape_s": 0}, {"first_byte_s": 0}, {"stall_s": -1}, {"drain_s": -1}, {"processes": 0}, {"requests": -1},
+     {"duration_s": float("nan")}],
+)  # fmt: skip
+def test_limits_that_cannot_be_kept_are_refused(wrong: dict[str, float]):
+    with pytest.raises(ConfigError):
+        Limits(**wrong)
 
 
 def test_what_is_not_http_at_all():
@@ -181,6 +268,44 @@ def test_429_with_retry_after_is_heeded_by_a_closed_loop():
     assert (bad.outcome, bad.retry_after_s) == ("throttled", 1.0)
     assert bad.error == "HTTP 429: slow down; retry after 1 s"
     assert server.log[1].received_ns - server.log[0].received_ns > 0.99e9
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        (b"7", None, 7.0),
+        (b" 120 ", None, 120.0),
+        (b"9" * 40, None, 999_999_999.0),
+        (b"Fri, 31 Dec 1999 23:59:59 GMT", b"Fri, 31 Dec 1999 23:59:29 GMT", 30.0),
+        (b"Fri, 31 Dec 1999 23:59:59 GMT", b"Sat, 01 Jan 2000 00:59:29 +0100", 30.0),
+        (b"Fri, 31 Dec 1999 23:59:59 GMT", None, 0.0),
+        (b"Fri, 31 Dec 1999 23:59:59 GMT", b"Sat, 01 Jan 2000 00:00:00 GMT", 0.0),
+        (b"soon", None, None),
+        (b"-5", None, None),
+        (b"1.5", None, None),
+        (b"", None, None),
+        (b"\xff\xfe", None, None),
+        (b"Fri, 31 Dec 1999 23:59:59 GMT", b"yesterday", None),
+        (b"Fri, 99 Dec 99999999999 23:59:59 GMT", None, None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(value: bytes, date: bytes | None, seconds: float | None):
+    assert retry_after_s(value, date) == seconds
+
+
+def test_retry_after_as_a_date_is_by_the_servers_own_clock():
+    headers = ("Date: Fri, 31 Dec 1999 23:59:00 GMT", "Retry-After: Fri, 31 Dec 1999 23:59:01 GMT")
+    result, server = load(bad_then_good(Script(status=503, headers=headers, body=b"starting")))
+    bad = the_bad_one(result)
+    assert (bad.outcome, bad.retry_after_s) == ("server_error", 1.0)
+    assert server.log[1].received_ns - server.log[0].received_ns > 0.99e9
+
+
+def test_no_server_can_make_a_closed_loop_wait_for_years(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wattmark.serving.client_engine.LONGEST_WAIT_S", 0.05)
+    script = Script(status=429, headers=("Retry-After: 99999999999",), body=b"{}")
+    result, _ = load(bad_then_good(script))
+    assert the_bad_one(result).retry_after_s == 999_999_999.0
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,35 @@ def test_several_data_lines_are_one_event():
     assert read(b"data: a\ndata: b\n\n") == [b"a\nb"]
 
 
+def test_lone_carriage_returns_end_lines_at_once():
+    """As the standard has it; the event is there when its blank line is, not at the next chunk."""
+    stream = EventStream()
+    assert stream.feed(b"data: a\r\r") == [b"a"]
+    assert stream.feed(b"\ndata: b\r") == []
+    assert stream.feed(b"") == []
+    assert stream.feed(b"\n\r") == [b"b"]
+    assert stream.feed(b"\n") == []
+    assert read(b"data: a\r\n\rdata: b\n\r\n") == [b"a", b"b"]
+
+
+def test_a_byte_order_mark_at_the_start_is_none_of_the_data():
+    assert read(b"\xef\xbb", b"\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\n") == [b"a"]
+
+
+def test_events_without_data_are_passed_over():
+    assert read(b"data:\n\ndata: \n\ndata\n\nevent: ping\n\ndata: a\n\n") == [b"a"]
+
+
+def test_names_that_only_begin_alike_are_other_fields():
+    assert read(b"database: x\ndata : y\n data: z\ndata:  a \n\n") == [b" a "]
+
+
+def test_one_huge_event_in_many_chunks():
+    text = b"x" * 3_000_000
+    stream = b"data: " + text + b"\n\n"
+    assert read(*(stream[at : at + 65_536] for at in range(0, len(stream), 65_536))) == [text]
+
+
 def test_a_last_event_without_its_blank_line_counts():
     assert read(b"data: a\n\ndata: b\n") == [b"a", b"b"]
     assert read(b"data: a\n\ndata: b") == [b"a", b"b"]
@@ -36,7 +65,7 @@ def test_a_last_event_without_its_blank_line_counts():
     st.lists(
         st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), min_size=1), max_size=8
     ),
-    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
     st.data(),
 )
 def test_any_cut_gives_the_same_events(texts: list[str], end: str, data: st.DataObject):

@@ -28,6 +28,8 @@ BURST = 64
 BACKOFF_S = (0.05, 2.0)
 """A closed loop's pause after a first failure, and its longest; doubled each time. Without it a server that refuses
 connections would be asked thousands of times a second."""
+LONGEST_WAIT_S = 300.0
+"""A closed loop waits no longer than this, whatever a server says in Retry-After."""
 THROTTLED_S = 1.0
 """A closed loop's pause after 429 without Retry-After."""
 
@@ -272,8 +274,10 @@ class Engine:
             self._users -= 1
             return
         pause_s = self._dice.expovariate(1 / self._think_s) if self._think_s else 0.0
-        if record.outcome == "throttled":
-            pause_s = max(pause_s, THROTTLED_S if record.retry_after_s is None else record.retry_after_s)
+        if record.retry_after_s is not None and not record.ok:  # 429, and 503 of servers that are starting
+            pause_s = max(pause_s, min(LONGEST_WAIT_S, record.retry_after_s))
+        elif record.outcome == "throttled":
+            pause_s = max(pause_s, THROTTLED_S)
         elif not record.ok:
             least_s, most_s = BACKOFF_S
             pause_s = max(

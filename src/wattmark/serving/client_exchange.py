@@ -6,7 +6,10 @@ answer becomes the record's outcome and one sentence.
 
 from __future__ import annotations
 
+import time
+import zlib
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from time import monotonic_ns
 from typing import Any, cast
 
@@ -17,6 +20,7 @@ from wattmark.serving.sse import EventStream
 
 LONGEST_ERROR = 300
 LARGEST_BODY = 64 * 1024 * 1024
+DEEPEST_ERROR = 8
 STATUS_WORDS = {401: "the API key was refused", 403: "not allowed", 404: "no such model or path"}
 
 
@@ -27,8 +31,8 @@ class Answer:
     """
 
     __slots__ = (
-        "_body", "_done", "_events", "_failed", "_keep_text", "_size", "_texts", "_usage", "connection",
-        "extra", "heard_ns", "on_end", "on_resend", "payload", "record", "sent_ns",
+        "_body", "_done", "_events", "_failed", "_keep_text", "_moved", "_size", "_texts", "_unpack", "_usage",
+        "connection", "extra", "heard_ns", "on_end", "on_resend", "payload", "record", "sent_ns",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +61,8 @@ class Answer:
         self._usage: dict[str, Any] | None = None
         self._done = False
         self._failed = False
+        self._moved: str | None = None
+        self._unpack: Any = None
 
     @property
     def ended(self) -> bool:
@@ -73,16 +79,30 @@ class Answer:
     def headers(self, status: int, headers: dict[bytes, bytes]) -> None:
         """The head: status, and whether it is an event stream."""
         self.record.status = status
-        if status == 200 and headers.get(b"content-type", b"").startswith(b"text/event-stream"):
-            self._events = EventStream()
+        if status == 200:
+            if headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+                self._events = EventStream()
+        elif location := headers.get(b"location"):
+            self._moved = _shown(location)
+        if coding := headers.get(b"content-encoding"):
+            self._coded(coding.strip().lower())
         after = headers.get(b"retry-after")
-        if after is not None and after.isdigit():  # the other form, a date, would need the server's clock
-            self.record.retry_after_s = float(after)
+        if after is not None:
+            self.record.retry_after_s = retry_after_s(after, headers.get(b"date"))
 
     def body(self, data: bytes) -> None:
         """A piece of the body: events are read at once, documents at the end."""
         if self._failed:
             return
+        if self._unpack is not None:
+            try:
+                data = self._unpack.decompress(data, LARGEST_BODY)
+            except zlib.error as error:
+                self._give_up("malformed", f"the answer's compression is damaged: {error}")
+                return
+            if self._unpack.unconsumed_tail:
+                self._give_up("malformed", f"an answer of more than {LARGEST_BODY} bytes")
+                return
         if self._events is None:
             self._size += len(data)
             if self._size > LARGEST_BODY:
@@ -150,17 +170,19 @@ class Answer:
             choice = choices[0] if choices else None
             text = _text_of(choice) if choice else None
         except (ValueError, AttributeError, TypeError, LookupError):
+            if data.strip() == b"[DONE]":
+                self._done = True
+                return True
             self._give_up("malformed", f"a stream event that is no completion chunk: {_shown(data)}")
             return False
         record = self.record
         if text:
             record.chunk_ns.append(self.heard_ns)
             if self._keep_text:
-                self._texts.append(text)
-        if choice:
-            if reason := choice.get("finish_reason"):
-                record.finish_reason = str(reason)
-        elif (error := event.get("error")) is not None:
+                self._texts.append(str(text))
+        if choice and (reason := choice.get("finish_reason")):
+            record.finish_reason = str(reason)
+        if (error := event.get("error")) is not None:
             self._give_up("server_error", f"the server reported within the stream: {_message(error)}")
             return False
         if usage := event.get("usage"):
@@ -181,11 +203,12 @@ class Answer:
         except (ValueError, AttributeError, TypeError, LookupError):
             self.fail("malformed", f"an answer that is no completion: {_shown(data)}")
             return
-        self.record.finish_reason = choice.get("finish_reason")
+        if reason := choice.get("finish_reason"):
+            self.record.finish_reason = str(reason)
         if timings:
             self.record.timings = _numbers(timings)
         if self._keep_text and text:
-            self._texts.append(text)
+            self._texts.append(str(text))
         self._well()
 
     def _refused(self) -> None:
@@ -197,6 +220,8 @@ class Answer:
         except ValueError:
             said = _shown(data)
         word = STATUS_WORDS.get(status)
+        if self._moved:
+            word, said = "moved", f"ask at {self._moved} instead"
         what = f"HTTP {status}" + (f" ({word})" if word else "") + (f": {said}" if said else "")
         if status == 429:
             after = self.record.retry_after_s
@@ -219,6 +244,13 @@ class Answer:
         if self._keep_text:
             record.text = "".join(self._texts)
         self._close()
+
+    def _coded(self, coding: bytes) -> None:
+        """The body is compressed, though plain bytes were asked for: some proxies do it all the same."""
+        if coding in (b"gzip", b"x-gzip", b"deflate"):
+            self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # it sees itself which of the two
+        elif coding != b"identity":
+            self._give_up("malformed", f"an answer compressed as {_shown(coding)}, which was not asked for")
 
     def _give_up(self, outcome: Outcome, why: str) -> None:
         """Fail, and drop the connection: what follows on it cannot be trusted."""
@@ -256,14 +288,29 @@ def _text_of(choice: Any) -> str | None:
     return str(calls) if calls else None
 
 
+def retry_after_s(value: bytes, date: bytes | None) -> float | None:
+    """Seconds to wait (RFC 9110, section 10.2.3): a number, or a date, by the server's own clock if it tells it."""
+    text = value.decode("latin-1").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        until = parsedate_to_datetime(text)
+        now_s = parsedate_to_datetime(date.decode("latin-1")).timestamp() if date else time.time()
+        return max(0.0, until.timestamp() - now_s)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def _message(error: Any) -> str:
     """The sentence in an error object of any server."""
-    if isinstance(error, dict):
-        error = cast("dict[str, Any]", error)
-        for name in ("message", "detail", "error", "msg"):
-            if name in error:
-                return _message(error[name])
-    return _shown(str(error).encode())
+    depth = 0
+    while isinstance(error, dict) and depth < DEEPEST_ERROR:
+        inner = cast("dict[str, Any]", error)
+        error = next(
+            (inner[name] for name in ("message", "detail", "error", "msg") if name in inner), str(inner)
+        )
+        depth += 1
+    return _shown(str(cast("object", error)).encode("utf-8", "replace"))
 
 
 def _shown(data: bytes) -> str:
@@ -272,4 +319,11 @@ def _shown(data: bytes) -> str:
 
 
 def _numbers(timings: Any) -> dict[str, float]:
-    return {str(key): float(value) for key, value in timings.items() if isinstance(value, (int, float))}
+    if not isinstance(timings, dict):
+        return {}
+    named = cast("dict[str, Any]", timings)
+    return {
+        key: float(value)
+        for key, value in named.items()
+        if isinstance(value, (int, float)) and abs(value) < 1e15
+    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wattmark.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -28,3 +30,23 @@ class Limits:
     processes: int = 1
     progress_s: float = 0.5
     scrape_s: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "connect_s",
+            "first_byte_s",
+            "stall_s",
+            "total_s",
+            "duration_s",
+            "progress_s",
+            "scrape_s",
+        ):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(
+                    f"{name} must be above 0 s, not {value:g}", hint="leave it out for the default"
+                )
+        if not self.drain_s >= 0:
+            raise ConfigError("drain_s must be at least 0 s")
+        if self.processes < 1 or (self.requests or 0) < 0:
+            raise ConfigError("a load needs at least one process, and no negative number of requests")

@@ -20,6 +20,11 @@ HINTS: dict[Outcome, str] = {
     "tls": "name the authority's certificate as ca_file, or set verify_tls=False for a server that you trust",
     "sockets": "raise the limit (ulimit -n) or lower the concurrency",
 }
+HELP = {
+    401: "is the API key right?",
+    403: "is the API key right?",
+    404: "is this the server's address, and does it have that model?",
+}
 LOOK_S = 5.0
 """Time limit of one look at a path; a server that is this slow at naming its models will not be measured well."""
 
@@ -176,15 +181,15 @@ async def _check(
     while True:
         body = _short(target, dialect, model, "Hello", stream=target.stream)
         reply = await fetcher.post(body, answer_s)
-        if (
-            reply.status < 400 or reply.status == 429 or reply.status >= 500
-        ):  # busy or ill: the load will show
+        if reply.status in (200, 429) or reply.status >= 500:  # busy or ill: the load will show
             return dialect, refused
         fields = dialects.refused_fields(reply.status, fetcher.shown(reply), body)
         changed = dialect.without(fields)
         if changed == dialect:  # each round leaves something out, so the rounds end
             said = f"HTTP {reply.status}: {fetcher.shown(reply)}"
-            hint = "is the API key right?" if reply.status in (401, 403) else None
+            hint = HELP.get(reply.status)
+            if location := reply.headers.get(b"location"):
+                said, hint = f"HTTP {reply.status}", f"it says to ask at {plainly(location)} instead"
             raise ServerError(f"{shown_url(target.url)} refuses requests: {said}", hint=hint)
         dialect = changed
         refused += fields
@@ -209,6 +214,11 @@ async def find_filler(target: Target, known: Known, *, answer_s: float = 300.0) 
             return await calibrate(count_tokens)
         except ConnectFailed as error:
             raise ServerError(f"{shown_url(target.url)}: {error}", hint=HINTS.get(error.outcome)) from error
+
+
+def plainly(value: bytes) -> str:
+    """A header's value as it may be shown."""
+    return "".join(sign for sign in value[:200].decode("latin-1") if sign.isprintable())
 
 
 def _short(target: Target, dialect: Dialect, model: str | None, text: str, *, stream: bool) -> dict[str, Any]:

@@ -95,7 +95,13 @@ class Target:
         """The request's head without its last headers (a number, a length) and the blank line."""
         parts = urlsplit(self.url)
         host = parts.netloc
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "User-Agent: wattmark", "Accept: */*"]
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {host}",
+            "User-Agent: wattmark",
+            "Accept: */*",
+            "Accept-Encoding: identity",
+        ]
         if method == "POST":
             lines.append("Content-Type: application/json")
         if key is not None:

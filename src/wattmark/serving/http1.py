@@ -221,6 +221,8 @@ class Pool:
             )
         except (OSError, asyncio.TimeoutError) as error:
             raise connect_failure(error, self.address, self._timeout_s) from error
+        except UnicodeError as error:  # from the codec of host names
+            raise ConnectFailed("refused", f"{host!r} can be no host's name: {error}") from error
         self.opened += 1
         self._open.add(connection)
         return connection
