@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from wattmark import __version__
-from wattmark.dashboard import hardware, meta, places, studies, whatif
+from wattmark.dashboard import hardware, meta, places, serving, studies, whatif
 from wattmark.dashboard.context import Context, Options
 from wattmark.dashboard.security import Guard
 from wattmark.errors import ConfigError, MissingExtra, RunNotFound, StoreError, WattmarkError
@@ -21,6 +21,7 @@ from wattmark.store import Store
 ROUTERS: tuple[APIRouter, ...] = (
     meta.router,
     studies.router,
+    serving.router,
     places.router,
     hardware.router,
     whatif.router,

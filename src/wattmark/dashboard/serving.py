@@ -1,0 +1,120 @@
+"""Serving runs for the page: every ``wattmark llm bench`` with the figures that serving studies have as well."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from wattmark.dashboard.context import Here
+from wattmark.dashboard.studies_data import CellOut, Q
+from wattmark.store.summaries import RunSummary
+
+router = APIRouter(prefix="/serving", tags=["serving"])
+
+
+class Benches(BaseModel):
+    """The newest benches, each as a cell of one run, its label the run's name."""
+
+    cells: list[CellOut]
+    started_at: dict[str, str]
+
+
+@router.get("/benches")
+def benches(here: Here, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Benches:
+    """Runs of ``wattmark llm bench`` with energy, latency and load, newest first."""
+    found = here.store.summaries(tag="kind=serving", limit=limit)
+    cells: list[CellOut] = []
+    for run in found:
+        data = _part(here.store.part(run.run_id).record.extra, "serving")
+        if data:
+            cells.append(_cell(run, data))
+    return Benches(cells=cells, started_at={run.run_id: run.started_at.isoformat() for run in found})
+
+
+def _cell(run: RunSummary, data: Mapping[str, Any]) -> CellOut:
+    server, energy = _part(data, "server"), _part(data, "energy")
+    load = next((name for name in ("rate", "concurrency") if name in run.tags), None)
+    levels: dict[str, Any] = {"model": str(server.get("model", ""))}
+    if load is not None:
+        levels[load] = _level(run.tags[load])
+    measured, modelled = (_part(energy, name).get("value") for name in ("measured_j", "modelled_j"))
+    known = (measured or 0.0) + (modelled or 0.0)
+    return CellOut(
+        label=f"{run.name} ({run.run_id[-8:]})",
+        factors=levels,
+        trials=[run.run_id],
+        completed=1,
+        metrics=dict(_metrics(data)),
+        modelled=(modelled or 0.0) / known if known > 0 else None,
+        command=_command(server, levels),
+    )
+
+
+def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Q]]:
+    """The names are those of the trials of a serving study (``studies.llm_trial.figures``)."""
+    metrics, energy = _part(data, "metrics"), _part(data, "energy")
+    found: dict[str, tuple[Any, str]] = {
+        "requests_per_s": (metrics.get("requests_per_s"), "1/s"),
+        "output_tokens_per_s": (metrics.get("output_tokens_per_s"), "1/s"),
+        "goodput": (metrics.get("goodput_per_s"), "1/s"),
+        "in_flight": (metrics.get("mean_in_flight"), ""),
+        "idle_share": (energy.get("idle_share"), ""),
+    }
+    for name in ("ttft", "tpot", "e2e"):
+        for at, value in _part(_part(metrics, f"{name}_s"), "percentiles").items():
+            found[f"{name}_p{at}_s"] = (value, "s")
+    for part, end in (("with_idle", ""), ("without_idle", "_own")):
+        costs = _part(energy, part)
+        found[f"j_per_token{end}"] = (costs.get("j_per_output_token"), "J")
+        found[f"j_per_request{end}"] = (costs.get("j_per_request"), "J")
+    for at in ("p5", "p25", "p50", "p75", "p90", "p95", "p99"):
+        found[f"request_j_{at}"] = (_part(energy, "request_j").get(at), "J")
+    for name, (value, unit) in found.items():
+        quantity = _quantity(value, unit)
+        if quantity is not None:
+            yield name, quantity
+
+
+def _quantity(found: object, unit: str) -> Q | None:
+    """A number or a value with its ends; an end that is not known is left at the value."""
+    if isinstance(found, Mapping):
+        ends = cast("Mapping[str, object]", found)
+        value, low, high = (_number(ends.get(key)) for key in ("value", "low", "high"))
+        if value is None:
+            return None
+        return Q(
+            value=value, low=value if low is None else low, high=value if high is None else high, unit=unit
+        )
+    value = _number(found)
+    return None if value is None else Q(value=value, low=value, high=value, unit=unit)
+
+
+def _command(server: Mapping[str, Any], levels: Mapping[str, Any]) -> str:
+    where = server.get("model") if server.get("local") else server.get("url") or server.get("base_url")
+    words = ["wattmark", "llm", "bench", str(where)]
+    for name, level in levels.items():
+        if name != "model":
+            words += [f"--{name}", f"{level:g}" if isinstance(level, float) else str(level)]
+    return shlex.join(words)
+
+
+def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = data.get(name)
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
+
+
+def _level(text: str) -> float | str:
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return value if math.isfinite(value) else text
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
