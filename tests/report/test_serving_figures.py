@@ -7,8 +7,11 @@ import pytest
 from fakes.studies import study
 from wattmark.quantity import Quantity
 from wattmark.report.data import StudyData
-from wattmark.report.figures_serving import Crossing, crossing_sentence, crossings, figures
+from wattmark.report.figures_serving import figures
+from wattmark.report.figures_serving_crossing import crossing_sentence
 from wattmark.report.study import write_report
+from wattmark.studies.analysis.serving import Crossing, like_with_like, serving_cells
+from wattmark.studies.analysis.serving import crossings as all_crossings
 
 SIZES = {"1m": 1e6, "20m": 2e7}
 
@@ -33,6 +36,11 @@ def planted(repeats: int = 4, noise: bool = False, idle: bool = True):
     return StudyData(study({"model": ["1m", "20m"], "rate": [1.0, 8.0]}, repeats, metrics=metrics))
 
 
+def crossings(data: StudyData, load: str) -> list[Crossing]:
+    cells, _ = like_with_like(serving_cells(data.results))
+    return all_crossings(cells, load)
+
+
 def test_a_larger_model_at_more_load_that_costs_less_is_found_and_how_sure_it_is() -> None:
     (found,) = crossings(planted(), "rate")
     assert "20m" in found.larger
@@ -43,23 +51,26 @@ def test_a_larger_model_at_more_load_that_costs_less_is_found_and_how_sure_it_is
 
 
 def test_scatter_larger_than_the_difference_is_not_sure() -> None:
-    one = Crossing("big", "small", Quantity(0.9, 0.5, 1.6, ""), 0.3)
-    assert "In none of 3 pairs" in crossing_sentence([], 3)
-    assert "0.90 times (0.50 to 1.60)" in crossing_sentence([one], 3)
+    one = Crossing("big", "small", Quantity(0.9, 0.5, 1.6, ""), 0.7, 0.3)
+    assert "In none of 3 pairs" in crossing_sentence([], [one] * 3)
+    assert "a probability of 70.0 %" in crossing_sentence([], [one] * 3)
+    assert "0.90 times (0.50 to 1.60)" in crossing_sentence([one], [one] * 3)
     (found,) = crossings(planted(repeats=2, noise=True), "rate")
     assert found.p > 0.05
 
 
 def test_one_run_of_each_cell_shows_no_crossing() -> None:
-    figure = figures(planted(repeats=1))[-1]
-    assert figure.key == "serving-crossing"
-    assert "two runs" in figure.absent
+    found = {figure.key: figure for figure in figures(planted(repeats=1))}
+    assert "two runs" in found["serving-crossing"].absent
 
 
 def test_figures_are_drawn_and_say_what_follows() -> None:
     found = {figure.key: figure for figure in figures(planted())}
-    assert not any(figure.absent for figure in found.values())
-    assert "98 % of the energy" in found["serving-idle"].lead
+    assert {key for key, figure in found.items() if figure.absent} == {
+        "serving-tasks",
+        "serving-lengths",
+        "serving-time",
+    }
     assert "2 of" not in found["serving-crossing"].lead
     assert "In 1 of 1 pairs" in found["serving-crossing"].lead
     drawing = found["serving-energy"].panels[0].draw()

@@ -180,8 +180,8 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
 
     j_per_token and j_per_request: J per output token and per answer, idle included; ``_own`` without idle; ``_low`` and
     ``_high`` the ends of their intervals. request_j_p50 ...: J of single requests, without idle. idle_share: 0..1.
-    serving_w: mean W of the server's energy with idle. utilisation: mean requests in flight. Latencies in s. goodput:
-    answers/s within the limits.
+    serving_w: mean W of the server's energy with idle. in_flight: mean requests in flight. Latencies in s. goodput:
+    answers/s within the limits. in_time: 1 if the 95th percentiles keep within them and no request failed, else 0.
     """
     metrics, serving, energy = result.metrics, result.serving, result.energy
     found: dict[str, float | None] = {
@@ -191,6 +191,7 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
         "output_tokens_per_s": metrics.output_tokens_per_s,
         "in_flight": metrics.mean_in_flight,
         "goodput": metrics.goodput_per_s,
+        "in_time": _in_time(result, _goal(config)),
         **_percentiles("ttft", metrics.ttft_s),
         **_percentiles("tpot", metrics.tpot_s),
         **_percentiles("e2e", metrics.e2e_s),
@@ -222,6 +223,18 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
         found["client_j"] = None if energy.client_j is None else energy.client_j.value
         found["others_j"] = None if energy.others_j is None else energy.others_j.value
     return _known(found)
+
+
+def _in_time(result: BenchResult, goal: Goal | None) -> float | None:
+    """None without limits, or where a limited latency is not known."""
+    if goal is None:
+        return None
+    limited = [(goal.ttft_s, result.metrics.ttft_s), (goal.tpot_s, result.metrics.tpot_s)]
+    known = [(limit, found.percentiles[95].value) for limit, found in limited if limit is not None and found]
+    if len(known) < sum(limit is not None for limit, _ in limited):
+        return None
+    whole = not result.load.failed and not result.load.counts["abandoned"]
+    return float(whole and all(value <= limit for limit, value in known))
 
 
 def in_flight(load: LoadResult) -> dict[str, list[float]]:

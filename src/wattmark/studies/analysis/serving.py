@@ -1,0 +1,173 @@
+"""Serving studies: the cells of a load, and where a larger model at more load undercuts a smaller one at less.
+
+Everything here reads what the workload ``llm`` reports (:mod:`wattmark.studies.llm_trial`). Like is compared with
+like: where the idle watts of some trials are known, the others are left out, since their joules hold other work too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wattmark.quantity import Quantity
+from wattmark.studies.analysis.cells import group, label
+from wattmark.studies.analysis.statistics import Float64, holm, scipy_stats
+from wattmark.studies.results import StudyResults, TrialResult
+
+LOADS = {"rate": "requests/s", "concurrency": "requests at a time"}
+NO_TASK = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ServingCell:
+    """Repeats of one combination of levels. settings: every level, also those that do not vary; levels: those that do."""
+
+    label: str
+    levels: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    trials: Sequence[TrialResult]
+
+    def values(self, metric: str) -> Float64:
+        """The metric's known values, one per trial."""
+        known = (trial.metrics.get(metric) for trial in self.trials)
+        return np.array([value for value in known if value is not None], np.float64)
+
+    def mean(self, metric: str) -> float:
+        """Mean of the known values; NaN if there are none."""
+        values = self.values(metric)
+        return float(values.mean()) if len(values) else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A larger model at a higher load against a smaller one at a lower load.
+
+    ratio: of joules per output token, idle included, with its 95 % interval. probability: that it is below 1, by these
+    data alone. p: of no difference, two-sided, corrected for all pairs that were looked at (Holm).
+    """
+
+    larger: str
+    smaller: str
+    ratio: Quantity
+    probability: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """How far repeats of a cell scatter, as the standard deviation of logarithms over all cells, and its freedom."""
+
+    deviation: float
+    freedom: int
+
+    @classmethod
+    def of(cls, samples: Sequence[Float64]) -> Scatter | None:
+        """None unless some cell has two values."""
+        freedom = sum(len(one) - 1 for one in samples if len(one))
+        if freedom < 1:
+            return None
+        squares = sum(float(((one - one.mean()) ** 2).sum()) for one in samples if len(one))
+        return cls(math.sqrt(squares / freedom), freedom)
+
+    def ratio(self, a: Float64, b: Float64) -> tuple[Quantity, float]:
+        """exp(mean a - mean b) with its 95 % interval, and the probability that it is below 1.
+
+        The error is that of the common scatter, or of these two samples where they scatter more (Student's t).
+        """
+        stats = scipy_stats()
+        own = sum(float(one.var(ddof=1)) / len(one) if len(one) > 1 else 0.0 for one in (a, b))
+        error = math.sqrt(max(own, self.deviation**2 * (1 / len(a) + 1 / len(b))))
+        difference = float(a.mean() - b.mean())
+        if error == 0:
+            return Quantity.exact(math.exp(difference), ""), float(difference < 0)
+        reach = float(stats.t.ppf(0.975, self.freedom)) * error
+        low, value, high = (math.exp(min(difference + sign * reach, 50.0)) for sign in (-1, 0, 1))
+        return Quantity(value, low, high, ""), float(stats.t.sf(difference / error, self.freedom))
+
+
+def load_factor(results: StudyResults) -> str | None:
+    """The factor by which the load was varied, if it was."""
+    return next((name for name in LOADS if name in results.factors), None)
+
+
+def serving_cells(results: StudyResults) -> list[ServingCell]:
+    """The cells of a serving study, of all completed trials; none of another study."""
+    trials = [trial for trial in results.completed if "j_per_token" in trial.metrics]
+    factors = [
+        name for name in results.factors if len({str(trial.factors.get(name)) for trial in trials}) > 1
+    ]
+    cells = group(trials, factors)
+    fixed: Mapping[str, Any] = results.design.get("fixed") or {}
+    found: list[ServingCell] = []
+    for number, levels in enumerate(cells.settings):
+        own = [trials[row] for row in np.flatnonzero(cells.code == number)]
+        settings = {**fixed, **own[0].factors}
+        shown = {name: level for name, level in levels.items() if not _says_nothing(name, level, settings)}
+        found.append(ServingCell(label(shown), levels, settings, own))
+    return found
+
+
+def _says_nothing(name: str, level: Any, settings: Mapping[str, Any]) -> bool:
+    """A study of text and tasks names neither the missing task nor a mode that is not used."""
+    no_task = settings.get("task", NO_TASK) == NO_TASK
+    return no_task and name in ("task", "mode", "level")
+
+
+def is_text(cell: ServingCell) -> bool:
+    """Whether plain prompts were sent, and no problems to be solved."""
+    return cell.settings.get("task", NO_TASK) == NO_TASK
+
+
+def like_with_like(cells: Sequence[ServingCell]) -> tuple[list[ServingCell], int]:
+    """The cells with the trials whose idle is known only, if there are any; and how many trials were left out."""
+    known = [
+        ServingCell(
+            cell.label, cell.levels, cell.settings, [t for t in cell.trials if "idle_share" in t.metrics]
+        )
+        for cell in cells
+    ]
+    left_out = sum(len(cell.trials) for cell in cells) - sum(len(cell.trials) for cell in known)
+    if all(not cell.trials for cell in known):
+        return list(cells), 0
+    return [cell for cell in known if cell.trials], left_out
+
+
+def crossings(cells: Sequence[ServingCell], load: str) -> list[Crossing]:
+    """Every pair of a larger model at a higher load and a smaller one at a lower load, all else equal.
+
+    Needs models of known size and two trials or more of both. The sensor's error is common to both and cancels in the
+    ratio; only scatter counts. cells: like with like.
+    """
+    logs = {
+        id(cell): np.log(cell.values("j_per_token"))
+        for cell in cells
+        if is_text(cell) and len(cell.values("j_per_token")) >= 2 and math.isfinite(cell.mean("parameters"))
+    }
+    known = [cell for cell in cells if id(cell) in logs]
+    scatter = Scatter.of(list(logs.values()))
+    if scatter is None:
+        return []
+    found: list[Crossing] = []
+    for big in known:
+        for small in known:
+            if (
+                big.mean("parameters") > small.mean("parameters")
+                and float(big.levels[load]) > float(small.levels[load])
+                and _rest(big, load) == _rest(small, load)
+            ):
+                ratio, below = scatter.ratio(logs[id(big)], logs[id(small)])
+                found.append(Crossing(big.label, small.label, ratio, below, 2 * min(below, 1 - below)))
+    corrected = holm(np.array([one.p for one in found]))
+    return [
+        Crossing(one.larger, one.smaller, one.ratio, one.probability, float(p))
+        for one, p in zip(found, corrected, strict=True)
+    ]
+
+
+def _rest(cell: ServingCell, load: str) -> dict[str, Any]:
+    """The levels that two cells must share to be compared in size and load."""
+    return {name: level for name, level in cell.levels.items() if name not in (load, "model", "seed")}
