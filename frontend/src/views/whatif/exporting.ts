@@ -1,0 +1,68 @@
+// What is shown, as files: CSV and JSON of the numbers, SVG and PNG of the chart.
+import type { Plan } from './state'
+import type { Line } from './series'
+import type { Metric } from './types'
+
+const METRICS: Metric[] = ['energy', 'carbon', 'cost']
+
+/** One row for each epoch of each side, then totals; numbers in base units, unrounded. */
+export function csv(lines: Line[]): string {
+  const head = ['side', 'epoch', 'extrapolated', 'metric', 'unit', 'value', 'low', 'high', 'total_value', 'total_low', 'total_high']
+  const rows: (string | number | boolean)[][] = [head]
+  for (const { name, side } of lines) {
+    for (const metric of METRICS) {
+      const unit = side[metric]?.unit ?? ''
+      const [each, total] = [side.course?.each[metric], side.course?.total[metric]]
+      side.course?.epoch.forEach((epoch, at) => {
+        if (each && total)
+          rows.push([name, epoch, side.course!.extrapolated[at]!, metric, unit, each.value[at]!, each.low[at]!, each.high[at]!, total.value[at]!, total.low[at]!, total.high[at]!])
+      })
+    }
+    for (const metric of [...METRICS, 'duration'] as const) {
+      const q = side[metric]
+      rows.push([name, 'whole run', '', metric, q?.unit ?? '', '', '', '', q?.value ?? '', q?.low ?? '', q?.high ?? ''])
+    }
+  }
+  return rows.map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n'
+}
+
+/** A cell that a spreadsheet will not take for a formula (a run may be called "=1+1"). */
+function cell(value: string | number | boolean): string {
+  if (typeof value !== 'string') return String(value)
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+export function json(lines: Line[], plan: Plan, run: string): string {
+  const sides = lines.map(({ name, side }) => ({ name, ...side }))
+  return JSON.stringify({ format: 'wattmark-what-if', version: 1, run, plan, sides }, null, 1)
+}
+
+export function save(name: string, type: string, content: string | Blob): void {
+  const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }))
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  document.body.append(link)
+  link.click()
+  link.remove()
+  setTimeout(() => URL.revokeObjectURL(url), 10_000)
+}
+
+/** An SVG drawing as a PNG of twice its size on a ground of the given colour. */
+export async function png(svg: string, width: number, height: number, ground: string): Promise<Blob> {
+  const picture = new Image()
+  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`
+  await picture.decode()
+  const canvas = document.createElement('canvas')
+  canvas.width = width * 2
+  canvas.height = height * 2
+  const context = canvas.getContext('2d')
+  if (!context) throw new Error('this browser cannot draw the picture')
+  context.fillStyle = ground
+  context.fillRect(0, 0, canvas.width, canvas.height)
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height)
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('this browser cannot make a PNG'))), 'image/png'),
+  )
+}
