@@ -38,15 +38,20 @@ CLIENT = """
 import json, resource, sys, time
 from wattmark.serving.client import *
 url, job = sys.argv[1], json.loads(sys.argv[2])
-memory = []
+memory, most = [], 0
 def look(progress):
-    with open("/proc/self/statm") as file:
-        memory.append((progress.elapsed_s, int(file.read().split()[1]) * resource.getpagesize() / 2**20))
+    global most
+    most = max(most, progress.in_flight)
+    if not memory or progress.elapsed_s - memory[-1][0] >= job["look_s"]:
+        with open("/proc/self/statm") as file:
+            pages = int(file.read().split()[1])
+        memory.append((progress.elapsed_s, pages * resource.getpagesize() / 2**20, most))
+        most = 0
 arrivals = OpenLoop.at(job["rate"]) if "rate" in job else ClosedLoop.of(job["concurrency"])
 result = run_load_blocking(Target(url, model="m", dialect="vllm", stream=job["stream"]), arrivals,
     Synthetic(Lengths.fixed(job["input"]), Lengths.fixed(job["output"])),
     limits=Limits(requests=job["requests"], scrape_s=None, keep_records=job.get("keep", True),
-    progress_s=job.get("look_s", 0.5)), on_progress=look if "look_s" in job else None)
+    progress_s=0.25), on_progress=look if "look_s" in job else None)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 rows = [
     (f"wattmark-{r.index}", r.sent_ns, r.first_token_ns, len(r.chunk_ns), r.released_ns - r.scheduled_ns)
@@ -149,12 +154,13 @@ def soak(rate: float, seconds: float) -> dict[str, Any]:
             url, requests=int(rate * seconds), rate=rate, stream=True, input=64, output=8, keep=False,
             look_s=max(1.0, seconds / 60),
         )  # fmt: skip
-    warm = [mib for at_s, mib in run["memory"] if at_s >= seconds / 10]
+    warm = [mib for at_s, mib, _ in run["memory"] if at_s >= seconds / 10]
     return {
         "rate": rate, "seconds": run["seconds"], "requests": run["all"], "outcomes": run["outcomes"],
         "warnings": run["warnings"], "client_cpu_s": run["cpu_s"], "peak_rss_mib": run["peak_rss_mib"],
         "rss_mib_after_a_tenth": warm[0], "rss_mib_at_the_end": warm[-1], "growth_mib": warm[-1] - warm[0],
-        "rss_mib_over_time": [[round(at_s, 1), round(mib, 2)] for at_s, mib in run["memory"]],
+        "columns": ["seconds", "rss_mib", "most_in_flight_since_the_last"],
+        "rss_mib_over_time": [[round(at_s, 1), round(mib, 2), most] for at_s, mib, most in run["memory"]],
     }  # fmt: skip
 
 
