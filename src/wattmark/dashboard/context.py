@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from wattmark.dashboard.one_run import RunCache
 from wattmark.store import Store
 
 STATIC = Path(__file__).parent / "static"
@@ -31,13 +33,18 @@ class Options:
     static: Path = field(default=STATIC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """The store, the options, and what is set when the server ends (streams then end too)."""
 
     store: Store
     options: Options
     ending: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def runs(self) -> RunCache:
+        """Runs that were looked at lately."""
+        return RunCache(self.store)
 
 
 def _context(request: Request) -> Context:

@@ -58,20 +58,42 @@ class Energies:
         )
 
 
-class CurveEnergy:
-    """A curve made ready for questions: O(log n) for one interval, vectorised for many."""
+@dataclass(frozen=True, slots=True)
+class CurveFacts:
+    """What a whole curve says about every interval on it: the usual time between two samples, and the range in which
+    the power is taken to stay, in watts."""
 
-    def __init__(self, curve: Curve) -> None:
+    usual_gap_s: float
+    power_low_w: float
+    power_high_w: float
+
+
+class CurveEnergy:
+    """A curve made ready for questions: O(log n) for one interval, vectorised for many.
+
+    facts: those of the whole curve, where ``curve`` holds only the samples around the edges that are asked about.
+    """
+
+    def __init__(self, curve: Curve, facts: CurveFacts | None = None) -> None:
         self.curve = curve
         self.origin_ns = int(curve.t_ns[0]) if len(curve.t_ns) else 0
         t = (curve.t_ns - self.origin_ns).astype(np.float64) / 1e9
         energy = (curve.energy_uj - (curve.energy_uj[0] if len(t) else 0)).astype(np.float64) / 1e6
         self.usual_gap_s = float(np.median(np.diff(t))) if len(t) > 1 else 0.0
+        if facts is not None:
+            self.usual_gap_s = facts.usual_gap_s
         self._t, self._energy = _extended(t, energy, EDGE_PERIODS * self.usual_gap_s)
         steps = np.diff(self._t)
         self._power = np.divide(np.diff(self._energy), steps, out=np.zeros_like(steps), where=steps > 0)
         self._covered_t, self._covered = _coverage(self._t, curve.holes, self.origin_ns)
-        self._power_low, self._power_high = self._power_range(steps)
+        self._power_low, self._power_high = (
+            self._power_range(steps) if facts is None else (facts.power_low_w, facts.power_high_w)
+        )
+
+    @property
+    def facts(self) -> CurveFacts:
+        """What a part of the curve needs to know of the whole."""
+        return CurveFacts(self.usual_gap_s, self._power_low, self._power_high)
 
     def __bool__(self) -> bool:
         return len(self._t) > 1

@@ -105,7 +105,8 @@ class StoredRun:
         """The curve with all samples of a time and the nearest ones on either side."""
         first_t, _ = self._beginnings(self._header["curves"][number]["t"])
         edges = np.clip(np.searchsorted(first_t, [start_ns, end_ns], "right") - 1, 0, None)
-        return self._joined(number, np.arange(edges[0], edges[1] + 1) if len(first_t) else edges[:0])
+        wanted: Int64 = np.arange(int(edges[0]), int(edges[1]) + 1 if len(first_t) else 0, dtype=np.int64)
+        return self._joined(number, wanted)
 
     def samples_between(self, number: int, start_ns: int, end_ns: int) -> int:
         """About how many samples :meth:`between` would read."""

@@ -1,0 +1,239 @@
+"""One run as the page asks about it: long curves are read in parts, short ones and those that go on stay in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from wattmark.errors import RunNotFound
+from wattmark.impact.access import going_on, place_of
+from wattmark.impact.emissions import PueLike
+from wattmark.impact.locate import FoundZone
+from wattmark.runs.energy import CurveEnergy, Energies
+from wattmark.runs.overview import BIN, Columns, Steps, columns_of, steps_of
+from wattmark.runs.record import Int64, RunRecord, SeriesData, Spans
+from wattmark.runs.view import RunView
+from wattmark.sources.base import Channel
+from wattmark.store import Store
+from wattmark.store.partial import StoredRun
+
+LONG = 400_000
+"""Runs with more samples than this are read in parts."""
+_BINS_PER_COLUMN = 2
+_KEPT_RUNS = 12
+
+
+class ChannelCurve(Protocol):
+    """One channel's curve."""
+
+    channel: Channel
+
+    @property
+    def holes(self) -> Int64:
+        """Where nothing is known, (m, 2) in ns."""
+        ...
+
+    def energies(self, start_ns: Int64, end_ns: Int64) -> Energies:
+        """Energies of intervals."""
+        ...
+
+    def columns(self, edges_ns: Int64) -> Columns:
+        """Power in the columns of a chart."""
+        ...
+
+    def __bool__(self) -> bool: ...
+
+
+class WholeCurve:
+    """A curve in memory."""
+
+    def __init__(self, energy: CurveEnergy) -> None:
+        self.channel = energy.curve.channel
+        self._energy = energy
+
+    def __bool__(self) -> bool:
+        return bool(self._energy)
+
+    @property
+    def holes(self) -> Int64:
+        """Where nothing is known."""
+        return self._energy.curve.holes
+
+    @cached_property
+    def _steps(self) -> Steps:
+        return steps_of(self._energy.curve, self._energy.usual_gap_s)
+
+    def energies(self, start_ns: Int64, end_ns: Int64) -> Energies:
+        """Energies of intervals."""
+        return self._energy.between(start_ns, end_ns)
+
+    def columns(self, edges_ns: Int64) -> Columns:
+        """Power in columns."""
+        return columns_of(self._steps, self.holes, edges_ns, self._energy.usual_gap_s)
+
+
+class StoredCurve:
+    """A curve of the store, read in parts; one that was stored without an overview is read whole, once."""
+
+    def __init__(self, run: StoredRun, number: int) -> None:
+        self.channel = run.channels[number]
+        self._run = run
+        self._number = number
+
+    def __bool__(self) -> bool:
+        return self._run.samples(self._number) > 1
+
+    @property
+    def holes(self) -> Int64:
+        """Where nothing is known."""
+        return self._holes
+
+    @cached_property
+    def _holes(self) -> Int64:
+        return self._run.holes(self._number)
+
+    @cached_property
+    def _whole(self) -> WholeCurve:
+        return WholeCurve(CurveEnergy(self._run.curve(self._number)))
+
+    @cached_property
+    def _overview(self) -> Steps | None:
+        return self._run.overview(self._number)
+
+    def energies(self, start_ns: Int64, end_ns: Int64) -> Energies:
+        """Energies of intervals, exactly as from the whole curve."""
+        facts = self._run.facts(self._number)
+        if facts is None:
+            return self._whole.energies(start_ns, end_ns)
+        part = self._run.around(self._number, np.concatenate((start_ns, end_ns)))
+        return CurveEnergy(part, facts).between(start_ns, end_ns)
+
+    def columns(self, edges_ns: Int64) -> Columns:
+        """Power in columns: from the samples where there are few in the window, else from the bins."""
+        facts = self._run.facts(self._number)
+        overview = self._overview
+        if facts is None or overview is None:
+            return self._whole.columns(edges_ns)
+        start, end = int(edges_ns[0]), int(edges_ns[-1])
+        share = (end - start) / max(1.0, facts.usual_gap_s * 1e9)
+        if share > _BINS_PER_COLUMN * BIN * (len(edges_ns) - 1):
+            return columns_of(overview, self.holes, edges_ns, facts.usual_gap_s)
+        part = self._run.between(self._number, start, end)
+        return columns_of(steps_of(part, facts.usual_gap_s), self.holes, edges_ns, facts.usual_gap_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What belongs to one component. counted: whether it is in the total."""
+
+    component: str
+    curves: tuple[ChannelCurve, ...]
+    counted: bool
+
+    @property
+    def methods(self) -> list[str]:
+        """How its joules were got."""
+        return sorted({curve.channel.method for curve in self.curves})
+
+
+class OneRun:
+    """A run that is looked at. live: it still goes on, and this is how it stood."""
+
+    def __init__(
+        self,
+        record: RunRecord,
+        curves: tuple[ChannelCurve, ...],
+        sides: Callable[[], tuple[SeriesData, ...]],
+        live: bool = False,
+    ) -> None:
+        self.record = record
+        self.curves = curves
+        self.live = live
+        self._sides = sides
+
+    @classmethod
+    def of_view(cls, view: RunView, live: bool) -> OneRun:
+        """A run in memory."""
+        curves = tuple(WholeCurve(curve) for curve in view.curves)
+        return cls(view.record, curves, lambda: view.record.series, live)
+
+    @classmethod
+    def of_stored(cls, run: StoredRun) -> OneRun:
+        """A run of the store, read in parts."""
+        curves = tuple(StoredCurve(run, number) for number in range(len(run.channels)))
+        return cls(run.record, curves, lambda: tuple(run.side(i) for i in range(len(run.series))))
+
+    @property
+    def spans(self) -> Spans:
+        """All spans."""
+        return self.record.spans
+
+    @cached_property
+    def series(self) -> tuple[SeriesData, ...]:
+        """Side series."""
+        return self._sides()
+
+    @cached_property
+    def place(self) -> tuple[FoundZone | None, PueLike]:
+        """Zone and PUE for its carbon."""
+        return place_of(self.record)
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Components with their curves; one that is not counted is there by its first channel, as in summaries."""
+        found: list[Part] = []
+        usable = [curve for curve in self.curves if curve]
+        for component in dict.fromkeys(curve.channel.component for curve in usable):
+            own = [curve for curve in usable if curve.channel.component == component]
+            counted = tuple(curve for curve in own if curve.channel.counted)
+            beside = [curve for curve in own if not curve.channel.inside and not curve.channel.copy_of]
+            if counted:
+                found.append(Part(component, counted, True))
+            elif beside:
+                found.append(Part(component, (beside[0],), False))
+        return tuple(found)
+
+    def moment_ns(self, seconds: float) -> int:
+        """Seconds from the run's start as monotonic ns."""
+        return self.record.start_ns + round(seconds * 1e9)
+
+
+class RunCache:
+    """Runs that were looked at lately. A run of the store never changes but by being replaced."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._runs: OrderedDict[str, OneRun] = OrderedDict()
+
+    def get(self, ref: str) -> OneRun:
+        """The run that is meant, of the store or one that goes on. Raises RunNotFound."""
+        try:
+            run_id = self._store.resolve(ref)
+        except RunNotFound:
+            for view in going_on(self._store):
+                if ref and (view.id == ref or view.name == ref or view.id.startswith(ref)):
+                    return OneRun.of_view(view, view.record.status == "running")
+            raise
+        with self._lock:
+            if run_id in self._runs:
+                self._runs.move_to_end(run_id)
+                return self._runs[run_id]
+        found = self._open(run_id)
+        with self._lock:
+            self._runs[run_id] = found
+            while len(self._runs) > _KEPT_RUNS:
+                self._runs.popitem(last=False)
+        return found
+
+    def _open(self, run_id: str) -> OneRun:
+        part = self._store.part(run_id)
+        if sum(part.samples(number) for number in range(len(part.channels))) > LONG:
+            return OneRun.of_stored(part)
+        return OneRun.of_view(RunView(self._store.get(run_id)), live=False)

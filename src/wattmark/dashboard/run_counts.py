@@ -1,0 +1,75 @@
+"""What the spans of a run count (samples, tokens, requests), in a window, each thing once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from wattmark.dashboard.one_run import OneRun
+from wattmark.runs.record import Float64, Int64
+
+COUNT_RULE = (
+    "Counts are those of the innermost spans that have them; a span that the window cuts counts by the share of its time "
+    "that lies inside."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Holders:
+    """The innermost spans that count one thing."""
+
+    start_ns: Int64
+    end_ns: Int64
+    value: Float64
+
+
+_known: WeakKeyDictionary[OneRun, dict[str, _Holders]] = WeakKeyDictionary()
+
+
+def counts_between(run: OneRun, start_ns: int, end_ns: int) -> dict[str, tuple[float, bool]]:
+    """By name: how many inside [start_ns, end_ns), and whether no span was cut for it."""
+    found: dict[str, tuple[float, bool]] = {}
+    for name, holders in _holders(run).items():
+        length = np.maximum(holders.end_ns - holders.start_ns, 1)
+        inside = np.minimum(holders.end_ns, end_ns) - np.maximum(holders.start_ns, start_ns)
+        at_once = (
+            (holders.end_ns == holders.start_ns)
+            & (holders.start_ns >= start_ns)
+            & (holders.start_ns < end_ns)
+        )
+        share = np.where(at_once, 1.0, np.clip(inside / length, 0.0, 1.0))
+        if share.any():
+            found[name] = float((holders.value * share).sum()), bool(np.isin(share, (0.0, 1.0)).all())
+    return found
+
+
+def _holders(run: OneRun) -> dict[str, _Holders]:
+    if run not in _known:
+        _known[run] = _collect(run)
+    return _known[run]
+
+
+def _collect(run: OneRun) -> dict[str, _Holders]:
+    spans = run.spans
+    rows: defaultdict[str, dict[int, float]] = defaultdict(dict)
+    for row, detail in spans.details.items():
+        for name, value in detail.get("counts", {}).items():
+            if isinstance(value, int | float) and np.isfinite(value):
+                rows[name][row] = float(value)
+    parents = spans.parents.tolist()
+    found: dict[str, _Holders] = {}
+    for name, values in rows.items():
+        outer: set[int] = set()
+        for row in values:
+            above = parents[row]
+            while above >= 0 and above not in outer:
+                outer.add(above)
+                above = parents[above]
+        inner = np.array(sorted(set(values) - outer), np.int64)
+        found[name] = _Holders(
+            spans.start_ns[inner], spans.end_ns[inner], np.array([values[row] for row in inner.tolist()])
+        )
+    return found

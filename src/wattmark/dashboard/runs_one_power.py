@@ -1,0 +1,231 @@
+"""Power and energy of a window of a run: what the chart draws and what the brush reads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from wattmark.dashboard.context import Here
+from wattmark.dashboard.one_run import OneRun, Part
+from wattmark.dashboard.run_counts import COUNT_RULE, counts_between
+from wattmark.dashboard.shapes import Amount, Moment, RunRef, Width, numbers
+from wattmark.errors import ConfigError
+from wattmark.impact.emissions import carbon
+from wattmark.quantity import Quantity, total
+from wattmark.runs.energy import edges_ns, overlaps
+from wattmark.runs.record import Int64
+
+router = APIRouter(prefix="/runs/{ref}", tags=["run"])
+MAX_HOLES = 500
+
+
+class PowerLine(BaseModel):
+    """One line of the chart, in watts by column, null where nothing is known. low_w and high_w: the extremes of single
+    readings inside a column (of several channels: the sums of their extremes, which bound the true ones)."""
+
+    name: str
+    component: str
+    methods: list[str]
+    channels: list[str]
+    counted: bool
+    mean_w: list[float | None]
+    low_w: list[float | None]
+    high_w: list[float | None]
+    holes: list[tuple[float, float]]
+
+
+class Power(BaseModel):
+    """A window at the screen's resolution. t_s: the middles of the columns, in seconds from the run's start."""
+
+    from_s: float
+    to_s: float
+    duration_s: float
+    live: bool
+    t_s: list[float]
+    lines: list[PowerLine]
+    energy: Amount | None
+
+
+class ComponentEnergy(BaseModel):
+    """A component in a window. coverage: share of the window in which it is known, 0 to 1."""
+
+    name: str
+    energy: Amount | None
+    mean_power_w: float | None
+    methods: list[str]
+    counted: bool
+    coverage: float
+
+
+class Count(BaseModel):
+    """Something that spans count. exact: no span was cut by the window's edges. per_joule: None without energy."""
+
+    name: str
+    value: float
+    exact: bool
+    per_joule: Amount | None
+    joules_per: Amount | None
+
+
+class Energy(BaseModel):
+    """What a window used. carbon in grams CO2e, None where the place is not known."""
+
+    from_s: float
+    to_s: float
+    energy: Amount | None
+    mean_power_w: float | None
+    coverage: float
+    carbon: Amount | None
+    components: list[ComponentEnergy]
+    counts: list[Count]
+    counts_rule: str
+
+
+@router.get("/power")
+def power(
+    here: Here,
+    ref: RunRef,
+    from_s: Moment = None,
+    to_s: Moment = None,
+    width: Width = 1000,
+    apart: Annotated[bool, Query(description="A line for each channel, not for each component.")] = False,
+) -> Power:
+    """Power over a window (default: the whole run): mean, lowest and highest in every column, and holes."""
+    run = here.runs.get(ref)
+    start, end = window_ns(run, from_s, to_s)
+    edges = edges_ns(start, end, width)
+    begin = run.record.start_ns
+    middles = (edges[:-1] + (edges[1:] - edges[:-1]) // 2 - begin) / 1e9
+    return Power(
+        from_s=(start - begin) / 1e9,
+        to_s=(end - begin) / 1e9,
+        duration_s=run.record.duration_s,
+        live=run.live,
+        t_s=[round(value, 9) for value in middles.tolist()],
+        lines=[_line(run, part, edges, apart) for part in _parts(run, apart)],
+        energy=Amount.of(total([q for q in _energies(run, start, end).values() if q])),
+    )
+
+
+@router.get("/energy")
+def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) -> Energy:
+    """The energy of a window by component, its carbon, and what was done in it."""
+    run = here.runs.get(ref)
+    start, end = window_ns(run, from_s, to_s)
+    length_s = (end - start) / 1e9
+    found: list[ComponentEnergy] = []
+    counted: list[Quantity] = []
+    covered: list[float] = []
+    powers: list[float] = []
+    for part in run.parts:
+        quantity, covered_s, power_w = _energy_of(part, start, end)
+        if quantity is not None and part.counted:
+            counted.append(quantity)
+            powers.append(power_w or 0.0)
+        share = min(1.0, covered_s / (length_s * len(part.curves))) if length_s > 0 else 0.0
+        covered += [share] * len(part.curves) if part.counted else []
+        found.append(
+            ComponentEnergy(
+                name=part.component,
+                energy=Amount.of(quantity),
+                mean_power_w=power_w,
+                methods=part.methods,
+                counted=part.counted,
+                coverage=share,
+            )
+        )
+    whole = total(counted)
+    zone, pue = run.place
+    grams = carbon(whole, zone, pue=pue)
+    return Energy(
+        from_s=(start - run.record.start_ns) / 1e9,
+        to_s=(end - run.record.start_ns) / 1e9,
+        energy=Amount.of(whole),
+        mean_power_w=sum(powers) if powers else None,
+        coverage=sum(covered) / len(covered) if covered else 0.0,
+        carbon=Amount.of(grams.grams if grams else None),
+        components=found,
+        counts=[
+            Count(
+                name=name,
+                value=value,
+                exact=exact,
+                per_joule=_per_joule(value, whole),
+                joules_per=Amount.of((whole / value).with_unit(f"J/{name}")) if whole and value > 0 else None,
+            )
+            for name, (value, exact) in counts_between(run, start, end).items()
+        ],
+        counts_rule=COUNT_RULE,
+    )
+
+
+def window_ns(run: OneRun, from_s: float | None, to_s: float | None) -> tuple[int, int]:
+    """The window in monotonic ns, within the run and never empty. Raises ConfigError for one outside of it."""
+    record = run.record
+    start = record.start_ns if from_s is None else max(record.start_ns, run.moment_ns(from_s))
+    last = max(record.end_ns, record.start_ns + 1)
+    end = last if to_s is None else min(last, run.moment_ns(to_s))
+    if end <= start:
+        raise ConfigError(
+            f"there is nothing of the run from {from_s} s to {to_s} s",
+            hint=f"it lasts {record.duration_s:g} s; from_s must be below to_s",
+        )
+    return start, end
+
+
+def _parts(run: OneRun, apart: bool) -> list[Part]:
+    if not apart:
+        return list(run.parts)
+    return [Part(curve.channel.component, (curve,), curve.channel.counted) for curve in run.curves if curve]
+
+
+def _line(run: OneRun, part: Part, edges: Int64, apart: bool) -> PowerLine:
+    columns = [curve.columns(edges) for curve in part.curves]
+    begin = run.record.start_ns
+    holes = sorted(
+        {
+            (round((a - begin) / 1e9, 6), round((b - begin) / 1e9, 6))
+            for curve in part.curves
+            for a, b in overlaps(curve.holes, int(edges[0]), int(edges[-1])).tolist()
+        }
+    )
+    mean, low, high = (
+        np.sum([getattr(one, name) for one in columns], axis=0) for name in ("mean_w", "low_w", "high_w")
+    )
+    return PowerLine(
+        name=part.curves[0].channel.id if apart else part.component,
+        component=part.component,
+        methods=part.methods,
+        channels=[curve.channel.id for curve in part.curves],
+        counted=part.counted,
+        mean_w=numbers(mean.tolist()),
+        low_w=numbers(low.tolist()),
+        high_w=numbers(high.tolist()),
+        holes=holes[:MAX_HOLES],
+    )
+
+
+def _energies(run: OneRun, start: int, end: int) -> dict[str, Quantity | None]:
+    return {part.component: _energy_of(part, start, end)[0] for part in run.parts if part.counted}
+
+
+def _energy_of(part: Part, start: int, end: int) -> tuple[Quantity | None, float, float | None]:
+    """Energy, seconds covered (summed over channels), and mean power over the covered time."""
+    quantities: list[Quantity] = []
+    covered_s = power_w = 0.0
+    for curve in part.curves:
+        got = curve.energies(np.array([start]), np.array([end]))
+        if got.covered_s[0] > 0:
+            quantities.append(got.quantity(0, f"{curve.channel.source} ({curve.channel.method})"))
+            covered_s += float(got.covered_s[0])
+            power_w += float(got.value_j[0] / got.covered_s[0])
+    return total(quantities), covered_s, power_w if quantities else None
+
+
+def _per_joule(value: float, energy: Quantity | None) -> Amount | None:
+    if energy is None or energy.low <= 0:
+        return None
+    return Amount(value=value / energy.value, low=value / energy.high, high=value / energy.low, unit="1/J")
