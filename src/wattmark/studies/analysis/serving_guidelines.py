@@ -157,8 +157,8 @@ def _steps(cells: Sequence[ServingCell]) -> list[Guideline]:
         right, at_once = (_share(one, "correct", "answered") for one in (cell, plain))
         what = f"{cell.settings['model']} on {cell.settings['task']} of level {cell.settings.get('level')}"
         text = (
-            f"{cell.settings['mode']} makes {what} right in {_percent(right)} of the cases against {_percent(at_once)} "
-            f"at once{_cost_words(ratio)}."
+            f"In mode {cell.settings['mode']}, {what} is right in {_percent(right)} of its answers, against "
+            f"{_percent(at_once)} at once{_cost_words(ratio)}."
         )
         evidence: dict[str, Any] = {
             "kind": "serving-steps", "metric": "j_per_correct", "cell": cell.label, "against": plain.label,
