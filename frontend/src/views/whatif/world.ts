@@ -1,6 +1,7 @@
 // Outlines of the countries: Natural Earth (public domain) as packed by world-atlas (ISC), loaded when the map is first shown.
-import type { FeatureCollection } from 'geojson'
+import type { FeatureCollection, Geometry, Position } from 'geojson'
 import type { GeometryCollection, Topology } from 'topojson-specification'
+import { cutRing, type Ring } from './cut'
 import { countriesByName, zoneOf } from './zones'
 import type { Place } from './types'
 
@@ -14,6 +15,17 @@ export async function outlines(places: Place[]): Promise<FeatureCollection> {
     type: 'FeatureCollection',
     features: world.features
       .filter((one) => one.properties.name !== 'Antarctica')
-      .map((one) => ({ ...one, properties: { name: zoneOf(one.properties.name, countries) ?? `?${one.properties.name}` } })),
+      .map((one) => ({ ...one, geometry: cut(one.geometry), properties: { name: zoneOf(one.properties.name, countries) ?? `?${one.properties.name}` } })),
   }
+}
+
+/** Polygons without those parts of them that a flat map would tear apart; holes stay with the part that they are in. */
+function cut(geometry: Geometry): Geometry {
+  const polygons: Position[][][] =
+    geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.type === 'MultiPolygon' ? geometry.coordinates : []
+  const parts = polygons.flatMap(([outer, ...holes]) => {
+    const rings = cutRing(outer as Ring)
+    return rings.length === 1 ? [[outer!, ...holes]] : rings.map((ring) => [ring])
+  })
+  return { type: 'MultiPolygon', coordinates: parts as Position[][][] }
 }
