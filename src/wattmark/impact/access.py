@@ -56,9 +56,15 @@ def place_of(
 
     Raises ConfigError for a zone that does not exist.
     """
-    chosen: Mapping[str, Any] = record.extra.get("settings") or {}
+    return place_for(record.host, record.extra.get("settings") or {}, zone, pue)
+
+
+def place_for(
+    host: str, chosen: Mapping[str, Any], zone: str | None = None, pue: float | None = None
+) -> tuple[FoundZone | None, PueLike]:
+    """The same for what ran on ``host`` under the settings ``chosen``. Raises ConfigError."""
     configured = settings.load()
-    here = record.host in ("", os.uname().nodename)
+    here = host in ("", os.uname().nodename)
     environ = (
         os.environ if here else {key: os.environ[key] for key in ("WATTMARK_ZONE",) if key in os.environ}
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -15,19 +14,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from wattmark.errors import RunNotFound, StoreError
+from wattmark.errors import StoreError
 from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
 from wattmark.store import pack, summaries, tables, trash
 from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
 from wattmark.store.facts import facts_of
+from wattmark.store.lookup import by_id, resolve, tags_of
 from wattmark.store.partial import StoredRun
 from wattmark.store.portable import storable
 from wattmark.store.summaries import Order, RunSummary
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-_RECENT = re.compile(r"@-([1-9][0-9]{0,8})")
-_CANDIDATES = 5  # how many runs a message names
 
 
 def open_store(url_or_path: str | None = None, environ: Mapping[str, str] | None = None) -> Store:
@@ -66,7 +64,7 @@ class Store:
         """Keep a run with its summary (the object of ``show --json``); False if its id is kept already."""
         _check_id(record)
         with self._reading() as connection:  # to spare the packing
-            if connection.execute(_by_id(record.run_id)).first() is not None:
+            if connection.execute(by_id(record.run_id)).first() is not None:
                 return False
         return self._put(record, summary, replace=False)
 
@@ -78,41 +76,29 @@ class Store:
     def resolve(self, ref: str) -> str:
         """The id of the run that is meant. Raises RunNotFound, which names near matches or the candidates."""
         with self._reading() as connection:
-            return _resolve(connection, ref)
+            return resolve(connection, ref)
 
     def get(self, ref: str) -> RunRecord:
         """The whole run."""
         with self._reading() as connection:
-            run_id = _resolve(connection, ref)
-            header = connection.execute(
-                sa.select(tables.runs.c.header).where(tables.runs.c.run_id == run_id)
-            ).scalar_one()
-            content: dict[str, Any] = pack.load_json(header)
+            run_id, content, tags = _described(connection, ref)
             columns: dict[str, list[bytes]] = {name: [] for name in content["columns"]}
             blocks = tables.blocks.c
             wanted = sa.and_(blocks.run_id == run_id, blocks.column.in_(columns))
-            rows = connection.execute(
-                sa.select(blocks.column, blocks.data).where(wanted).order_by(blocks.part)
-            ).all()
-            tags = _tags_of(connection, run_id)
-        for name, data in rows:
-            columns[name].append(data)
+            chosen = sa.select(blocks.column, blocks.data).where(wanted).order_by(blocks.part)
+            for name, data in connection.execute(chosen):
+                columns[name].append(data)
         return pack.unpack(content["record"], columns, tags)
 
     def part(self, ref: str) -> StoredRun:
         """The run, of which only what is asked for is read: for runs whose curves are long."""
         with self._reading() as connection:
-            run_id = _resolve(connection, ref)
-            header = connection.execute(
-                sa.select(tables.runs.c.header).where(tables.runs.c.run_id == run_id)
-            ).scalar_one()
-            tags = _tags_of(connection, run_id)
-        return StoredRun(run_id, pack.load_json(header), tags, self._reading)
+            return StoredRun(*_described(connection, ref), self._reading)
 
     def summary(self, ref: str) -> dict[str, Any] | None:
         """The summary that was given with the run, or None if there was none."""
         with self._reading() as connection:
-            wanted = tables.runs.c.run_id == _resolve(connection, ref)
+            wanted = tables.runs.c.run_id == resolve(connection, ref)
             data = connection.execute(sa.select(tables.runs.c.summary).where(wanted)).scalar_one()
         return None if data is None else pack.load_json(data)
 
@@ -140,14 +126,14 @@ class Store:
     def remove(self, refs: Iterable[str]) -> list[str]:
         """Remove runs for good, all or (if one is not found) none; returns their ids."""
         with self._writing() as connection:
-            run_ids = list(dict.fromkeys(_resolve(connection, ref) for ref in refs))
+            run_ids = list(dict.fromkeys(resolve(connection, ref) for ref in refs))
             _delete(connection, run_ids)
         return run_ids
 
     def discard(self, refs: Iterable[str]) -> list[str]:
         """Take runs out of sight, all or none; :meth:`restore` brings them back until :meth:`purge`. Returns their ids."""
         with self._writing() as connection:
-            run_ids = list(dict.fromkeys(_resolve(connection, ref) for ref in refs))
+            run_ids = list(dict.fromkeys(resolve(connection, ref) for ref in refs))
             trash.put_away(connection, run_ids)
         return run_ids
 
@@ -178,17 +164,30 @@ class Store:
     ) -> dict[str, str]:
         """Set and remove tags of a run (removing first); returns those it has now."""
         with self._writing() as connection:
-            run_id = _resolve(connection, ref)
+            run_id = resolve(connection, ref)
             t = tables.tags.c
             gone = [*remove, *(add or {})]
             connection.execute(sa.delete(tables.tags).where(t.run_id == run_id, t.key.in_(gone)))
             _insert_tags(connection, run_id, add or {})
-            return _tags_of(connection, run_id)
+            return tags_of(connection, run_id)
+
+    def note_of(self, ref: str) -> str:
+        """The note on a run, empty if it has none."""
+        with self._reading() as connection:
+            wanted = tables.runs.c.run_id == resolve(connection, ref)
+            return connection.execute(sa.select(tables.runs.c.note).where(wanted)).scalar_one()
+
+    def stamp(self) -> str:
+        """A word that changes when runs are added, replaced or discarded: whoever keeps a list knows when it is old."""
+        r = tables.runs.c
+        seen = sa.select(sa.func.count(), sa.func.max(r.started_wall_ns), sa.func.sum(r.stored_bytes))
+        with self._reading() as connection:
+            return "-".join(str(part or 0) for part in connection.execute(seen.where(trash.kept())).one())
 
     def note(self, ref: str, text: str) -> None:
         """Put a note on a run, in place of the one it had; an empty text removes it."""
         with self._writing() as connection:
-            run_id = _resolve(connection, ref)
+            run_id = resolve(connection, ref)
             noted = sa.update(tables.runs).where(tables.runs.c.run_id == run_id)
             connection.execute(noted.values(note=storable(text)))
 
@@ -243,7 +242,7 @@ class Store:
             # Where another writer holds the same run, the insert waits until that one has ended.
             if connection.execute(statement.returning(tables.runs.c.run_id)).first() is None:
                 return False
-            kept = {**_tags_of(connection, record.run_id), **record.tags}
+            kept = {**tags_of(connection, record.run_id), **record.tags}
             for table in (tables.tags, tables.blocks, tables.facts):
                 connection.execute(sa.delete(table).where(table.c.run_id == record.run_id))
             told = json.dumps(facts_of(record, summary))
@@ -277,6 +276,13 @@ def _check_id(record: RunRecord) -> None:
         raise StoreError(f"a run cannot have the id {record.run_id[:200]!r}")
 
 
+def _described(connection: sa.Connection, ref: str) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Id, header and tags of the run that is meant."""
+    run_id = resolve(connection, ref)
+    header = sa.select(tables.runs.c.header).where(tables.runs.c.run_id == run_id)
+    return run_id, pack.load_json(connection.execute(header).scalar_one()), tags_of(connection, run_id)
+
+
 def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | None) -> dict[str, Any]:
     header = pack.dump_json(
         {"record": packed.header, "columns": list(packed.columns), "overviews": packed.overviews}
@@ -307,54 +313,6 @@ def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | No
         "header": header,
         "summary": told,
     }
-
-
-def _resolve(connection: sa.Connection, ref: str) -> str:
-    ref = storable(ref)
-    r = tables.runs.c
-    recent = _RECENT.fullmatch("@-1" if ref == "last" else ref)
-    newest = sa.select(r.run_id).where(trash.kept()).order_by(r.started_wall_ns.desc(), r.run_id)
-    found: str | None
-    if recent:
-        found = connection.execute(newest.offset(int(recent[1]) - 1).limit(1)).scalar()
-    else:
-        found = (
-            connection.execute(_by_id(ref)).scalar()
-            or connection.execute(newest.where(r.name == ref).limit(1)).scalar()
-        )
-    if found is not None:
-        return found
-    begins = [r.run_id.startswith(ref, autoescape=True)] if ref and not recent else [sa.false()]
-    candidates = summaries.select(connection, begins, "newest", _CANDIDATES + 1)
-    if len(candidates) == 1:
-        return candidates[0].run_id
-    if candidates:
-        lines = ", ".join(f"{run.run_id} ({run.name})" for run in candidates[:_CANDIDATES])
-        more = " and more" if len(candidates) > _CANDIDATES else ""
-        raise RunNotFound(f"{ref!r} fits several runs: {lines}{more}", hint="give more of the id")
-    raise _not_found(connection, ref)
-
-
-def _not_found(connection: sa.Connection, ref: str) -> RunNotFound:
-    recent = summaries.select(connection, [], "newest", 1000)
-    if not recent:
-        return RunNotFound(
-            f"there is no run {ref!r}: the store is empty", hint="wattmark run -- COMMAND makes one"
-        )
-    known = dict.fromkeys(text for run in recent for text in (run.name, run.run_id))
-    near = difflib.get_close_matches(ref, known, n=_CANDIDATES, cutoff=0.6)
-    hint = f"did you mean {', '.join(near)}?" if near else "wattmark ls shows the runs"
-    return RunNotFound(f"there is no run {ref!r}", hint=hint)
-
-
-def _by_id(run_id: str) -> sa.Select[Any]:
-    return sa.select(tables.runs.c.run_id).where(tables.runs.c.run_id == run_id, trash.kept())
-
-
-def _tags_of(connection: sa.Connection, run_id: str) -> dict[str, str]:
-    t = tables.tags.c
-    rows = connection.execute(sa.select(t.key, t.value).where(t.run_id == run_id).order_by(t.key))
-    return {row.key: row.value for row in rows}
 
 
 def _insert_tags(connection: sa.Connection, run_id: str, tags: Mapping[str, str]) -> None:

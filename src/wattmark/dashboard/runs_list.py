@@ -1,0 +1,234 @@
+"""The runs as a table: lean columns sent once and filtered in the browser; tags and notes changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, Field, StringConstraints
+
+from wattmark.dashboard.context import Here
+from wattmark.errors import ConfigError
+from wattmark.impact import Intensity, Pue, as_pue, carbon_at, intensity_of
+from wattmark.impact.access import going_on, place_for, refuse_going_on
+from wattmark.quantity import Quantity, total
+from wattmark.runs.comparison import methods_of
+from wattmark.runs.view import RunView
+from wattmark.store import RunSummary, Store
+
+router = APIRouter(tags=["runs"])
+
+MEASURED = ("counter", "integrated")
+ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+RunId = Annotated[str, StringConstraints(pattern=ID)]
+Key = Annotated[str, StringConstraints(pattern=r"^[^\x00=]+$", max_length=200)]
+Word = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=2_000)]
+
+Numbers = list[float | None]
+
+
+class Ends(BaseModel):
+    """Quantities in columns: values with their bounds, null where nothing is known."""
+
+    value: Numbers = Field(default_factory=list[float | None])
+    low: Numbers = Field(default_factory=list[float | None])
+    high: Numbers = Field(default_factory=list[float | None])
+
+    def add(self, quantity: Quantity | None) -> None:
+        """One more row."""
+        ends = (None, None, None) if quantity is None else (quantity.value, quantity.low, quantity.high)
+        for column, end in zip((self.value, self.low, self.high), ends, strict=True):
+            column.append(lean(end))
+
+
+class Places:
+    """Where runs took their power from, looked up once for each host and each setting."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Any, Any], tuple[Intensity, Pue] | None] = {}
+
+    def carbon(self, run: RunSummary) -> tuple[str | None, Quantity | None]:
+        """Zone and grams of CO2e of a run; None where the zone is not known, or is none that this version knows."""
+        energy = energy_of(run)
+        key = (run.host, run.settings.get("zone"), run.settings.get("pue"))
+        if key not in self._known:
+            self._known[key] = self._find(run)
+        found = self._known[key]
+        if energy is None or found is None:
+            return None, None
+        return found[0].zone.id, carbon_at(energy, *found).grams
+
+    def _find(self, run: RunSummary) -> tuple[Intensity, Pue] | None:
+        try:
+            zone, pue = place_for(run.host, run.settings)
+            return None if zone is None else (intensity_of(zone.zone), as_pue(pue))
+        except ConfigError:
+            return None
+
+
+class RunTable(BaseModel):
+    """All runs, the newest first, those that go on before the others: one list for each column.
+
+    Energies in J, times in s, carbon in g. ``measured`` and ``modelled`` are the parts of ``energy`` that were read from
+    hardware and worked out by a model. ``methods``: how the counted joules were got. ``stamp`` changes with the list.
+    """
+
+    stamp: str
+    id: list[str] = Field(default_factory=list[str])
+    name: list[str] = Field(default_factory=list[str])
+    status: list[str] = Field(default_factory=list[str])
+    exit_code: list[int | None] = Field(default_factory=list[int | None])
+    host: list[str] = Field(default_factory=list[str])
+    parent: list[str | None] = Field(default_factory=list[str | None])
+    started_ms: list[int] = Field(default_factory=list[int])
+    duration_s: Numbers = Field(default_factory=list[float | None])
+    coverage: Numbers = Field(default_factory=list[float | None])
+    energy: Ends = Field(default_factory=Ends)
+    measured: Ends = Field(default_factory=Ends)
+    modelled: Ends = Field(default_factory=Ends)
+    carbon: Ends = Field(default_factory=Ends)
+    zone: list[str | None] = Field(default_factory=list[str | None])
+    methods: list[list[str]] = Field(default_factory=list[list[str]])
+    tags: list[dict[str, str]] = Field(default_factory=list[dict[str, str]])
+    note: list[str] = Field(default_factory=list[str])
+
+    def add(self, run: RunSummary, places: Places) -> None:
+        """One more row."""
+        zone, grams = places.carbon(run)
+        self.id.append(run.run_id)
+        self.name.append(run.name)
+        self.status.append(run.status)
+        self.exit_code.append(run.exit_code)
+        self.host.append(run.host)
+        self.parent.append(run.parent_id)
+        self.started_ms.append(round(run.started_at.timestamp() * 1000))
+        self.duration_s.append(lean(run.duration_s))
+        self.coverage.append(lean(run.coverage))
+        self.energy.add(energy_of(run))
+        self.measured.add(part_of(run, MEASURED))
+        self.modelled.add(part_of(run, ("modelled",)))
+        self.carbon.add(grams)
+        self.zone.append(zone)
+        self.methods.append(list(run.energy_by_method))
+        self.tags.append(dict(run.tags))
+        self.note.append(run.note)
+
+
+class Running(BaseModel):
+    """The runs that go on, and a stamp that changes when runs of the store come or go."""
+
+    stamp: str
+    runs: RunTable
+
+
+class Edit(BaseModel):
+    """What to change of a run; what is absent stays. Tags are removed before others are set."""
+
+    note: Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=20_000)] | None = None
+    tags: dict[Key, Word] = Field(default_factory=dict[Key, Word], max_length=100)
+    remove_tags: list[Key] = Field(default_factory=list[Key], max_length=100)
+
+
+class Edited(BaseModel):
+    """What the run has now."""
+
+    tags: dict[str, str]
+    note: str
+
+
+@router.get("/runs", response_model=RunTable)
+def runs(here: Here) -> Response:
+    """Every run in columns; the browser filters, sorts and groups them."""
+    table = RunTable(stamp=here.store.stamp())
+    places = Places()
+    for run in (*running(here.store), *here.store.summaries()):
+        table.add(run, places)
+    return Response(table.model_dump_json(), media_type="application/json")
+
+
+@router.get("/runs/going-on")
+def runs_going_on(here: Here) -> Running:
+    """The runs that go on now, cheap enough to ask every second."""
+    stamp = here.store.stamp()
+    table = RunTable(stamp=stamp)
+    places = Places()
+    for run in running(here.store):
+        table.add(run, places)
+    return Running(stamp=stamp, runs=table)
+
+
+@router.patch("/runs/{run_id}")
+def edit_run(here: Here, run_id: Annotated[str, Path(pattern=ID)], change: Edit) -> Edited:
+    """Change a run's note and tags."""
+    clash = change.tags.keys() & set(change.remove_tags)
+    if clash:
+        raise ConfigError(
+            f"the tag {sorted(clash)[0]!r} cannot be both set and removed", hint="do one of the two"
+        )
+    refuse_going_on(here.store, [run_id])
+    found = here.store.resolve(run_id)
+    tags = here.store.tag(found, change.tags, change.remove_tags)
+    if change.note is not None:
+        here.store.note(found, change.note)
+    return Edited(tags=tags, note=here.store.note_of(found))
+
+
+def running(store: Store) -> list[RunSummary]:
+    """The runs that go on, in the shape of those that are stored."""
+    return [summary_of(view) for view in going_on(store)]
+
+
+def summary_of(view: RunView) -> RunSummary:
+    """A run that is not in the store, as a list shows it."""
+    from datetime import datetime, timezone
+
+    record, energy = view.record, view.energy
+    methods: dict[str, list[Quantity]] = {}
+    for curve in view.counted:
+        quantity = view.energy_by_channel.get(curve.curve.channel.id)
+        if quantity is not None:
+            methods.setdefault(curve.curve.channel.method, []).append(quantity)
+    sums = {method: total(parts) for method, parts in methods.items()}
+    chosen: dict[str, Any] = dict(record.extra.get("settings") or {})
+    return RunSummary(
+        record.run_id,
+        record.name,
+        record.status,
+        record.exit_code,
+        record.host,
+        record.parent_id,
+        datetime.fromtimestamp(record.started_wall_ns / 1e9, timezone.utc),
+        record.duration_s,
+        energy and energy.value,
+        energy and energy.low,
+        energy and energy.high,
+        {
+            name: view.energy_by_component[name]
+            for name in methods_of(view)
+            if name in view.energy_by_component
+        },
+        view.coverage,
+        record.tags,
+        "",
+        0,
+        {method: part for method, part in sums.items() if part is not None},
+        chosen,
+    )
+
+
+def energy_of(run: RunSummary) -> Quantity | None:
+    """The run's energy in J."""
+    if run.energy_j is None or run.energy_low_j is None or run.energy_high_j is None:
+        return None
+    return Quantity(run.energy_j, run.energy_low_j, run.energy_high_j)
+
+
+def part_of(run: RunSummary, methods: Sequence[str]) -> Quantity | None:
+    """The part of the run's energy that was got by one of these methods."""
+    return total([part for method, part in run.energy_by_method.items() if method in methods])
+
+
+def lean(value: float | None) -> float | None:
+    """Six significant digits, so that ten thousand rows stay small."""
+    return None if value is None else float(f"{value:.6g}")
