@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wattmark.errors import ImportFileError
-from wattmark.serving.client import Limits, Target, run_load
+from wattmark.serving.client import ClosedLoop, Limits, Target, run_load
 from wattmark.serving.traces import read_trace
 from wattmark.testing.scripted_server import ScriptedServer
 
@@ -74,9 +74,18 @@ def test_shared_blocks_share_text(tmp_path: Path):
     ("text", "message"),
     [
         ("a,b\n1,2\n", "no trace that is known"),
-        (AZURE_2023 + "yesterday,1,2\n", "request 3 is not"),
-        (BURSTGPT + "9,ChatGPT,many,2,2,x\n", "is not as in its format"),
-        ('{"timestamp": 0}\n', "request 1 is not"),
+        (AZURE_2023 + "yesterday,1,2\n", "line 4: not as"),
+        (AZURE_2023 + "2023-11-16 18:15:46.68,1\n", "line 4: there is no GeneratedTokens"),
+        (AZURE_2023 + "2023-11-16 18:15:46.68,-1,2\n", "line 4: .*ContextTokens is -1, no number of tokens"),
+        (BURSTGPT + "9,ChatGPT,many,2,2,x\n", "line 5: not as"),
+        (BURSTGPT + "nan,ChatGPT,1,2,2,x\n", "line 5: .*Timestamp is nan"),
+        (BURSTGPT + "9,ChatGPT,1e300,2,2,x\n", "line 5: .*Request tokens is 1e300"),
+        ('{"timestamp": 0}\n', "line 1: there is no input_length"),
+        ('{"timestamp": 0, "input_length": 5, "output_length": 1}\n\n{"torn', "line 3: not as"),
+        ('{"timestamp": 0, "input_length": 5, "output_length": 1}\n[1]\n', "line 2: .*no JSON object"),
+        ('{"input_length": 5, "output_length": 1}\n', "line 1: there is no timestamp"),
+        ('{"timestamp": 0, "input_length": 2.5, "output_length": 1}\n', "line 1: .*no number of tokens"),
+        ('{"timestamp": 0, "input_length": 5, "output_length": 1, "hash_ids": 3}\n', "line 1: not as"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "holds no request"),
     ],
 )
@@ -104,3 +113,43 @@ def test_a_replay_sends_the_lengths_at_their_times(tmp_path: Path):
     ]
     scheduled = [(record.scheduled_ns - result.started_ns) / 1e9 for record in result.records]
     assert scheduled == pytest.approx([0, 0.05, 0.15], abs=1e-6)
+
+
+SESSIONS = """{"timestamp": 5000, "input_length": 30, "output_length": 3}
+{"session_id": "a", "timestamp": 1000, "input_length": 20, "output_length": 4}
+{"session_id": "b", "timestamp": 2000, "input_length": 12, "output_length": 2}
+{"session_id": "a", "delay": 40, "input_length": 10, "output_length": 5}
+{"session_id": "b", "timestamp": 2500, "input_length": 11, "output_length": 2}
+"""
+
+
+def test_lines_of_one_session_are_turns_of_one_conversation(tmp_path: Path):
+    trace = read(tmp_path, SESSIONS)
+    assert list(trace.arrivals().offsets_s()) == pytest.approx([0, 1, 4])
+    talks = list(trace.workload().conversations())
+    assert [[turn.output_tokens for turn in talk.turns] for talk in talks] == [[4, 5], [2, 2], [3]]
+    assert [talk.turns[1].think_s for talk in talks[:2]] == [0.04, 0.5]
+    assert [talk.turns[0].input_tokens for talk in talks] == [20, 12, 30]
+    assert talks[0].turns[0].text.split()[:5] != talks[0].turns[1].text.split()[:5]
+    halves = [list(trace.workload().conversations(part, 2)) for part in range(2)]
+    assert sorted(halves[0] + halves[1], key=lambda talk: talk.number) == talks
+
+
+def test_sessions_without_times_are_for_a_closed_loop(tmp_path: Path):
+    lines = [{"session_id": name, "input_length": 9, "output_length": 2} for name in "aabb"]
+    trace = read(tmp_path, "".join(json.dumps(line) + "\n" for line in lines))
+
+    async def main():
+        async with ScriptedServer() as server:
+            target = Target(server.url, model="m", dialect="vllm")
+            result = await run_load(target, ClosedLoop.of(1), trace.workload(), limits=Limits(scrape_s=None))
+            return result, server
+
+    result, server = asyncio.run(main())
+    assert [(record.conversation, record.turn) for record in result.records] == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    ]
+    assert len(server.log[1].body["messages"]) == 3
