@@ -12,7 +12,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from wattmark import __version__
-from wattmark.dashboard import hardware, meta, places, serving, studies, whatif
+from wattmark.dashboard import (
+    hardware,
+    meta,
+    places,
+    runs_one,
+    runs_one_power,
+    runs_one_spans,
+    serving,
+    studies,
+    whatif,
+)
 from wattmark.dashboard.context import Context, Options
 from wattmark.dashboard.security import Guard
 from wattmark.errors import ConfigError, MissingExtra, RunNotFound, StoreError, WattmarkError
@@ -20,6 +30,9 @@ from wattmark.store import Store
 
 ROUTERS: tuple[APIRouter, ...] = (
     meta.router,
+    runs_one.router,
+    runs_one_power.router,
+    runs_one_spans.router,
     studies.router,
     serving.router,
     places.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from wattmark.runs.energy import CurveEnergy, Energies
 from wattmark.runs.overview import BIN, Columns, Steps, columns_of, steps_of
 from wattmark.runs.record import Int64, RunRecord, SeriesData, Spans
 from wattmark.runs.view import RunView
-from wattmark.sources.base import Channel
+from wattmark.sources.base import Channel, Series
 from wattmark.store import Store
 from wattmark.store.partial import StoredRun
 
@@ -155,19 +156,31 @@ class OneRun:
         self.record = record
         self.curves = curves
         self.live = live
+        self.going_on = False
+        self.whole_record: Callable[[], RunRecord] = lambda: record
+        self.series_described: tuple[Series, ...] = ()
         self._sides = sides
 
     @classmethod
-    def of_view(cls, view: RunView, live: bool) -> OneRun:
-        """A run in memory."""
+    def of_view(cls, view: RunView, *, going_on: bool) -> OneRun:
+        """A run in memory. going_on: it is not in the store yet."""
         curves = tuple(WholeCurve(curve) for curve in view.curves)
-        return cls(view.record, curves, lambda: view.record.series, live)
+        found = cls(view.record, curves, lambda: view.record.series, view.record.status == "running")
+        found.going_on = going_on
+        found.whole_record = lambda: view.record
+        found.series_described = tuple(one.series for one in view.record.series)
+        return found
 
     @classmethod
     def of_stored(cls, run: StoredRun) -> OneRun:
         """A run of the store, read in parts."""
         curves = tuple(StoredCurve(run, number) for number in range(len(run.channels)))
-        return cls(run.record, curves, lambda: tuple(run.side(i) for i in range(len(run.series))))
+        found = cls(run.record, curves, lambda: tuple(run.side(i) for i in range(len(run.series))))
+        found.whole_record = lambda: dataclasses.replace(
+            run.record, curves=tuple(run.curve(i) for i in range(len(run.channels)))
+        )
+        found.series_described = run.series
+        return found
 
     @property
     def spans(self) -> Spans:
@@ -219,7 +232,7 @@ class RunCache:
         except RunNotFound:
             for view in going_on(self._store):
                 if ref and (view.id == ref or view.name == ref or view.id.startswith(ref)):
-                    return OneRun.of_view(view, view.record.status == "running")
+                    return OneRun.of_view(view, going_on=True)
             raise
         with self._lock:
             if run_id in self._runs:
@@ -236,4 +249,4 @@ class RunCache:
         part = self._store.part(run_id)
         if sum(part.samples(number) for number in range(len(part.channels))) > LONG:
             return OneRun.of_stored(part)
-        return OneRun.of_view(RunView(self._store.get(run_id)), live=False)
+        return OneRun.of_view(RunView(self._store.get(run_id)), going_on=False)

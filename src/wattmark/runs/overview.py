@@ -59,7 +59,8 @@ def steps_of(curve: Curve, usual_gap_s: float) -> Steps:
     seconds = np.diff(curve.t_ns) / 1e9
     power = (np.diff(curve.energy_uj) / 1e6 / seconds).astype(np.float32)
     power[seconds < 0.5 * usual_gap_s] = np.nan
-    for start, end in curve.holes.tolist():
+    holes: list[list[int]] = curve.holes.tolist()
+    for start, end in holes:
         first = int(np.searchsorted(curve.t_ns, start, side="right")) - 1
         last = int(np.searchsorted(curve.t_ns, end, side="left"))
         power[max(0, first) : last] = np.nan
