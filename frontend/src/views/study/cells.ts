@@ -48,7 +48,7 @@ export function best(cells: readonly Cell[], metric: string, limits: readonly Li
 
 /** "r" and the others that a reader sees: words instead of underscores, the unit behind. */
 export function title(metric: Metric | undefined, name = metric?.name ?? ''): string {
-  const words = NAMES[name] ?? name.replace(/_s$/, '').replace(/_p(\d+)$/, ' p$1').replaceAll('_', ' ')
+  const words = NAMES[name] ?? name.replace(/_per_s$/, '/s').replace(/_s$/, '').replace(/_p(\d+)$/, ' p$1').replaceAll('_', ' ')
   return metric?.unit ? `${words} (${metric.unit})` : words
 }
 

@@ -15,7 +15,7 @@ export function scatter(dots: readonly Dot[], x: Axis, y: Axis, token: Token, st
   const onFront = dots.filter((dot) => dot.front).sort((a, b) => a.x.value - b.x.value)
   return {
     ...frame(token),
-    xAxis: axis(x, token), yAxis: axis(y, token),
+    xAxis: axis(x, token), yAxis: axis(y, token, true),
     tooltip: { ...tip(token), formatter: (event: { data?: { text?: string } }) => event.data?.text ?? '' },
     series: [
       {
@@ -54,7 +54,7 @@ export function curves(found: readonly Curve[], x: Axis, y: Axis, token: Token):
   return {
     ...frame(token, 46),
     legend: { type: 'scroll', top: 0, textStyle: { color: token('ink') }, pageTextStyle: { color: token('ink') } },
-    xAxis: axis(x, token), yAxis: axis(y, token),
+    xAxis: axis(x, token), yAxis: axis(y, token, true),
     tooltip: { ...tip(token), formatter: (event: { data?: { text?: string } }) => event.data?.text ?? '' },
     series: [
       ...found.map((curve, group) => ({
@@ -143,13 +143,13 @@ function errorBars(dots: readonly Dot[], token: Token) {
   }
 }
 
-function frame(token: Token, top = 24, left = 14): EChartsCoreOption {
+function frame(token: Token, top = 24, left = 34): EChartsCoreOption {
   return { grid: { left, right: 24, top, bottom: 34, containLabel: true }, textStyle: { color: token('ink') }, aria: { enabled: false } }
 }
 
-function axis(one: Axis, token: Token) {
+function axis(one: Axis, token: Token, up = false) {
   return {
-    type: one.log ? 'log' : 'value', scale: !one.log, name: one.name, nameLocation: 'middle', nameGap: 28,
+    type: one.log ? 'log' : 'value', scale: !one.log, name: one.name, nameLocation: 'middle', nameGap: up ? 50 : 28,
     nameTextStyle: { color: token('ink') }, axisLabel: { color: token('muted'), hideOverlap: true, formatter: (x: number) => number(x) },
     axisLine: { show: true, lineStyle: { color: token('line') } }, splitLine: { lineStyle: { color: token('line'), opacity: 0.5 } },
   }
