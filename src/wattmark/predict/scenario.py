@@ -165,13 +165,18 @@ def _apply(
     parts = [Installed(find(one.id), one.quantity) for one in scenario.hardware or ()]
     boards = tuple(one for one in parts if one.hardware.kind != "cpu")
     cpus = tuple(one for one in parts if one.hardware.kind == "cpu")
-    for target, swap in ((boards, swap_accelerators), (cpus, swap_cpus)):
-        if target:
-            found = swap(state, target)
-            if isinstance(found, Unknown):
-                return found
-            state = found[0]
-            steps.append(found[1])
+    if boards:
+        found = swap_accelerators(state, boards, host_stays=bool(cpus))
+        if isinstance(found, Unknown):
+            return found
+        state = found[0]
+        steps.append(found[1])
+    if cpus:
+        found = swap_cpus(state, cpus)
+        if isinstance(found, Unknown):
+            return found
+        state = found[0]
+        steps.append(found[1])
     if scenario.power_cap_w is not None:
         found = cap_step(state, scenario.power_cap_w)
         if isinstance(found, Unknown):
