@@ -39,8 +39,8 @@ ALWAYS_BUSY = 0.95
 UNSEEN_LOAD = Quantity(0.65, 0.35, 0.95, "", "mean watts over TDP where no one measured them")
 LOAD_SLACK = 1.6
 """Of the share of TDP above idle that the same work draws on another board, either way."""
-SCALING = Quantity(0.96, 0.45, 1.08, "", "speed goes with count^0.96 [0.45, 1.08]: Lambda's throughputs of 2 to 8 GPUs")
-    0.93, 0.72, 1.0, "", "speed goes with count^0.93 [0.72, 1]: Lambda's throughputs of 1 to 8 GPUs"
+SCALING = Quantity(
+    0.96, 0.45, 1.08, "", "speed goes with count^0.96 [0.45, 1.08]: Lambda's throughputs of 2 to 8 GPUs"
 )
 CPU_GENERATION = 1.6
 """What CPUs of equal cores and clocks differ in speed, either way; an assumption, no data set at hand says it."""
