@@ -14,13 +14,14 @@ import numpy as np
 from wattmark.quantity import Quantity
 from wattmark.report.charts import lines, points
 from wattmark.report.data import Group, StudyData, shorten
-from wattmark.report.figures import MOST_POINTS, Figure, Panel, has, runs, scale_for
+from wattmark.report.figures import MOST_POINTS, Figure, Panel, has, scale_for
 from wattmark.report.figures_serving_cells import (
     cell_quantity,
     left_out_words,
     mean_of,
     name_of,
     positive,
+    runs_of,
     setting,
     text_cells,
 )
@@ -62,7 +63,7 @@ def figures(data: StudyData) -> list[Figure]:
 
 def _over_load(
     data: StudyData,
-    cells: Sequence[Group],
+    cells: list[Group],
     load: str | None,
     key: str,
     title: str,
@@ -79,11 +80,11 @@ def _over_load(
               _drawn(data, cells, load, name, unit, axis))
         for name, unit, axis, panel in there
     ]  # fmt: skip
-    return Figure(key, title, _words(lead, left_out_words(data), runs(data, cells)), panels)
+    return Figure(key, title, _words(lead, left_out_words(data), runs_of(cells)), panels)
 
 
 def _drawn(
-    data: StudyData, cells: Sequence[Group], load: str, name: str, unit: str, axis: str
+    data: StudyData, cells: list[Group], load: str, name: str, unit: str, axis: str
 ) -> Callable[[], Drawing]:
     def draw() -> Drawing:
         scale = scale_for([mean_of(data, cell, name) for cell in cells], unit) if unit else None
@@ -104,7 +105,7 @@ def _drawn(
     return draw
 
 
-def _series(data: StudyData, cells: Sequence[Group], load: str) -> list[tuple[str, list[Group]]]:
+def _series(data: StudyData, cells: list[Group], load: str) -> list[tuple[str, list[Group]]]:
     """The cells of each line: all that differ in load only, by load; smaller models first."""
     found: dict[str, list[Group]] = {}
     for cell in cells:
@@ -115,7 +116,7 @@ def _series(data: StudyData, cells: Sequence[Group], load: str) -> list[tuple[st
     return sorted(found.items(), key=lambda item: np.nan_to_num(mean_of(data, item[1][0], "parameters")))
 
 
-def _power(data: StudyData, cells: Sequence[Group]) -> Figure:
+def _power(data: StudyData, cells: list[Group]) -> Figure:
     key, title = "serving-power", "Power by requests in flight"
     panel = Panel(
         key,
@@ -125,10 +126,10 @@ def _power(data: StudyData, cells: Sequence[Group]) -> Figure:
         wide=True,
     )
     lead = "Power of the machine without the load client's part and other work."
-    return Figure(key, title, _words(lead, left_out_words(data), runs(data, cells)), [panel])
+    return Figure(key, title, _words(lead, left_out_words(data), runs_of(cells)), [panel])
 
 
-def _latency(data: StudyData, cells: Sequence[Group]) -> Figure:
+def _latency(data: StudyData, cells: list[Group]) -> Figure:
     key, title = "serving-latency", "Latency against energy"
     if not has(data, "ttft_p95_s"):
         return Figure(
@@ -158,11 +159,11 @@ def _latency(data: StudyData, cells: Sequence[Group]) -> Figure:
     lead = "Lower left is better in both; idle is included in the joules."
     if limits:
         lead += f" Dashed: the stated limits of a good answer, {' and '.join(limits)}."
-    return Figure(key, title, _words(lead, left_out_words(data), runs(data, cells)), panels)
+    return Figure(key, title, _words(lead, left_out_words(data), runs_of(cells)), panels)
 
 
 def _with_limit(
-    data: StudyData, cells: Sequence[Group], metric: str, axis: str, limit: float | None
+    data: StudyData, cells: list[Group], metric: str, axis: str, limit: float | None
 ) -> Callable[[], Drawing]:
     def draw() -> Drawing:
         drawing = _scatter(data, cells, "j_per_request", metric, "J per request", axis, log="xy")
@@ -174,7 +175,7 @@ def _with_limit(
 
 
 def _scatter(
-    data: StudyData, cells: Sequence[Group], x: str, y: str, x_axis: str, y_axis: str, *,
+    data: StudyData, cells: list[Group], x: str, y: str, x_axis: str, y_axis: str, *,
     log: Literal["", "x", "y", "xy"],
 ) -> Drawing:  # fmt: skip
     models = list(dict.fromkeys(str(setting(data, cell, "model")) for cell in cells))

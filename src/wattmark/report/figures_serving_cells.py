@@ -83,3 +83,10 @@ def mean_of(data: StudyData, cell: Group, name: str) -> float:
     values = data.values(name)[cell.rows]
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else float("nan")
+
+
+def runs_of(cells: list[Group]) -> str:
+    """The number of runs behind a figure, in words."""
+    counts = sorted({cell.count for cell in cells})
+    each = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{sum(cell.count for cell in cells)} runs, {each} of each cell."

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from wattmark.report.charts import dots
 from wattmark.report.data import StudyData
-from wattmark.report.figures import Figure, Panel, has, runs
-from wattmark.report.figures_serving_cells import left_out_words, text_cells
+from wattmark.report.figures import Figure, Panel, has
+from wattmark.report.figures_serving_cells import left_out_words, runs_of, text_cells
 from wattmark.report.marks import Drawing
 from wattmark.studies.analysis.serving import (
     Crossing,
@@ -53,14 +53,13 @@ def crossing_figure(data: StudyData) -> Figure:
         "Joules per token, larger at more load over smaller at less",
         "Dots: ratio of joules per output token with 95 % intervals; below 1 the larger model costs less",
         draw,
-        wide=True,
     )
     sure = [one for one in found if one.p < ALPHA and one.ratio.high < 1]
     words = [
         crossing_sentence(sure, found),
         _method(data),
         left_out_words(data),
-        runs(data, text_cells(data)),
+        runs_of(text_cells(data)),
     ]
     return Figure(key, title, " ".join(word for word in words if word), [panel])
 

@@ -10,8 +10,15 @@ import numpy as np
 from wattmark.quantity import Quantity
 from wattmark.report.charts import heat_map, lines
 from wattmark.report.data import Group, StudyData, show_level
-from wattmark.report.figures import Figure, Panel, has, runs, scale_for
-from wattmark.report.figures_serving_cells import cell_quantity, left_out_words, positive, setting, text_cells
+from wattmark.report.figures import Figure, Panel, has, scale_for
+from wattmark.report.figures_serving_cells import (
+    cell_quantity,
+    left_out_words,
+    positive,
+    runs_of,
+    setting,
+    text_cells,
+)
 from wattmark.report.marks import Drawing, Line
 from wattmark.studies.analysis.statistics import Float64, scipy_stats
 from wattmark.units import significant
@@ -55,9 +62,7 @@ def lengths_figure(data: StudyData) -> Figure:
         plane = plane_of(data, own, metric) if len(varied) == 2 else None
         if plane is not None:
             words.append(f"{model}: {_words(plane)}.")
-    return Figure(
-        key, title, " ".join(filter(None, [*words, left_out_words(data), runs(data, cells)])), panels
-    )
+    return Figure(key, title, " ".join(filter(None, [*words, left_out_words(data), runs_of(cells)])), panels)
 
 
 def plane_of(data: StudyData, cells: list[Group], metric: str) -> Plane | None:

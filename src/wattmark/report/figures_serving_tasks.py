@@ -9,12 +9,13 @@ import numpy as np
 from wattmark.quantity import Quantity
 from wattmark.report.charts import lines, points
 from wattmark.report.data import Group, StudyData, show_level
-from wattmark.report.figures import Figure, Panel, has, runs
+from wattmark.report.figures import Figure, Panel, has
 from wattmark.report.figures_serving_cells import (
     cell_quantity,
     mean_of,
     name_of,
     positive,
+    runs_of,
     setting,
     task_cells,
 )
@@ -107,13 +108,13 @@ def _lead(data: StudyData, cells: list[Group]) -> str:
     if none:
         words.append(f"Without any right answer, so without a price: {'; '.join(none)}.")
     trained = {
-        str(setting(data, cell, "model")): mean_of(data, cell, "training_j")
+        str(setting(data, cell, "model")): mean_of(data, cell, "model_training_j")
         for cell in cells
-        if np.isfinite(mean_of(data, cell, "training_j"))
+        if np.isfinite(mean_of(data, cell, "model_training_j"))
     }
     if trained:
         told = ", ".join(
             f"{model.removeprefix('trained:')} {format_energy(j)}" for model, j in trained.items()
         )
         words.append(f"Training them took, once and not in these figures: {told}.")
-    return " ".join([*words, runs(data, cells)])
+    return " ".join([*words, runs_of(cells)])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from wattmark.report.charts import lines
 from wattmark.report.data import Group, StudyData
 from wattmark.report.figures import Figure, Panel
 from wattmark.report.figures_serving_cells import text_cells
-from wattmark.report.marks import Drawing, Line
+from wattmark.report.marks import BOTTOM_PT, LEFT_PT, Drawing, finish, marker_face, origin_legend
+from wattmark.report.style import SERIES, fit, new_figure, styled
 from wattmark.studies.analysis.serving import load_factor
-from wattmark.studies.analysis.statistics import Float64
 from wattmark.studies.results import Stage, TrialResult
 
 MOST_MODELS = 3
@@ -22,16 +23,18 @@ def time_figure(data: StudyData) -> Figure:
     shown = [(label, trial, stage) for label, trial in _examples(data) if (stage := _load(trial)) is not None]
     if not shown:
         return Figure(key, title, "", absent="no trial kept its requests over time")
-    panels = [
-        Panel(f"{key}-power", "Power", "Lines: watts by seconds since the first request", lambda: _power(data, shown)),
-        Panel(f"{key}-requests", "Requests in flight", "Lines: requests in flight by seconds since the first request",
-              lambda: _requests(shown)),
-    ]  # fmt: skip
+    panel = Panel(
+        key,
+        "Power, and requests in flight",
+        "Lines: watts, and beneath them requests in flight, by seconds since the first request",
+        lambda: _drawn(data, shown),
+        wide=True,
+    )
     lead = (
         "The first run of each model at its highest load; time 0 is the first request, before it the machine is idle with "
         f"the model loaded. Watts are of the whole machine, {data.how('total')}; the area below them is the energy."
     )
-    return Figure(key, title, lead, panels)
+    return Figure(key, title, lead, [panel])
 
 
 def _examples(data: StudyData) -> list[tuple[str, TrialResult]]:
@@ -54,22 +57,36 @@ def _load(trial: TrialResult) -> Stage | None:
     return stages[0] if stages and len(times) else None
 
 
-def _power(data: StudyData, shown: list[tuple[str, TrialResult, Stage]]) -> Drawing:
-    items: list[Line] = []
-    for label, trial, stage in shown:
-        t_s, watts = (np.asarray(column, float) for column in trial.power_profile)
-        items.append(
-            Line(label, (t_s - stage.start_s).tolist(), watts.tolist(), modelled=data.modelled_share("total"))
-        )
-    return lines(items, "s since the first request", "W", zero=True)
-
-
-def _requests(shown: list[tuple[str, TrialResult, Stage]]) -> Drawing:
-    items: list[Line] = []
-    for label, _, stage in shown:
-        t_s, count = (np.asarray(stage.attrs[name], float) for name in ("in_flight_s", "in_flight"))
-        # The number stands until it changes: a step at every request that comes or goes.
-        x: Float64 = np.concatenate(([0.0], np.repeat(t_s, 2)))
-        y: Float64 = np.concatenate(([0.0], [0.0], np.repeat(count, 2)[:-1]))
-        items.append(Line(label, x.tolist(), y.tolist()))
-    return lines(items, "s since the first request", "requests in flight", zero=True)
+def _drawn(data: StudyData, shown: list[tuple[str, TrialResult, Stage]]) -> Drawing:
+    figure, upper = new_figure(wide=True)
+    drawing = Drawing(figure)
+    modelled = data.modelled_share("total")
+    with styled():
+        grid = figure.add_gridspec(2, 1, height_ratios=(3, 2), hspace=0.14)
+        upper.set_subplotspec(grid[0])
+        lower = figure.add_subplot(grid[1], sharex=upper)
+        handles: list[Any] = []
+        for number, (label, trial, stage) in enumerate(shown):
+            colour = SERIES[number % len(SERIES)]
+            t_s, watts = (np.asarray(column, float) for column in trial.power_profile)
+            (line,) = upper.plot(
+                t_s - stage.start_s, watts, color=colour, linewidth=1.0, gid=f"power-{number}", label=label,
+                markevery=max(1, len(t_s) // 12), markersize=3.2, **marker_face(colour, modelled),
+            )  # fmt: skip
+            handles.append(line)
+            sent_s, count = (np.asarray(stage.attrs[name], float) for name in ("in_flight_s", "in_flight"))
+            # The number stands until the next request comes or goes.
+            lower.step(
+                np.concatenate(([0.0], sent_s)), np.concatenate(([0.0], count)), where="post", color=colour,
+                linewidth=1.0, gid=f"flight-{number}",
+            )  # fmt: skip
+            drawing.tips[f"power-{number}"] = drawing.tips[f"flight-{number}"] = label
+        for axes, axis in ((upper, "W"), (lower, "requests in flight")):
+            axes.set_ylim(bottom=0)
+            finish(axes, "", axis, grid="both")
+        upper.tick_params(labelbottom=False)
+        lower.set_xlabel("s since the first request")
+        figure.align_ylabels([upper, lower])
+        handles += origin_legend([modelled])
+    fit(figure, 3.2, LEFT_PT, BOTTOM_PT, handles)
+    return drawing

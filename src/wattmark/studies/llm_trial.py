@@ -263,8 +263,8 @@ def _training(model: TrainedModel) -> dict[str, float | None]:
     energy: Mapping[str, float] | None = details.get("training_energy_j")
     return {
         "parameters": details["parameters"],
-        "training_s": details["seconds"],
-        "training_j": None if energy is None else energy["value"],
+        "model_training_s": details["seconds"],
+        "model_training_j": None if energy is None else energy["value"],
     }
 
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.studies.analysis.cells import group, label
+from wattmark.studies.analysis.cells import group
 from wattmark.studies.analysis.statistics import Float64, holm, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
 
 LOADS = {"rate": "requests/s", "concurrency": "requests at a time"}
 NO_TASK = "none"
+_BARE = ("model", "number_format", "mode", "task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,19 @@ def serving_cells(results: StudyResults) -> list[ServingCell]:
         own = [trials[row] for row in np.flatnonzero(cells.code == number)]
         settings = {**fixed, **own[0].factors}
         shown = {name: level for name, level in levels.items() if not _says_nothing(name, level, settings)}
-        found.append(ServingCell(label(shown), levels, settings, own))
+        found.append(ServingCell(_label(shown), levels, settings, own))
     return found
+
+
+def _label(levels: Mapping[str, Any]) -> str:
+    """``20m, q8_0 at 12 requests/s``: the load last, and no name where a level says what it is."""
+    words = [
+        str(level) if name in _BARE else f"{name} {level}"
+        for name, level in levels.items()
+        if name not in LOADS
+    ]
+    load = [f"{level:g} {LOADS[name]}" for name, level in levels.items() if name in LOADS]
+    return " at ".join(filter(None, [", ".join(words), *load])) or "all"
 
 
 def _says_nothing(name: str, level: Any, settings: Mapping[str, Any]) -> bool:
