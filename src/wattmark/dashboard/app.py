@@ -13,14 +13,20 @@ from starlette.exceptions import HTTPException
 
 from wattmark import __version__
 from wattmark.dashboard import (
+    compare,
+    compare_curves,
+    exports,
     hardware,
     meta,
     places,
+    runs_list,
     runs_one,
     runs_one_power,
     runs_one_spans,
     serving,
     studies,
+    totals,
+    trash,
     whatif,
 )
 from wattmark.dashboard.context import Context, Options
@@ -30,6 +36,12 @@ from wattmark.store import Store
 
 ROUTERS: tuple[APIRouter, ...] = (
     meta.router,
+    runs_list.router,  # with trash and totals before runs_one, whose {ref} would take their words for a run
+    trash.router,
+    totals.router,
+    exports.router,
+    compare.router,
+    compare_curves.router,
     runs_one.router,
     runs_one_power.router,
     runs_one_spans.router,

@@ -168,10 +168,12 @@ def edit_run(here: Here, run_id: Annotated[str, Path(pattern=ID)], change: Edit)
         )
     refuse_going_on(here.store, [run_id])
     found = here.store.resolve(run_id)
-    tags = here.store.tag(found, change.tags, change.remove_tags)
+    if change.tags or change.remove_tags:
+        here.store.tag(found, change.tags, change.remove_tags)
     if change.note is not None:
         here.store.note(found, change.note)
-    return Edited(tags=tags, note=here.store.note_of(found))
+    tags, note = here.store.marks(found)
+    return Edited(tags=tags, note=note)
 
 
 def running(store: Store) -> list[RunSummary]:

@@ -18,6 +18,8 @@ from wattmark.dashboard.context import Options
 
 MAX_BODY_BYTES = 16 * 2**20
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+ASKING = frozenset({"/api/v1/whatif", "/api/v1/runs/totals"})
+"""Questions too long for an address: a POST that changes nothing, so that a read-only dashboard answers it too."""
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -92,13 +94,13 @@ class Guard:
                     "open the whole address that wattmark ui printed",
                 )
         if scope["method"] in CHANGING:
-            return self._refuse_change(headers)
+            return self._refuse_change(headers, asks=scope["path"] in ASKING)
         return None
 
-    def _refuse_change(self, headers: dict[str, str]) -> tuple[int, str, str] | None:
+    def _refuse_change(self, headers: dict[str, str], *, asks: bool) -> tuple[int, str, str] | None:
         if "x-wattmark" not in headers:
             return 403, "a request that changes something needs the header X-Wattmark", "set X-Wattmark: 1"
-        if self._options.read_only:
+        if self._options.read_only and not asks:
             return 403, "this dashboard is read-only", "start it without --read-only"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:

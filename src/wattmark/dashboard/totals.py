@@ -162,7 +162,7 @@ def add_up(
             adder.runs += 1
             adder.unknown += quantities["energy"] is None
             adder.no_zone += quantities["energy"] is not None and quantities["carbon"] is None
-            adder.overlapping += 0 < share < 1 - 1e-9
+            adder.overlapping += 0 < share < 1 - 1e-6
             adder.duration_s += run.duration_s
             for name, quantity in quantities.items():
                 adder.add(name, quantity, share)

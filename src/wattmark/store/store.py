@@ -171,11 +171,12 @@ class Store:
             _insert_tags(connection, run_id, add or {})
             return tags_of(connection, run_id)
 
-    def note_of(self, ref: str) -> str:
-        """The note on a run, empty if it has none."""
+    def marks(self, ref: str) -> tuple[dict[str, str], str]:
+        """What people put on a run: its tags and its note (empty if it has none)."""
         with self._reading() as connection:
-            wanted = tables.runs.c.run_id == resolve(connection, ref)
-            return connection.execute(sa.select(tables.runs.c.note).where(wanted)).scalar_one()
+            run_id = resolve(connection, ref)
+            noted = sa.select(tables.runs.c.note).where(tables.runs.c.run_id == run_id)
+            return tags_of(connection, run_id), connection.execute(noted).scalar_one()
 
     def stamp(self) -> str:
         """A word that changes when runs are added, replaced or discarded: whoever keeps a list knows when it is old."""
