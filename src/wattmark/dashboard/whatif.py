@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from datetime import datetime, timezone
 from functools import lru_cache
-from threading import Lock
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from wattmark.dashboard import whatif_profiles
 from wattmark.dashboard.context import Context, Here
 from wattmark.dashboard.whatif_answers import differences, side_out
+from wattmark.dashboard.whatif_lines import line_of, started_at
 from wattmark.dashboard.whatif_shapes import (
     Account,
     AlternativeOut,
@@ -24,53 +23,25 @@ from wattmark.dashboard.whatif_shapes import (
     RunLine,
     WhatIf,
 )
-from wattmark.errors import ConfigError, RunNotFound
+from wattmark.dashboard.whatif_views import run_view, stated
+from wattmark.errors import ConfigError
 from wattmark.impact import named_pues
-from wattmark.impact.access import carbon_of, find_run, going_on
+from wattmark.impact.access import carbon_of, going_on
 from wattmark.predict import Outcome, Scenario, evaluate
+from wattmark.predict.energyvis import recorded
 from wattmark.predict.scenario import HardwareChoice
-from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults
 from wattmark.studies.state import DESIGN, TRIALS, StudyFolder, studies_dir
 
 router = APIRouter(tags=["what if"])
-
-KEPT_VIEWS = 8
-
-
-class _Views:
-    """The last stored runs that were asked about: they do not change, and reading one may take a while."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[tuple[str, str], RunView] = OrderedDict()
-
-    def get(self, here: Context, ref: str) -> RunView:
-        """The run, from the store or as far as it has come. Raises RunNotFound."""
-        try:
-            key = (here.store.location, here.store.resolve(ref))
-        except RunNotFound:
-            return find_run(here.store, ref)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        view = RunView(here.store.get(key[1]))
-        with self._lock:
-            self._kept[key] = view
-            while len(self._kept) > KEPT_VIEWS:
-                self._kept.popitem(last=False)
-        return view
-
-
-_views = _Views()
+router.include_router(whatif_profiles.router)
 
 
 @router.post("/whatif")
 def what_if(asked: WhatIf, here: Here) -> Answer:
     """A run as it was, and as it would be in each scenario."""
-    view = _views.get(here, asked.run)
+    view = stated(run_view(here, asked.run), asked.original.hardware)
     study = _study(here, asked.study or view.record.tags.get("study"))
     home, how = _home(view, asked.original)
     first = evaluate(view, Scenario(), study, original=home)
@@ -78,7 +49,7 @@ def what_if(asked: WhatIf, here: Here) -> Answer:
     for one in asked.alternatives:
         other, told, group, accounted = view, how, study, home
         if one.run is not None and one.run != asked.run:
-            other = _views.get(here, one.run)
+            other = run_view(here, one.run)
             group = _study(here, other.record.tags.get("study"))
             accounted, told = _home(
                 other, Account(**asked.original.model_dump(include={"price_per_kwh", "currency"}))
@@ -107,18 +78,7 @@ def runs_to_ask(
 ) -> list[RunLine]:
     """Runs whose name or id holds ``q`` (any case), those that go on first, then the newest; of one study if asked."""
     words = q.casefold().split()
-    living = [
-        RunLine(
-            id=view.id,
-            name=view.name,
-            status=view.record.status,
-            started_at=_started_at(view.record),
-            energy_j=None if view.energy is None else view.energy.value,
-            imported=view.record.tags.get("imported"),
-            study=view.record.tags.get("study"),
-        )
-        for view in going_on(here.store)
-    ]
+    living = [line_of(view) for view in going_on(here.store)]
     stored = [
         RunLine(
             id=run.run_id,
@@ -140,10 +100,6 @@ def runs_to_ask(
     return fitting[:limit]
 
 
-def _started_at(record: RunRecord) -> str:
-    return datetime.fromtimestamp(record.started_wall_ns / 1e9, timezone.utc).isoformat()
-
-
 def _scenario(asked: Asked) -> Scenario:
     return Scenario(
         zone=asked.zone,
@@ -162,9 +118,9 @@ def _home(view: RunView, said: Account) -> tuple[Scenario, str | None]:
     """How the original is accounted, and who said where it was: the user here, the imported file, or the run itself."""
     known: dict[str, Any] = {}
     how: str | None = None
-    imported: Any = view.record.extra.get("accounting")
-    if isinstance(imported, dict):
-        known, how = dict(cast("dict[str, Any]", imported)), "the imported file"
+    noted = recorded(view.record)
+    if view.record.tags.get("imported") == "energyvis":
+        known, how = {"zone": noted.zone, "pue": noted.pue}, "the imported profile"
     else:
         try:
             emitted = carbon_of(view)
@@ -177,7 +133,7 @@ def _home(view: RunView, said: Account) -> tuple[Scenario, str | None]:
                 "pue": name if name in named_pues() else emitted.pue.ratio.value,
             }
             how = emitted.zone_from
-    given = said.model_dump(exclude_none=True)
+    given = said.model_dump(exclude_none=True, exclude={"hardware"})
     return Scenario.model_validate({**known, **given}), "you" if said.zone else how
 
 
@@ -191,7 +147,7 @@ def _head(
         id=view.id,
         name=view.name,
         status=view.record.status,
-        started_at=_started_at(view.record),
+        started_at=started_at(view.record),
         imported=view.record.tags.get("imported"),
         epochs=options["epochs"] or 0,
         accelerators=[InstalledOut(**one.as_dict()) for one in machine.accelerators],

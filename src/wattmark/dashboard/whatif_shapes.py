@@ -42,9 +42,14 @@ class Asked(BaseModel):
 
 
 class Account(BaseModel):
-    """How the original itself is accounted: what the user says about it, where the run does not say it."""
+    """What the user says about the original itself: how it is accounted, and what hardware it was on.
+
+    hardware: in place of what the record says (a virtual machine often hides it).
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    hardware: Annotated[list[Choice], Field(max_length=8)] = []
 
     zone: Word | None = None
     year: Annotated[int, Field(ge=1990, le=2100)] | None = None

@@ -1,0 +1,58 @@
+"""Profiles of EnergyVis that are dropped on the page: they become runs, as ``wattmark import`` would make them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from wattmark.dashboard.context import Here
+from wattmark.dashboard.whatif_lines import line_of
+from wattmark.dashboard.whatif_shapes import RunLine
+from wattmark.errors import ConfigError, ImportFileError
+from wattmark.impact.access import keep
+from wattmark.runs.record import Anchor
+from wattmark.runs.view import RunView
+from wattmark.store.importing import energyvis
+from wattmark.store.importing.reading import TextFile
+
+router = APIRouter(tags=["what if"])
+
+MOST_CHARACTERS = 2 * 2**20
+
+
+class ProfileFile(BaseModel):
+    """A file's name and its text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = "profile"
+    text: Annotated[str, Field(max_length=MOST_CHARACTERS)]
+
+
+@router.post("/whatif/profiles", status_code=201)
+def import_profiles(file: ProfileFile, here: Here) -> list[RunLine]:
+    """Keep the profiles in a JSON file of EnergyVis as runs; a profile that is kept already is found again."""
+    try:
+        data: Any = json.loads(file.text)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{file.name!r} is no JSON", hint=_HINT) from None
+    if not energyvis.recognises(data):
+        raise ConfigError(f"{file.name!r} is no profile of EnergyVis", hint=_HINT)
+    try:
+        records = energyvis.runs(TextFile("", file.text), data)
+    except (ImportFileError, OverflowError) as error:
+        raise ConfigError(f"{file.name!r} cannot be imported{error}", hint=_HINT) from error
+    now_ns = time.time_ns()
+    lines: list[RunLine] = []
+    for record in records:
+        keep(here.store, replace(record, started_wall_ns=now_ns, anchors=(Anchor(0, 0, now_ns),)))
+        lines.append(line_of(RunView(here.store.get(record.run_id))))
+    return lines
+
+
+_HINT = "a profile is a JSON object with serverData, components, location and PUE; `wattmark import` reads other files"
