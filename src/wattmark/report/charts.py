@@ -90,8 +90,13 @@ def stacks(rows: Sequence[str], parts: Sequence[Part], axis: str) -> Drawing:
     return drawing
 
 
-def dots(rows: Sequence[str], values: Sequence[Quantity | None], axis: str, colour: str = BLUE) -> Drawing:
-    """A dot with its interval per row, for numbers whose distance from nothing does not matter (an accuracy)."""
+def dots(
+    rows: Sequence[str], values: Sequence[Quantity | None], axis: str, colour: str = BLUE, *, zero: bool = False
+) -> Drawing:  # fmt: skip
+    """A dot with its interval per row, for numbers whose distance from nothing does not matter (an accuracy).
+
+    zero: draw the line at nothing, for differences.
+    """
     figure, axes = new_figure()
     drawing = Drawing(figure)
     with styled():
@@ -100,6 +105,8 @@ def dots(rows: Sequence[str], values: Sequence[Quantity | None], axis: str, colo
                 draw_interval(axes, quantity, row, MUTED)
                 axes.plot(quantity.value, row, "o", color=colour, gid=f"dot-{row}", linestyle="none")
                 drawing.tips[f"dot-{row}"] = f"{rows[row]}: {quantity}"
+        if zero:
+            axes.axvline(0, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
         axes.margins(x=0.06)
         label_rows(axes, rows, axis)
         axes.grid(visible=True, axis="y")

@@ -12,14 +12,16 @@ import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.report.markup import clean
+from wattmark.report.plain import plain_list, plain_mapping
 from wattmark.sources.base import COMPONENTS
-from wattmark.studies.analysis.columns import Columns, epoch_columns, trial_columns
+from wattmark.studies.analysis.columns import Columns, Frame
+from wattmark.studies.analysis.columns import frame as read_frame
 from wattmark.studies.analysis.metrics import METRICS, metric_columns
+from wattmark.studies.analysis.quality import Quality, quality_of
 from wattmark.studies.analysis.statistics import Float64, Int64, codes, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
 
 SUBJECTS = ("model", "architecture", "network", "estimator", "algorithm", "tool")
-QUALITIES = ("accuracy", "f1", "auc", "score", "quality", "r2")
 LONGEST_LABEL = 34
 
 
@@ -38,13 +40,13 @@ class Group:
 
 
 class StudyData:
-    """Everything that the figures and tables of a study read."""
+    """Everything that the figures and tables of a study read. frame: its columns, if they have been read already."""
 
-    def __init__(self, results: StudyResults) -> None:
+    def __init__(self, results: StudyResults, frame: Frame | None = None) -> None:
         self.results = results
         self.trials: list[TrialResult] = results.completed
-        self.epochs, self.owner = epoch_columns(self.trials)
-        raw = trial_columns(self.trials, self.epochs, self.owner)
+        known = read_frame(self.trials) if frame is None else frame
+        self.epochs, self.owner, raw = known.epochs, known.owner, known.columns
         self.columns: Columns = {**raw, **metric_columns(raw)}
         # The side series of the recorder; the analysis knows the older name only.
         used = np.array([trial.series.get("memory/used", math.nan) for trial in self.trials])
@@ -67,6 +69,10 @@ class StudyData:
         energy = {group.label: self.mean(group, "total_energy") for group in groups}
         return sorted(groups, key=lambda group: _value(energy[group.label]))
 
+    def by_factor(self, factor: str) -> list[Group]:
+        """One group per level of a factor."""
+        return self._groups([factor])
+
     @cached_property
     def components(self) -> list[str]:
         """Components that were measured or modelled in some trial, in the usual order."""
@@ -74,12 +80,27 @@ class StudyData:
         return [*(name for name in COMPONENTS if name in found), *sorted(found.difference(COMPONENTS))]
 
     @cached_property
+    def outcome(self) -> Quality | None:
+        """What says how good a trial's outcome was, or None."""
+        return quality_of(self.results.design, self.values)
+
+    @property
     def quality(self) -> str | None:
-        """The metric that says how good a trial's outcome was, or None."""
-        for name in QUALITIES:
-            if np.isfinite(self.values(name)).any():
-                return name
-        return None
+        """Its name."""
+        return None if self.outcome is None else self.outcome.name
+
+    @cached_property
+    def planned(self) -> int | None:
+        """How many trials the design asks for, all machines together; None where the design does not say."""
+        design = self.results.design
+        factors, repeats = design.get("factors"), design.get("repeats")
+        listed = design.get("trial")
+        if not isinstance(repeats, int) or not (isinstance(factors, Mapping) or isinstance(listed, list)):
+            return None
+        sizes = [len(plain_list(levels)) for levels in plain_mapping(factors).values()]
+        cells = len(plain_list(listed)) if design.get("combinations") == "listed" else math.prod(sizes)
+        hosts = {trial.host for trial in self.results.trials if trial.host}
+        return cells * repeats * max(1, len(hosts))
 
     def values(self, name: str) -> Float64:
         """One number per completed trial: a metric of the analysis, or one that the workload reported; NaN if missing."""
@@ -186,7 +207,12 @@ _BOUNDS = {
 
 
 def mean_interval(
-    values: Float64, low: Float64 | None = None, high: Float64 | None = None, unit: str = ""
+    values: Float64,
+    low: Float64 | None = None,
+    high: Float64 | None = None,
+    unit: str = "",
+    *,
+    signed: bool = False,
 ) -> Quantity | None:
     """The mean over repeats with a 95 % interval; None where no value is known.
 
@@ -206,7 +232,7 @@ def mean_interval(
         for bound in (low, high)
     )
     lowest = mean - math.hypot(scatter, below)
-    if (values[known] >= 0).all():
+    if not signed and (values[known] >= 0).all():
         lowest = max(0.0, lowest)
     return Quantity(mean, lowest, mean + math.hypot(scatter, above), unit)
 

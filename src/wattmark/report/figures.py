@@ -143,21 +143,6 @@ def quality_and_duration(data: StudyData) -> Figure:
     return Figure(key, title, f"Cheapest first. {runs(data, groups)}", panels)
 
 
-def overhead(data: StudyData) -> Figure:
-    """Runtime and energy with and without measuring tools."""
-    key, title = "overhead", "Runtime with and without tools"
-    groups = [group for group in data.models if "tool" in group.levels]
-    if not groups:
-        return Figure(key, title, "", absent="no factor of this study is called tool")
-    panels = [
-        Panel(f"{key}-runtime", "Runtime", "Bars: seconds of a run by tool, with 95 % intervals",
-              lambda: metric_bars(data, "total_duration_s", "s", "duration", groups, colour=SERIES[4])),
-        Panel(f"{key}-energy", "Energy, as Wattmark saw it", "Bars: energy of a run by tool, with 95 % intervals",
-              lambda: metric_bars(data, "total_energy", "J", "energy", groups, "total")),
-    ]  # fmt: skip
-    return Figure(key, title, f"The same work under each tool, and under none. {runs(data, groups)}", panels)
-
-
 def power(data: StudyData) -> Figure:
     """Average power of each component, by model."""
     key, title = "power", f"Average power {by_model(data)}"

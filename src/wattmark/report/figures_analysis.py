@@ -15,9 +15,12 @@ from wattmark.studies.analysis.cells import label
 from wattmark.studies.analysis.correlate import SHOWN_FROM, CorrelationMap
 from wattmark.studies.analysis.pareto import ParetoPoint
 from wattmark.studies.analysis.profiling import ProfilingError
+from wattmark.studies.analysis.quality import Quality
 from wattmark.units import format_energy
 
 MOST_METRICS = 16
+SURE_FROM = 0.9
+"""Share of the draws from which a cell counts as surely on the front."""
 _USUAL = (
     "e_tr", "e_in", "energy_per_sample", "epoch_duration", "power", "cpu_power", "gpu_power", "cpu_utilisation",
     "gpu_utilisation", "gpu_memory", "accuracy", "loss", "parameters", "macs", "macs_param", "model_bytes", "work_done",
@@ -87,38 +90,60 @@ def _short(name: str) -> str:
 
 
 def pareto(data: StudyData, found: Sequence[ParetoPoint], metric: str) -> Figure:
-    """Energy against accuracy, with the cells that no other beats in both."""
-    key, title = "pareto", "The Pareto front: energy against accuracy"
-    if len(found) < 2:
+    """Energy against the quality of the outcome, with the cells that no other beats in both."""
+    outcome = data.outcome
+    quality = outcome.name if outcome else "accuracy"
+    key, title = "pareto", f"The Pareto front: energy against {quality}"
+    if outcome is None or len(found) < 2:
         return Figure(
-            key, title, "", absent="it needs two cells that know both their energy and their accuracy"
+            key, title, "", absent=f"it needs two cells that know both their energy and their {quality}"
         )
     best = ", ".join(sorted({one.cell for one in found if one.on_front}))
-    alt = f"Points: {_what(metric)} against accuracy; on the front are {best}"
-    panel = Panel(key, "Energy against accuracy", alt, lambda: _front(data, found, metric), wide=True)
-    lead = f"On the dashed line no cell is both cheaper and better.{_dearest_step(found)} {runs(data, data.cells)}"
+    alt = f"Points: {_what(metric)} against {quality}; on the front are {best}"
+    panel = Panel(
+        key, f"Energy against {quality}", alt, lambda: _front(data, found, metric, outcome), wide=True
+    )
+    lead = (
+        f"On the dashed line no cell is both cheaper and better{'' if outcome.higher_is_better else ' (lower is better)'}."
+        f"{_how_sure(found)}{_dearest_step(found, outcome)} {runs(data, data.cells)}"
+    )
     return Figure(key, title, lead, [panel])
 
 
-def _dearest_step(found: Sequence[ParetoPoint]) -> str:
+def _how_sure(found: Sequence[ParetoPoint]) -> str:
+    """Which cells of the front the repeats do not make sure of."""
+    known = [one for one in found if one.on_front and one.on_front_share is not None and one.trials > 1]
+    unsure = [one for one in known if (one.on_front_share or 0.0) < SURE_FROM]
+    if not known:
+        return " Without repeats it is not known how sure the front is."
+    if not unsure:
+        return f" Drawn anew from the scatter of their runs, its cells stay on it in {SURE_FROM:.0%} of the draws or more."
+    told = ", ".join(f"{one.cell} ({one.on_front_share or 0.0:.0%})" for one in unsure[:4])
+    more = f" and {len(unsure) - 4} more" if len(unsure) > 4 else ""
+    return f" Drawn anew from the scatter of their runs, these are on it less often: {told}{more}."
+
+
+def _dearest_step(found: Sequence[ParetoPoint], outcome: Quality) -> str:
     steps = [(one.joules_per_point, one) for one in found if one.joules_per_point is not None]
     if not steps:
         return ""
     cost, one = max(steps, key=lambda step: step[0])
     low, high = one.joules_per_point_low, one.joules_per_point_high
-    interval = ""
+    interval = " (the gain may be nothing, so this has no interval)"
     if low is not None and high is not None:
         interval = f" (95 % interval {format_energy(low)} to {format_energy(high)})"
-    return f" Its dearest step, to {one.cell}, costs {format_energy(cost)}{interval} for each further point of accuracy."
+    each = "point" if outcome.share else "1"
+    gained = f"{each} of {outcome.name} gained"
+    return f" Its dearest step, to {one.cell}, costs {format_energy(cost)}{interval} for each {gained}."
 
 
-def _front(data: StudyData, found: Sequence[ParetoPoint], metric: str) -> Drawing:
+def _front(data: StudyData, found: Sequence[ParetoPoint], metric: str, outcome: Quality) -> Drawing:
     scale = scale_for([one.energy_j for one in found], "J")
     own = {label(cell.levels): cell for cell in data.cells}
     items: list[Point] = []
     for one in sorted(found, key=lambda point: not point.on_front)[:MOST_POINTS]:
         cell = own[one.cell]
-        energy, quality = data.mean(cell, metric), data.mean(cell, "accuracy")
+        energy, quality = data.mean(cell, metric), data.mean(cell, outcome.name)
         if energy is not None and quality is not None:
             colour = BLUE if one.on_front else MUTED
             items.append(
@@ -131,12 +156,12 @@ def _front(data: StudyData, found: Sequence[ParetoPoint], metric: str) -> Drawin
                     one.on_front,
                 )
             )
-    front = sorted((one.energy_j * scale.factor, one.accuracy) for one in found if one.on_front)
+    front = sorted((one.energy_j * scale.factor, one.quality) for one in found if one.on_front)
     spread = max(one.energy_j for one in found) / max(min(one.energy_j for one in found), 1e-12)
     return points(
         items,
         f"{_what(metric)} ({scale.unit})",
-        "accuracy",
+        outcome.name if outcome.higher_is_better else f"{outcome.name} (lower is better)",
         log="x" if spread > 20 else "",
         front=front,
         wide=True,

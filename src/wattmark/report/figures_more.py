@@ -1,4 +1,4 @@
-"""The rest of a study's figures: batch size, epochs, components and stages, correlations, the Pareto front."""
+"""Figures of batch size, and of components and stages."""
 
 from __future__ import annotations
 
@@ -9,39 +9,65 @@ import numpy as np
 from wattmark.quantity import Quantity
 from wattmark.report.charts import heat_map, lines, stacks
 from wattmark.report.data import Group, StudyData, mean_interval, shorten
-from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, has, runs, scaled
+from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, has, metric_bars, runs, scaled
 from wattmark.report.marks import Drawing, Line, Part
-from wattmark.report.style import COMPONENT, MUTED, SERIES
-from wattmark.studies.analysis.statistics import Float64, Int64
+from wattmark.report.plain import plain_mapping
+from wattmark.report.style import BLUE, COMPONENT, MUTED, SERIES
+from wattmark.studies.analysis.statistics import Int64
 
-MOST_LINES = 14
-MOST_EPOCHS = 100
+BATCHES = ("batch_size", "batch")
 
 
 def batch_size(data: StudyData) -> Figure:
-    """Energy by batch size."""
+    """Energy by batch size; where it was not varied, the one size there is."""
     key, title = "batch", "Energy by batch size"
-    factor = next((name for name in ("batch_size", "batch") if name in data.factors), None)
-    if factor is None:
-        return Figure(key, title, "", absent="batch size was not varied")
-    panels = [
-        Panel(f"{key}-{name}", what, f"{what} by batch size {by_model(data)}", _batch_panel(data, factor, name, axis))
+    wanted = [
+        (name, what, axis)
         for name, what, axis in (
             ("energy_per_sample", "Training", "training energy (J/sample)"),
             ("inference_energy_per_sample", "Inference", "inference energy (J/sample)"),
             ("epoch_duration", "Duration of an epoch", "duration of an epoch (s)"),
         )
         if has(data, name)
-    ] or [
-        Panel(f"{key}-total", "Energy of a run", f"Energy of a run by batch size {by_model(data)}",
-              _batch_panel(data, factor, "total_energy", "energy of a run (J)"))
+    ] or [("total_energy", "Energy of a run", "energy of a run (J)")]
+    factor = next((name for name in BATCHES if name in data.factors), None)
+    if factor is None:
+        return _one_size(data, key, title, wanted)
+    panels = [
+        Panel(f"{key}-{name}", what, f"{what} by batch size {by_model(data)}", _batch_panel(data, factor, name, axis))
+        for name, what, axis in wanted
     ]  # fmt: skip
-    return Figure(
-        key,
-        title,
-        f"Mean over the runs of each cell; bands are 95 % intervals. {runs(data, data.cells)}",
-        panels,
-    )
+    lead = f"Mean over the runs of each cell; bands are 95 % intervals. {runs(data, data.cells)}"
+    return Figure(key, title, lead, panels)
+
+
+def _one_size(data: StudyData, key: str, title: str, wanted: Sequence[tuple[str, str, str]]) -> Figure:
+    """The one batch size that the study has; a trend would be made up."""
+    fixed = plain_mapping(data.results.design.get("fixed"))
+    sizes = {str(fixed[name]) for name in BATCHES if name in fixed}
+    sizes |= {str(trial.factors[name]) for trial in data.trials for name in BATCHES if name in trial.factors}
+    if len(sizes) != 1:
+        return Figure(key, title, "", absent="the design names no batch size, neither varied nor fixed")
+    (size,) = sizes
+    units = {
+        "energy_per_sample": "J",
+        "inference_energy_per_sample": "J",
+        "epoch_duration": "s",
+        "total_energy": "J",
+    }
+    panels = [
+        Panel(f"{key}-{name}", f"{what}, batch size {size}", f"Bars: {what.lower()} at batch size {size} {by_model(data)}",
+              _size_bars(data, name, units[name], axis.rsplit(" (", 1)[0] + (" per sample" if "sample" in name else "")))
+        for name, what, axis in wanted
+    ]  # fmt: skip
+    lead = f"Batch size was not varied: all runs used {size}, so this shows that size and no trend."
+    return Figure(key, title, f"{lead} {runs(data, data.models)}", panels)
+
+
+def _size_bars(data: StudyData, name: str, unit: str, axis: str) -> Callable[[], Drawing]:
+    how = None if unit == "s" else "total"
+    colour = SERIES[4] if unit == "s" else BLUE
+    return lambda: metric_bars(data, name, unit, axis, data.models, how, colour)
 
 
 def _batch_panel(data: StudyData, factor: str, name: str, axis: str) -> Callable[[], Drawing]:
@@ -86,63 +112,6 @@ def _batch_line(
         label, [level for level, _ in known], [cell.value for _, cell in known], [cell.low for _, cell in known],
         [cell.high for _, cell in known], data.modelled_share("total", Group("", {}, rows)),
     )  # fmt: skip
-
-
-def epochs(data: StudyData) -> Figure:
-    """Loss, accuracy and power by epoch."""
-    key, title = "epochs", "Loss, accuracy and power by epoch"
-    numbers = _epoch_numbers(data)
-    if not len(numbers) or int(numbers.max()) < 1:
-        return Figure(key, title, "", absent="no trial has more than one training epoch")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        watts = data.epochs["energy_j"] / data.epochs["duration_s"]
-    panels = [
-        Panel(f"{key}-{name}", name.capitalize(), f"Lines: {name} by epoch {by_model(data)}",
-              _epoch_panel(data, numbers, values, axis, name == "power"))
-        for name, values, axis in (("loss", data.epochs["loss"], "loss"), ("accuracy", data.epochs["accuracy"], "accuracy"),
-                                   ("power", watts, "mean power (W)"))
-        if np.isfinite(values).any()
-    ]  # fmt: skip
-    if not panels:
-        return Figure(key, title, "", absent="no epoch reported a loss, an accuracy or its energy")
-    left_out = len(data.models) - MOST_LINES
-    more = f" The {MOST_LINES} cheapest of {len(data.models)} are drawn." if left_out > 0 else ""
-    lead = f"Mean over the runs of each row; bands hold the smallest and the largest run.{more} {runs(data, data.models)}"
-    return Figure(key, title, lead, panels)
-
-
-def _epoch_numbers(data: StudyData) -> Int64:
-    starts = np.flatnonzero(np.diff(data.owner, prepend=-1))
-    lengths = np.diff(np.append(starts, len(data.owner)))
-    return np.arange(len(data.owner)) - np.repeat(starts, lengths)
-
-
-def _epoch_panel(
-    data: StudyData, numbers: Int64, values: Float64, axis: str, energy: bool
-) -> Callable[[], Drawing]:  # fmt: skip
-    def draw() -> Drawing:
-        length = int(numbers.max()) + 1
-        kept = np.unique(np.linspace(0, length - 1, min(length, MOST_EPOCHS)).astype(int))
-        items: list[Line] = []
-        for group in data.models[:MOST_LINES]:
-            rows = np.isin(data.owner, group.rows) & np.isfinite(values)
-            if not rows.any():
-                continue
-            at, here = numbers[rows], values[rows]
-            count = np.bincount(at, minlength=length)[kept]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                mean = np.bincount(at, here, minlength=length)[kept] / count
-            low, high = np.full(length, np.inf), np.full(length, -np.inf)
-            np.minimum.at(low, at, here)
-            np.maximum.at(high, at, here)
-            x, known = (kept + 1).astype(float), count > 0
-            items.append(
-                Line(group.label, x[known].tolist(), mean[known].tolist(), low[kept][known].tolist(),
-                     high[kept][known].tolist(), data.modelled_share("total", group) if energy else None)
-            )  # fmt: skip
-        return lines(items, "epoch", axis)
-
-    return draw
 
 
 def composition(data: StudyData) -> Figure:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import wattmark
 from wattmark.report.data import StudyData, show_level
 from wattmark.report.markup import Html, join, tag
+from wattmark.report.plain import plain_list, plain_mapping
 from wattmark.studies.results import StudyResults
 from wattmark.units import format_duration, format_power
 
@@ -234,15 +235,3 @@ def _list(words: Sequence[str]) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def plain_mapping(value: Any) -> Mapping[str, Any]:
-    """The mapping that a value from a file should be; an empty one if it is something else."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-
-
-def plain_list(value: Any) -> list[Any]:
-    """The list that a value from a file should be; a word alone is a list of one, anything else an empty one."""
-    if isinstance(value, list | tuple):
-        return list(cast("Sequence[Any]", value))
-    return [value] if isinstance(value, str) else []

@@ -15,11 +15,12 @@ from wattmark.report.style import inline_svg
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of the page. key: its anchor."""
+    """One part of the page. key: its anchor. absent: it only says why something is not there."""
 
     key: str
     title: str
     body: Html
+    absent: bool = False
 
 
 def page(title: str, intro: Html, sections: Sequence[Section], footer: str) -> Html:
@@ -35,7 +36,11 @@ def page(title: str, intro: Html, sections: Sequence[Section], footer: str) -> H
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="generator", content="Wattmark"), tag("title", title), tag("style", style),
     )  # fmt: skip
-    links = (tag("li", tag("a", section.title, href=f"#{section.key}")) for section in sections)
+    links = (
+        tag("li", tag("a", section.title, href=f"#{section.key}"))
+        for section in sections
+        if not section.absent
+    )
     switch = tag(
         "button", "Dark", id="theme", type="button", hidden=True, title="Switch between light and dark"
     )
@@ -44,24 +49,27 @@ def page(title: str, intro: Html, sections: Sequence[Section], footer: str) -> H
         tag("a", "Skip to the results", href="#main", class_="skip"),
         tag("header", tag("div", tag("h1", title), switch, class_="top"), intro,
             tag("nav", tag("ul", links), aria_label="Contents")),
-        tag("main", (tag("section", tag("h2", s.title), s.body, id=s.key) for s in sections), id="main"),
+        tag("main", map(_section, sections), id="main"),
         tag("footer", tag("p", footer)),
         tag("script", script),
     )  # fmt: skip
     return join(Html("<!doctype html>\n"), tag("html", head, body, lang="en"))
 
 
+def _section(section: Section) -> Html:
+    return tag(
+        "section", tag("h2", section.title), section.body, id=section.key, class_="absent" if section.absent else None
+    )  # fmt: skip
+
+
 def figure_section(figure: Figure) -> Html:
-    """A figure's lead and its panels."""
+    """A figure's lead and its panels, or why the study's data do not carry it."""
+    if figure.absent:
+        return tag("p", f"Not drawn: {figure.absent}.")
     return join(
         tag("p", figure.lead, class_="lead"),
         tag("div", (_panel(panel) for panel in figure.panels), class_="panels"),
     )
-
-
-def absent_figures(figures: Sequence[Figure]) -> Html:
-    """The figures that the study's data do not carry, each with its reason."""
-    return tag("ul", (tag("li", tag("strong", figure.title), f": {figure.absent}.") for figure in figures))
 
 
 def _panel(panel: Panel) -> Html:

@@ -10,13 +10,21 @@ from pathlib import Path
 import wattmark
 from wattmark.errors import ConfigError
 from wattmark.report import figures as figures_first
-from wattmark.report import figures_analysis, figures_more, figures_serving, summary
+from wattmark.report import (
+    figures_analysis,
+    figures_epochs,
+    figures_more,
+    figures_serving,
+    figures_tools,
+    findings,
+    summary,
+)
 from wattmark.report import tables as study_tables
 from wattmark.report.data import StudyData
 from wattmark.report.figures import Figure
 from wattmark.report.markup import Html, clean, join, tag
 from wattmark.report.methods import methods_section
-from wattmark.report.page import Section, absent_figures, figure_section, page
+from wattmark.report.page import Section, figure_section, page
 from wattmark.report.style import file_bytes
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.results import StudyResults
@@ -42,7 +50,7 @@ def write_report(
             f"the study {results.name} has no trials yet", hint="run it first: wattmark study run NAME"
         )
     found = analyse(results) if analysis is None else analysis
-    data = StudyData(results)
+    data = StudyData(results, found.frame)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(_document(data, found), encoding="utf-8")
@@ -64,7 +72,8 @@ def write_figures(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for figure in study_figures(StudyData(results), analyse(results) if analysis is None else analysis):
+    found = analyse(results) if analysis is None else analysis
+    for figure in study_figures(StudyData(results, found.frame), found):
         for panel in figure.panels:
             drawing = panel.draw()
             for kind in formats:
@@ -75,12 +84,15 @@ def write_figures(
 
 
 def write_tables(
-    results: StudyResults, folder: str | os.PathLike[str], formats: Sequence[str] = study_tables.FORMATS
+    results: StudyResults,
+    folder: str | os.PathLike[str],
+    formats: Sequence[str] = study_tables.FORMATS,
+    analysis: Analysis | None = None,
 ) -> list[Path]:
     """Every table of :func:`wattmark.report.tables.tables` as ``folder/<table>.<format>``; gives the paths."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    tables = study_tables.tables(results)
+    tables = study_tables.tables(results, analyse(results) if analysis is None else analysis)
     return [
         study_tables.write(name, columns, target, kind)
         for name, columns in tables.items()
@@ -90,12 +102,12 @@ def write_tables(
 
 _PLAIN: tuple[Callable[[StudyData], Figure], ...] = (
     figures_first.quality_and_duration,
-    figures_first.overhead,
+    figures_tools.overhead,
     figures_first.training_and_inference,
     figures_more.composition,
     figures_first.power,
     figures_more.batch_size,
-    figures_more.epochs,
+    figures_epochs.epochs,
     figures_first.makeup,
     figures_first.utilisation,
 )
@@ -116,17 +128,17 @@ def _document(data: StudyData, analysis: Analysis) -> Html:
     results = data.results
     title = clean(results.title or results.name)
     figures = study_figures(data, analysis) if data.trials else []
-    there = [figure for figure in figures if not figure.absent]
-    absent = [figure for figure in figures if figure.absent]
+    effects, predictors = findings.effects_section(data, analysis), findings.predictors_section(analysis)
     sections = [
         Section("results", "Results", summary.main_table(data)),
         Section("guidelines", "What follows from it", _guidelines(analysis)),
-        *(Section(f"figure-{figure.key}", figure.title, figure_section(figure)) for figure in there),
+        *((Section("effects", "Effects of the factors", effects),) if effects else ()),
+        *((Section("predictors", "What foretells energy", predictors),) if predictors else ()),
+        *(Section(f"figure-{figure.key}", figure.title, figure_section(figure), absent=bool(figure.absent))
+          for figure in figures),
         Section("methods", "Methods", methods_section(data)),
         Section("failed", "Trials that did not complete", summary.failures(data)),
-    ]
-    if absent:
-        sections.append(Section("absent", "Figures without data", absent_figures(absent)))
+    ]  # fmt: skip
     intro = join(
         tag("p", _sentence(data), class_="lead"), summary.facts(data), summary.warnings(data, _flags(analysis)),
         tag("p", _HOW_TO_READ, class_="lead"),

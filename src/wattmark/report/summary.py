@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wattmark.quantity import Quantity
 from wattmark.report.data import StudyData, show_level
 from wattmark.report.markup import Html, join, tag
-from wattmark.report.methods import plain_list, plain_mapping
+from wattmark.report.plain import plain_list, plain_mapping
 from wattmark.studies.results import TrialResult
 from wattmark.units import format_duration, format_energy, significant
 
@@ -130,6 +130,12 @@ def warnings(data: StudyData, flagged: Sequence[str]) -> Html | None:
     def warn(title: str, text: str) -> None:
         found.append(tag("li", tag("strong", title), f" {text}"))
 
+    if data.planned is not None and len(trials) < data.planned:
+        warn(
+            "Unfinished.",
+            f"{len(trials)} of the {data.planned} trials that the design asks for have ended. Comparisons may be "
+            "unbalanced, and what is said here may change.",
+        )
     modelled = sorted(
         {name for t in data.trials for name, method in t.methods.items() if method == "modelled"}
     )

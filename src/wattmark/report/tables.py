@@ -7,6 +7,8 @@ import importlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import numpy as np
 
 from wattmark.errors import ConfigError, MissingExtra
 from wattmark.report.data import StudyData
-from wattmark.studies.analysis.metrics import table
+from wattmark.studies.analysis import Analysis, analyse
+from wattmark.studies.analysis.correlate import CorrelationMap
+from wattmark.studies.analysis.statistics import finite
 from wattmark.studies.results import StudyResults
 
 Table = Mapping[str, Sequence[Any]]
@@ -25,17 +29,22 @@ _CELL_METRICS = (
 )  # fmt: skip
 
 
-def tables(results: StudyResults) -> dict[str, Table]:
+def tables(results: StudyResults, analysis: Analysis | None = None) -> dict[str, Table]:
     """Every table of a study by name; columns of one length, None where something is missing.
 
     trials: one row per trial, failed ones included. metrics: one row per completed trial, every metric of
     docs/science/metrics.md. epochs: one row per training epoch. cells: means with 95 % intervals per combination of levels.
+    levels, effects, differences: what the factors do. predictors: what foretells energy. pareto: the cells and the front.
+    correlations: a row per pair of metrics of each map. guidelines: the sentences. Raises MissingExtra without scipy.
     """
+    found = analyse(results) if analysis is None else analysis
+    data = StudyData(results, found.frame)
     return {
         "trials": _trials(results),
-        "metrics": _plain(table(results, "trial")),
-        "epochs": _plain(table(results, "epoch")),
-        "cells": _cells(StudyData(results)),
+        "metrics": _plain(found.trials),
+        "epochs": _plain(found.epochs),
+        "cells": _cells(data),
+        **_findings(found),
     }
 
 
@@ -102,6 +111,38 @@ def _cells(data: StudyData) -> Table:
             found[f"{column}_low"] = [mean and mean.low for mean in means]
             found[f"{column}_high"] = [mean and mean.high for mean in means]
     return found
+
+
+def _findings(found: Analysis) -> dict[str, Table]:
+    """What the analysis found, one table for each kind; those without a row are left out."""
+    named = [(effect, {"factor": effect.factor, "metric": effect.metric}) for effect in found.effects]
+    rows = {
+        "effects": [_fields(effect, "levels", "differences") for effect in found.effects],
+        "levels": [{**name, **_fields(level)} for effect, name in named for level in effect.levels],
+        "differences": [{**name, **_fields(pair)} for effect, name in named for pair in effect.differences],
+        "predictors": [_fields(one) for one in found.predictors],
+        "pareto": [{**_fields(one), "quality_metric": found.quality and found.quality.name} for one in found.pareto],
+        "correlations": [row for one in found.correlations for row in _correlations(one)],
+        "guidelines": [
+            {"text": one.text, "strength": one.strength, "evidence": json.dumps(dict(one.evidence), default=str)}
+            for one in found.guidelines
+        ],
+    }  # fmt: skip
+    return {name: {key: [row[key] for row in own] for key in own[0]} for name, own in rows.items() if own}
+
+
+def _correlations(one: CorrelationMap) -> list[dict[str, Any]]:
+    """Each pair of a map once."""
+    matrices = {"r": one.r, "low": one.low, "high": one.high, "p_corrected": one.p_corrected}
+    return [
+        {"kind": one.kind, "per": one.per, "scope": one.scope, "a": one.names[i], "b": one.names[j],
+         **{name: finite(float(matrix[i, j])) for name, matrix in matrices.items()}, "cells": int(one.cells[i, j])}
+        for i, j in combinations(range(len(one.names)), 2)
+    ]  # fmt: skip
+
+
+def _fields(one: Any, *without: str) -> dict[str, Any]:
+    return {field.name: getattr(one, field.name) for field in fields(one) if field.name not in without}
 
 
 def _plain(columns: Mapping[str, np.ndarray[Any, Any]]) -> Table:

@@ -45,7 +45,7 @@ def test_the_frugal_network_of_nearly_the_same_accuracy_is_named_with_size_and_i
         saving.text,
     )
     assert saving.evidence["low"] < 0.37 < saving.evidence["high"]
-    assert saving.evidence["accuracy_gain"] == pytest.approx(-0.004, abs=0.001)
+    assert saving.evidence["quality_gain"] == pytest.approx(-0.004, abs=0.001)
     assert saving.strength == "strong"
 
 

@@ -48,7 +48,7 @@ EFFECT_METRICS = (
     "power",
     "accuracy",
 )
-_DIFFERENCES = ("accuracy", "loss")
+DIFFERENCES = ("accuracy", "loss")
 _EXACT_FLIPS = 12  # 4096 sign patterns are still enumerated
 _RANDOM_FLIPS = 9_999
 _RESAMPLES = 500
@@ -109,11 +109,13 @@ def effects(
     factors: Sequence[str],
     *,
     names: Sequence[str] = EFFECT_METRICS,
+    differences: Sequence[str] = DIFFERENCES,
     seed: int = 0,
 ) -> list[Effect]:
     """Every factor's effect on every metric of ``names`` that at least two of its levels have.
 
-    trials: completed; metrics: their columns by name, (n,) float64 with NaN. Raises MissingExtra without scipy.
+    trials: completed; metrics: their columns by name, (n,) float64 with NaN. differences: the metrics that are compared as
+    differences, the others are ratios. Raises MissingExtra without scipy.
     """
     found: list[Effect] = []
     for factor in factors:
@@ -121,16 +123,15 @@ def effects(
         others = [name for name in factors if name != factor]
         block = group(trials, others).code
         for name in names:
-            effect = _effect(factor, name, values, code, block, metrics[name], seed)
+            effect = _effect(factor, name, values, code, block, metrics[name], name not in differences, seed)
             if effect is not None:
                 found.append(effect)
     return _corrected(found)
 
 
 def _effect(
-    factor: str, metric: str, values: list[Any], code: Int64, block: Int64, y: Float64, seed: int
+    factor: str, metric: str, values: list[Any], code: Int64, block: Int64, y: Float64, ratio: bool, seed: int
 ) -> Effect | None:
-    ratio = metric not in _DIFFERENCES
     known = np.isfinite(y) & ((y > 0) | (not ratio))
     code, block, y = code[known], block[known], y[known]
     present: list[int] = np.unique(code).tolist()

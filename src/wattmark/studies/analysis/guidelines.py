@@ -18,6 +18,7 @@ from wattmark.studies.analysis.columns import Columns
 from wattmark.studies.analysis.correlate import Predictor
 from wattmark.studies.analysis.effects import Difference, Effect
 from wattmark.studies.analysis.pareto import ParetoPoint
+from wattmark.studies.analysis.quality import ACCURACY, Quality
 from wattmark.studies.analysis.statistics import ALPHA
 from wattmark.studies.results import TrialResult
 from wattmark.units import format_energy, significant
@@ -25,7 +26,8 @@ from wattmark.units import format_energy, significant
 Strength = Literal["strong", "moderate", "weak"]
 
 NEAR_BEST_ACCURACY = 0.02
-"""A level counts as an alternative to the most accurate one if it loses at most two points."""
+"""A level counts as an alternative to the best one if it loses at most two points, or, where the quality is no share, if it
+is not worse beyond noise."""
 _STRONG, _MODERATE = 0.20, 0.05
 _BOUNDS = {
     "e_tr": ("training energy", "training_j", "energy_low_j", "energy_high_j"),
@@ -52,8 +54,10 @@ def guidelines(
     effects: Sequence[Effect],
     predictors: Sequence[Predictor],
     pareto: Sequence[ParetoPoint],
+    quality: Quality | None = ACCURACY,
 ) -> list[Guideline]:
     """All sentences, strongest first. trials and columns: the completed trials and their columns."""
+    quality = quality or ACCURACY
     by_name = {(effect.factor, effect.metric): effect for effect in effects}
     names = (
         ["e_tr", "e_in"] if any(effect.metric in ("e_tr", "e_in") for effect in effects) else ["total_energy"]
@@ -62,11 +66,12 @@ def guidelines(
     for effect in effects:
         if effect.metric in names:
             sayable = [d for d in effect.differences if _sayable(d, effect, trials, columns)]
-            chosen = _choice(sayable, by_name.get((effect.factor, "accuracy")))
+            outcome = by_name.get((effect.factor, quality.name))
+            chosen = _choice(sayable, outcome, quality)
             if chosen is not None:
-                found.append(_saving(chosen, effect, by_name.get((effect.factor, "accuracy"))))
+                found.append(_saving(chosen, effect, outcome, quality))
     found += _prediction(predictors)
-    found += _last_points(pareto, effects)
+    found += _last_points(pareto, effects, quality)
     order = ("strong", "moderate", "weak")
     return sorted(found, key=lambda one: order.index(one.strength))
 
@@ -76,7 +81,7 @@ def guidelines(
 
 @dataclass(frozen=True, slots=True)
 class _Saving:
-    """``frugal`` against ``other``: ratio below 1 with its interval; accuracy: what frugal has more, if known."""
+    """``frugal`` against ``other``: ratio below 1 with its interval."""
 
     frugal: Any
     other: Any
@@ -108,16 +113,20 @@ def _relative_bounds(
     return float((parts[1] / parts[0]).mean()), float((parts[2] / parts[0]).mean())
 
 
-def _choice(sayable: Sequence[Difference], accuracy: Effect | None) -> _Saving | None:
-    """The largest saving against the most accurate level at two points' loss at most, else the largest of all."""
+def _choice(sayable: Sequence[Difference], outcome: Effect | None, quality: Quality) -> _Saving | None:
+    """The largest saving against the best level at hardly any loss, else the largest of all."""
     savings = [_as_saving(d) for d in sayable]
     if not savings:
         return None
-    best = None if accuracy is None else max(accuracy.levels, key=lambda one: one.median).level
-    near = [
-        s for s in savings if str(s.other) == str(best) and _gain(accuracy, s).value >= -NEAR_BEST_ACCURACY
-    ]
+    best = None if outcome is None else max(outcome.levels, key=lambda one: quality.sign * one.median).level
+    near = [s for s in savings if str(s.other) == str(best) and _is_near(_gain(outcome, s), quality)]
     return min(near or savings, key=lambda s: s.ratio)
+
+
+def _is_near(gain: _Gain, quality: Quality) -> bool:
+    if quality.share:
+        return quality.sign * gain.value >= -NEAR_BEST_ACCURACY
+    return not np.isnan(gain.value) and (quality.sign * gain.value >= 0 or not gain.certain)
 
 
 def _as_saving(d: Difference) -> _Saving:
@@ -132,7 +141,7 @@ def _as_saving(d: Difference) -> _Saving:
 
 @dataclass(frozen=True, slots=True)
 class _Gain:
-    """Accuracy that the frugal level has more than the other (0..1); NaN where it is not known."""
+    """Quality that the frugal level has more than the other, in its own unit; NaN where it is not known."""
 
     value: float
     low: float | None = None
@@ -140,9 +149,9 @@ class _Gain:
     certain: bool = False
 
 
-def _gain(accuracy: Effect | None, saving: _Saving) -> _Gain:
+def _gain(outcome: Effect | None, saving: _Saving) -> _Gain:
     wanted = {str(saving.frugal), str(saving.other)}
-    pairs = () if accuracy is None else accuracy.differences
+    pairs = () if outcome is None else outcome.differences
     for d in pairs:
         if {str(d.a), str(d.b)} == wanted:
             certain = d.p_corrected is not None and d.p_corrected < ALPHA
@@ -153,37 +162,38 @@ def _gain(accuracy: Effect | None, saving: _Saving) -> _Gain:
     return _Gain(float("nan"))
 
 
-def _saving(saving: _Saving, effect: Effect, accuracy: Effect | None) -> Guideline:
-    gain = _gain(accuracy, saving)
+def _saving(saving: _Saving, effect: Effect, outcome: Effect | None, quality: Quality) -> Guideline:
+    gain = _gain(outcome, saving)
     less, least, most = (100 * (1 - ratio) for ratio in (saving.ratio, saving.high, saving.low))
     words = _BOUNDS[effect.metric][0]
     frugal, other = (label({effect.factor: one}).replace("=", " ") for one in (saving.frugal, saving.other))
     text = (
         f"{frugal} needs {significant(less, 2)} % less {words} than {other}"
-        f"{_accuracy_words(gain)}; 95 % interval {significant(least, 2)} to {significant(most, 2)} %."
+        f"{_gain_words(gain, quality)}; 95 % interval {significant(least, 2)} to {significant(most, 2)} %."
     )
     evidence = {
         "kind": "difference", "factor": effect.factor, "metric": effect.metric, "level": saving.frugal,
         "against": saving.other, "ratio": saving.ratio, "low": saving.low, "high": saving.high,
         "p_corrected": saving.p, "trials": effect.trials,
-        "accuracy_gain": None if np.isnan(gain.value) else gain.value,
-        "accuracy_low": gain.low, "accuracy_high": gain.high,
+        "quality": quality.name, "quality_gain": None if np.isnan(gain.value) else gain.value,
+        "quality_low": gain.low, "quality_high": gain.high,
     }  # fmt: skip
     return Guideline(text, evidence, _strength(1 - saving.high))
 
 
-def _accuracy_words(gain: _Gain) -> str:
+def _gain_words(gain: _Gain, quality: Quality) -> str:
     if np.isnan(gain.value):
         return ""
-    points = significant(abs(100 * gain.value), 2)
+    size = abs(gain.value / quality.step)
     side = "less" if gain.value < 0 else "more"
     if gain.certain or (gain.low is None and gain.value != 0):
         untested = "" if gain.certain else " (without repeats, not tested)"
-        return f" for {points} points of accuracy {side}{untested}"
+        return f" for {significant(size, 2)} {quality.unit} {side}{untested}"
     if gain.low is None or gain.high is None or gain.low == gain.high:
-        return " at the same accuracy"
-    low, high = (significant(100 * end, 2) for end in (gain.low, gain.high))
-    return f" with no difference in accuracy beyond noise ({low} to {high} points)"
+        return f" at the same {quality.name}"
+    low, high = (significant(end / quality.step, 2) for end in (gain.low, gain.high))
+    points = " points" if quality.share else ""
+    return f" with no difference in {quality.name} beyond noise ({low} to {high}{points})"
 
 
 def _strength(effect: float) -> Strength:
@@ -223,10 +233,12 @@ def _prediction(predictors: Sequence[Predictor]) -> list[Guideline]:
     return found
 
 
-# --- the last points of accuracy ---
+# --- the last points of quality ---
 
 
-def _last_points(pareto: Sequence[ParetoPoint], effects: Sequence[Effect]) -> list[Guideline]:
+def _last_points(
+    pareto: Sequence[ParetoPoint], effects: Sequence[Effect], quality: Quality
+) -> list[Guideline]:
     """What the last step along the front costs, where both of its differences stand the corrected tests.
 
     Only for studies of one factor, in which the front's cells are its levels.
@@ -243,17 +255,17 @@ def _last_points(pareto: Sequence[ParetoPoint], effects: Sequence[Effect]) -> li
     ):
         return []
     energy = _tested(effects, ("e_tr", "total_energy"), cheap.cell, dear.cell)
-    accuracy = _tested(effects, ("accuracy",), cheap.cell, dear.cell)
-    if not (energy and accuracy):
+    if not (energy and _tested(effects, (quality.name,), cheap.cell, dear.cell)):
         return []
-    points = 100 * (dear.accuracy - cheap.accuracy)
+    points = abs(dear.quality - cheap.quality) / quality.step
     low, high = (format_energy(end) for end in (dear.joules_per_point_low, dear.joules_per_point_high))
     text = (
-        f"The last {significant(points, 2)} points of accuracy, from {cheap.cell} to {dear.cell}, cost "
-        f"{format_energy(dear.joules_per_point)} a point; 95 % interval {low} to {high}."
+        f"The last {significant(points, 2)} {quality.unit}, from {cheap.cell} to {dear.cell}, cost "
+        f"{format_energy(dear.joules_per_point)} {'a point' if quality.share else 'for each 1'}; "
+        f"95 % interval {low} to {high}."
     )
     evidence = {
-        "kind": "last-points", "factor": next(iter(factors)), "from": cheap.cell, "to": dear.cell,
+        "kind": "last-points", "quality": quality.name, "factor": next(iter(factors)), "from": cheap.cell, "to": dear.cell,
         "value": dear.joules_per_point, "low": dear.joules_per_point_low, "high": dear.joules_per_point_high,
     }  # fmt: skip
     return [Guideline(text, evidence, _strength(1 - cheap.energy_j / dear.energy_j))]

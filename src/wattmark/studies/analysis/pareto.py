@@ -1,4 +1,4 @@
-"""Energy against accuracy: the cells that no other cell beats in both, and what the last points of accuracy cost."""
+"""Energy against quality: the cells that no other cell beats in both, and what the last points of quality cost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattmark.studies.analysis.cells import Cells
+from wattmark.studies.analysis.quality import ACCURACY, Quality
 from wattmark.studies.analysis.statistics import Float64, Int64, percentiles
 
 _RESAMPLES = 1000
@@ -18,57 +19,63 @@ Step = tuple[float | None, float | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class ParetoPoint:
-    """One cell: mean energy in J and mean accuracy (0..1) of its trials.
+    """One cell: mean energy in J and mean quality of its trials (accuracy as 0..1, or another metric in its own unit).
 
     on_front_share: how often the cell is on the front when all cells are drawn anew from their spread; None when no cell has
-    repeats. joules_per_point: on the front, the energy that each further percentage point of accuracy costs over the next
-    cheaper cell of the front, with its 95 % interval where the repeats give one.
+    repeats. joules_per_point: on the front, the energy that each further step of quality (a percentage point of a share,
+    else one) costs over the next cheaper cell of the front, with its 95 % interval where the repeats give one.
     """
 
     cell: str
     trials: int
     energy_j: float
-    accuracy: float
+    quality: float
     on_front: bool
     on_front_share: float | None = None
     joules_per_point: float | None = None
     joules_per_point_low: float | None = None
     joules_per_point_high: float | None = None
 
+    @property
+    def accuracy(self) -> float:
+        """The quality, where it is an accuracy."""
+        return self.quality
 
-def front(energy: Float64, accuracy: Float64) -> Float64:
-    """1.0 where no other point has at most the energy and at least the accuracy (and one of them better), else 0.0.
 
-    energy, accuracy: (..., n) float64; leading axes are separate problems.
+def front(energy: Float64, gain: Float64) -> Float64:
+    """1.0 where no other point has at most the energy and at least the gain (and one of them better), else 0.0.
+
+    energy, gain: (..., n) float64, more of a gain is better; leading axes are separate problems.
     """
-    order = np.lexsort((-accuracy, energy), axis=-1)
-    sorted_accuracy = np.take_along_axis(accuracy, order, -1)
-    best = np.maximum.accumulate(sorted_accuracy, axis=-1)
+    order = np.lexsort((-gain, energy), axis=-1)
+    ordered = np.take_along_axis(gain, order, -1)
+    best = np.maximum.accumulate(ordered, axis=-1)
     first = np.ones_like(best, dtype=bool)
-    first[..., 1:] = sorted_accuracy[..., 1:] > best[..., :-1]
+    first[..., 1:] = ordered[..., 1:] > best[..., :-1]
     result = np.zeros_like(energy)
     np.put_along_axis(result, order, first.astype(np.float64), -1)
     return result
 
 
-def pareto(energy_j: Float64, accuracy: Float64, cells: Cells, *, seed: int = 0) -> list[ParetoPoint]:
-    """All cells that have both numbers, cheapest first. energy_j, accuracy: (trials,) with NaN."""
-    known = np.isfinite(energy_j) & np.isfinite(accuracy)
+def pareto(
+    energy_j: Float64, quality: Float64, cells: Cells, *, of: Quality = ACCURACY, seed: int = 0
+) -> list[ParetoPoint]:
+    """All cells that have both numbers, cheapest first. energy_j, quality: (trials,) with NaN. of: what the quality is."""
+    known = np.isfinite(energy_j) & np.isfinite(quality)
     present: list[int] = np.unique(cells.code[known]).tolist()
     if not present:
         return []
     rows = [known & (cells.code == k) for k in present]
     n = np.array([int(row.sum()) for row in rows], np.int64)
-    e, a = (np.array([values[row].mean() for row in rows]) for values in (energy_j, accuracy))
+    gain = of.sign * quality / of.step
+    e, a = (np.array([values[row].mean() for row in rows]) for values in (energy_j, gain))
     on_front = front(e, a) > 0
-    drawn_e, drawn_a = (
-        _drawn(values, rows, seed + place) for place, values in enumerate((energy_j, accuracy))
-    )
+    drawn_e, drawn_a = (_drawn(values, rows, seed + place) for place, values in enumerate((energy_j, gain)))
     share = front(drawn_e, drawn_a).mean(axis=0) if (n > 1).any() else None
     steps = _steps(e, a, on_front, drawn_e, drawn_a, n)
     points = [
         ParetoPoint(
-            cells.labels[k], int(n[i]), float(e[i]), float(a[i]), bool(on_front[i]),
+            cells.labels[k], int(n[i]), float(e[i]), float(quality[rows[i]].mean()), bool(on_front[i]),
             None if share is None else float(share[i]), *steps.get(i, (None, None, None)),
         )
         for i, k in enumerate(present)
@@ -91,16 +98,16 @@ def _drawn(values: Float64, rows: list[Bools], seed: int) -> Float64:
 def _steps(
     e: Float64, a: Float64, on_front: Bools, drawn_e: Float64, drawn_a: Float64, n: Int64
 ) -> dict[int, Step]:
-    """Marginal joules per percentage point between neighbours on the front, by the dearer one's place."""
+    """Marginal joules per step of quality between neighbours on the front, by the dearer one's place. a: in steps."""
     members: list[int] = np.flatnonzero(on_front).tolist()
     members.sort(key=lambda i: e[i])
     found: dict[int, Step] = {}
     for cheap, dear in pairwise(members):
-        value = float((e[dear] - e[cheap]) / (100 * (a[dear] - a[cheap])))
+        value = float((e[dear] - e[cheap]) / (a[dear] - a[cheap]))
         low = high = None
         gain = drawn_a[:, dear] - drawn_a[:, cheap]
         # Where the gain itself may be nothing, a cost per point has no interval.
         if n[cheap] > 1 and n[dear] > 1 and np.quantile(gain, 0.025) > 0:
-            low, high = percentiles((drawn_e[:, dear] - drawn_e[:, cheap]) / (100 * gain))
+            low, high = percentiles((drawn_e[:, dear] - drawn_e[:, cheap]) / gain)
         found[dear] = (value, low, high)
     return found

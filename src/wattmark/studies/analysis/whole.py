@@ -12,14 +12,17 @@ import numpy as np
 from wattmark.studies.analysis.cells import Cells, architecture_factor, group, label
 from wattmark.studies.analysis.columns import Columns, Frame, frame
 from wattmark.studies.analysis.correlate import CorrelationMap, Predictor, correlate, predictors
-from wattmark.studies.analysis.effects import Effect, effects
+from wattmark.studies.analysis.effects import DIFFERENCES, EFFECT_METRICS, Effect, effects
 from wattmark.studies.analysis.guidelines import Guideline, guidelines
 from wattmark.studies.analysis.metrics import Table, gpu_only, metric_columns, table_of
 from wattmark.studies.analysis.outliers import Flag, outliers
 from wattmark.studies.analysis.pareto import ParetoPoint, pareto
 from wattmark.studies.analysis.profiling import ProfilingError, profile
+from wattmark.studies.analysis.quality import Quality, quality_of
+from wattmark.studies.analysis.serving import serving_cells
+from wattmark.studies.analysis.serving_guidelines import serving_guidelines
 from wattmark.studies.analysis.shares import CellShares, shares
-from wattmark.studies.analysis.statistics import ALPHA, finite, scipy_stats
+from wattmark.studies.analysis.statistics import ALPHA, Float64, finite, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
 
 
@@ -49,6 +52,7 @@ class Analysis:
 
     factors: those that vary. statuses: trials by how they ended. methods: component -> the methods by which its joules were
     got. pareto_metric: the energy on the Pareto axis (``e_tr``, or ``total_energy`` where no training was measured).
+    quality: the metric on its other axis, None where no outcome was reported.
     frame: the completed trials as columns, which a report need not read again.
     """
 
@@ -66,6 +70,7 @@ class Analysis:
     predictors: tuple[Predictor, ...]
     pareto: tuple[ParetoPoint, ...]
     pareto_metric: str
+    quality: Quality | None
     shares: tuple[CellShares, ...]
     outliers: tuple[Flag, ...]
     profiling: tuple[ProfilingError, ...]
@@ -84,10 +89,17 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
     data = frame(trials)
     metrics = metric_columns(data.columns)
     architecture = architecture_factor(factors)
-    found = effects(trials, metrics, factors, seed=seed)
+    quality = quality_of(results.design, lambda name: _reported(trials, metrics, name))
+    names, told_apart, gained = EFFECT_METRICS, DIFFERENCES, np.full(len(trials), np.nan)
+    if quality is not None:
+        gained = _reported(trials, metrics, quality.name)
+        names = tuple(dict.fromkeys((*names, quality.name)))
+        told_apart = tuple(dict.fromkeys((*told_apart, quality.name)))
+        metrics = {**metrics, quality.name: gained}
+    found = effects(trials, metrics, factors, names=names, differences=told_apart, seed=seed)
     predicted = _predictors(trials, metrics, factors, architecture, seed)
     axis = "e_tr" if np.isfinite(metrics["e_tr"]).any() else "total_energy"
-    front = pareto(metrics[axis], metrics["accuracy"], cells, seed=seed)
+    front = [] if quality is None else pareto(metrics[axis], gained, cells, of=quality, seed=seed)
     return Analysis(
         name=results.name,
         title=results.title,
@@ -103,12 +115,25 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         predictors=tuple(predicted),
         pareto=tuple(front),
         pareto_metric=axis,
+        quality=quality,
         shares=tuple(shares(trials, cells, data.columns)),
         outliers=tuple(outliers(trials, metrics, cells)),
         profiling=tuple(profile(trials)),
-        guidelines=tuple(guidelines(trials, data.columns, found, predicted, front)),
+        guidelines=tuple(
+            serving_guidelines(results)
+            if serving_cells(results)
+            else guidelines(trials, data.columns, found, predicted, front, quality)
+        ),
         frame=data,
     )
+
+
+def _reported(trials: Sequence[TrialResult], metrics: Columns, name: str) -> Float64:
+    """A metric of the analysis, or one that the workload reported; NaN where it is missing."""
+    if name in metrics:
+        return metrics[name]
+    given = (trial.metrics.get(name) for trial in trials)
+    return np.array([np.nan if value is None else float(value) for value in given], np.float64)
 
 
 def _correlations(data: Frame, cells: Cells, seed: int) -> list[CorrelationMap]:
