@@ -152,3 +152,16 @@ def test_a_folder_that_cannot_be_made_is_a_setting_to_mend(tmp_path: Path):
             architecture_for(10**6),
             random_weights(architecture_for(10**6), 0),
         )
+
+
+@needs_gguf
+def test_progress_is_told_while_a_model_is_written_and_not_when_it_is_there():
+    shares: list[float] = []
+    path = ensure_model("1m", seed=7, on_progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(shares) == len(architecture_for(10**6).tensor_shapes())
+    written = path.stat().st_mtime_ns
+    shares.clear()
+    assert ensure_model("1m", seed=7, on_progress=shares.append).stat().st_mtime_ns == written
+    assert shares == []

@@ -43,7 +43,12 @@ def serve(
     size: Annotated[
         str | None, typer.Option(help="A model of this size with random weights: 1m, 10m, 100m, 1.5b.")
     ] = None,
-    gguf: Annotated[str | None, typer.Option(metavar="PATH", help="A GGUF file to serve instead.")] = None,
+    gguf: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|OWNER/NAME[:FILE]", help="A GGUF file to serve instead, here or of Hugging Face."
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
     slots: SlotsOption = None,
     context: ContextOption = 2048,
@@ -60,13 +65,18 @@ def serve(
     import os
     from pathlib import Path
 
+    from wattmark.cli.llm_line import WritingBar
     from wattmark.serving.server import LOCAL, open_target
+    from wattmark.serving.server_hub import is_hub_name
 
-    model = size if gguf is None else str(Path(gguf).expanduser().resolve())
+    model = size
+    if gguf is not None:
+        model = gguf if is_hub_name(gguf) else str(Path(gguf).expanduser().resolve())
     if model is None or (size is not None and gguf is not None):
         raise ConfigError("give a size or a GGUF file", hint="wattmark llm serve --size 10m")
     options = _options(slots, context, threads, number_format, seed, port, prompt_cache)
-    with open_target(LOCAL + model, options) as target:
+    with WritingBar() as bar, open_target(LOCAL + model, options, on_writing=bar.show) as target:
+        bar.clear()
         typer.echo(f"{target.base_url} serves {plain(target.description)}")
         typer.echo(f"measure it: wattmark llm bench {target.base_url} --concurrency 4 --requests 100")
         assert target.pid is not None
@@ -81,7 +91,11 @@ def serve(
 @app.command()
 def bench(
     where: Annotated[
-        str, typer.Argument(metavar="URL|local:SIZE", help="A server, or a model to be served for the time.")
+        str,
+        typer.Argument(
+            metavar="URL|local:SIZE|local:MODEL",
+            help="A server; or a model to be served for the time: a size, a GGUF file, or OWNER/NAME[:FILE].",
+        ),
     ],
     concurrency: Annotated[
         int | None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wattmark import settings
-from wattmark.cli.llm_line import LoadLine
+from wattmark.cli.llm_line import LoadLine, WritingBar
 from wattmark.cli.output import say
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact import carbon, resolve_zone
@@ -134,7 +134,11 @@ def run_bench(
     results: list[BenchResult] = []
     points: list[SweepPoint] = []
     flat, best = 0, 0.0
-    with open_bench(where, options=options, **target) as bench:
+    with (
+        WritingBar() as bar,
+        open_bench(where, options=options, on_writing=bar.show if live else None, **target) as bench,
+    ):
+        bar.clear()
         for load, plan in plans:
             known = {**tags, ask.kind: f"{load:g}"}
             result = _one(bench, plan, name, known, live)

@@ -1,14 +1,21 @@
-"""The live line of ``wattmark llm bench``: requests, tokens/s, watts and joules per token so far."""
+"""The live line of ``wattmark llm bench``: requests, tokens/s, watts and joules per token so far; and a bar for models
+that have to be written first."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from contextlib import ExitStack
+from typing import Any
 
+from wattmark.cli.output import console, say
 from wattmark.recorder.live import Live
 from wattmark.runs.process import this_process
 from wattmark.serving.records import Progress
 from wattmark.units import format_energy, format_power
+
+SAID_EVERY_S = 10.0
 
 
 class LoadLine:
@@ -54,6 +61,45 @@ class LoadLine:
         if self._first is not None:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
+
+
+class WritingBar:
+    """How far the writing of a random model is: a bar on a terminal, a line now and then elsewhere, on standard error."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._bar: Any = None
+        self._row: Any = None
+        self._said_s = time.monotonic()
+
+    def __enter__(self) -> WritingBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, share: float) -> None:
+        """So much of it is written (0..1). Short writings show nothing."""
+        now_s = time.monotonic()
+        if not sys.stderr.isatty():
+            if now_s - self._said_s >= SAID_EVERY_S and share < 1:
+                self._said_s = now_s
+                say(f"writing a model with random weights: {share:.0%}")
+            return
+        if self._bar is None:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+            self._bar = self._open.enter_context(
+                Progress(*columns, console=console(stderr=True), transient=True)
+            )
+            self._row = self._bar.add_task("writing a model with random weights, once", total=1.0)
+        self._bar.update(self._row, completed=share)
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        self._open.close()
+        self._bar = None
 
 
 def _live() -> Live | None:

@@ -209,14 +209,16 @@ def open_bench(
     *,
     options: ServerOptions | None = None,
     environ: Mapping[str, str] | None = None,
+    on_writing: Callable[[float], None] | None = None,
     **target: Any,
 ) -> Generator[Bench]:
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
 
+    on_writing: told the share (0..1) of a random model that is written first, if it has to be.
     target: further fields of :class:`~wattmark.serving.client_target.Target` (model, dialect, endpoint, api_key_env, ...).
     Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
     """
-    with open_target(where, options, environ) as opened:
+    with open_target(where, options, environ, on_writing) as opened:
         if where.startswith(LOCAL):
             target = {"model": opened.model, "dialect": "llama.cpp", **target}
         chosen = Target(opened.base_url, **target)

@@ -170,9 +170,15 @@ def model_path(
 
 
 def ensure_model(
-    size: str, number_format: NumberFormat = "f16", seed: int = 0, environ: Mapping[str, str] | None = None
+    size: str,
+    number_format: NumberFormat = "f16",
+    seed: int = 0,
+    environ: Mapping[str, str] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Path:
     """The path of the model of this size, written first if the data folder does not have it yet.
+
+    on_progress: called with the share (0..1) that is written, after every tensor; not at all if it is there already.
 
     Raises:
         ConfigError: the size is none, or memory or disk do not hold it.
@@ -185,7 +191,10 @@ def ensure_model(
         shape = architecture_for(parse_size(size))
         _refuse_what_does_not_fit(shape, number_format, path)
         weights = random_weights(shape, seed)
-        write_llama(path, shape, weights, number_format, name=f"random-llama-{size}", description=NOISE_NOTE)
+        write_llama(
+            path, shape, weights, number_format,
+            name=f"random-llama-{size}", description=NOISE_NOTE, on_progress=on_progress,
+        )  # fmt: skip
     return path
 
 
@@ -227,6 +236,7 @@ def write_llama(
     context: int = MODEL_CONTEXT,
     name: str = "llama",
     description: str = "",
+    on_progress: Callable[[float], None] | None = None,
 ) -> None:
     """Write a Llama model tensor by tensor, so that one tensor is in memory at a time; the file appears when whole.
 
@@ -253,7 +263,7 @@ def write_llama(
                 description,
                 number_format,
             )
-            _write_tensors(writer, gguf, shape, weights, number_format)
+            _write_tensors(writer, gguf, shape, weights, number_format, on_progress)
         finally:
             writer.close()
         part.replace(path)
@@ -310,6 +320,7 @@ def _write_tensors(
     shape: Architecture,
     weights: Callable[[int, str, tuple[int, ...]], Float32],
     number_format: NumberFormat,
+    on_progress: Callable[[float], None] | None,
 ) -> None:
     kinds = gguf.GGMLQuantizationType
     shapes = shape.tensor_shapes()
@@ -322,6 +333,7 @@ def _write_tensors(
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
+    written = 0
     for index, (name, size) in enumerate(shapes.items()):
         tensor = weights(index, name, size)
         if tensor.shape != size:
@@ -331,6 +343,9 @@ def _write_tensors(
                 tensor.astype(np.float16) if number_format == "f16" else gguf.quantize(tensor, kinds.Q8_0)
             )
         writer.write_tensor_data(tensor)
+        written += math.prod(size)
+        if on_progress is not None:
+            on_progress(written / shape.parameters)
 
 
 def _refuse_what_does_not_fit(shape: Architecture, number_format: NumberFormat, path: Path) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from typing import Any
 from wattmark.errors import ConfigError, MissingExtra, ServerError
 from wattmark.paths import data_dir
 from wattmark.serving.gguf_models import NOISE_NOTE, NUMBER_FORMATS, NumberFormat, ensure_model
+from wattmark.serving.server_hub import hub_file, is_hub_name
 
 LOCAL = "local:"
 _STOP_S = 5.0
@@ -106,12 +107,16 @@ class Target:
 
 @contextmanager
 def open_target(
-    where: str, options: ServerOptions | None = None, environ: Mapping[str, str] | None = None
+    where: str,
+    options: ServerOptions | None = None,
+    environ: Mapping[str, str] | None = None,
+    on_writing: Callable[[float], None] | None = None,
 ) -> Generator[Target]:
     """The server at a URL, or one of our own for as long as the block runs.
 
     where: ``http://...`` or ``https://...``; ``local:SIZE`` (``local:10m``, ``local:10m-q8_0``) for random weights;
-    ``local:PATH`` for any GGUF file.
+    ``local:PATH`` for any GGUF file; ``local:OWNER/NAME[:FILE]`` for one of Hugging Face. on_writing: told the share
+    (0..1) of a random model that is written, if it has to be.
 
     Raises:
         ConfigError: none of these, or a file or size that cannot be used.
@@ -124,12 +129,12 @@ def open_target(
     if not where.startswith(LOCAL):
         raise ConfigError(
             f"{where!r} is no server",
-            hint="give a URL, local:10m for a random model, or local:PATH to a GGUF file",
+            hint="give a URL, local:10m for a random model, local:PATH for a GGUF file or local:OWNER/NAME of Hugging Face",
         )
     options = options or ServerOptions()
     if find_spec("xllamacpp") is None:
         raise MissingExtra("xllamacpp", "llm")
-    path, noise = _model(where.removeprefix(LOCAL), options, environ)
+    path, noise = _model(where.removeprefix(LOCAL), options, environ, on_writing)
     process = _start(path, where, options, environ)
     try:
         yield process.target(noise)
@@ -137,8 +142,15 @@ def open_target(
         process.stop()
 
 
-def _model(name: str, options: ServerOptions, environ: Mapping[str, str] | None) -> tuple[Path, bool]:
+def _model(
+    name: str,
+    options: ServerOptions,
+    environ: Mapping[str, str] | None,
+    on_writing: Callable[[float], None] | None,
+) -> tuple[Path, bool]:
     """Path of the GGUF file, and whether its text is noise."""
+    if is_hub_name(name):
+        return hub_file(name), False
     if name.endswith(".gguf") or os.sep in name:
         path = Path(name).expanduser().absolute()
         if not path.is_file():
@@ -151,7 +163,7 @@ def _model(name: str, options: ServerOptions, environ: Mapping[str, str] | None)
     for known in NUMBER_FORMATS:
         if name.endswith(f"-{known}"):
             size, number_format = name.removesuffix(f"-{known}"), known
-    return ensure_model(size, number_format, options.seed, environ), True
+    return ensure_model(size, number_format, options.seed, environ, on_writing), True
 
 
 class _ServerProcess:

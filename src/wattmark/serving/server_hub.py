@@ -22,7 +22,7 @@ BY_HAND = "download the file by other means and give local:PATH"
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether this is a name of Hugging Face, and no path: one slash, no file or folder here, no ``.gguf`` before a colon."""
+    """Whether this is a name of Hugging Face, and no path: one slash, nothing here of that path, no ``.gguf``."""
     return (
         _NAME.fullmatch(name) is not None
         and not name.partition(":")[0].endswith(".gguf")
