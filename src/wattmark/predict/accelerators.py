@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import cache
@@ -89,14 +89,16 @@ def accelerators() -> tuple[Hardware, ...]:
 @cache
 def processors() -> tuple[Hardware, ...]:
     """The CPUs of the table that the CPU model uses; some 5,000, read in some 20 ms."""
-    found: list[Hardware] = []
+    found: dict[str, Hardware] = {}
     for line in _CPU_PARTS.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") or not line:
             continue
         key, tdp, cores, base, turbo, label = line.split("\t")
-        found.append(
+        part = "cpu:" + key.replace(" ", "-")
+        found.setdefault(  # a part or two are in the table in two spellings
+            part,
             Hardware(
-                "cpu:" + key.replace(" ", "-"),
+                part,
                 label,
                 label.split(" ")[0],
                 "cpu",
@@ -107,9 +109,9 @@ def processors() -> tuple[Hardware, ...]:
                 source=_CPU_SOURCE,
                 url=_CPU_URL,
                 aliases=(key,),
-            )
+            ),
         )
-    return tuple(found)
+    return tuple(found.values())
 
 
 def catalogue(kind: Kind | None = None) -> tuple[Hardware, ...]:
@@ -219,8 +221,3 @@ def _throughputs(row: Mapping[str, str]) -> dict[str, float]:
 
 def _number(cell: str) -> float | None:
     return float(cell) if cell else None
-
-
-def ids(hardware: Iterable[Hardware]) -> list[str]:
-    """Their ids."""
-    return [one.id for one in hardware]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wattmark.predict.answers import Unknown
-from wattmark.quantity import Quantity
+from wattmark.quantity import Quantity, total
 from wattmark.runs.record import Float64, Int64, RunRecord
 from wattmark.runs.view import RunView
 
@@ -45,21 +45,25 @@ _T = (
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One epoch (number from 1): seconds, joules by component. ``measured`` is False for one that is extrapolated."""
+    """One measured epoch (number from 1): when it began (seconds from the run's start), seconds, joules by component."""
 
     number: int
+    start_s: float
     duration_s: Quantity
     by_component: dict[str, Quantity]
-    measured: bool = True
+
+    @property
+    def energy_j(self) -> Quantity:
+        """All components together."""
+        return total(list(self.by_component.values())) or Quantity.exact(0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Extrapolation:
-    """A run with another number of epochs: joules by component, seconds, and the epochs themselves."""
+    """A run with another number of epochs: joules by component and seconds."""
 
     by_component: dict[str, Quantity]
     duration_s: Quantity
-    epochs: tuple[Epoch, ...]
     source: str
 
 
@@ -73,6 +77,7 @@ def epochs_of(view: RunView) -> tuple[Epoch, ...]:
     return tuple(
         Epoch(
             row + 1,
+            float(starts[row] - view.record.start_ns) / 1e9,
             Quantity.exact(float(ends[row] - starts[row]) / 1e9, "s", "measured"),
             {component: got.quantity(row, "measured") for component, got in energies.items() if got.covered_s[row] > 0},
         )
@@ -95,7 +100,7 @@ def extrapolate(
     totals = view.energy_by_component if totals is None else totals
     duration_s = Quantity.exact(view.record.duration_s, "s", "measured")
     if count == len(measured):
-        return Extrapolation(dict(totals), duration_s, measured, "measured")
+        return Extrapolation(dict(totals), duration_s, "measured")
     if count < len(measured):
         return _shortened(totals, duration_s, measured, count)
     settled = settled_epochs(measured)
@@ -113,8 +118,7 @@ def extrapolate(
             return Unknown(f"the epochs do not all have joules of {component}")
         by_component[component] = totals[component] + future(values, more, "J", totals[component].source)
     seconds = future([epoch.duration_s for epoch in settled], more, "s", "measured")
-    extra = _to_come(settled, len(measured), more)
-    return Extrapolation(by_component, duration_s + seconds, (*measured, *extra), source)
+    return Extrapolation(by_component, duration_s + seconds, source)
 
 
 def settled_epochs(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
@@ -123,7 +127,7 @@ def settled_epochs(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
     An epoch stands out if its joules are more than 3 robust standard deviations (1.4826 times the median absolute
     deviation) and 1 % from the median of those after it.
     """
-    joules = np.array([sum(part.value for part in epoch.by_component.values()) for epoch in epochs])
+    joules = np.array([epoch.energy_j.value for epoch in epochs])
     dropped = 0
     while dropped < len(epochs) // 3:
         rest = joules[dropped + 1 :]
@@ -160,31 +164,18 @@ def _shortened(
 ) -> Extrapolation:
     """The same run without its last epochs. What they cost was measured, so it is taken off as measured."""
     by_component: dict[str, Quantity] = {}
-    for component, total in totals.items():
+    for component, whole in totals.items():
         cut = sum(
             epoch.by_component[component].value for epoch in measured[count:] if component in epoch.by_component
         )  # fmt: skip
-        share = max(0.0, 1 - cut / total.value) if total.value > 0 else 1.0
-        by_component[component] = total * share
+        share = max(0.0, 1 - cut / whole.value) if whole.value > 0 else 1.0
+        by_component[component] = whole * share
     seconds = duration_s.value - sum(epoch.duration_s.value for epoch in measured[count:])
     return Extrapolation(
         by_component,
         Quantity.exact(max(0.0, seconds), "s", "measured"),
-        tuple(measured[:count]),
         f"the first {count} of {len(measured)} measured epochs and all that was not in an epoch",
     )
-
-
-def _to_come(settled: Sequence[Epoch], measured: int, more: int) -> list[Epoch]:
-    """Single epochs to come, all alike (at most 10,000 are listed)."""
-    components = {name for epoch in settled for name in epoch.by_component}
-    each = {
-        name: future([epoch.by_component[name] for epoch in settled if name in epoch.by_component], 1, "J", "extrapolated")
-        for name in components
-        if sum(name in epoch.by_component for epoch in settled) >= 2
-    }  # fmt: skip
-    seconds = future([epoch.duration_s for epoch in settled], 1, "s", "extrapolated")
-    return [Epoch(measured + index + 1, seconds, each, measured=False) for index in range(min(more, 10_000))]
 
 
 def _edges(record: RunRecord) -> tuple[Int64, Int64] | None:

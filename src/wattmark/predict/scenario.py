@@ -20,7 +20,7 @@ from wattmark.predict.devices import Installed, Machine, machine_of
 from wattmark.predict.energyvis import recorded
 from wattmark.predict.extrapolate import MOST_EPOCHS, Epoch, epochs_of, extrapolate
 from wattmark.predict.levels import from_study, levels_of
-from wattmark.predict.outcome import Basis, ComponentEnergy, Outcome, Side
+from wattmark.predict.outcome import Basis, ComponentEnergy, EpochRow, Outcome, Side
 from wattmark.predict.series import rows
 from wattmark.predict.state import State, Step
 from wattmark.predict.swap import swap_accelerators, swap_cpus
@@ -104,7 +104,7 @@ def evaluate(
     )
     bases = _bases(view)
     before = accounts(home.zone, home.year, home.pue, home.price_per_kwh, home.currency)
-    first = _side(start, start, (), epochs, None, before, bases)
+    first = _side(start, start, (), rows(epochs, len(epochs), (), start.duration_s), before, bases)
     place = scenario.zone is not None
     after = accounts(
         scenario.zone or home.zone,
@@ -113,14 +113,16 @@ def evaluate(
         home.price_per_kwh if scenario.price_per_kwh is None else scenario.price_per_kwh,
         scenario.currency or home.currency,
     )
-    applied = _apply(view, start, scenario, study, epochs)
+    applied = _apply(view, start, scenario, study)
     if isinstance(applied, Unknown):
         second = _unknown_side(applied, after)
         steps: tuple[Step, ...] = ()
         notes: tuple[str, ...] = (str(applied),)
     else:
-        state, steps, listed = applied
-        second = _side(start, state, steps, listed, len(epochs), after, bases)
+        state, steps = applied
+        factors = [step for step in steps if step.field != "epochs"]
+        series = rows(epochs, scenario.epochs or len(epochs), factors, start.duration_s)
+        second = _side(start, state, steps, series, after, bases)
         notes = state.notes
     return Outcome(
         view.id,
@@ -135,12 +137,9 @@ def evaluate(
     )
 
 
-_Applied = tuple[State, tuple[Step, ...], tuple[Epoch, ...]]
-
-
 def _apply(
-    view: RunView, state: State, scenario: Scenario, study: StudyResults | None, epochs: tuple[Epoch, ...]
-) -> _Applied | Unknown:
+    view: RunView, state: State, scenario: Scenario, study: StudyResults | None
+) -> tuple[State, tuple[Step, ...]] | Unknown:
     """The steps one after the other; the first that is unknown makes the whole unknown."""
     steps: list[Step] = []
     if scenario.epochs is not None:
@@ -153,7 +152,7 @@ def _apply(
             duration_s=None if state.duration_s is None else longer.duration_s,
         )
         steps.append(_ratio_step(state, changed, longer.source))
-        state, epochs = changed, longer.epochs
+        state = changed
     if scenario.levels:
         if study is None:
             return Unknown("the run belongs to no study that is known here")
@@ -183,7 +182,7 @@ def _apply(
             return found
         state = found[0]
         steps.append(found[1])
-    return state, tuple(steps), epochs
+    return state, tuple(steps)
 
 
 def _ratio_step(before: State, after: State, source: str) -> Step:
@@ -213,8 +212,7 @@ def _side(
     start: State,
     state: State,
     steps: tuple[Step, ...],
-    epochs: tuple[Epoch, ...],
-    measured: int | None,
+    series: tuple[EpochRow, ...],
     kept: Accounts,
     bases: Mapping[str, Basis],
 ) -> Side:
@@ -236,14 +234,13 @@ def _side(
         )
         for name, quantity in state.by_component.items()
     )
-    factors = [step for step in steps if step.field != "epochs"]
     return Side(
         energy,
         state.duration_s,
         kept.carbon(energy),
         kept.cost(energy),
         parts,
-        rows(epochs, factors, start.duration_s, len(epochs) if measured is None else measured),
+        series,
         equation(start.energy_j, steps, energy, kept),
         kept.formula,
         reasons,

@@ -8,53 +8,52 @@ from wattmark.predict.answers import product
 from wattmark.predict.extrapolate import Epoch, future, settled_epochs
 from wattmark.predict.outcome import EpochRow
 from wattmark.predict.state import Step
-from wattmark.quantity import Quantity, total
+from wattmark.quantity import Quantity
 
 MOST_ROWS = 2_000
 
 
 def rows(
-    epochs: Sequence[Epoch], factors: Sequence[Step], run_s: Quantity | None, measured: int
+    epochs: Sequence[Epoch], count: int, factors: Sequence[Step], run_s: Quantity | None
 ) -> tuple[EpochRow, ...]:
-    """The series under the factors of a scenario (but for its number of epochs).
+    """The series of ``count`` epochs under the factors of a scenario (but for its number of epochs).
 
-    run_s: None where the run's times are not known. measured: how many epochs ran. Of more than 2,000 epochs some
-    are left out evenly; ``epoch`` tells which are there.
+    epochs: those that were measured. run_s: None where the run's times are not known. Of more than 2,000 epochs some
+    are left out evenly; ``epoch`` tells which are there. Empty where there is nothing to tell later epochs from.
     """
+    settled = settled_epochs(epochs)
+    if not epochs or (count > len(epochs) and len(settled) < 2):
+        return ()
     energy, time = Quantity.exact(1.0), Quantity.exact(1.0)
     for step in factors:
         energy, time = product(energy, step.energy, ""), product(time, step.duration, "")
-    every = max(1, -(-len(epochs) // MOST_ROWS))
-    shown = [place for place in range(len(epochs)) if (place + 1) % every == 0 or place == len(epochs) - 1]
-    ran = [epoch for epoch in epochs if epoch.measured]
-    settled = settled_epochs(ran) if ran else ()
-    each = [_joules(epoch) for epoch in epochs]
-    sums_j, sums_s = _running(each[: len(ran)], "J"), _running([epoch.duration_s for epoch in ran], "s")
+    joules, seconds = [one.energy_j for one in settled], [one.duration_s for one in settled]
+    sums_j = _running([one.energy_j for one in epochs], "J")
+    sums_s = _running([one.duration_s for one in epochs], "s")
+    every = max(1, -(-count // MOST_ROWS))
     found: list[EpochRow] = []
-    for place in shown:
-        epoch = epochs[place]
-        if place < len(ran):
-            joules, seconds = sums_j[place], sums_s[place]
+    for number in sorted({*range(every, count + 1, every), count}):
+        more = number - len(epochs)
+        if more <= 0:
+            each_j, each_s = epochs[number - 1].energy_j, epochs[number - 1].duration_s
+            until_j, until_s = sums_j[number - 1], sums_s[number - 1]
         else:
-            more = place + 1 - len(ran)
-            joules = sums_j[-1] + future([_joules(one) for one in settled], more, "J", "")
-            seconds = sums_s[-1] + future([one.duration_s for one in settled], more, "s", "")
+            each_j, each_s = future(joules, 1, "J", "extrapolated"), future(seconds, 1, "s", "extrapolated")
+            until_j = sums_j[-1] + future(joules, more, "J", "extrapolated")
+            until_s = sums_s[-1] + future(seconds, more, "s", "extrapolated")
+        ends_s = until_s + Quantity.exact(epochs[0].start_s, "s")
         found.append(
             EpochRow(
-                epoch.number,
-                product(each[place], energy, "J"),
-                product(joules, energy, "J"),
-                None if run_s is None else product(epoch.duration_s, time, "s"),
-                None if run_s is None else product(seconds, time, "s"),
-                measured=epoch.measured and not factors,
-                extrapolated=epoch.number > measured,
+                number,
+                product(each_j, energy, "J"),
+                product(until_j, energy, "J"),
+                None if run_s is None else product(each_s, time, "s"),
+                None if run_s is None else product(ends_s, time, "s"),
+                measured=more <= 0 and not factors,
+                extrapolated=more > 0,
             )
         )
     return tuple(found)
-
-
-def _joules(epoch: Epoch) -> Quantity:
-    return total(list(epoch.by_component.values())) or Quantity.exact(0.0)
 
 
 def _running(parts: Sequence[Quantity], unit: str) -> list[Quantity]:
