@@ -18,15 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fakes.browser import HARMFUL
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("WATTMARK_TEST_CHROMIUM") or "/usr/bin/chromium"
 STATIC = os.environ.get("WATTMARK_TEST_STATIC")
 """Another build of the page than the one in the package."""
 BOOT = [sys.executable, "-c", "import sys; from wattmark.cli import main; main()"]
-HARMFUL = "</script><img src=x onerror=alert(1)>"
-"""A run's name that would be noticed if it ever reached HTML as it stands."""
-
 TRAIN = """
 import time
 import wattmark as wm

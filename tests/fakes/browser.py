@@ -1,0 +1,17 @@
+"""What tests in a browser share: a harmful name, and pictures for whoever wants to look (``WATTMARK_TEST_SHOTS``)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+HARMFUL = "</script><img src=x onerror=alert(1)>"
+"""A run's name that would be noticed if it ever reached HTML as it stands."""
+
+
+def shot(page, name: str) -> None:
+    """A picture of the whole page, if a folder for pictures is named."""
+    folder = os.environ.get("WATTMARK_TEST_SHOTS")
+    if folder:
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
