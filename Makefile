@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine:
-#   make study   set up, run a study of small networks on real data, and say where its report is
+#   make study   set up, study small networks and small language models on real data, and say where the reports are
 #   make test    set up, run every check
 PYTHON ?= python3.11
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_ARGS ?=
 
-.PHONY: study test lint types unit docs bench clean help
+.PHONY: study test lint types unit web web-checked bundle docs bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 3
@@ -19,7 +19,7 @@ $(VENV)/bin/python:
 	then $(PYTHON) -m venv --system-site-packages $(VENV); else $(PYTHON) -m venv $(VENV); fi
 
 $(VENV)/.study: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[study]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[study,llm]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
@@ -28,8 +28,9 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 
 study: $(VENV)/.study
 	$(BIN)/wattmark study run vision-quick --report
+	$(BIN)/wattmark study run genops-quick --report
 
-test: lint types unit docs
+test: lint types web unit docs
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -44,6 +45,22 @@ unit: $(VENV)/.test
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
+# The page is committed as it was built, so that installing needs no node; where node is, it must be what the source gives.
+web:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web-checked; \
+	else echo "no npm here: the page is taken as it was committed"; fi
+
+web-checked: frontend/node_modules/.package-lock.json
+	cd frontend && npm run --silent check && npm run --silent test
+	cd frontend && npm run --silent build -- --outDir ../.web --emptyOutDir --logLevel error
+	diff --recursive --brief .web src/wattmark/dashboard/static || { echo "the committed page is not what frontend/ gives: make bundle"; exit 1; }
+
+bundle: frontend/node_modules/.package-lock.json
+	cd frontend && npm run --silent build -- --logLevel error
+
+frontend/node_modules/.package-lock.json: frontend/package-lock.json
+	cd frontend && npm ci --silent --no-audit --no-fund
+
 docs: $(VENV)/.test
 	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs docs/_build/html
 
@@ -51,4 +68,4 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) docs/_build .bench
+	rm -rf $(VENV) docs/_build .bench .web frontend/node_modules
