@@ -21,7 +21,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 def test_words_find_parts_and_each_has_its_source(client: TestClient):
     found = client.get("/api/v1/hardware", params={"q": "h100"}).json()
     assert found
-    assert all("H100" in part["name"] for part in found)
+    assert ["H100" in part["name"] for part in found[:3]] == [True] * 3
     assert all(part["source"] and part["url"] for part in found)
 
 
@@ -36,6 +36,6 @@ def test_a_part_is_known_by_the_name_that_its_driver_gives(client: TestClient):
 
 
 def test_an_unknown_part_is_refused_with_the_nearest_names(client: TestClient):
-    answer = client.get("/api/v1/hardware/h10000")
+    answer = client.get("/api/v1/hardware/h100x")
     assert answer.status_code == 422
     assert "did you mean" in answer.json()["hint"]

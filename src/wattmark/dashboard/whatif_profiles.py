@@ -39,6 +39,8 @@ def import_profiles(file: ProfileFile, here: Here) -> list[RunLine]:
     """Keep the profiles in a JSON file of EnergyVis as runs; a profile that is kept already is found again."""
     try:
         data: Any = json.loads(file.text)
+        # half a surrogate pair, which JSON may spell, is no text and could be neither stored nor shown
+        data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         raise ConfigError(f"{file.name!r} is no JSON", hint=_HINT) from None
     if not energyvis.recognises(data):

@@ -12,11 +12,11 @@ export class Answers {
 
   /** What is asked about a run, as text; `alternative` null asks for the original only. */
   static key(run: string, study: string | undefined, base: Scenario, alternative: Alternative | null): string {
-    const { zone, year, pue, price, currency } = base
+    const { zone, year, pue, price, currency, hardware } = base
     return JSON.stringify({
       run,
       ...(study ? { study } : {}),
-      original: asked({ zone, year, pue, price, currency }),
+      original: asked({ zone, year, pue, price, currency, hardware } as Scenario),
       alternatives: alternative ? [{ ...(alternative.run ? { run: alternative.run } : {}), scenario: asked(alternative) }] : [],
     })
   }
