@@ -10,7 +10,7 @@ function columns(count: number): RunColumns {
     exit_code: each(() => 0), host: each((n) => `node${n % 3}`), parent: each(() => null), started_ms: each((n) => n * 1000),
     duration_s: each(() => 1), coverage: each(() => 1), energy: ends((n) => (n === 2 ? null : n)), measured: ends(() => null),
     modelled: ends((n) => n), carbon: ends(() => null), zone: each(() => null), methods: each((n) => (n % 2 ? ['counter', 'modelled'] : ['modelled'])),
-    tags: each((n) => (n % 2 ? { project: 'vision', seed: String(n) } : {})), note: each((n) => (n === 1 ? 'Keep Me' : '')),
+    tags: each((n): Record<string, string> => (n % 2 ? { project: 'vision', seed: String(n) } : {})), note: each((n) => (n === 1 ? 'Keep Me' : '')),
   }
 }
 const ids = (rows: { id: string }[]) => rows.map((row) => row.id)
