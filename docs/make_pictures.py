@@ -48,7 +48,7 @@ def draw_show(path: Path) -> None:
     """``wattmark show last``, without the environment."""
     from wattmark import load
     from wattmark.cli import show
-    from wattmark.cli.access import result
+    from wattmark.impact.access import result
     from wattmark.cli.render import render_run, render_spans
 
     view = load("last")
