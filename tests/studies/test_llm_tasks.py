@@ -59,6 +59,7 @@ def test_lengths_reach_the_load() -> None:
     plan = plan_of(config(rate=1.0, input="128", output="8-16"))
     assert str(plan.input) == "128"
     assert str(plan.output) == "8-16"
+    assert str(plan_of(config(rate=1.0, input=128)).input) == "128"
 
 
 def test_server_options_reach_the_server() -> None:

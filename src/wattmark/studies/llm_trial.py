@@ -54,8 +54,8 @@ class LlmWorkload:
             None, "requests/s, whatever the server does with them; this or concurrency", kind=float
         ),
         "arrivals": Factor("poisson", "of a rate", choices=("poisson", "constant")),
-        "input": Factor("64", "tokens of a prompt: 128, 64-256, normal:512,64"),
-        "output": Factor("32", "tokens of an answer, likewise"),
+        "input": Factor("64", "tokens of a prompt: 128, 64-256, normal:512,64", also=(int,)),
+        "output": Factor("32", "tokens of an answer, likewise", also=(int,)),
         "requests": Factor(None, "how many are sent", kind=int),
         "seconds": Factor(10.0, "for how long they are sent; 0 for no limit"),
         "drain_s": Factor(30.0, "for how long answers are awaited after the last request"),

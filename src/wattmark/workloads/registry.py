@@ -35,12 +35,14 @@ class Factor:
     """One thing that can be set. default: its level if a study says nothing; its type is the type of all levels.
 
     choices: the only levels there are, or empty for any. optional: None (not set) is the default, ``kind`` the type.
+    also: further types that a level may have (a length in tokens is a word, and a plain number).
     """
 
     default: Level | None
     help: str = ""
     choices: tuple[Level, ...] = ()
     kind: type = str
+    also: tuple[type, ...] = ()
 
     @property
     def type(self) -> type:
@@ -110,7 +112,7 @@ def check_level(workload: Workload, name: str, level: Any) -> None:
     if factor.choices and level not in factor.choices:
         choices = [str(choice) for choice in factor.choices]
         raise ConfigError(f"{name} cannot be {level!r}", hint=did_you_mean(str(level), choices))
-    wanted: tuple[type, ...] = (int, float) if factor.type is float else (factor.type,)
+    wanted: tuple[type, ...] = (int, float) if factor.type is float else (factor.type, *factor.also)
     if level is not None and type(level) not in wanted:
         raise ConfigError(f"{name} must be {_TYPE_WORDS.get(factor.type, 'a word')}, not {level!r}")
 
