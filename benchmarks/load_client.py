@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parent.parent
 RESULT = Path(__file__).parent / "results" / "load_client.json"
 ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -51,6 +53,7 @@ arrivals = OpenLoop.at(job["rate"]) if "rate" in job else ClosedLoop.of(job["con
 result = run_load_blocking(Target(url, model="m", dialect="vllm", stream=job["stream"]), arrivals,
     Synthetic(Lengths.fixed(job["input"]), Lengths.fixed(job["output"])),
     limits=Limits(requests=job["requests"], scrape_s=None, keep_records=job.get("keep", True),
+    processes=job.get("processes", 1),
     progress_s=0.25), on_progress=look if "look_s" in job else None)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 rows = [
@@ -64,10 +67,31 @@ print(json.dumps({
 }))
 """
 
+FIXED = """
+import asyncio, json, sys, uvloop
+BODY = json.dumps({"id": "x", "choices": [{"index": 0, "finish_reason": "length", "message":
+    {"role": "assistant", "content": "a "}}], "usage": {"prompt_tokens": 64, "completion_tokens": 1}}).encode()
+ANSWER = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%b" % (len(BODY), BODY)
+class Session(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def data_received(self, data):
+        if data.endswith(b"}"):
+            self.transport.write(ANSWER)
+async def main():
+    listening = await asyncio.get_running_loop().create_server(Session, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", flush=True)
+    await asyncio.Event().wait()
+uvloop.run(main())
+"""
+"""A server that reads nothing and always says the same: it takes less of the two cores than the client does."""
+
 
 @contextlib.contextmanager
-def server(*arguments: str) -> Iterator[str]:
+def server(*arguments: str, fixed: bool = False) -> Iterator[str]:
     command = [sys.executable, "-m", "wattmark.testing.scripted_server", *arguments]
+    if fixed:
+        command = [sys.executable, "-c", FIXED]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENV)
     try:
         assert process.stdout is not None
@@ -110,6 +134,28 @@ def per_request(repeats: int, requests: int) -> list[dict[str, Any]]:
             client(url, requests=requests, concurrency=16, stream=False, input=64, output=1)
             for _ in range(repeats)
         ]
+
+
+def throughput(repeats: int, requests: int) -> dict[str, Any]:
+    """As many requests as go, one token each, not streamed, client and server on the same cores."""
+    found: dict[str, Any] = {}
+    with server(fixed=True) as url:
+        for processes in (1, 2):
+            runs = [
+                client(
+                    url, requests=requests, concurrency=32, stream=False, input=64, output=1, processes=processes,
+                    keep=False,
+                )
+                for _ in range(repeats)
+            ]  # fmt: skip
+            cpu_us = [run["cpu_s"] * 1e6 / requests for run in runs]
+            found[f"{processes}_process{'es' if processes > 1 else ''}"] = {
+                "requests_per_s": statistics.median(requests / run["seconds"] for run in runs),
+                "cpu_us_per_request": statistics.median(cpu_us),
+                "requests_per_client_cpu_s": 1e6 / statistics.median(cpu_us),
+                "runs_requests_per_s": [requests / run["seconds"] for run in runs], "runs_cpu_us": cpu_us,
+            }  # fmt: skip
+    return found
 
 
 def per_chunk(repeats: int, requests: int, tokens: int, request_us: float) -> list[float]:
@@ -168,29 +214,34 @@ def peer(name: str, command: list[str], log: Path, requests: int, folder: Path) 
     """One run of another tool: wall and CPU seconds of it and its children, largest process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.monotonic()
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            cwd=folder,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    with tempfile.TemporaryFile("w+") as words:
+        running = psutil.Popen(
+            command, stdout=words, stderr=words, cwd=folder, env={**os.environ, "HF_HUB_OFFLINE": "1"}
         )
-    except subprocess.TimeoutExpired:
-        return {"error": "not done within 240 s"}
+        peak = 0
+        while running.poll() is None:
+            if time.monotonic() - begun > 240:
+                for one in (*running.children(recursive=True), running):
+                    one.kill()
+                running.wait()
+                return {"error": "not done within 240 s"}
+            with contextlib.suppress(psutil.Error):
+                tree = (running, *running.children(recursive=True))
+                peak = max(peak, sum(one.memory_info().rss for one in tree))
+            time.sleep(0.1)
+        words.seek(0)
+        output = words.read()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if done.returncode:
-        said = [
-            line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "Error" in line
-        ]
-        return {"error": " ".join(said[:1])[:400] or f"exit {done.returncode}"}
+    if running.returncode:
+        said = [line for line in output.splitlines() if "ERROR" in line or "Error" in line]
+        return {"error": " ".join(said[:1])[:400] or f"exit {running.returncode}"}
     return {
         "requests": requests,
         "wall_s": time.monotonic() - begun,
         "cpu_s": cpu_s,
         "cpu_ms_per_request": cpu_s * 1e3 / requests,
+        "peak_rss_mib": peak / 2**20,
     }
 
 
@@ -251,6 +302,17 @@ def peers(requests: int) -> dict[str, Any]:
     return found
 
 
+def with_ratios(found: dict[str, Any]) -> dict[str, Any]:
+    """How many times the wall and CPU time of ours the others took, start and end of the tool included."""
+    ours = found["wattmark"]
+    for name, one in found.items():
+        if name != "wattmark" and "cpu_s" in one:
+            one["times_ours"] = {
+                figure: one[figure] / ours[figure] for figure in ("wall_s", "cpu_s", "peak_rss_mib")
+            }
+    return found
+
+
 def machine() -> dict[str, Any]:
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     return {
@@ -296,9 +358,11 @@ def main() -> None:
             "cpu_us_per_request": request_us, "cpu_us_per_chunk": chunk_us, "start_s": starts,
             "ttft_overhead_ms_median": [statistics.median(run) for run in overheads],
         },
+        "requests_per_client_cpu_s": 1e6 / statistics.median(request_us),
+        "throughput": throughput(repeats, 5_000 * scale),
         "open_loop": open_loop(200, 400 * scale),
         "soak": soak(200, 60.0),
-        "peers": peers(200) if args.peers else None,
+        "peers": with_ratios(peers(200)) if args.peers else None,
     }  # fmt: skip
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
