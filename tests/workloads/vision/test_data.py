@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 import tarfile
+from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
@@ -139,9 +140,22 @@ def test_digits_are_real_upscaled_and_split_by_class():
 
 
 def test_digits_name_the_extra_where_scikit_learn_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="scikit-learn"):
         load("digits")
+
+
+def test_digits_are_those_of_scikit_learn_without_importing_it(monkeypatch):
+    datasets = pytest.importorskip("sklearn.datasets", reason="digits come with scikit-learn")
+    monkeypatch.delitem(sys.modules, "sklearn.datasets")
+    own = load("digits")
+    assert "sklearn.datasets" not in sys.modules
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", datasets)
+    elsewhere = SimpleNamespace(origin=str(Path("/nowhere/sklearn/__init__.py")))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: elsewhere)
+    theirs = load("digits")  # its file is not where it was: scikit-learn itself is asked
+    assert np.array_equal(own.train.pixels, theirs.train.pixels)
+    assert np.array_equal(own.train.labels, theirs.train.labels)
 
 
 @pytest.mark.parametrize("shape", [(20, 3, 8, 8), (20, 8, 8, 3), (20, 8, 8)])

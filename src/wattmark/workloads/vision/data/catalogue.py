@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -59,16 +60,27 @@ def load(
 def _digits(rest: str, seed: int, _size: int) -> VisionData:
     if rest:
         raise ConfigError(f"digits takes no options, not {rest!r}")
-    try:
-        datasets: Any = importlib.import_module("sklearn.datasets")
-    except ModuleNotFoundError as error:
-        raise MissingExtra("scikit-learn", "study") from error
-    digits = datasets.load_digits()
-    small: NDArray[np.float32] = np.asarray(digits.images, np.float32)[:, None]
+    table = _digits_table()
+    small = table[:, :-1].reshape(-1, 1, 8, 8).astype(np.float32)
     pixels = np.rint(resize(small, 32) * (255 / 16)).astype(np.uint8)  # the original has levels 0 to 16
-    images = Images(np.repeat(pixels, 3, axis=1), np.asarray(digits.target, np.int64))
+    images = Images(np.repeat(pixels, 3, axis=1), table[:, -1].astype(np.int64))
     source = "scikit-learn digits (UCI Optical Recognition of Handwritten Digits), upscaled to 3x32x32"
     return split("digits", images, 10, source, test=_TEST_SHARE, seed=seed)
+
+
+def _digits_table() -> NDArray[np.float64]:
+    """(1797, 65): 64 pixels of 0 to 16 and the digit, as ``sklearn.datasets.load_digits`` reads them.
+
+    Its file is read here where it is in its place: importing scikit-learn takes longer than a small network's training.
+    """
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise MissingExtra("scikit-learn", "study")
+    path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if path.is_file():
+        return np.loadtxt(path, delimiter=",")
+    digits: Any = importlib.import_module("sklearn.datasets").load_digits()
+    return np.column_stack((digits.data, digits.target))
 
 
 def _cifar(classes: int) -> Callable[[str, int, int], VisionData]:
