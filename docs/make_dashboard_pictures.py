@@ -1,7 +1,7 @@
-"""Make the pictures of the dashboard from the runs and studies in the data folder: ``python docs/make_dashboard_pictures.py``.
+"""Make the pictures of the dashboard: ``python docs/make_dashboard_pictures.py``.
 
-The data folder (``WATTMARK_DATA_DIR``) must hold runs with spans, a study and a serving study; ``make study`` makes them.
-Needs Chromium, and the extras ``ui``, ``study`` and playwright.
+From what is in the data folder (``WATTMARK_DATA_DIR``): runs with spans, a study and a serving study, as ``make study``
+leaves them. Needs Chromium, and the extras ``ui``, ``study`` and playwright.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ def addresses(base: str) -> dict[str, str]:
     trials = [trial for trial in ask(base, f"studies/{study}")["trials"] if trial["run_id"]]
     longest = max(trials, key=lambda trial: trial["duration_s"])["run_id"]
     two = list({str(trial["factors"]): trial["run_id"] for trial in trials}.values())[:2]
+    compared = "/".join(two)
     return {
-        "runs": "#/runs", "run": f"#/run/{longest}", "compare": f"#/compare/{'/'.join(two)}", "whatif": f"#/whatif/{longest}",
+        "runs": "#/runs", "run": f"#/run/{longest}", "compare": f"#/compare/{compared}", "whatif": f"#/whatif/{longest}",
         "study": f"#/study/{study}", "serving": f"#/serving/{serving}", "health": "#/health",
     }  # fmt: skip
 

@@ -30,8 +30,17 @@ def studies(board) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "view",
-    ["runs", "run/{digits}", "compare/{digits}/{answers}", "whatif/{digits}", "study", "study/vision", "serving/genops-quick", "health"],
-)  # fmt: skip
+    [
+        "runs",
+        "run/{digits}",
+        "compare/{digits}/{answers}",
+        "whatif/{digits}",
+        "study",
+        "study/vision",
+        "serving/genops-quick",
+        "health",
+    ],
+)
 def test_no_serious_finding(open_page, board, studies, view: str, scheme: str) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not there: npm ci in frontend/")
