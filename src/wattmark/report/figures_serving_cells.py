@@ -17,7 +17,7 @@ _OF_TASKS = ("task", "mode", "level")
 def setting(data: StudyData, cell: Group, name: str, missing: Any = None) -> Any:
     """A level of the cell, varied or not."""
     fixed: Mapping[str, Any] = data.results.design.get("fixed") or {}
-    return cell.levels.get(name, fixed.get(name, missing))
+    return {**fixed, **data.trials[int(cell.rows[0])].factors}.get(name, missing)
 
 
 def text_cells(data: StudyData) -> list[Group]:
