@@ -136,8 +136,16 @@ def test_the_cheapest_configuration_that_keeps_within_the_limits_is_named() -> N
     assert one.evidence["cell"] == "1m at 12 requests/s"
     assert "1 s to the first token and 0.1 s per further token" in one.text
     assert one.evidence["value"] == pytest.approx(10 / 12 + 0.02, rel=0.05)
+    assert "next is 1m at 3 requests/s with 4.0" in one.text
+    assert "chance" not in one.text
     assert not found_in(planted(limits=True, slow=0.0), "serving-in-time")
     assert not found_in(planted(), "serving-in-time")
+
+
+def test_a_cheapest_configuration_that_may_be_so_by_chance_is_told_as_such() -> None:
+    (one,) = found_in(planted(limits=True, slow=9.0, effect=False, noise=0.2), "serving-in-time")
+    assert "may be chance" in one.text
+    assert one.strength == "weak"
 
 
 def tasks(right: Mapping[tuple[str, str], int], repeats: int = 2) -> StudyResults:

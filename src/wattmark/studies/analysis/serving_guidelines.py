@@ -241,21 +241,23 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
         if best.settings.get(name) is not None
     )
     fast = best.mean("requests_per_s")
-    speed = "" if math.isnan(fast) else f" and answers {significant(fast, 2)} requests/s"
+    speed = "" if math.isnan(fast) else f" at {significant(fast, 2)} requests/s"
+    others = [cell for cell in meets if cell is not best]
+    second = min(others, key=lambda cell: cell.mean("j_per_request"), default=None)
+    ratio = None if second is None else scatter.ratio(np.log(second.values("j_per_request")), np.log(own))[0]
     text = (
-        f"{best.label} is the cheapest of {len(meets)} configurations that keep within {limits} (95th percentile, every "
-        f"repeat): it needs {_interval(joules)} J per request, idle included{_how([best])},{speed}; "
-        f"{len(limited) - len(meets)} others are too slow."
+        f"{best.label} needs the fewest joules of the {len(meets)} of {len(limited)} configurations that keep within "
+        f"{limits} (95th percentile, in every repeat): {_interval(joules)} J per request, idle included{_how([best])}{speed}"
     )
+    if second is not None and ratio is not None:
+        open_words = "" if ratio.low > 1 else ", so the difference may be chance"
+        text += f"; next is {second.label} with {_interval(ratio)} times as much{open_words}"
+    text += "."
     evidence = {
         "kind": "serving-in-time", "metric": "j_per_request", "cell": best.label, "value": joules.value, "low": joules.low,
         "high": joules.high, "factor": load, "in_time": len(meets), "looked_at": len(limited), "trials": len(best.trials),
     }  # fmt: skip
-    others = [cell for cell in meets if cell is not best]
-    saved = 0.0
-    if others:
-        second = min(others, key=lambda cell: cell.mean("j_per_request"))
-        saved = 1 - scatter.ratio(np.log(own), np.log(second.values("j_per_request")))[0].high
+    saved = 0.0 if ratio is None else 1 - 1 / ratio.low
     return [Guideline(text, evidence, _strength(saved))]
 
 
