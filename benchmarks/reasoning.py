@@ -52,7 +52,7 @@ DEFAULT = (
 LEAST_S = 2.0
 """The same problems are asked again until so much time has passed: CPU times come in ticks of 10 ms."""
 SERVER = ServerOptions(slots=4, context=320, threads=1)
-REPEATED = Plan("addition", "0.06m", 60, batch=16)
+REPEATED = Plan("addition", "0.06m", 600, batch=16)
 """What is trained twice."""
 
 
