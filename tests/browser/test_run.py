@@ -86,7 +86,7 @@ def test_everything_is_reached_by_keys(digits):
 def test_modes_and_zoom_survive_a_reload(digits, board):
     digits.get_by_role("button", name="Stacked").click()
     digits.get_by_role("button", name="Zoom in").click()
-    digits.wait_for_url(re.compile("mode=stacked"))
+    digits.wait_for_url(re.compile("from=.*mode=stacked"))
     shot(digits, "run-stacked")
     digits.reload()
     digits.wait_for_selector(".u-over")

@@ -9,9 +9,11 @@ HARMFUL = "</script><img src=x onerror=alert(1)>"
 """A run's name that would be noticed if it ever reached HTML as it stands."""
 
 
+_FOLDER = os.environ.get("WATTMARK_TEST_SHOTS")
+
+
 def shot(page, name: str) -> None:
     """A picture of the whole page, if a folder for pictures is named."""
-    folder = os.environ.get("WATTMARK_TEST_SHOTS")
-    if folder:
+    if _FOLDER:
         page.wait_for_load_state("networkidle")
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+        page.screenshot(path=str(Path(_FOLDER) / f"{name}.png"), full_page=True)

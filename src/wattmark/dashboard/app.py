@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -17,10 +21,13 @@ from wattmark.dashboard import (
     compare_curves,
     exports,
     hardware,
+    health,
+    live,
     meta,
     places,
     runs_list,
     runs_one,
+    runs_one_page,
     runs_one_power,
     runs_one_spans,
     serving,
@@ -36,6 +43,7 @@ from wattmark.store import Store
 
 ROUTERS: tuple[APIRouter, ...] = (
     meta.router,
+    live.router,
     runs_list.router,  # with trash and totals before runs_one, whose {ref} would take their words for a run
     trash.router,
     totals.router,
@@ -45,6 +53,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     runs_one.router,
     runs_one_power.router,
     runs_one_spans.router,
+    runs_one_page.router,
+    health.router,
     studies.router,
     serving.router,
     places.router,
@@ -52,6 +62,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     whatif.router,
 )
 """Every part of the API; each module of this package that answers requests has a ``router``."""
+
+_TEND_S = 1.0
 
 
 def create_app(store: Store, options: Options | None = None) -> FastAPI:
@@ -64,6 +76,7 @@ def create_app(store: Store, options: Options | None = None) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        lifespan=_tending,
     )
     app.state.context = Context(store, options)
     app.add_middleware(Guard, options=options)
@@ -74,6 +87,21 @@ def create_app(store: Store, options: Options | None = None) -> FastAPI:
         app.include_router(router, prefix="/api/v1")
     app.mount("/", StaticFiles(directory=options.static, html=True), name="page")
     return app
+
+
+@asynccontextmanager
+async def _tending(app: FastAPI) -> AsyncGenerator[None]:
+    """While the dashboard is open, runs that end come into the store."""
+    context: Context = app.state.context
+
+    async def tend() -> None:
+        while True:
+            await run_in_threadpool(context.live.tend)
+            await asyncio.sleep(_TEND_S)
+
+    task = asyncio.create_task(tend())
+    yield
+    task.cancel()
 
 
 async def _not_as_described(_: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from wattmark.dashboard.live_hub import LiveHub
 from wattmark.dashboard.one_run import RunCache
+from wattmark.paths import journals_dir
 from wattmark.store import Store
 
 STATIC = Path(__file__).parent / "static"
@@ -44,7 +46,12 @@ class Context:
     @cached_property
     def runs(self) -> RunCache:
         """Runs that were looked at lately."""
-        return RunCache(self.store)
+        return RunCache(self.store, self.live)
+
+    @cached_property
+    def live(self) -> LiveHub:
+        """Runs that go on."""
+        return LiveHub(self.store, journals_dir())
 
 
 def _context(request: Request) -> Context:

@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
+from wattmark.dashboard.live_hub import LiveHub
 from wattmark.errors import RunNotFound
-from wattmark.impact.access import going_on, place_of
+from wattmark.impact.access import place_of
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
 from wattmark.runs.energy import CurveEnergy, Energies
@@ -220,8 +221,9 @@ class OneRun:
 class RunCache:
     """Runs that were looked at lately. A run of the store never changes but by being replaced."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, live: LiveHub) -> None:
         self._store = store
+        self._live = live
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, OneRun] = OrderedDict()
 
@@ -230,10 +232,10 @@ class RunCache:
         try:
             run_id = self._store.resolve(ref)
         except RunNotFound:
-            for view in going_on(self._store):
-                if ref and (view.id == ref or view.name == ref or view.id.startswith(ref)):
-                    return OneRun.of_view(view, going_on=True)
-            raise
+            record = self._live.find(ref)
+            if record is None:
+                raise
+            return OneRun.of_view(RunView(record), going_on=True)
         with self._lock:
             if run_id in self._runs:
                 self._runs.move_to_end(run_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,83 +76,150 @@ class ProcessEvents:
 
 def read_recorder(folder: str) -> RecorderData:
     """The recorder's segments of a session, joined."""
-    data = RecorderData()
-    chunks: dict[int, tuple[list[bytes], list[bytes]]] = {}
-    tree_rows: list[tuple[int, float, float]] = []
-    cost_rows: list[tuple[int, float, int]] = []
-    for path in _files(folder, "recorder-"):
-        try:
-            header, records = journal.read_journal(path)
-        except JournalError as error:
-            data.problems.append(str(error))
-            continue
-        if not data.header:
-            data.header = header
-        for kind, payload in records:
-            if kind == journal.SAMPLE:
-                chunks.setdefault(payload[0] | payload[1] << 8, ([], []))[0].append(bytes(payload))
-            elif kind == journal.SERIES:
-                chunks.setdefault(payload[0] | payload[1] << 8, ([], []))[1].append(bytes(payload))
-            elif kind == journal.TREE:
-                tree_rows.append(journal.TREE_BODY.unpack(payload))
-            elif kind == journal.COST:
-                cost_rows.append(journal.COST_BODY.unpack(payload))
-            elif kind == journal.ANCHOR:
-                data.anchors.append(Anchor(*journal.ANCHOR_BODY.unpack(payload)))
-            elif kind == journal.NOTE:
-                data.notes.append(journal.Record(kind, payload).json())
-            elif kind == journal.FACTS:
-                data.facts = journal.Record(kind, payload).json()
-            elif kind == journal.GPU_USERS:
-                data.gpu_users.append(journal.Record(kind, payload).json())
-            elif kind == journal.END:
-                data.end = journal.Record(kind, payload).json()
-    data.tree_cpu = np.array(tree_rows, np.float64).reshape(-1, 3)
-    data.cost = np.array(cost_rows, np.float64).reshape(-1, 3)
-    for description in data.header.get("groups", ()):
-        samples, sides = chunks.get(description["index"], ([], []))
-        data.groups.append(_group(description, samples, sides))
-    return data
+    return RecorderFollower(folder).read()
 
 
 def read_events(folder: str) -> list[ProcessEvents]:
     """The event journals of all processes of a session."""
-    found: list[ProcessEvents] = []
-    for path in _files(folder, "events-"):
+    return EventsFollower(folder).read()
+
+
+class RecorderFollower:
+    """The recorder's segments of a session that may go on: each look reads what was written since the last."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._data = RecorderData()
+        self._tails: dict[str, _Tail] = {}
+        self._chunks: dict[int, tuple[list[bytes], list[bytes]]] = {}
+        self._tree: list[tuple[int, float, float]] = []
+        self._cost: list[tuple[int, float, int]] = []
+
+    def read(self) -> RecorderData:
+        """All that is there by now."""
+        data = self._data
+        data.problems = []
+        for path in _files(self._folder, "recorder-"):
+            tail = self._tails.setdefault(path, _Tail(path))
+            try:
+                for kind, payload in tail.records():
+                    self._take(kind, payload)
+            except JournalError as error:
+                data.problems.append(str(error))
+                continue
+            if not data.header:
+                data.header = tail.header
+        data.tree_cpu = np.array(self._tree, np.float64).reshape(-1, 3)
+        data.cost = np.array(self._cost, np.float64).reshape(-1, 3)
+        data.groups = [
+            _group(description, *self._chunks.get(description["index"], ([], [])))
+            for description in data.header.get("groups", ())
+        ]
+        return data
+
+    def _take(self, kind: int, payload: memoryview | bytes) -> None:
+        data = self._data
+        if kind == journal.SAMPLE:
+            self._chunks.setdefault(payload[0] | payload[1] << 8, ([], []))[0].append(bytes(payload))
+        elif kind == journal.SERIES:
+            self._chunks.setdefault(payload[0] | payload[1] << 8, ([], []))[1].append(bytes(payload))
+        elif kind == journal.TREE:
+            self._tree.append(journal.TREE_BODY.unpack(payload))
+        elif kind == journal.COST:
+            self._cost.append(journal.COST_BODY.unpack(payload))
+        elif kind == journal.ANCHOR:
+            data.anchors.append(Anchor(*journal.ANCHOR_BODY.unpack(payload)))
+        elif kind == journal.NOTE:
+            data.notes.append(journal.Record(kind, payload).json())
+        elif kind == journal.FACTS:
+            data.facts = journal.Record(kind, payload).json()
+        elif kind == journal.GPU_USERS:
+            data.gpu_users.append(journal.Record(kind, payload).json())
+        elif kind == journal.END:
+            data.end = journal.Record(kind, payload).json()
+
+
+class EventsFollower:
+    """The event journals of a session that may go on: each look reads what was written since the last."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._known: dict[str, tuple[_Tail, ProcessEvents, list[str]]] = {}
+
+    def read(self) -> list[ProcessEvents]:
+        """All that is there by now."""
+        for path in _files(self._folder, "events-"):
+            if path not in self._known:
+                self._known[path] = (_Tail(path), ProcessEvents({}), [])
+            tail, events, reading_channels = self._known[path]
+            try:
+                for kind, payload in tail.records():
+                    _take_event(events, reading_channels, kind, payload)
+            except JournalError:
+                continue
+            events.header = tail.header
+        return [events for tail, events, _ in self._known.values() if tail.header]
+
+
+class _Tail:
+    """One journal, read on from where the last look ended."""
+
+    def __init__(self, path: str) -> None:
+        self.header: dict[str, Any] = {}
+        self._path = path
+        self._offset = 0
+
+    def records(self) -> Iterator[journal.Record]:
+        """The records after the header that are new. Raises JournalError as ``read_journal`` does."""
+        if not self.header:
+            header, records = journal.read_journal(self._path)
+            self._offset = next(
+                (journal.PREFIX_BYTES + len(first.payload) for first in journal.decode(self._bytes())), 0
+            )
+            self.header = header if self._offset else {}
+        else:
+            records = journal.decode(self._bytes())
+        for record in records:
+            self._offset += journal.PREFIX_BYTES + len(record.payload)
+            yield record
+
+    def _bytes(self) -> bytes:
         try:
-            header, records = journal.read_journal(path)
-        except JournalError:
-            continue
-        events = ProcessEvents(header)
-        reading_channels: list[str] = []
-        for kind, payload in records:
-            if kind == journal.SPAN_OPEN:
-                events.opens.append(journal.SPAN_OPEN_BODY.unpack(payload))
-            elif kind == journal.SPAN_CLOSE:
-                span, t_ns = journal.SPAN_CLOSE_BODY.unpack(payload)
-                events.closes[span] = t_ns
-            elif kind == journal.SPAN_DETAIL:
-                detail = journal.Record(kind, payload).json()
-                known = events.details.setdefault(detail.pop("span"), {"counts": {}, "attrs": {}})
-                for key, values in detail.items():
-                    known[key].update(values)
-            elif kind == journal.NAME:
-                number = journal.NAME_HEAD.unpack_from(payload)[0]
-                events.names[number] = bytes(payload[journal.NAME_HEAD.size :]).decode("utf-8", "replace")
-            elif kind == journal.RUN_OPEN:
-                events.runs.append(journal.Record(kind, payload).json())
-            elif kind == journal.RUN_CLOSE:
-                end = journal.Record(kind, payload).json()
-                events.run_ends[end["run_id"]] = end
-            elif kind == journal.READING_CHANNELS:
-                reading_channels = journal.Record(kind, payload).json()["channels"]
-            elif kind == journal.READING:
-                t_ns, *values = np.frombuffer(payload, "<i8").tolist()
-                for channel, raw in zip(reading_channels, values, strict=False):
-                    if raw != journal.MISSING:
-                        events.readings.setdefault(channel, []).append((t_ns, raw))
-        found.append(events)
-    return found
+            with open(self._path, "rb") as file:
+                file.seek(self._offset)
+                return file.read()
+        except OSError:
+            return b""  # read into the store meanwhile; what was seen stands
+
+
+def _take_event(
+    events: ProcessEvents, reading_channels: list[str], kind: int, payload: memoryview | bytes
+) -> None:
+    if kind == journal.SPAN_OPEN:
+        events.opens.append(journal.SPAN_OPEN_BODY.unpack(payload))
+    elif kind == journal.SPAN_CLOSE:
+        span, t_ns = journal.SPAN_CLOSE_BODY.unpack(payload)
+        events.closes[span] = t_ns
+    elif kind == journal.SPAN_DETAIL:
+        detail = journal.Record(kind, payload).json()
+        known = events.details.setdefault(detail.pop("span"), {"counts": {}, "attrs": {}})
+        for key, values in detail.items():
+            known[key].update(values)
+    elif kind == journal.NAME:
+        number = journal.NAME_HEAD.unpack_from(payload)[0]
+        events.names[number] = bytes(payload[journal.NAME_HEAD.size :]).decode("utf-8", "replace")
+    elif kind == journal.RUN_OPEN:
+        events.runs.append(journal.Record(kind, payload).json())
+    elif kind == journal.RUN_CLOSE:
+        end = journal.Record(kind, payload).json()
+        events.run_ends[end["run_id"]] = end
+    elif kind == journal.READING_CHANNELS:
+        reading_channels[:] = journal.Record(kind, payload).json()["channels"]
+    elif kind == journal.READING:
+        t_ns, *values = np.frombuffer(payload, "<i8").tolist()
+        for channel, raw in zip(reading_channels, values, strict=False):
+            if raw != journal.MISSING:
+                events.readings.setdefault(channel, []).append((t_ns, raw))
 
 
 def _group(description: dict[str, Any], samples: list[bytes], sides: list[bytes]) -> GroupData:

@@ -38,16 +38,18 @@ _ALIKE = 3
 
 
 class SessionData:
-    """Everything that one session's folder holds."""
+    """Everything that one session's folder holds. recorder, events: what was read of it already."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(
+        self, folder: str, recorder: RecorderData | None = None, events: list[ProcessEvents] | None = None
+    ) -> None:
         self.folder = folder
-        self.recorder: RecorderData = read_recorder(folder)
-        self.events: list[ProcessEvents] = read_events(folder)
+        self.recorder: RecorderData = read_recorder(folder) if recorder is None else recorder
+        self.events: list[ProcessEvents] = read_events(folder) if events is None else events
         self._curves = list(_curves(self.recorder))
         readings: dict[str, list[tuple[int, int]]] = {}
-        for events in self.events:
-            for channel, points in events.readings.items():
+        for one in self.events:
+            for channel, points in one.readings.items():
                 readings.setdefault(channel, []).extend(points)
         if readings:
             self._curves = precise.merge(self._curves, self.recorder.notes, readings)

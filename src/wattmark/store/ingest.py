@@ -80,7 +80,7 @@ def open_runs(journals_dir: str) -> list[RunRecord]:
     found: list[RunRecord] = []
     for folder in _folders(journals_dir):
         try:
-            kept = _kept(folder)
+            kept = kept_runs(folder)
             found += [record for record in SessionData(folder).runs() if record.run_id not in kept]
         except (OSError, *_DAMAGE):
             continue  # gone since, or for the next ingestion to judge
@@ -97,7 +97,7 @@ def _ingest(store: Store, folder: str, own_pid: int) -> list[RunRecord]:
     writers = {
         events.pid for events in data.events if tree.is_alive(events.pid, events.header.get("start_ticks"))
     }
-    kept = _kept(folder)
+    kept = kept_runs(folder)
     added: list[RunRecord] = []
     for record in records:
         if record.run_id in kept:
@@ -163,7 +163,8 @@ def _folders(journals_dir: str) -> list[str]:
     return [folder for folder in session_folders(journals_dir) if not folder.endswith(f"/{DAMAGED}")]
 
 
-def _kept(folder: str) -> set[str]:
+def kept_runs(folder: str) -> set[str]:
+    """The runs of a session that are in the store already."""
     try:
         with open(f"{folder}/{KEPT}", encoding="ascii", errors="replace") as file:
             return set(file.read().split())

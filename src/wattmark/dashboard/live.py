@@ -1,0 +1,109 @@
+"""What goes on, told as it happens by server-sent events; the browser connects again by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from wattmark.dashboard.context import Context, Here
+from wattmark.dashboard.shapes import Amount, RunRef
+from wattmark.runs.record import RunRecord
+from wattmark.runs.view import RunView
+
+router = APIRouter(tags=["live"])
+EVERY_S = 0.5
+_KEEP_OPEN_S = 15.0
+_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+
+
+class LiveRun(BaseModel):
+    """A run that is not in the store yet. live: its process still runs."""
+
+    run_id: str
+    name: str
+    status: str
+    live: bool
+    tags: dict[str, str]
+    duration_s: float
+    energy: Amount | None
+    mean_power_w: float | None
+    spans: int
+
+
+@router.get("/runs/live")
+def live_runs(here: Here) -> list[LiveRun]:
+    """The runs that go on, the newest first."""
+    return [_told(record) for record in here.live.records()]
+
+
+@router.get("/runs/{ref}/events", response_class=StreamingResponse, responses=_STREAM)
+def run_events(here: Here, ref: RunRef, request: Request) -> StreamingResponse:
+    """``grown`` whenever there is more of the run, ``ended`` when it is over (at once for a run of the store)."""
+    run_id = here.runs.get(ref).record.run_id
+
+    def look() -> tuple[str, dict[str, Any]] | None:
+        record = here.live.find(run_id)
+        if record is None or record.status != "running":
+            return "ended", {"run_id": run_id, "status": record.status if record else "kept"}
+        return "grown", {"run_id": run_id, "duration_s": record.duration_s, "spans": len(record.spans)}
+
+    return _stream(here, request, look, last="ended")
+
+
+@router.get("/events", response_class=StreamingResponse, responses=_STREAM)
+def events(here: Here, request: Request) -> StreamingResponse:
+    """``runs`` whenever a run begins, grows, ends, or comes into the store: those that go on, and the newest kept."""
+
+    def look() -> tuple[str, dict[str, Any]]:
+        kept = [run.run_id for run in here.store.summaries(limit=20)]
+        return "runs", {"live": [_told(one).model_dump() for one in here.live.records()], "kept": kept}
+
+    return _stream(here, request, look)
+
+
+def _told(record: RunRecord) -> LiveRun:
+    view = RunView(record)
+    return LiveRun(
+        run_id=record.run_id,
+        name=record.name,
+        status=record.status,
+        live=record.status == "running",
+        tags=dict(record.tags),
+        duration_s=record.duration_s,
+        energy=Amount.of(view.energy),
+        mean_power_w=view.mean_power_w,
+        spans=len(record.spans),
+    )
+
+
+def _stream(
+    here: Context, request: Request, look: Callable[[], tuple[str, dict[str, Any]] | None], last: str = ""
+) -> StreamingResponse:
+    async def told() -> AsyncIterator[str]:
+        before = ""
+        spoken_s = time.monotonic()
+        yield "retry: 1000\n\n"
+        while not here.ending.is_set() and not await request.is_disconnected():
+            begun_s = time.monotonic()
+            found = await run_in_threadpool(look)
+            text = "" if found is None else f"event: {found[0]}\ndata: {json.dumps(found[1])}\n\n"
+            if text and text != before:
+                before, spoken_s = text, begun_s
+                yield text
+                if found is not None and found[0] == last:
+                    return
+            elif begun_s - spoken_s > _KEEP_OPEN_S:
+                spoken_s = begun_s
+                yield ": still here\n\n"
+            # a look that takes long is taken less often, so that watching never takes a core
+            await asyncio.sleep(max(EVERY_S, 3 * (time.monotonic() - begun_s)))
+
+    return StreamingResponse(told(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
