@@ -201,6 +201,8 @@ def test_a_run_without_energy_says_so():
         {"hardware": [["h100-sxm"]]},
         {"price_per_kwh": -0.1},
         {"hour": 12},
+        {"zone": ""},
+        {"hardware": [["x" * 1000, 1]]},
     ],
 )
 def test_a_scenario_that_makes_no_sense_is_refused(bad: dict[str, object]):

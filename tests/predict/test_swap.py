@@ -35,7 +35,6 @@ def state(
         "cpus": (Installed(find("cpu:epyc-7763"), 1),),
         "utilisation": utilisation,
         "busy_cores": 2.0,
-        "cores": 64,
     }
     return State(**{**given, **more})  # pyright: ignore[reportArgumentType]
 

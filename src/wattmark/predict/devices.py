@@ -43,7 +43,6 @@ class Machine:
     unknown_cpus: tuple[str, ...] = ()
     utilisation: float | None = None
     busy_cores: float | None = None
-    cores: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the API."""
@@ -63,7 +62,6 @@ def machine_of(view: RunView) -> Machine:
     cpu: Any = record.environment.get("cpu")
     facts: Mapping[str, Any] = cast("Mapping[str, Any]", cpu) if isinstance(cpu, Mapping) else {}
     cpus, unknown_cpus = _installed(_cpu_names(cpu, facts))
-    cores = facts.get("cores")
     return Machine(
         accelerators,
         cpus,
@@ -71,7 +69,6 @@ def machine_of(view: RunView) -> Machine:
         unknown_cpus,
         _utilisation(record),
         _busy_cores(record),
-        cores if isinstance(cores, int) else None,
     )
 
 

@@ -34,7 +34,7 @@ class HardwareChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
+    id: Annotated[str, Field(min_length=1, max_length=200)]
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
     @model_validator(mode="before")
@@ -57,13 +57,15 @@ class Scenario(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    zone: str | None = None
+    zone: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     year: Annotated[int, Field(ge=1990, le=2100)] | None = None
-    pue: Annotated[float, Field(ge=1, le=10)] | str | None = None
-    hardware: tuple[HardwareChoice, ...] | None = None
+    pue: Annotated[float, Field(ge=1, le=10)] | Annotated[str, Field(min_length=1, max_length=50)] | None = (
+        None
+    )
+    hardware: Annotated[tuple[HardwareChoice, ...], Field(max_length=20)] | None = None
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
     power_cap_w: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    levels: dict[str, str | int | float | bool | None] | None = None
+    levels: Annotated[dict[str, str | int | float | bool | None], Field(max_length=50)] | None = None
     price_per_kwh: Annotated[float, Field(ge=0, le=1e9)] | None = None
     currency: Annotated[str, Field(max_length=12)] | None = None
 
@@ -100,7 +102,6 @@ def evaluate(
         machine.cpus,
         machine.utilisation,
         machine.busy_cores,
-        machine.cores,
     )
     bases = _bases(view)
     before = accounts(home.zone, home.year, home.pue, home.price_per_kwh, home.currency)

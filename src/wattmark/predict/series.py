@@ -30,6 +30,11 @@ def rows(
     joules, seconds = [one.energy_j for one in settled], [one.duration_s for one in settled]
     sums_j = _running([one.energy_j for one in epochs], "J")
     sums_s = _running([one.duration_s for one in epochs], "s")
+    next_j, next_s = (
+        (future(joules, 1, "J", "extrapolated"), future(seconds, 1, "s", "extrapolated"))
+        if count > len(epochs)
+        else (joules[0], seconds[0])
+    )
     every = max(1, -(-count // MOST_ROWS))
     found: list[EpochRow] = []
     for number in sorted({*range(every, count + 1, every), count}):
@@ -38,7 +43,7 @@ def rows(
             each_j, each_s = epochs[number - 1].energy_j, epochs[number - 1].duration_s
             until_j, until_s = sums_j[number - 1], sums_s[number - 1]
         else:
-            each_j, each_s = future(joules, 1, "J", "extrapolated"), future(seconds, 1, "s", "extrapolated")
+            each_j, each_s = next_j, next_s
             until_j = sums_j[-1] + future(joules, more, "J", "extrapolated")
             until_s = sums_s[-1] + future(seconds, more, "s", "extrapolated")
         ends_s = until_s + Quantity.exact(epochs[0].start_s, "s")

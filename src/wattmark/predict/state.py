@@ -46,7 +46,6 @@ class State:
     cpus: tuple[Installed, ...] = ()
     utilisation: float | None = None
     busy_cores: float | None = None
-    cores: int | None = None
     notes: tuple[str, ...] = field(default_factory=tuple[str, ...])
 
     @property
