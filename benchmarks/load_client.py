@@ -111,7 +111,8 @@ def client(url: str, **job: Any) -> dict[str, Any]:
         timeout=300 + job["requests"] / job.get("rate", 100),
     )
     found = json.loads(done.stdout)
-    assert found["ok"] == found["all"] == job["requests"], (found["ok"], found["all"], found["warnings"])
+    if "look_s" not in job:  # a soak tells its outcomes as they are
+        assert found["ok"] == found["all"] == job["requests"], (found["ok"], found["all"], found["warnings"])
     return found
 
 
