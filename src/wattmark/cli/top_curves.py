@@ -1,8 +1,11 @@
-"""Energy curves of a run that goes on: what its recorder's journal held at the first look, then the live page."""
+"""Energy curves of a run that goes on: its recorder's journal, read on from look to look, and its live page."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +13,6 @@ from wattmark.cli.top_state import Component
 from wattmark.quantity import Quantity, total
 from wattmark.recorder import journal
 from wattmark.recorder.live import Live
-from wattmark.runs.journals import RecorderData
 from wattmark.runs.record import Float64, Int64
 from wattmark.sources.base import COMPONENTS, Channel
 
@@ -24,31 +26,71 @@ _METHODS = {"counter": "measured", "integrated": "measured", "modelled": "modell
 class Curves:
     """The channels of a session that count, and one of each component of which none does."""
 
-    def __init__(self, data: RecorderData) -> None:
-        self._origin_ns = min((int(group.t_ns[0]) for group in data.groups if len(group.t_ns)), default=0)
-        counted = {one.component for group in data.groups for one in group.channels if one.counted}
-        self._places: list[_Curve | None] = []
+    def __init__(self, folder: str) -> None:
         self.channels: list[_Curve] = []
+        self._folder = folder
+        self._segment = 0
+        self._offset = 0
+        self._origin_ns = 0
         self._beside: list[_Curve] = []
-        for group in data.groups:
-            for column, channel in enumerate(group.channels):
-                if not channel.counted and (
-                    channel.component in counted or channel.inside or channel.copy_of
-                ):
-                    self._places.append(None)
-                    continue
-                known = group.energy_uj[:, column] != journal.MISSING
-                t_s = (group.t_ns[known] - self._origin_ns) / 1e9
-                curve = _Curve(channel, group.period_s, t_s, group.energy_uj[known, column] / 1e6)
-                self._places.append(curve)
-                (self.channels if channel.counted else self._beside).append(curve)
+        self._groups: list[tuple[struct.Struct, list[_Curve | None]]] = []
 
-    def add(self, live: Live) -> None:
-        """What the live page says now."""
-        t_s = (live.t_ns - self._origin_ns) / 1e9
-        for curve, energy_uj in zip(self._places, live.channels_uj, strict=False):
+    def look(self, live: Live | None) -> None:
+        """Read on in the recorder's journal, and take what the live page says as the end of the curves for now."""
+        while self._read_on():
+            pass
+        if live is None or not self._origin_ns:
+            return
+        places = [curve for _, curves in self._groups for curve in curves]
+        for curve, energy_uj in zip(places, live.channels_uj, strict=False):
             if curve is not None and energy_uj != journal.MISSING:
-                curve.add(t_s, energy_uj / 1e6)
+                curve.set_tip(self._second(live.t_ns), energy_uj / 1e6)
+
+    def _read_on(self) -> bool:
+        """Take in what is new of a segment; whether there may be another one."""
+        try:
+            with open(f"{self._folder}/recorder-{self._segment:06d}{journal.SUFFIX}", "rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            return False  # not there yet, or read into the store meanwhile: what was seen stands
+        for record in journal.decode(data):
+            self._offset += journal.PREFIX_BYTES + len(record.payload)
+            if record.type == journal.SAMPLE:
+                self._add(record.payload)
+            elif record.type == journal.HEADER and not self._groups:
+                self._open(record.json()["groups"])
+        following = Path(f"{self._folder}/recorder-{self._segment + 1:06d}{journal.SUFFIX}")
+        if not following.exists():
+            return False
+        self._segment, self._offset = self._segment + 1, 0
+        return True
+
+    def _open(self, groups: list[dict[str, Any]]) -> None:
+        channels = [[Channel.from_dict(item) for item in group["channels"]] for group in groups]
+        counted = {one.component for group in channels for one in group if one.counted}
+        for group, members in zip(groups, channels, strict=True):
+            curves: list[_Curve | None] = []
+            for channel in members:
+                beside = channel.component not in counted and not channel.inside and not channel.copy_of
+                curve = _Curve(channel, float(group["period_s"])) if channel.counted or beside else None
+                curves.append(curve)
+                if curve is not None:
+                    (self.channels if channel.counted else self._beside).append(curve)
+            self._groups.append((struct.Struct(f"<{len(curves)}q"), curves))
+
+    def _add(self, payload: memoryview | bytes) -> None:
+        index: int
+        index, t_ns, _ = journal.SAMPLE_HEAD.unpack_from(payload)
+        if not self._origin_ns:
+            self._origin_ns = t_ns
+        body, curves = self._groups[index]
+        for curve, energy_uj in zip(curves, body.unpack_from(payload, journal.SAMPLE_HEAD.size), strict=True):
+            if curve is not None and energy_uj != journal.MISSING:
+                curve.add(self._second(t_ns), energy_uj / 1e6)
+
+    def _second(self, t_ns: int) -> float:
+        return (t_ns - self._origin_ns) / 1e9
 
     def between(self, start_ns: int, end_ns: int) -> float | None:
         """Joules of all that is counted."""
@@ -102,26 +144,38 @@ class Curves:
 
 
 class _Curve:
-    """One channel: seconds since the session's first reading, joules; it grows."""
+    """One channel: seconds since the session's first reading, joules; it grows. Its last point may be the live page's."""
 
-    def __init__(self, channel: Channel, period_s: float, t_s: Float64, energy_j: Float64) -> None:
+    def __init__(self, channel: Channel, period_s: float) -> None:
         self.channel = channel
-        self.size = len(t_s)
+        self.size = 0
+        self._kept = 0
+        self._moved_s = 0.0
         self._patience_s = max(STALE_S, 5 * period_s)
         self._window_s = max(WINDOW_S, 2 * period_s)
-        self._points: Float64 = np.empty((2, max(1024, 2 * self.size)))
-        self._points[:, : self.size] = t_s, np.maximum.accumulate(energy_j) if self.size else energy_j
+        self._points: Float64 = np.empty((2, 1024))
 
     def add(self, t_s: float, energy_j: float) -> None:
-        """A reading; one that is no news is left out."""
-        if self.size and (
-            t_s <= self._points[0, self.size - 1] or energy_j <= self._points[1, self.size - 1]
-        ):
-            return
-        if self.size == self._points.shape[1]:
-            self._points = np.pad(self._points, ((0, 0), (0, self.size)))
-        self._points[:, self.size] = t_s, energy_j
-        self.size += 1
+        """A reading of the journal, in the place of what the live page said last."""
+        if self._put(t_s, energy_j):
+            self._kept += 1
+        self.size = self._kept
+
+    def set_tip(self, t_s: float, energy_j: float) -> None:
+        """What the live page says, until the journal says it too."""
+        self.size = self._kept + self._put(t_s, energy_j)
+
+    def _put(self, t_s: float, energy_j: float) -> bool:
+        """Write a point after the kept ones; False if it is not later than those."""
+        last = self._kept - 1
+        if last >= 0 and t_s <= self._points[0, last]:
+            return False
+        if self._kept == self._points.shape[1]:
+            self._points = np.pad(self._points, ((0, 0), (0, self._kept)))
+        if last < 0 or energy_j > self._points[1, last]:
+            self._moved_s = t_s
+        self._points[:, self._kept] = t_s, max(energy_j, self._points[1, last] if last >= 0 else energy_j)
+        return True
 
     def at(self, t_s: Float64) -> Float64:
         """Joules at these times, (k,) float64; the ends hold beyond the ends."""
@@ -129,7 +183,7 @@ class _Curve:
 
     def count(self, start_s: float, end_s: float) -> int:
         """Readings in an interval."""
-        return int(np.subtract(*np.searchsorted(self._points[0, : self.size], (end_s, start_s))))
+        return int(np.subtract(*np.searchsorted(self._points[0, : self._kept], (end_s, start_s))))
 
     def quantity(self, start_s: float, end_s: float) -> Quantity:
         """Joules with the interval that the sensor's accuracy gives them."""
@@ -142,7 +196,7 @@ class _Curve:
     def power_w(self, now_s: float, not_before_s: float) -> float | None:
         """Mean watts over the last second or so of what is known."""
         t_s: Float64 = self._points[0, : self.size]
-        if self.size < 2 or now_s - t_s[-1] > self._patience_s:
+        if self.size < 2 or now_s - self._moved_s > self._patience_s:
             return None
         since_s = max(float(t_s[-1]) - self._window_s, not_before_s)
         first = int(np.searchsorted(t_s, since_s, side="right")) - 1

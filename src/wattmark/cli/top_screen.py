@@ -85,7 +85,8 @@ class TopApp(App[None]):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        self.theme = "ansi-dark"  # the terminal's own colours on its own ground, dark or light
+        own = (name for name in ("ansi-dark", "textual-ansi") if name in self.available_themes)
+        self.theme = next(own, self.theme)  # the terminal's own colours on its own ground, dark or light
         self.look_again()
         self.set_interval(self._every_s, self.look_again)
 

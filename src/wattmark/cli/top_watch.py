@@ -19,7 +19,6 @@ from wattmark.cli.top_curves import Curves
 from wattmark.cli.top_state import Count, RunState, SpanRow
 from wattmark.recorder import journal, tree
 from wattmark.recorder.live import ENDED, Live, LiveReader
-from wattmark.runs.journals import read_recorder
 from wattmark.runs.session import session_folders
 
 RATE_S = 5.0
@@ -101,7 +100,7 @@ class _Session:
         self.folder = folder
         self.alive = True
         self._live: LiveReader | None = None
-        self._curves: Curves | None = None
+        self._curves = Curves(folder)
         self._tails: dict[str, _EventTail] = {}
         self._runs: list[_Run] = []
 
@@ -119,10 +118,9 @@ class _Session:
         self._read_events()
         recorder_lives = self.recorder_lives()
         owners = {tail.pid for tail in self._tails.values() if tail.lives()}
-        if self._curves is not None and live is not None:
-            self._curves.add(live)
-            for run in self._runs:
-                _settle(run, self._curves, live.t_ns if recorder_lives else _NEVER_NS)
+        self._curves.look(live)
+        for run in self._runs:
+            _settle(run, self._curves, live.t_ns if live is not None and recorder_lives else _NEVER_NS)
         for run in self._runs:
             if run.told:
                 continue
@@ -142,10 +140,6 @@ class _Session:
             live = self._page().read()
         except (OSError, ValueError):
             return None
-        if self._curves is None and live.t_ns:
-            self._curves = Curves(read_recorder(self.folder))
-            if not self._curves.channels:  # its journal is not on disk yet
-                self._curves = None
         return live
 
     def _read_events(self) -> None:
@@ -181,7 +175,7 @@ class _Session:
         end_ns = run.end_ns or (
             time.monotonic_ns() if not over else max(run.start_ns, live.t_ns if live else 0)
         )
-        known_ns = min(end_ns, live.t_ns) if live is not None and live.t_ns else run.start_ns
+        known_ns = run.start_ns if live is None else max(run.start_ns, min(end_ns, live.t_ns))
         curves = self._curves
         rows = [
             SpanRow(path, row.times, row.seconds, row.energy_j, dict(row.counts), open=False)
@@ -209,11 +203,11 @@ class _Session:
             pid=run.pid,
             start_ns=run.start_ns,
             duration_s=(end_ns - run.start_ns) / 1e9,
-            components=() if curves is None else tuple(curves.components(run.start_ns, known_ns)),
+            components=tuple(curves.components(run.start_ns, known_ns)),
             open=tuple(current),
             ended=tuple(rows),
             counts=tuple(rates),
-            readings=0 if curves is None else curves.readings(run.start_ns, known_ns),
+            readings=curves.readings(run.start_ns, known_ns),
             recorder_lost=not recorder_lives and not over,
         )
 
@@ -229,8 +223,7 @@ class _Session:
             counts: dict[str, float] = {}
             for span in spans:
                 _add(counts, span.counts)
-            known = self._curves is not None and known_ns > start_ns
-            energy_j = self._curves.between(start_ns, known_ns) if self._curves and known else None
+            energy_j = self._curves.between(start_ns, known_ns) if known_ns > start_ns else None
             rows.append(SpanRow(path, len(spans), (now_ns - start_ns) / 1e9, energy_j, counts, open=True))
         return sorted(rows, key=lambda row: row.path)
 
