@@ -171,3 +171,30 @@ def test_an_interrupted_load_makes_an_interrupted_run() -> None:
     assert record.status == "interrupted"
     assert record.extra["serving"]["load"]["interrupted"] is True
     assert result.noise
+
+
+@pytest.mark.parametrize(("busy_looks", "at_rest"), [(0, True), (3, True), (1000, False)])
+def test_other_work_is_waited_for_before_idle_is_measured(
+    busy_looks: int, at_rest: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wattmark.serving import bench_energy
+
+    now, used, looks = [0.0], [0.0], [0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        used[0] += (1.0 if looks[0] < busy_looks else 0.1) * seconds
+        looks[0] += 1
+
+    monkeypatch.setattr(bench_energy.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(bench_energy, "host_busy_s", lambda: used[0])
+    assert bench_energy.wait_for_rest(2.0, sleep=sleep) is at_rest
+    assert now[0] < 2.2
+    assert looks[0] >= min(busy_looks, 13)
+
+
+def test_where_cpu_times_are_not_told_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wattmark.serving import bench_energy
+
+    monkeypatch.setattr(bench_energy, "host_busy_s", lambda: None)
+    assert bench_energy.wait_for_rest(60.0, sleep=lambda _: None)

@@ -26,7 +26,11 @@ def test_each_is_called_as_its_file_and_says_what_it_is(name: str) -> None:
     assert design.repeats >= 2  # one gives no interval
 
 
-@pytest.mark.parametrize("name", ["batch-size", "hardware", "tabular", "vision", "vision-quick"])
+@pytest.mark.parametrize(
+    "name",
+    ["batch-size", "capacity", "genops", "genops-lengths", "genops-quick", "genops-reasoning", "hardware", "tabular",
+     "vision", "vision-quick"],
+)  # fmt: skip
 def test_every_cell_is_one_that_its_workload_takes(name: str) -> None:
     design = find_design(name)
     workload = load(design.workload)
@@ -68,3 +72,15 @@ def test_a_file_comes_before_a_built_in_study_and_a_misspelt_name_is_told(
     with pytest.raises(ConfigError) as caught:
         find_design("batchsize")
     assert "'batch-size'" in (caught.value.hint or "")
+
+
+def test_the_quick_one_of_serving_is_three_sizes_at_four_loads_and_two_trained_models() -> None:
+    design = find_design("genops-quick")
+    text = [row for row in design.trial if row["task"] == "none"]
+    assert {(row["model"], row["rate"]) for row in text} == {
+        (model, rate) for model in ("1m", "5m", "20m") for rate in (1.0, 3.0, 6.0, 12.0)
+    }
+    solved = [row for row in design.trial if row["task"] != "none"]
+    assert {row["model"] for row in solved} == {"trained:0.1m", "trained:0.5m"}
+    assert {row["mode"] for row in solved} == {"answer", "steps"}
+    assert design.timeout_s is not None
