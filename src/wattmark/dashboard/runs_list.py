@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field, StringConstraints
 
+from wattmark import settings
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
 from wattmark.impact import Intensity, Pue, as_pue, carbon_at, intensity_of
@@ -40,6 +42,12 @@ class Ends(BaseModel):
         ends = (None, None, None) if quantity is None else (quantity.value, quantity.low, quantity.high)
         for column, end in zip((self.value, self.low, self.high), ends, strict=True):
             column.append(lean(end))
+
+    def before(self, others: Ends) -> Ends:
+        """These rows with others after them."""
+        return Ends.model_construct(
+            value=self.value + others.value, low=self.low + others.low, high=self.high + others.high
+        )
 
 
 class Places:
@@ -114,6 +122,14 @@ class RunTable(BaseModel):
         self.tags.append(dict(run.tags))
         self.note.append(run.note)
 
+    def before(self, others: RunTable) -> RunTable:
+        """These rows with others after them."""
+        joined: dict[str, Any] = {"stamp": self.stamp}
+        for name in RunTable.model_fields.keys() - {"stamp"}:
+            mine, theirs = getattr(self, name), getattr(others, name)
+            joined[name] = mine.before(theirs) if isinstance(mine, Ends) else mine + theirs
+        return RunTable.model_construct(**joined)
+
 
 class Running(BaseModel):
     """The runs that go on, and a stamp that changes when runs of the store come or go."""
@@ -140,11 +156,34 @@ class Edited(BaseModel):
 @router.get("/runs", response_model=RunTable)
 def runs(here: Here) -> Response:
     """Every run in columns; the browser filters, sorts and groups them."""
-    table = RunTable(stamp=here.store.stamp())
-    places = Places()
-    for run in (*running(here.store), *here.store.summaries()):
+    stamp = here.store.stamp()
+    table = RunTable(stamp=stamp)
+    live, places = running(here.store), Places()
+    for run in live:
         table.add(run, places)
-    return Response(table.model_dump_json(), media_type="application/json")
+    return Response(
+        table.before(_columns(here.store, stamp, repr(settings.load()))).model_dump_json(),
+        media_type="application/json",
+    )
+
+
+def stored(store: Store) -> list[RunSummary]:
+    """The runs of the store, the newest first, read again only when something was written."""
+    return _summaries(store, store.stamp())
+
+
+@lru_cache(maxsize=2)
+def _summaries(store: Store, stamp: str) -> list[RunSummary]:
+    return store.summaries()
+
+
+@lru_cache(maxsize=2)
+def _columns(store: Store, stamp: str, configured: str) -> RunTable:
+    """``configured``: the settings, on which the carbon depends."""
+    table, places = RunTable(stamp=stamp), Places()
+    for run in _summaries(store, stamp):
+        table.add(run, places)
+    return table
 
 
 @router.get("/runs/going-on")

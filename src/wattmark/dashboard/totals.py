@@ -12,13 +12,15 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.runs_list import MEASURED, Places, RunId, energy_of, part_of
+from wattmark.dashboard.runs_list import MEASURED, Places, RunId, energy_of, part_of, stored
 from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
 from wattmark.store import RunSummary
 
 router = APIRouter(tags=["runs"])
 
+_LONGEST_S = 20 * 365 * 86_400.0
+"""What is said to have lasted longer than this is not spread over its days."""
 Period = Literal["day", "week", "month"]
 RULES = (
     "Intervals are added end to end, as errors of one kind of sensor usually go together.",
@@ -136,7 +138,7 @@ class _Adder:
 def totals(here: Here, ask: Ask) -> Totals:
     """Sums of energy and carbon by project, tag, machine, name or day, and over time."""
     zone = _zone(ask.timezone)
-    runs = here.store.summaries()
+    runs = stored(here.store)
     if ask.ids is not None:
         wanted = set(ask.ids)
         runs = [run for run in runs if run.run_id in wanted]
@@ -255,6 +257,10 @@ def _by_period(own: Iterable[Piece], period: Period, zone: ZoneInfo | timezone) 
     found: dict[date, float] = {}
     for piece in own:
         at = piece.start_s
+        if piece.end_s - at > _LONGEST_S:
+            first = _first_day(datetime.fromtimestamp(at, zone).date(), period)
+            found[first] = found.get(first, 0.0) + piece.share
+            continue
         while True:
             first = _first_day(datetime.fromtimestamp(at, zone).date(), period)
             following = _following(first, period)

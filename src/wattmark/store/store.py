@@ -8,6 +8,7 @@ import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -179,11 +180,26 @@ class Store:
             return tags_of(connection, run_id), connection.execute(noted).scalar_one()
 
     def stamp(self) -> str:
-        """A word that changes when runs are added, replaced or discarded: whoever keeps a list knows when it is old."""
-        r = tables.runs.c
-        seen = sa.select(sa.func.count(), sa.func.max(r.started_wall_ns), sa.func.sum(r.stored_bytes))
+        """A word that changes when something was written: whoever keeps a list knows when it is old.
+
+        SQLite: the times and sizes of the files. PostgreSQL: number, sizes and last start of the runs, length of their
+        notes and tags.
+        """
+        if self._engine.dialect.name == "sqlite":
+            path = Path(str(self._engine.url.database))
+            found = [one.stat() for one in (path, path.with_name(f"{path.name}-wal")) if one.exists()]
+            return "-".join(f"{one.st_mtime_ns:x}.{one.st_size:x}" for one in found)
+        r, t, size = tables.runs.c, tables.tags.c, sa.func.length
+        runs = sa.select(
+            sa.func.count(),
+            sa.func.max(r.started_wall_ns),
+            sa.func.sum(r.stored_bytes),
+            sa.func.sum(size(r.note)),
+        )
+        marks = sa.select(sa.func.count(), sa.func.sum(size(t.key) + size(t.value)))
         with self._reading() as connection:
-            return "-".join(str(part or 0) for part in connection.execute(seen.where(trash.kept())).one())
+            seen = (*connection.execute(runs.where(trash.kept())).one(), *connection.execute(marks).one())
+        return "-".join(str(part or 0) for part in seen)
 
     def note(self, ref: str, text: str) -> None:
         """Put a note on a run, in place of the one it had; an empty text removes it."""

@@ -1,0 +1,136 @@
+"""Sums over runs: no joule twice, intervals end to end, what is not known said."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from starlette.testclient import TestClient
+
+from fakes.records import example_record
+from wattmark.dashboard.app import create_app
+from wattmark.dashboard.totals import add_up, pieces
+from wattmark.impact.access import keep
+from wattmark.quantity import Quantity
+from wattmark.store import RunSummary, open_store
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
+
+
+def run(
+    run_id: str, energy: float | None = 100.0, start_s: float = 0.0, length_s: float = 10.0, **changes
+) -> RunSummary:
+    known = energy is not None
+    values = {
+        "run_id": run_id, "name": run_id, "status": "completed", "exit_code": 0, "host": "node1", "parent_id": None,
+        "started_at": NOON + timedelta(seconds=start_s), "duration_s": length_s, "energy_j": energy,
+        "energy_low_j": energy * 0.9 if known else None, "energy_high_j": energy * 1.2 if known else None,
+        "energy_by_component": {}, "coverage": 1.0, "tags": {}, "note": "", "stored_bytes": 0,
+        "energy_by_method": {"counter": Quantity(energy, energy * 0.9, energy * 1.2)} if known else {},
+    }  # fmt: skip
+    return RunSummary(**{**values, **changes})
+
+
+def ends(amount):
+    return (amount.value, amount.low, amount.high)
+
+
+def test_values_and_both_ends_are_added():
+    total = add_up([run("a", 100), run("b", 50, start_s=20)]).all
+    assert ends(total.energy) == pytest.approx((150, 135, 180))
+    assert (total.runs, total.unknown, total.overlapping, total.duration_s) == (2, 0, 0, 20)
+
+
+def test_runs_without_joules_are_counted_and_not_taken_for_zero():
+    total = add_up([run("a", None), run("b", 50, start_s=20)]).all
+    assert (total.runs, total.unknown) == (2, 1)
+    assert total.energy.value == 50
+    assert add_up([run("a", None)]).all.energy is None
+
+
+def test_a_run_inside_another_is_not_added_again():
+    total = add_up([run("a", 100), run("b", 60, start_s=2, length_s=5, parent_id="a")]).all
+    assert total.energy.value == pytest.approx(100)
+    alone = add_up([run("b", 60, parent_id="a")]).all
+    assert alone.energy.value == pytest.approx(60)
+
+
+def test_the_time_that_runs_of_one_machine_share_is_added_once():
+    # ten seconds each at 10 W, the second five seconds later: fifteen seconds at 10 W
+    total = add_up([run("a", 100), run("b", 100, start_s=5)]).all
+    assert total.energy.value == pytest.approx(150)
+    assert total.overlapping == 2
+    elsewhere = add_up([run("a", 100), run("b", 100, start_s=5, host="node2")]).all
+    assert elsewhere.energy.value == pytest.approx(200)
+    unknown = add_up([run("a", 100, host=""), run("b", 100, host="")]).all
+    assert unknown.energy.value == pytest.approx(200)
+
+
+def test_shares_of_many_runs_at_once_cover_the_time_once():
+    runs = [run(f"r{n}", start_s=n, length_s=20) for n in range(10)]
+    found = pieces(runs)
+    covered = sum(piece.share * 20 for own in found.values() for piece in own)
+    assert covered == pytest.approx(29)
+
+
+def test_groups_are_the_largest_first_and_runs_without_the_tag_are_a_group():
+    runs = [
+        run("a", 10, tags={"project": "x"}),
+        run("b", 70, start_s=20),
+        run("c", 20, start_s=40, tags={"project": "y"}),
+    ]
+    groups = add_up(runs, "project").groups
+    assert [(group.key, group.sum.energy.value) for group in groups] == [(None, 70), ("y", 20), ("x", 10)]
+    assert [group.key for group in add_up(runs, "host").groups] == ["node1"]
+    assert {group.key for group in add_up(runs, "tag:project").groups} == {None, "x", "y"}
+    assert {group.key for group in add_up(runs, "name").groups} == {"a", "b", "c"}
+
+
+def test_a_run_over_midnight_is_divided_between_the_days_of_the_zone():
+    night = run("a", 100, start_s=11 * 3600, length_s=4 * 3600)  # 23:00 to 03:00 UTC
+    days = {part.start: part.energy.value for part in add_up([night], period="day").slices}
+    assert days == pytest.approx({"2026-03-04": 25, "2026-03-05": 75})
+    paris = add_up([night], period="day", zone=ZoneInfo("Europe/Paris")).slices
+    assert [(part.start, part.energy.value) for part in paris] == [("2026-03-05", pytest.approx(100))]
+    assert [part.start for part in add_up([night], period="week").slices] == ["2026-03-02"]
+    assert [part.start for part in add_up([night], period="month").slices] == ["2026-03-01"]
+
+
+def test_measured_modelled_and_carbon_are_apart(monkeypatch):
+    monkeypatch.delenv("WATTMARK_ZONE", raising=False)
+    model = {"modelled": Quantity(40, 10, 80)}
+    total = add_up(
+        [run("a", 100, settings={"zone": "FR"}), run("b", 40, start_s=20, energy_by_method=model)]
+    ).all
+    assert total.measured.value == 100
+    assert ends(total.modelled) == (40, 10, 80)
+    assert total.carbon.low <= total.carbon.value <= total.carbon.high
+    assert total.no_zone == 1
+
+
+def test_a_run_of_no_length_and_one_of_absurd_length_are_added_whole():
+    assert add_up([run("a", 5, length_s=0)], period="day").slices[0].energy.value == 5
+    assert len(add_up([run("a", 5, length_s=1e12)], period="day").slices) == 1
+
+
+def test_the_api_adds_up_all_or_those_that_are_named(data_dir):
+    with open_store() as store:
+        client = TestClient(create_app(store), base_url="http://localhost", headers={"X-Wattmark": "1"})
+        assert client.post("/api/v1/runs/totals", json={}).json()["all"]["energy"] is None
+        keep(store, example_record("a1", started_wall_ns=10**18))
+        keep(store, example_record("b2", started_wall_ns=2 * 10**18))
+        both = client.post(
+            "/api/v1/runs/totals", json={"by": "day", "period": "month", "timezone": "Europe/Paris"}
+        ).json()
+        one = client.post("/api/v1/runs/totals", json={"ids": ["a1", "nope"]}).json()
+        assert (both["all"]["runs"], one["all"]["runs"]) == (2, 1)
+        assert both["all"]["energy"]["value"] == pytest.approx(2 * one["all"]["energy"]["value"], rel=1e-4)
+        assert len(both["slices"]) == len(both["groups"]) == 2
+        for wrong in (
+            {"timezone": "Mars/Olympus"},
+            {"timezone": "../etc"},
+            {"by": "colour"},
+            {"period": "year"},
+        ):
+            assert client.post("/api/v1/runs/totals", json=wrong).status_code == 422
