@@ -147,6 +147,11 @@ def points(
             )  # fmt: skip
             drawing.tips[gid] = f"{item.name}: {x_axis} {item.x}, {y_axis} {item.y}"
         axes.margins(0.1, 0.12)
+        for side, ends in (("x", [item.x.low for item in items]), ("y", [item.y.low for item in items])):
+            if side not in log and min(ends, default=0.0) >= 0:
+                axes.autoscale_view()
+                get, put = getattr(axes, f"get_{side}lim"), getattr(axes, f"set_{side}lim")
+                put(max(0.0, get()[0]), None)
         finish(axes, x_axis, y_axis, grid="both")
         fit(
             figure,
@@ -193,6 +198,7 @@ def lines(
             ticks = sorted({float(x) for item in items for x in item.x})
             if len(ticks) <= 10:
                 axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+                axes.set_xticks([], minor=True)
         if zero:
             axes.set_ylim(bottom=0)
         finish(axes, x_axis, y_axis, grid="both")

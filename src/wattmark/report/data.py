@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -119,10 +119,29 @@ class StudyData:
 
     def mean(self, group: Group, name: str) -> Quantity | None:
         """Mean of a metric over the group's trials, with its interval (see :func:`mean_interval`)."""
-        bounds = _BOUNDS.get(name)
         unit = METRICS[name].unit if name in METRICS else ""
-        low, high = (self.values(bound)[group.rows] for bound in bounds) if bounds else (None, None)
-        return mean_interval(self.values(name)[group.rows], low, high, unit)
+        low, high = self._bounds(name)
+        rows = group.rows
+        found = mean_interval(
+            self.values(name)[rows],
+            None if low is None else low[rows],
+            None if high is None else high[rows],
+            unit,
+        )
+        share = self.outcome is not None and self.outcome.share and name == self.outcome.name
+        return replace(found, high=max(found.value, min(1.0, found.high))) if found and share else found
+
+    def _bounds(self, name: str) -> tuple[Float64 | None, Float64 | None]:
+        """The measuring error of a metric that is made of joules, per trial: as wide, relatively, as that of its joules."""
+        if name in _JOULES:
+            base, low, high = (self.values(column) for column in _JOULES[name])
+        elif name in _POWERS:
+            base, low, high = self.component_j(_POWERS[name])
+        else:
+            return None, None
+        values = self.values(name)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return values * low / base, values * high / base
 
     def mean_component(self, group: Group, component: str) -> Quantity | None:
         """Mean energy of a component over the group's trials."""
@@ -199,11 +218,15 @@ class StudyData:
         return shorten(", ".join(words) or self.results.name)
 
 
-_BOUNDS = {
-    "total_energy": ("total_low_j", "total_high_j"),
-    "e_tr": ("energy_low_j", "energy_high_j"),
-    "e_in": ("inference_low_j", "inference_high_j"),
-}
+_TRAINING = ("energy_j", "energy_low_j", "energy_high_j")
+_INFERENCE = ("inference_j", "inference_low_j", "inference_high_j")
+_JOULES = {
+    "total_energy": ("total_j", "total_low_j", "total_high_j"), "e_tr": _TRAINING, "epoch_energy": _TRAINING,
+    "energy_per_sample": _TRAINING, "energy_per_step": _TRAINING, "power": _TRAINING, "e_in": _INFERENCE,
+    "inference_energy_per_sample": _INFERENCE,
+}  # fmt: skip
+"""Metric -> the joules that it is made of, with their bounds."""
+_POWERS = {"cpu_power": "cpu", "gpu_power": "gpu", "dram_power": "dram"}
 
 
 def mean_interval(

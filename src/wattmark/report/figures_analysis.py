@@ -98,6 +98,10 @@ def pareto(data: StudyData, found: Sequence[ParetoPoint], metric: str) -> Figure
         return Figure(
             key, title, "", absent=f"it needs two cells that know both their energy and their {quality}"
         )
+    if len({one.quality for one in found}) == 1:
+        return Figure(
+            key, title, "", absent=f"all cells have the same {quality}, so the cheapest is the front"
+        )
     best = ", ".join(sorted({one.cell for one in found if one.on_front}))
     alt = f"Points: {_what(metric)} against {quality}; on the front are {best}"
     panel = Panel(
@@ -124,14 +128,13 @@ def _how_sure(found: Sequence[ParetoPoint]) -> str:
 
 
 def _dearest_step(found: Sequence[ParetoPoint], outcome: Quality) -> str:
-    steps = [(one.joules_per_point, one) for one in found if one.joules_per_point is not None]
+    steps = [(one.joules_per_point or 0.0, one) for one in found if one.joules_per_point_low is not None]
     if not steps:
-        return ""
+        unsure = any(one.joules_per_point is not None for one in found)
+        return f" No step along it gains {outcome.name} beyond noise, so none is priced." if unsure else ""
     cost, one = max(steps, key=lambda step: step[0])
-    low, high = one.joules_per_point_low, one.joules_per_point_high
-    interval = " (the gain may be nothing, so this has no interval)"
-    if low is not None and high is not None:
-        interval = f" (95 % interval {format_energy(low)} to {format_energy(high)})"
+    low, high = one.joules_per_point_low or 0.0, one.joules_per_point_high or 0.0
+    interval = f" (95 % interval {format_energy(low)} to {format_energy(high)})"
     each = "point" if outcome.share else "1"
     gained = f"{each} of {outcome.name} gained"
     return f" Its dearest step, to {one.cell}, costs {format_energy(cost)}{interval} for each {gained}."

@@ -9,7 +9,17 @@ import numpy as np
 from wattmark.quantity import Quantity
 from wattmark.report.charts import heat_map, lines, stacks
 from wattmark.report.data import Group, StudyData, mean_interval, shorten
-from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, has, metric_bars, runs, scaled
+from wattmark.report.figures import (
+    MOST_ROWS,
+    Figure,
+    Panel,
+    by_model,
+    has,
+    metric_bars,
+    runs,
+    scale_for,
+    scaled,
+)
 from wattmark.report.marks import Drawing, Line, Part
 from wattmark.report.plain import plain_mapping
 from wattmark.report.style import BLUE, COMPONENT, MUTED, SERIES
@@ -77,18 +87,24 @@ def _batch_panel(data: StudyData, factor: str, name: str, axis: str) -> Callable
         batches = [trial.factors.get(factor) for trial in data.trials]
         rows = [(group.label, group.rows) for group in groups] or [("all", np.arange(len(batches)))]
         table = [[_mean_at(data, name, part, batches, level) for level in levels] for _, part in rows]
+        unit = "s" if name == "epoch_duration" else "J"
+        scale = scale_for([cell.value for row in table for cell in row if cell], unit)
+        table = [[cell and scale.to(cell) for cell in row] for row in table]
+        label_y = axis.replace(f"({unit}", f"({scale.unit}")
         if len(rows) > 8:
             values = [[np.nan if cell is None else cell.value for cell in row] for row in table[:MOST_ROWS]]
             columns = [str(level) for level in levels]
             labels = [label for label, _ in rows[:MOST_ROWS]]
             return heat_map(
-                labels, columns, values, diverging=False, axis=f"{factor.replace('_', ' ')}; {axis}"
+                labels, columns, values, diverging=False, axis=f"{factor.replace('_', ' ')}; {label_y}"
             )
         items = [
             _batch_line(data, label, part, levels, cells)
             for (label, part), cells in zip(rows, table, strict=True)
         ]
-        return lines([item for item in items if item.x], factor.replace("_", " "), axis, log="x", zero=True)
+        return lines(
+            [item for item in items if item.x], factor.replace("_", " "), label_y, log="x", zero=True
+        )
 
     return draw
 

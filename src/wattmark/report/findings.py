@@ -24,8 +24,8 @@ _EFFECTS_LEAD = (
     "Two levels are compared where all other factors are equal: energies and times as ratios (geometric means), "
     "qualities as differences. Intervals are 95 %, each for itself; p-values are corrected for all comparisons of the study "
     "(Holm), so only those below 0.05 (bold) count as found. They hold the scatter of the runs and not the error "
-    "of the sensors, most of which both sides share (the sentences above demand more than it as well). ε² is the share of "
-    "the ranks' variance that the factor explains, without blocks."
+    "of the sensors, most of which both sides share (the sentences above demand more than it as well). η² is the share of "
+    "the ranks' variance that the factor explains beyond chance, without blocks. A median has an interval from six runs on."
 )
 _PREDICTORS_LEAD = (
     "energy = a · xᵇ, fitted on logarithms over all architectures but one, and asked for that one: the error is the "
@@ -37,7 +37,7 @@ _PREDICTORS_LEAD = (
 def effects_section(data: StudyData, analysis: Analysis) -> Html | None:
     """Tables of the effects of each factor; None where no factor has two levels that were measured."""
     names = [*_SHOWN, *((data.quality,) if data.quality else ())]
-    shown = [effect for effect in analysis.effects if effect.metric in names]
+    shown = [effect for effect in analysis.effects if effect.metric in names and _differs(effect)]
     if not shown:
         return None
     parts: list[Html] = [tag("p", _EFFECTS_LEAD, class_="lead"), _whole(shown)]
@@ -63,7 +63,12 @@ def predictors_section(analysis: Analysis) -> Html | None:
         return None
     head = _head(("energy", "predictor", "architectures", "exponent b", "R²", "error on the one left out",
                   "error without a predictor", "p, corrected"))  # fmt: skip
-    rows = [_predictor(one) for one in analysis.predictors]
+    known = {one.target for one in analysis.predictors}
+    whole = {
+        "energy_per_sample": "e_tr",
+        "inference_energy_per_sample": "e_in",
+    }  # differ by the samples alone
+    rows = [_predictor(one) for one in analysis.predictors if whole.get(one.target) not in known]
     return join(tag("p", _PREDICTORS_LEAD, class_="lead"), _table("What foretells energy", head, rows))
 
 
@@ -74,12 +79,12 @@ def name_of(metric: str) -> str:
 
 def _whole(effects: Sequence[Effect]) -> Html:
     head = _head(
-        ("factor", "on", "runs", "medians by level, with 95 % interval", "Kruskal-Wallis p, corrected", "ε²")
+        ("factor", "on", "runs", "medians by level, with 95 % interval", "Kruskal-Wallis p, corrected", "η²")
     )
     rows = [
         tag("tr", tag("th", effect.factor, scope="row"), tag("td", name_of(effect.metric)),
             tag("td", effect.trials, class_="n"), tag("td", _medians(effect)), _p(effect.p_corrected),
-            tag("td", "–" if effect.epsilon_squared is None else f"{effect.epsilon_squared:.2f}", class_="n"))
+            tag("td", "–" if effect.eta_squared is None else f"{max(0.0, effect.eta_squared):.2f}", class_="n"))
         for effect in effects
     ]  # fmt: skip
     return _table("Effects of factors", head, rows)
@@ -98,6 +103,12 @@ def _medians(effect: Effect) -> Html:
     if len(kept) < len(levels):
         parts.insert(2, tag("div", f"… {len(levels) - len(kept)} between …", class_="muted"))
     return join(parts)
+
+
+def _differs(effect: Effect) -> bool:
+    return len({one.median for one in effect.levels}) > 1 or any(
+        d.p is not None and d.p < 1 for d in effect.differences
+    )
 
 
 def _reference(effect: Effect) -> object:
@@ -168,7 +179,7 @@ def _p(p: float | None) -> Html:
 
 
 def _head(names: Sequence[str]) -> Html:
-    numbers = {"runs", "ε²", "value", "95 % interval", "blocks", "architectures", "exponent b", "R²"}
+    numbers = {"runs", "η²", "value", "95 % interval", "blocks", "architectures", "exponent b", "R²"}
     return tag(
         "tr",
         (

@@ -68,7 +68,7 @@ def finish(axes: Axes, x_axis: str, y_axis: str, *, grid: str) -> None:
     axes.set_ylabel(y_axis)
     axes.grid(visible=True, axis=grid)
     for side in (axes.xaxis, axes.yaxis):
-        if side.get_major_formatter().__class__.__name__ == "FixedFormatter":  # its ticks were given
+        if side.get_major_locator().__class__.__name__ == "FixedLocator":  # its ticks were given
             continue
         if side.get_scale() == "log":
             _log_ticks(side)

@@ -104,7 +104,11 @@ def main_table(data: StudyData) -> Html:
 def _cell_of(name: str, mean: Quantity | None, energy: bool, most: float, modelled: float | None) -> Html:
     if mean is None:
         return tag("td", tag("span", "–", aria_label="not known"), class_="n")
-    show = {"total_duration_s": format_duration}.get(name, format_energy if energy else _plain)
+    written = {"total_duration_s": format_duration}.get(name, format_energy if energy else _plain)
+
+    def show(value: float) -> str:
+        return written(value) if value else "0"
+
     interval = tag("small", f"{show(mean.low)} to {show(mean.high)}") if mean.high > mean.low else None
     bar = None
     if name == "total_energy" and most > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,27 @@ def bootstrap_medians(values: Float64, resamples: int, seed: int) -> Float64:
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(values), (resamples, len(values)))
     return np.median(values[rows], axis=1)
+
+
+def median_interval(values: Float64) -> tuple[float, float] | tuple[None, None]:
+    """The order statistics of values (n,) that hold the median of their population with at least 95 %, whatever its shape.
+
+    (None, None) below six values, whose whole range holds it less often (Conover, Practical Nonparametric Statistics,
+    3rd edition, section 3.2: quantiles by the binomial distribution).
+    """
+    below = _ranks_below(len(values))
+    if below is None:
+        return None, None
+    ordered = np.sort(values)
+    return float(ordered[below]), float(ordered[len(ordered) - 1 - below])
+
+
+@lru_cache(maxsize=256)
+def _ranks_below(n: int) -> int | None:
+    """How many of n order statistics may be left out at either end; None if not even none."""
+    chance = np.cumsum(scipy_stats().binom.pmf(np.arange(n // 2 + 1), n, 0.5))
+    fitting = np.flatnonzero(chance <= ALPHA / 2)
+    return int(fitting[-1]) if len(fitting) else None
 
 
 def percentiles(samples: Float64) -> tuple[float, float]:
