@@ -155,7 +155,9 @@ def run_bench(
 
 
 def _one(bench: Bench, plan: Plan, name: str, tags: Mapping[str, str], live: bool) -> BenchResult:
-    line = LoadLine() if live and sys.stderr.isatty() else None
+    line = LoadLine(plan.limits.requests) if live and sys.stderr.isatty() else None
+    if line is not None and bench.here and bench.idle is None and plan.baseline_s > 0:
+        line.write(f"the idle machine is measured first, {plan.baseline_s:g} s")
     try:
         return bench.run(plan, name=name, tags=tags, on_progress=line.draw if line else None)
     finally:

@@ -19,9 +19,11 @@ SAID_EVERY_S = 10.0
 
 
 class LoadLine:
-    """Draws over itself on standard error whenever the load client says how far it is."""
+    """Draws over itself on standard error whenever the load client says how far it is. wanted: requests in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int | None = None) -> None:
+        self._wanted = wanted
+        self._shown = False
         self._first: tuple[float, Live | None] | None = None
         self._before: tuple[Progress, Live | None] | None = None
 
@@ -32,13 +34,19 @@ class LoadLine:
             self._first = progress.output_tokens, now
         words = self.words(progress, now)
         self._before = progress, now
+        self.write(" · ".join(words))
+
+    def write(self, words: str) -> None:
+        """Put these words in the place of those that are there."""
         width = os.get_terminal_size(2).columns or 80
-        sys.stderr.write(f"\r\x1b[2K{('⚡ ' + ' · '.join(words))[: width - 2]}")
+        sys.stderr.write(f"\r\x1b[2K{('⚡ ' + words)[: width - 2]}")
         sys.stderr.flush()
+        self._shown = True
 
     def words(self, progress: Progress, now: Live | None) -> list[str]:
         """The parts of the line; what is not known is not there. Joules are the whole machine's, idle included."""
-        words = [f"{progress.done} requests", f"{progress.in_flight} in flight"]
+        of_all = f" of {self._wanted}" if self._wanted else ""
+        words = [f"{progress.done}{of_all} requests", f"{progress.in_flight} in flight"]
         if progress.failed:
             words.append(f"{progress.failed} failed")
         if self._before is not None:
@@ -58,9 +66,10 @@ class LoadLine:
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._first is not None:
+        if self._shown:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
+            self._shown = False
 
 
 class WritingBar:
@@ -95,6 +104,8 @@ class WritingBar:
             )
             self._row = self._bar.add_task("writing a model with random weights, once", total=1.0)
         self._bar.update(self._row, completed=share)
+        if share >= 1:
+            self.clear()
 
     def clear(self) -> None:
         """Take the bar away."""

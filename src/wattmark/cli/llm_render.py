@@ -96,27 +96,24 @@ def _seconds(value: Estimate) -> str:
 
 
 def _components(result: BenchResult) -> Table:
-    columns = ("serving", "idle", "no one's", "all")
+    parts = result.serving.components if result.serving else ()
+    told_apart = any(part.idle is not None for part in parts)  # without idle watts there is only the whole
+    columns = ("serving", "idle", "no one's", "all") if told_apart else ("energy",)
     table = new_table("", *columns, "how", numbers=columns)
-    serving = result.serving
-    for part in serving.components if serving else ():
-        known = part.idle is not None  # without it serving and idle cannot be told apart
-        shown = (
-            part.requests if known else None,
-            part.idle,
-            part.unattributed if known else None,
-            part.measured,
-        )
-        table.add_row(part.component, *(_energy(one) for one in shown), _HOW.get(part.method, part.method))
+    for part in parts:
+        shown = (part.requests, part.idle, part.unattributed) if part.idle is not None else (None, None, None)
+        cells = (*shown, part.measured) if told_apart else (part.measured,)
+        table.add_row(part.component, *(_energy(one) for one in cells), _HOW.get(part.method, part.method))
     return table
 
 
 def _costs(result: BenchResult) -> Table:
-    columns = ("with idle", "without idle")
-    table = new_table("", *columns, numbers=columns)
     serving = result.serving
+    known = serving is not None and serving.idle_share is not None
+    columns = ("with idle", "without idle") if known else ("with idle",)
+    table = new_table("", *columns, numbers=columns)
     if serving is not None:
-        figures = (serving.with_idle, None if serving.idle_share is None else serving.without_idle)
+        figures = (serving.with_idle, serving.without_idle) if known else (serving.with_idle,)
         for row, name in (("request", "j_per_request"), ("output token", "j_per_output_token"),
                           ("any token", "j_per_token")):  # fmt: skip
             table.add_row(row, *(_between(getattr(one, name, None)) for one in figures))

@@ -203,9 +203,10 @@ class _ServerProcess:
     def target(self, noise: bool) -> Target:
         """What a client needs to know."""
         options = self._options
+        threads = options.threads or default_threads()
         description = (
             f"llama.cpp (xllamacpp {self._ready['build']}), {self._alias}, {options.slots} slots of {options.context} "
-            f"tokens, {options.threads or default_threads()} threads"
+            f"tokens, {threads} thread{'s' if threads > 1 else ''}"
         )
         if noise:
             description += f"; {NOISE_NOTE}"
