@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.what_if import a_run
 from wattmark.predict.accelerators import accelerators, find
 from wattmark.predict.answers import Unknown
-from wattmark.predict.devices import Installed, machine_of
+from wattmark.predict.devices import Installed
 from wattmark.predict.state import State, Step
-from wattmark.predict.swap import count_speed, cpu_speed, device_speed, swap_accelerators, swap_cpus
+from wattmark.predict.swap import count_speed, device_speed, swap_accelerators
 from wattmark.quantity import Quantity
 
 USABLE = [
@@ -164,35 +163,3 @@ def test_a_profile_without_times_gets_joules_but_no_seconds():
     after, _ = swapped(state(duration_s=None), "h100-sxm")
     assert after.duration_s is None
     assert after.by_component["gpu"].high > 2 * after.by_component["gpu"].low
-
-
-def test_another_cpu_changes_joules_and_seconds():
-    before = state(accelerators=(), by_component={"cpu": Quantity.exact(5_000.0)}, utilisation=None)
-    found = swap_cpus(before, [Installed(find("cpu:xeon-platinum-8480+"), 2)])
-    assert not isinstance(found, Unknown)
-    assert found[0].by_component["cpu"].value != before.by_component["cpu"].value
-    assert found[0].duration_s is not None
-    assert found[0].duration_s.low < 100 < found[0].duration_s.high
-
-
-def test_the_same_cpu_is_the_same_run():
-    found = swap_cpus(state(), [Installed(find("cpu:epyc-7763"), 1)])
-    assert not isinstance(found, Unknown)
-    assert found[0] == state()
-
-
-def test_more_cores_help_only_work_that_fills_the_old_ones():
-    old, new = Installed(find("cpu:epyc-7302"), 1), Installed(find("cpu:epyc-7702"), 1)
-    one_thread, all_threads = cpu_speed(old, new, 1.0), cpu_speed(old, new, 16.0)
-    assert isinstance(one_thread, Quantity)
-    assert isinstance(all_threads, Quantity)
-    assert all_threads.value > 1.5 * one_thread.value
-
-
-def test_a_run_whose_cpu_has_no_name_of_a_part_says_so():
-    machine = machine_of(a_run(environment={"cpu": {"model": ["AMD EPYC"], "cores": 2}}))
-    assert machine.cpus == ()
-    assert machine.unknown_cpus == ("AMD EPYC",)
-    found = swap_cpus(state(cpus=machine.cpus), [Installed(find("cpu:epyc-7763"), 1)])
-    assert isinstance(found, Unknown)
-    assert "on which CPU" in str(found)

@@ -16,6 +16,7 @@ from wattmark.predict.accelerators import find
 from wattmark.predict.accounts import NO_PRICE, NO_ZONE, Accounts, accounts, equation
 from wattmark.predict.answers import Unknown
 from wattmark.predict.caps import cap_step
+from wattmark.predict.cpus import swap_cpus
 from wattmark.predict.devices import Installed, Machine, machine_of
 from wattmark.predict.energyvis import recorded
 from wattmark.predict.extrapolate import MOST_EPOCHS, Epoch, epochs_of, extrapolate
@@ -23,7 +24,7 @@ from wattmark.predict.levels import from_study, levels_of
 from wattmark.predict.outcome import Basis, ComponentEnergy, EpochRow, Outcome, Side
 from wattmark.predict.series import rows
 from wattmark.predict.state import State, Step
-from wattmark.predict.swap import swap_accelerators, swap_cpus
+from wattmark.predict.swap import swap_accelerators
 from wattmark.quantity import Quantity
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,3 +58,40 @@ class State:
 def scaled(quantity: Quantity, factor: Quantity, source: str) -> Quantity:
     """A quantity times a ratio that is not negative."""
     return product(quantity, factor, quantity.unit, source)
+
+
+def unchanged(state: State, name: str) -> tuple[State, Step]:
+    """The hardware that the run was on anyway."""
+    one = Quantity.exact(1.0, "", "the same hardware")
+    return state, Step(name, "hardware", one, one, "the same hardware")
+
+
+def step_of(
+    state: State,
+    name: str,
+    field: str,
+    changed: Mapping[str, Quantity],
+    time: Quantity,
+    source: str,
+    url: str = "",
+) -> Step:
+    """The factor on all joules together, from the factors on the components."""
+    old = state.energy_j
+    assert old is not None
+    if old.value <= 0:
+        energy = Quantity.exact(1.0, "", source)
+    else:
+        parts = [(part.value / old.value, changed[name]) for name, part in state.by_component.items()]
+        energy = Quantity(
+            sum(weight * ratio.value for weight, ratio in parts),
+            sum(weight * ratio.low for weight, ratio in parts),
+            sum(weight * ratio.high for weight, ratio in parts),
+            "",
+            source,
+        )
+    return Step(name, field, energy, time, source, url)
+
+
+def later(state: State, time: Quantity, source: str) -> Quantity | None:
+    """The seconds of a state times a ratio, None where they are not known."""
+    return None if state.duration_s is None else scaled(state.duration_s, time, f"predicted: {source}")

@@ -9,8 +9,6 @@ overlaps with it is not known either, so the time spans both cases.
 
 Power of a board is ``idle + load (TDP - idle)``: the load is what the run's mean watts say of the present board, and
 is the same, within :data:`LOAD_SLACK`, on the next one. Joules that do not depend on the board go with the time.
-
-CPUs. Between the ratio of the clocks (one thread) and that of cores times clocks; watts go with TDP.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from itertools import product as combinations
 from wattmark.predict.accelerators import PRECISIONS, Hardware
 from wattmark.predict.answers import Unknown, geometric_mean, span
 from wattmark.predict.devices import Installed
-from wattmark.predict.state import State, Step, scaled
+from wattmark.predict.state import State, Step, later, scaled, step_of, unchanged
 from wattmark.quantity import Quantity
 
 ROOF_SLACK = 1.3
@@ -42,9 +40,6 @@ LOAD_SLACK = 1.6
 SCALING = Quantity(
     0.96, 0.45, 1.08, "", "speed goes with count^0.96 [0.45, 1.08]: Lambda's throughputs of 2 to 8 GPUs"
 )
-CPU_GENERATION = 1.6
-"""What CPUs of equal cores and clocks differ in speed, either way; an assumption, no data set at hand says it."""
-ROOFLINE_URL = "https://doi.org/10.1145/1498765.1498785"
 
 
 def device_speed(source: Hardware, target: Hardware) -> Quantity | Unknown:
@@ -100,12 +95,6 @@ def swap_accelerators(
     return _applied(state, old, new, faster, board, host_stays)
 
 
-def unchanged(state: State, name: str) -> tuple[State, Step]:
-    """The hardware that the run was on anyway."""
-    one = Quantity.exact(1.0, "", "the same hardware")
-    return state, Step(name, "hardware", one, one, "the same hardware")
-
-
 def _applied(
     state: State, old: Installed, new: Installed, faster: Quantity, board: _Boards, host_stays: bool
 ) -> tuple[State, Step]:
@@ -138,30 +127,12 @@ def _applied(
     after = replace(
         state,
         by_component=by_component,
-        duration_s=_later(state, time, source),
+        duration_s=later(state, time, source),
         accelerators=(new,),
         utilisation=None,
         notes=(*state.notes, *_notes(board, new, faster)),
     )
-    return after, _step(state, changed, time, source)
-
-
-def _step(state: State, changed: dict[str, Quantity], time: Quantity, source: str) -> Step:
-    """The factor on all joules together, from the factors on the components."""
-    old = state.energy_j
-    assert old is not None
-    if old.value <= 0:
-        energy = Quantity.exact(1.0, "", source)
-    else:
-        parts = [(part.value / old.value, changed[name]) for name, part in state.by_component.items()]
-        energy = Quantity(
-            sum(weight * ratio.value for weight, ratio in parts),
-            sum(weight * ratio.low for weight, ratio in parts),
-            sum(weight * ratio.high for weight, ratio in parts),
-            "",
-            source,
-        )
-    return Step("other hardware", "hardware", energy, time, source, ROOFLINE_URL)
+    return after, step_of(state, "other hardware", "hardware", changed, time, source, new.hardware.url)
 
 
 def _checked(state: State, target: Sequence[Installed]) -> tuple[Installed, Installed] | Unknown:
@@ -223,10 +194,6 @@ def _boards(state: State, old: Installed, new: Installed) -> _Boards | Unknown:
     return _Boards(old, new, (mean_w,), state.utilisation)
 
 
-def _later(state: State, time: Quantity, source: str) -> Quantity | None:
-    return None if state.duration_s is None else scaled(state.duration_s, time, f"predicted: {source}")
-
-
 def _time_ratio(busy: float, speed: float, host: float, overlapped: bool) -> float:
     """New seconds over old: the device's share becomes shorter; the host's goes on beside it or after it.
 
@@ -251,97 +218,8 @@ def _notes(board: _Boards, new: Installed, faster: Quantity) -> list[str]:
         )
     elif board.known_busy >= ALWAYS_BUSY and faster.value > 1:
         found.append("The host is taken to keep up with the faster accelerator.")
+    if board.old.quantity != new.quantity:
+        found.append(f"Of several devices: {SCALING.source}.")
     if new.hardware.memory_gb is not None:
         found.append(f"Whether the work fits into {new.hardware.memory_gb:g} GB a device is not checked.")
     return found
-
-
-def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] | Unknown:
-    """The work on other CPUs, accelerators as before."""
-    if len(target) != 1:
-        return Unknown("different CPUs side by side are not predicted; choose one kind")
-    if len(state.cpus) != 1:
-        return Unknown("the run does not say on which CPU it was, or the catalogue does not have it")
-    old, new = state.cpus[0], target[0]
-    if old == new:
-        return unchanged(state, "other CPU")
-    if "cpu" not in state.by_component:
-        return Unknown("the run has no joules of its CPU")
-    for one in (old, new):
-        if one.hardware.tdp_w is None:
-            return Unknown(f"the TDP of {one.hardware.name} is not known")
-    speed = cpu_speed(old, new, state.busy_cores)
-    if isinstance(speed, Unknown):
-        return speed
-    source = (
-        f"{old.quantity} × {old.hardware.name} to {new.quantity} × {new.hardware.name}: cores, clocks and TDP"
-    )
-    host = _host_share(state)
-    time = span(
-        [share / end + 1 - share for share in host for end in (speed.low, speed.high)],
-        math.sqrt(host[0] * host[1]) / speed.value + 1 - math.sqrt(host[0] * host[1]),
-        "",
-        source,
-    )
-    assert old.hardware.tdp_w is not None
-    assert new.hardware.tdp_w is not None
-    watts = new.hardware.tdp_w * new.quantity / (old.hardware.tdp_w * old.quantity)
-    cpu = Quantity(
-        watts * time.value, watts * time.low / CPU_GENERATION, watts * time.high * CPU_GENERATION, "", source
-    )
-    changed = {name: cpu if name == "cpu" else _beside(name, time) for name in state.by_component}
-    after = replace(
-        state,
-        by_component={
-            n: scaled(q, changed[n], f"predicted: {source}") for n, q in state.by_component.items()
-        },
-        duration_s=_later(state, time, source),
-        cpus=(new,),
-        notes=(*state.notes, "How CPUs of different generations compare is assumed, not measured."),
-    )
-    return after, _step(state, changed, time, source)
-
-
-def cpu_speed(old: Installed, new: Installed, busy_cores: float | None) -> Quantity | Unknown:
-    """How many times faster: from one thread (clocks) to all cores; busy_cores tells how many were of use."""
-    clocks = [_ghz(one.hardware) for one in (old, new)]
-    cores = [one.hardware.cores and one.hardware.cores * one.quantity for one in (old, new)]
-    if clocks[0] is None or clocks[1] is None:
-        missing = old if clocks[0] is None else new
-        return Unknown(f"the clock of {missing.hardware.name} is not in the catalogue")
-    if not (cores[0] and cores[1]):
-        missing = old if not cores[0] else new
-        return Unknown(f"the cores of {missing.hardware.name} are not in the catalogue")
-    clock = clocks[1] / clocks[0]
-    used = cores[0] if busy_cores is None else min(max(busy_cores, 1.0), cores[0])
-    # Work that filled the old cores may fill the new ones; work that did not only suffers if there are fewer.
-    filled = busy_cores is None or used >= 0.7 * cores[0]
-    parallel = cores[1] / cores[0] if filled else min(cores[1], used) / used
-    ends = [clock, clock * parallel]
-    value = geometric_mean(ends)
-    return Quantity(
-        value, min(ends) / CPU_GENERATION, max(ends) * CPU_GENERATION, "", "cores × clock of both catalogues"
-    )
-
-
-def _ghz(hardware: Hardware) -> float | None:
-    known = [ghz for ghz in (hardware.base_ghz, hardware.turbo_ghz) if ghz]
-    return sum(known) / len(known) if known else None
-
-
-def _host_share(state: State) -> tuple[float, float]:
-    """The share of the time that goes with the CPU's speed: all without an accelerator; else what that one leaves."""
-    if not state.accelerators and "gpu" not in state.by_component:
-        return 1.0, 1.0
-    if state.utilisation is None:
-        return 0.02, 1.0
-    left = 1 - state.utilisation
-    return max(0.02, left), max(0.02, left, 1.0 if left > 0.1 else left)
-
-
-def _beside(name: str, time: Quantity) -> Quantity:
-    if name == "gpu":
-        return span(
-            [1.0, time.low, time.high], (1 + time.value) / 2, "", "between the same work and the same watts"
-        )
-    return span([time.low, time.high], time.value, "", "goes with the time")
