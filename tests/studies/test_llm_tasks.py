@@ -94,3 +94,32 @@ def test_training_follows_its_factors(tmp_path: Path, monkeypatch: pytest.Monkey
     assert llm_tasks.training_plan({**levels, "train_on": "arithmetic"}).task == "arithmetic"
     assert "train 0.06m on addition" in (llm_tasks.needed(levels, "f16") or "")
     assert llm_tasks.needed(config(model="1m", rate=1.0), "f16") is None
+
+
+def test_rates_of_a_short_load_are_over_the_time_of_its_joules() -> None:
+    from array import array
+    from collections import Counter
+
+    from wattmark.serving.bench import BenchResult
+    from wattmark.serving.metrics import Goal, measure
+    from wattmark.serving.records import LoadResult, RequestRecord
+    from wattmark.studies.llm_trial import figures
+
+    second = 1_000_000_000
+    record = RequestRecord(
+        0, 0, 0, second, second, second, second + 5_000_000, second + 9_000_000, second + 10_000_000,
+        array("q", [second + 5_000_000, second + 9_000_000]), input_tokens=8, output_tokens=2, outcome="ok",
+    )  # fmt: skip
+    load = LoadResult(
+        "http://h", "m", "vllm", "open loop", "synthetic", 0, 4 * second, 0, 4 * second, [record],
+        Counter({"ok": 1}), 0.0, (1,),
+    )  # fmt: skip
+    goal = Goal(ttft_s=0.01, tpot_s=0.01)
+    result = BenchResult("", {}, load, measure(load, goal=goal), None, None, ())
+    found = figures(result, config(rate=0.25, ttft_limit_s=0.01, tpot_limit_s=0.01))
+    assert found["requests_per_s"] == pytest.approx(0.25)
+    assert found["goodput"] == pytest.approx(0.25)
+    assert found["in_flight"] == pytest.approx(0.01 / 4)
+    assert found["in_time"] == 1.0
+    late = figures(result, config(rate=0.25, ttft_limit_s=0.001))
+    assert late["in_time"] == 0.0

@@ -20,10 +20,11 @@ from wattmark.serving.bench import Bench, BenchResult, Plan, open_bench
 from wattmark.serving.bench_energy import wait_for_rest
 from wattmark.serving.client_limits import Limits
 from wattmark.serving.gguf_models import NUMBER_FORMATS, NumberFormat, parse_size
-from wattmark.serving.metrics import Distribution, Goal
+from wattmark.serving.metrics import Distribution, Goal, Metrics, measure
 from wattmark.serving.reasoning import ReasoningWorkload
 from wattmark.serving.records import LoadResult
 from wattmark.serving.server import LOCAL, ServerOptions
+from wattmark.serving.steady import Window
 from wattmark.serving.trained_models import CONTEXT, TrainedModel
 from wattmark.serving.workload import Lengths
 from wattmark.studies import llm_tasks
@@ -183,7 +184,7 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
     serving_w: mean W of the server's energy with idle. in_flight: mean requests in flight. Latencies in s. goodput:
     answers/s within the limits. in_time: 1 if the 95th percentiles keep within them and no request failed, else 0.
     """
-    metrics, serving, energy = result.metrics, result.serving, result.energy
+    metrics, serving, energy = _metrics(result), result.serving, result.energy
     found: dict[str, float | None] = {
         "requests": metrics.requests,
         "failed": result.load.failed,
@@ -225,11 +226,21 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
     return _known(found)
 
 
+def _metrics(result: BenchResult) -> Metrics:
+    """The figures of the steady part; of a load too short to have one, over all the time that its joules are of."""
+    metrics, load = result.metrics, result.load
+    if metrics.window is None or not metrics.window.rule.startswith("whole"):
+        return metrics
+    end_ns = max([load.stopped_sending_ns, *(record.end_ns or 0 for record in load.records)])
+    return measure(load, goal=metrics.goal, window=Window(load.started_ns, end_ns, "whole: as the joules"))
+
+
 def _in_time(result: BenchResult, goal: Goal | None) -> float | None:
     """None without limits, or where a limited latency is not known."""
     if goal is None:
         return None
-    limited = [(goal.ttft_s, result.metrics.ttft_s), (goal.tpot_s, result.metrics.tpot_s)]
+    metrics = _metrics(result)
+    limited = [(goal.ttft_s, metrics.ttft_s), (goal.tpot_s, metrics.tpot_s)]
     known = [(limit, found.percentiles[95].value) for limit, found in limited if limit is not None and found]
     if len(known) < sum(limit is not None for limit, _ in limited):
         return None
