@@ -258,6 +258,25 @@ def test_a_result_that_the_killed_runner_had_no_time_to_keep_is_kept(data_dir: P
     assert load_results("t").trials[0].duration_s == 7.0
 
 
+def test_a_failed_trial_that_the_killed_runner_had_no_time_to_keep_says_why(data_dir: Path) -> None:
+    import json
+
+    study = design("true", factors={"n": [1, 2]}, combinations="full", command={"env": {"N": "{n}"}})
+    folder = StudyFolder.create(study)
+    for name in ("results", "logs"):
+        (folder.path / name).mkdir()
+    for trial, last in zip(plan(study), ("MemoryError", "KeyError: 'x'"), strict=True):
+        result = TrialResult(trial.id, trial.index, 0, trial.factors, "failed", host="h", error="exit code 1")
+        text = json.dumps({"result": result.to_json(), "environment": {}, "session": None})
+        (folder.path / "results" / f"{trial.id}.json").write_text(text)
+        (folder.path / "logs" / f"{trial.id}.log").write_text(f"it began\n{last}\n")
+    trials = run_study(study).trials
+    assert {(trial.status, trial.log) for trial in trials} == {
+        ("out-of-memory", "it began\nMemoryError"),
+        ("failed", "it began\nKeyError: 'x'"),
+    }
+
+
 def test_a_missing_study_suggests_a_near_one() -> None:
     StudyFolder.create(design("true", name="resnets"))
     with pytest.raises(ConfigError) as caught:

@@ -132,7 +132,7 @@ class LocalExecutor:
             read_result(Path(running.job.spec["result"])),
             tail,
             timed_out,
-            not timed_out and exit_code != 0 and (short or speaks_of_memory(tail)),
+            exit_code != 0 and (short or speaks_of_memory(tail)),
         )
 
     def cancel(self, handle: Handle) -> None:

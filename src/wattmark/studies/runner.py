@@ -23,8 +23,17 @@ from wattmark.runs.view import RunView
 from wattmark.store import Store, open_store
 from wattmark.store.ingest import ingest_session
 from wattmark.studies.design import Design, check_design
-from wattmark.studies.executors import Executor, Handle, Job, LocalExecutor, Outcome, read_result
+from wattmark.studies.executors import (
+    Executor,
+    Handle,
+    Job,
+    LocalExecutor,
+    Outcome,
+    log_tail,
+    read_result,
+)
 from wattmark.studies.measured import environment_of, measured_fields
+from wattmark.studies.memory import speaks_of_memory
 from wattmark.studies.plan import Trial, further_trials, plan
 from wattmark.studies.preparation import prepare
 from wattmark.studies.quiet import baseline_file, read_baseline
@@ -121,7 +130,8 @@ class _Runner:
         for path in sorted((self.folder.path / "results").glob("*.json")):
             data = read_result(path)
             if data is not None and path.stem not in self.done:
-                self._keep(self._result_of(data))
+                tail = log_tail(log_file(self.folder.path, path.stem))
+                self._keep(_explained(self._result_of(data), tail, speaks_of_memory(tail)))
             path.unlink()
         if retry_failed:
             failed = {name for name, trial in self.done.items() if trial.status != "completed"}
@@ -169,11 +179,7 @@ class _Runner:
             result = self._result_of(outcome.result)
         else:
             result = self._killed(trial, outcome, store)
-        if result.status != "completed":
-            result = replace(result, log=outcome.log_tail)
-        if result.status == "failed" and outcome.out_of_memory:
-            result = replace(result, status="out-of-memory")
-        self._keep(result)
+        self._keep(_explained(result, outcome.log_tail, outcome.out_of_memory))
         del self.running[trial.id]
         self._note_running()
         result_file(self.folder.path, trial.id).unlink(missing_ok=True)
@@ -223,6 +229,14 @@ class _Runner:
                 ended=ended,
             )
         )
+
+
+def _explained(result: TrialResult, log: str, out_of_memory: bool) -> TrialResult:
+    """A trial that did not complete with the end of its log, and told from others if it was memory that ended it."""
+    if result.status == "completed":
+        return result
+    lacked = result.status == "failed" and out_of_memory
+    return replace(result, log=log, status="out-of-memory" if lacked else result.status)
 
 
 class _StoreOrJournals:
