@@ -1,6 +1,6 @@
 """Claim: the fourteen networks complete on two cores, and their report has every figure that the data allow.
 
-Run: python benchmarks/vision_cpu.py [STUDY] (default: vision), after `wattmark study run vision --set samples=500
+Run: python benchmarks/vision_cpu.py [STUDY] (default: vision), after `wattmark study run vision --set samples=2000
 --set epochs=1 --set repeats=1` or the like. Keeps benchmarks/results/vision_cpu.{json,md}.
 WATTMARK_DATA_DIR says where the study ran.
 """
