@@ -97,7 +97,7 @@ def markdown(found: dict[str, Any]) -> str:
         "# Anomaly detection in sensor streams: quality and joules",
         "",
         f"{', '.join(host['cpu']['model'])}, {host['cpu']['cores']} cores, {host['os']}, Python {host['python']}. "
-        f"Energy: {energy}. {data['rows']} rows of `{data['data']}`, 5 % anomalies, a fifth held out; {data['folds']} folds. "
+        f"Energy: {energy}. {data['rows']} rows of `{data['data']}`, a fifth held out; {data['folds']} folds. "
         "Scores: means over the runs (another split in each); precision, recall and F1 are those of the anomalies. Joules: "
         "medians, of the whole machine while the stage ran, so they hold what others did meanwhile (last column).",
         "",

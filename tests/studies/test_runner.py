@@ -137,7 +137,9 @@ class TestTrials:
             "    import os, signal; os.kill(os.getpid(), signal.SIGSEGV)\n"
         )
         levels = ["well", "crash", "hang", "greed", "signal"]
-        results = run_study(design("{python}", "-c", script, "{what}", factors={"what": levels}, timeout_s=4))
+        results = run_study(
+            design("{python}", "-c", script, "{what}", factors={"what": levels}, timeout_s=12)
+        )
         found = {trial.factors["what"]: trial for trial in results.trials}
         assert {name: trial.status for name, trial in found.items()} == {
             "well": "completed",
