@@ -1,7 +1,8 @@
-"""Make the pictures of the documentation from a real run on this machine: ``python docs/make_pictures.py``.
+"""Make the pictures of the documentation from a real run and a real study on this machine.
 
-The run is the script on the page "Measure a script", measured in a data folder that is thrown away. Needs the extra
-``study`` (scikit-learn).
+``python docs/make_pictures.py``: the run is the script on the page "Measure a script", measured in a data folder that is
+thrown away. ``python docs/make_pictures.py report [STUDY]``: screenshots of the report of a study that is kept (default:
+vision-quick), with the browser that CHROMIUM names (default: chromium). Needs the extra ``study``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from rich.console import Console
 
 HERE = Path(__file__).parent
 WIDTH = 96
+SCREENS = {
+    "report-top": ((), 1100, 1240),
+    "report-figures": (("figure-composition", "figure-batch"), 1100, 920),
+}
+"""Picture -> the sections that are shown (all, where none is named), and its size in pixels."""
 
 
 def script() -> str:
@@ -36,6 +42,9 @@ class Wrapping(Console):
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["report"]:
+        draw_report(*sys.argv[2:3])
+        return
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(WATTMARK_DATA_DIR=folder, WATTMARK_ZONE="FR")
         path = Path(folder, "train.py")
@@ -66,6 +75,37 @@ def draw_show(path: Path) -> None:
     path.write_text(
         "\n".join(line.rstrip() for line in picture.splitlines() if line.strip()) + "\n", encoding="utf-8"
     )
+
+
+def draw_report(study: str = "vision-quick") -> None:
+    """Screenshots of a study's report."""
+    from PIL import Image
+
+    from wattmark.report.study import write_report
+    from wattmark.studies.state import load_results
+
+    browser = os.environ.get("CHROMIUM", "chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        text = write_report(load_results(study), Path(folder) / "report.html").read_text(encoding="utf-8")
+        for name, (sections, width, height) in SCREENS.items():
+            others = "".join(f":not(#{section})" for section in sections)
+            hidden = (
+                f"<style>header,footer,section{others}{{display:none}}</style></head>"
+                if sections
+                else "</head>"
+            )
+            page = Path(folder) / f"{name}.html"
+            page.write_text(text.replace("</head>", hidden, 1), encoding="utf-8")
+            shot = Path(folder) / f"{name}.png"
+            command = [
+                browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                f"--user-data-dir={folder}/profile", f"--window-size={width},{height}", f"--screenshot={shot}",
+                page.as_uri(),
+            ]  # fmt: skip
+            subprocess.run(command, check=True, capture_output=True, timeout=300)
+            picture: Any = Image.open(shot).convert("RGB").quantize(256)
+            picture.save(HERE / "_static" / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
