@@ -262,12 +262,12 @@ def epochs(stores: Iterable[Path]) -> list[Tally]:
 def stretches(data: Path) -> list[Tally]:
     """GAISSA's traces have no epochs, but tell how steady power is: the first of 80 equal stretches predict the rest.
 
-    The first four stretches (some two minutes) are left out, as an epoch's span would leave out the start.
+    The first four stretches are left out, as an epoch's span would leave out the start.
     """
     from wattmark.runs.view import RunView
     from wattmark.store import import_file
 
-    note = "120 s into 60 traces of trainings, one GPU each; the drift was chosen with these"
+    note = "60 traces of trainings without their first 5 %; the drift was chosen with these"
     tallies = {
         count: Tally(f"joules of a trace from {count} of 80 equal stretches (GAISSA)", note)
         for count in (2, 4, 10, 20)

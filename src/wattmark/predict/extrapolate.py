@@ -25,8 +25,8 @@ EPOCH = "epoch"
 MOST_EPOCHS = 1_000_000
 DRIFT = 0.3
 """Early epochs differ from later ones by more than their own spread (a GPU draws less in the first minutes of the
-GAISSA trainings). With this share of the mean, over sqrt(n), the interval held in 87 to 98 % of those traces from four
-stretches on, once the first minute or two were over (benchmarks/what_if.py)."""
+GAISSA trainings). With this share of the mean, over sqrt(n), the interval held for 87 to 100 % of those traces
+(benchmarks/results/what_if.md)."""
 # Student's t, 97.5 %, by degrees of freedom from 1 on.
 _T = (
     12.706,
