@@ -18,7 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from fakes.browser import HARMFUL
+
+from fakes.browser import GROWING, HARMFUL
+
+__all__ = ["GROWING", "HARMFUL"]
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("WATTMARK_TEST_CHROMIUM") or "/usr/bin/chromium"
@@ -50,17 +53,6 @@ with wm.measure("answers", tags={"project": "demo"}) as run:
     for number in range(20):
         with run.span("request", tokens=40 + number, requests=1):
             time.sleep(0.02)
-"""
-GROWING = """
-import time
-import wattmark as wm
-
-with wm.measure("growing") as run:
-    number = 0
-    while True:
-        number += 1
-        with run.span("step", samples=10):
-            time.sleep(0.1)
 """
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-import os
 import re
-import time
+import signal
 
 import pytest
-from fakes.browser import HARMFUL, shot
 
+from fakes.browser import GROWING, HARMFUL, shot
+
+pytestmark = pytest.mark.timeout(600)
 SELECTED = "[data-testid=selected-energy] strong"
 
 
@@ -33,7 +34,9 @@ def joules(text: str) -> float:
 def test_a_run_is_shown_with_its_power_its_spans_and_how_it_was_computed(digits, board):
     shot(digits, "run")
     told = board.api(f"runs/{board.runs['digits']}")
-    assert joules(digits.inner_text("[data-testid=run-energy] strong")) == pytest.approx(told["energy"]["value"], rel=0.01)
+    assert joules(digits.inner_text("[data-testid=run-energy] strong")) == pytest.approx(
+        told["energy"]["value"], rel=0.01
+    )
     assert digits.get_by_role("treeitem", name=re.compile("train")).count() == 1
     assert digits.get_by_role("heading", name="How this was computed").is_visible()
     links = digits.locator(".term a").evaluate_all("found => found.map(one => one.href)")
@@ -68,7 +71,9 @@ def test_everything_is_reached_by_keys(digits):
     digits.wait_for_selector(".brush")
     before = brush.get_attribute("aria-valuetext")
     digits.keyboard.press("Shift+ArrowRight")
-    digits.wait_for_function("text => document.querySelector('[role=slider]').getAttribute('aria-valuetext') !== text", arg=before)
+    digits.wait_for_function(
+        "text => document.querySelector('[role=slider]').getAttribute('aria-valuetext') !== text", arg=before
+    )
     digits.keyboard.press("Enter")
     digits.wait_for_url(re.compile("from="))
     digits.keyboard.press("Escape")
@@ -115,3 +120,53 @@ def test_requests_and_what_they_cost(page, board):
     page.wait_for_selector("text=requests in flight")
     page.get_by_role("cell", name="tokens").or_(page.get_by_role("rowheader", name="tokens")).first.wait_for()
     shot(page, "run-answers")
+
+
+def test_a_running_job_of_another_process_appears_grows_and_ends(page, board):
+    job = board.script(GROWING)
+    try:
+        page.wait_for_function(
+            "fetch('api/v1/runs/live').then(a => a.json()).then(found => found.some(one => one.name === 'growing'))"
+        )
+        run_id = next(run["run_id"] for run in board.api("runs/live") if run["name"] == "growing")
+        go(page, board, f"#/run/{run_id}")
+        page.get_by_text("live", exact=True).wait_for()
+        page.wait_for_selector(".u-over")
+        total = "Number(document.querySelector('#spans + span').textContent.match(/[0-9]+/)[0])"
+        before = page.evaluate(total)
+        page.wait_for_function(f"before => {total} > before + 5", arg=before)
+    finally:
+        job.send_signal(signal.SIGINT)
+        job.wait(30)
+    page.get_by_text("live", exact=True).wait_for(state="detached")
+    page.get_by_text(re.compile("completed|failed|interrupted"), exact=True).first.wait_for()
+    page.wait_for_function(
+        f"fetch('api/v1/runs/live').then(a => a.json()).then(found => !found.some(one => one.run_id === '{run_id}'))"
+    )
+    assert board.api(f"runs/{run_id}")["energy"]["value"] > 0
+
+
+@pytest.mark.parametrize("name", ["digits", HARMFUL])
+def test_a_run_saved_as_one_page_works_without_a_server(chromium, page, board, tmp_path, name):
+    go(page, board, f"#/run/{board.runs[name]}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save as one page").click()
+    saved = tmp_path / "run.html"
+    download.value.save_as(saved)
+    context = chromium.new_context(offline=True)
+    complaints = []
+    alone = context.new_page()
+    alone.on("console", lambda said: complaints.append(said.text))
+    alone.on(
+        "request",
+        lambda asked: None if asked.url.startswith(("file:", "data:")) else complaints.append(asked.url),
+    )
+    alone.goto(saved.as_uri())
+    alone.wait_for_selector(".u-over")
+    assert alone.inner_text("h1") == name
+    assert alone.inner_text("[data-testid=run-energy]") == page.inner_text("[data-testid=run-energy]")
+    alone.get_by_role("button", name="By channel").click()
+    alone.get_by_label("Lines of the chart").get_by_text("cpu0/package").wait_for()
+    shot(alone, "run-saved")
+    context.close()
+    assert complaints == []

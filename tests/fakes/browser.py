@@ -9,6 +9,17 @@ HARMFUL = "</script><img src=x onerror=alert(1)>"
 """A run's name that would be noticed if it ever reached HTML as it stands."""
 
 
+GROWING = """
+import time
+import wattmark as wm
+
+with wm.measure("growing") as run:
+    number = 0
+    while True:
+        number += 1
+        with run.span("step", samples=10):
+            time.sleep(0.1)
+"""
 _FOLDER = os.environ.get("WATTMARK_TEST_SHOTS")
 
 

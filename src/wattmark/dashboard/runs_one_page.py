@@ -52,7 +52,7 @@ def run_page(here: Context, ref: str) -> str:
         f"{base}/spans": runs_one_spans.spans(here, ref, limit=runs_one_spans.PAGE_MOST).model_dump(),
     }
     apart = runs_one_power.power(here, ref, width=_COLUMNS, apart=True).model_dump()
-    answers[f"{base}/power?width={_COLUMNS}&apart=true"] = apart
+    answers[f"{base}/power?apart=true"] = apart
     return packed(here.options.static, answers)
 
 
