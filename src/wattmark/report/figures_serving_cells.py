@@ -58,7 +58,7 @@ def left_out_words(data: StudyData) -> str:
 
 def name_of(data: StudyData, levels: dict[str, Any]) -> str:
     """The model by its level alone, a mode and a task too, all else with its factor."""
-    bare = (data.subject, "mode", "task")
+    bare = ("model", "mode", "task")
     words = [
         show_level(level) if name in bare else f"{name} {show_level(level)}" for name, level in levels.items()
     ]

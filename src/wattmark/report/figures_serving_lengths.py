@@ -105,6 +105,8 @@ def _words(plane: Plane) -> str:
 
 def _mj(quantity: Quantity) -> str:
     value, low, high = (significant(1e3 * one, 2) for one in (quantity.value, quantity.low, quantity.high))
+    if quantity.low <= 0:  # not told apart from nothing
+        return f"up to {high} mJ" if quantity.high > 0 else "nothing that could be told"
     return f"{value} mJ ({low} to {high})"
 
 
