@@ -262,13 +262,13 @@ def test_energyvis_tick_line_chart_with_cumulative_switch_alternative_and_dashed
     chart = page.locator("section[aria-label='Chart']")
     chart.locator("svg path[stroke-dasharray]").first.wait_for(state="attached")
     last = chart.locator("tbody tr").last
-    assert "extrapolated" in last.inner_text()
-    total = last.inner_text()
+    assert "extrapolated" in last.text_content()
+    total = last.text_content()
     page.get_by_label("Cumulative").uncheck()
-    row = "document.querySelector('section[aria-label=\"Chart\"] tbody tr:last-child').innerText"
+    row = "document.querySelector('section[aria-label=\"Chart\"] tbody tr:last-child').textContent"
     until(page, f"{row} !== {json.dumps(total)}")
     assert "each=1" in page.url
-    assert "extrapolated" in chart.locator("tbody tr").last.inner_text()
+    assert "extrapolated" in chart.locator("tbody tr").last.text_content()
 
 
 def test_energyvis_tick_map_with_hover_to_preview_and_click_to_keep(view, page):
