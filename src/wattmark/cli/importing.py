@@ -23,7 +23,7 @@ def import_files(
     ] = None,
     json_path: JsonPath = None,
 ) -> None:
-    """Import Wattmark's JSON exports, CodeCarbon's emissions.csv, and CSV logs of nvidia-smi.
+    """Import Wattmark's JSON exports, CodeCarbon's emissions.csv, CSV logs of nvidia-smi, profiles of EnergyVis.
 
     A file that cannot be read is named, the others are imported; the exit code is then 1.
 
