@@ -51,10 +51,9 @@ def test_json_comes_back_as_it_was(client, store, tmp_path):
     assert 'filename="wattmark-2-runs.json"' in answer.headers["content-disposition"]
     file = tmp_path / "runs.json"
     file.write_bytes(answer.content)
-    record, _ = (
-        import_file(file)[0][:2] if isinstance(import_file(file)[0], tuple) else (import_file(file)[0], None)
-    )
-    assert_same_record(getattr(record, "record", record), store.get("a1"))
+    first, second = import_file(file)
+    assert_same_record(first, store.get("a1"))
+    assert second.name == HARMFUL
 
 
 def test_parquet_holds_every_run(client):
