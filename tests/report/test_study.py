@@ -14,7 +14,11 @@ from fakes.vision_study import METHODS, vision_study
 from wattmark.errors import ConfigError, MissingExtra
 from wattmark.report import style
 from wattmark.report.data import StudyData, mean_interval
+from wattmark.report.figures import Figure
+from wattmark.report.findings import effects_section, predictors_section
+from wattmark.report.page import figure_section
 from wattmark.report.study import study_figures, write_figures, write_report, write_tables
+from wattmark.report.summary import warnings
 from wattmark.studies.analysis import analyse
 from wattmark.studies.results import StudyResults, TrialResult
 
@@ -291,3 +295,83 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(style.importlib, "import_module", missing)
     with pytest.raises(MissingExtra, match="matplotlib"):
         style.styled()
+
+
+def shown(results: StudyResults) -> dict[str, Figure]:
+    return {figure.key: figure for figure in study_figures(StudyData(results), analyse(results))}
+
+
+def test_one_epoch_and_one_batch_size_are_drawn_and_told_for_what_they_are() -> None:
+    one = vision_study(NETWORKS, (32,), repeats=2, epochs=1, failed=False)
+    figures = shown(one)
+    assert [panel.key for panel in figures["epochs"].panels] == [
+        "epochs-loss", "epochs-accuracy", "epochs-power", "epochs-within",
+    ]  # fmt: skip
+    assert "no course over epochs" in figures["epochs"].lead
+    assert "all runs used 32" in figures["batch"].lead
+    assert "no trend" in figures["batch"].lead
+    assert all(panel.draw().tips for key in ("epochs", "batch") for panel in figures[key].panels)
+
+
+def test_without_a_factor_tool_the_recorders_own_cost_stands_under_its_own_title() -> None:
+    cost = {"cpu_s": 0.05, "over_s": 20.0, "rss_bytes": 13e6}
+    results = vision_study(NETWORKS[:2], (32,), repeats=2, epochs=1, failed=False, recorder=cost)
+    figure = shown(results)["overhead"]
+    assert figure.title == "What measuring took: the recorder's own cost"
+    assert "were not compared" in figure.lead
+    assert next(tip for panel in figure.panels for tip in panel.draw().tips.values()).endswith(
+        ": 0.250 % [0.250, 0.250]"
+    )
+    older = shown(vision_study(NETWORKS[:2], (32,), repeats=2, epochs=1, failed=False))["overhead"]
+    assert "Not drawn: no factor is called tool, and the recorder" in figure_section(older)
+
+
+def test_tools_are_compared_within_the_repeat_and_their_own_joules_stand_beside() -> None:
+    added = {"none": 0.0, "wattmark": 0.5, "codecarbon": 3.0}
+    trials = [
+        TrialResult(
+            f"{tool}-{repeat}", 0, repeat, {"tool": tool}, "completed", duration_s=20.0 + repeat,
+            energy_j={"total": {"value": 250.0, "low": 200.0, "high": 300.0}}, methods={},
+            metrics={"whole_s": 10.0 + 5 * repeat + extra, "cpu_s": 4.0 + extra / 10}
+            | ({} if tool == "none" else {"tool_energy_j": 100.0}),
+        )
+        for tool, extra in added.items() for repeat in range(3)
+    ]  # fmt: skip
+    figure = shown(StudyResults("tools", "Tools", {"factors": {"tool": list(added)}}, trials))["overhead"]
+    panels = {panel.key: panel.draw().tips for panel in figure.panels}
+    assert list(panels["overhead-added-whole_s"].values()) == [
+        "wattmark: 0.500 s [0.500, 0.500]", "codecarbon: 3.00 s [3.00, 3.00]",
+    ]  # fmt: skip
+    assert next(iter(panels["overhead-reported"].values())).startswith("wattmark: 27.8 mWh")
+    assert "not one quantity" in figure.lead
+
+
+def test_an_unfinished_study_says_so() -> None:
+    whole = vision_study(NETWORKS[:2], (32,), repeats=3, epochs=1, failed=False)
+    assert "Unfinished." not in str(warnings(StudyData(whole), []))
+    begun = StudyData(replace(whole, trials=whole.trials[:4]))
+    assert "4 of the 6 trials that the design asks for have ended" in str(warnings(begun, []))
+
+
+def test_the_measuring_error_reaches_every_number_that_is_made_of_joules(small: StudyResults) -> None:
+    data = StudyData(small)
+    for name in (
+        "total_energy",
+        "e_tr",
+        "energy_per_sample",
+        "power",
+        "cpu_power",
+        "inference_energy_per_sample",
+    ):
+        mean = data.mean(data.cells[0], name)
+        assert mean is not None
+        assert mean.high > 1.039 * mean.value, name  # the sensor's own 4 to 6 %
+        assert mean.low < 0.971 * mean.value, name
+
+
+def test_effects_and_predictors_are_tables_of_the_report() -> None:
+    many = vision_study((*NETWORKS, "VGG19", "DPN26"), (32, 64), repeats=2, epochs=1, failed=False)
+    analysis = analyse(many)
+    page = Page(f"<div>{effects_section(StudyData(many), analysis)}{predictors_section(analysis)}</div>")
+    assert {"Kruskal-Wallis p, corrected", "error on the one left out"} <= set(page.text)
+    assert page.crossed == []

@@ -55,6 +55,7 @@ class StudyData:
             name for name in results.factors if len({str(t.factors.get(name)) for t in self.trials}) > 1
         ]
         self.subject = self._subject()
+        self._known_bounds: dict[str, tuple[Float64 | None, Float64 | None]] = {}
 
     @cached_property
     def cells(self) -> list[Group]:
@@ -133,6 +134,11 @@ class StudyData:
 
     def _bounds(self, name: str) -> tuple[Float64 | None, Float64 | None]:
         """The measuring error of a metric that is made of joules, per trial: as wide, relatively, as that of its joules."""
+        if name not in self._known_bounds:
+            self._known_bounds[name] = self._bounds_of(name)
+        return self._known_bounds[name]
+
+    def _bounds_of(self, name: str) -> tuple[Float64 | None, Float64 | None]:
         if name in _JOULES:
             base, low, high = (self.values(column) for column in _JOULES[name])
         elif name in _POWERS:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from wattmark.studies.analysis.cells import Cells
 from wattmark.studies.analysis.pareto import front, pareto
+from wattmark.studies.analysis.quality import Quality
 
 
 def cells(*code: int) -> Cells:
@@ -61,3 +62,11 @@ def test_a_gain_within_noise_has_no_interval() -> None:
 
 def test_unmeasured_cells_are_not_on_any_front() -> None:
     assert pareto(np.array([np.nan]), np.array([0.9]), cells(0)) == []
+
+
+def test_where_less_is_better_the_front_is_on_the_other_side() -> None:
+    error = Quality("wer", higher_is_better=False, share=False)
+    found = pareto(np.array([100.0, 300.0, 200.0]), np.array([0.20, 0.10, 0.30]), cells(0, 1, 2), of=error)
+    assert [(p.cell, p.on_front) for p in found] == [("c0", True), ("c2", False), ("c1", True)]
+    assert found[2].quality == pytest.approx(0.10)
+    assert found[2].joules_per_point == pytest.approx(200 / 0.1)

@@ -76,3 +76,21 @@ def test_equal_results_give_an_equal_analysis() -> None:
     assert first.pareto == second.pareto
     for one, other in zip(first.correlations, second.correlations, strict=True):
         assert np.array_equal(one.low, other.low, equal_nan=True)
+
+
+def test_the_declared_quality_is_weighed_against_energy_and_less_of_it_may_be_better() -> None:
+    results = study(
+        {"model": ["A", "B"]},
+        4,
+        energy=lambda levels: 1000.0 if levels["model"] == "A" else 600.0,
+        metrics=lambda levels: {"wer": 0.2 if levels["model"] == "A" else 0.5},
+    )
+    bare = [replace(t, metrics={"wer": t.metrics["wer"]}) for t in results.trials]
+    design = {"quality": {"metric": "wer", "better": "lower"}}
+    found = analyse(StudyResults("s", "S", design, bare))
+    assert found.quality is not None
+    assert (found.quality.name, found.quality.higher_is_better) == ("wer", False)
+    assert [(p.cell, p.quality) for p in found.pareto if p.on_front] == [("B", 0.5), ("A", 0.2)]
+    assert any(
+        "for 0.300 of wer more" in one.text or "for 0.30 of wer more" in one.text for one in found.guidelines
+    )
