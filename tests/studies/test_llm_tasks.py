@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wattmark.errors import ConfigError
+from wattmark.errors import ConfigError, ServerError
 from wattmark.serving.reasoning import ReasoningWorkload
 from wattmark.studies import llm_tasks
 from wattmark.studies.llm_trial import LlmWorkload, plan_of
@@ -80,6 +82,29 @@ def test_a_power_cap_is_asked_for_before_the_server_starts(monkeypatch: pytest.M
     monkeypatch.setattr(llm_trial, "open_bench", None)
     with pytest.raises(ConfigError, match=r"no cap of 250.0 W"):
         LlmWorkload().warm_up(config(rate=1.0, power_cap_w=250.0))
+
+
+def test_a_power_cap_does_not_outlive_a_trial_that_fails_to_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wattmark.studies import llm_trial
+
+    events: list[str] = []
+
+    @contextmanager
+    def cap(watts: float) -> Generator[None]:
+        events.append(f"set {watts:g}")
+        try:
+            yield
+        finally:
+            events.append("put back")
+
+    def broken(*_: object, **__: object) -> None:
+        raise ServerError("it did not start")
+
+    monkeypatch.setattr(llm_trial, "power_cap", cap)
+    monkeypatch.setattr(llm_trial, "open_bench", broken)
+    with pytest.raises(ServerError):
+        LlmWorkload().warm_up(config(rate=1.0, power_cap_w=250.0))
+    assert events == ["set 250", "put back"]
 
 
 def test_training_follows_its_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

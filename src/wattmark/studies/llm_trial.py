@@ -88,10 +88,17 @@ class LlmWorkload:
     def warm_up(self, config: Config) -> None:
         """Set the power cap, start the server, learn how to speak to it, and send a few requests, so that all its code
         was touched once. Trains the model if no one has done so. Raises ConfigError for a cap that cannot be set."""
+        try:
+            if config["power_cap_w"] is not None:
+                self._open.enter_context(power_cap(float(config["power_cap_w"])))
+            self._send_a_few(config)
+        except BaseException:
+            self._open.close()  # a cap must not outlive a trial that fails here
+            raise
+
+    def _send_a_few(self, config: Config) -> None:
         from wattmark.serving.client import Synthetic, run_load_blocking
 
-        if config["power_cap_w"] is not None:
-            self._open.enter_context(power_cap(float(config["power_cap_w"])))
         bench = self._ready(config)
         lengths = Lengths.parse(str(config["input"])), Lengths.parse(str(config["output"]))
         asked = llm_tasks.problems_of({**config, "requests": WARM_UP_REQUESTS}, seed=-1)
