@@ -200,6 +200,8 @@ def test_a_power_cap_within_the_boards_limits(client: TestClient):
         ({"zone": "Atlantis"}, "Atlantis"),
         ({"pue": "0.5"}, "PUE"),
         ({"pue": "cheap"}, "cheap"),
+        ({"pue": "1e308"}, "PUE"),
+        ({"pue": "nan"}, "PUE"),
         ({"hardware": [{"id": "abacus"}]}, "abacus"),
         ({"hardware": [{"id": "h100-sxm", "quantity": 65}]}, "quantity"),
         ({"epochs": 0}, "epochs"),

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wattmark.predict.extrapolate import MOST_EPOCHS
 
 Ref = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 MOST_ALTERNATIVES = 8
+MOST_PUE = 10.0
+
+
+def _usable_pue(text: str) -> str:
+    """A name is looked up later; a number must be one that a building could have."""
+    try:
+        ratio = float(text)
+    except ValueError:
+        return text
+    if not 1 <= ratio <= MOST_PUE:
+        raise ValueError(f"a PUE is a ratio from 1 to {MOST_PUE:g}, not {text}")
+    return text
+
+
+PueText = Annotated[Word, AfterValidator(_usable_pue)]
 
 
 class Choice(BaseModel):
@@ -32,7 +47,7 @@ class Asked(BaseModel):
 
     zone: Word | None = None
     year: Annotated[int, Field(ge=1990, le=2100)] | None = None
-    pue: Word | None = None
+    pue: PueText | None = None
     hardware: Annotated[list[Choice], Field(max_length=8)] = []
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
     power_cap_w: Annotated[float, Field(gt=0, le=100_000)] | None = None
@@ -53,7 +68,7 @@ class Account(BaseModel):
 
     zone: Word | None = None
     year: Annotated[int, Field(ge=1990, le=2100)] | None = None
-    pue: Word | None = None
+    pue: PueText | None = None
     price_per_kwh: Annotated[float, Field(ge=0, le=1e9)] | None = None
     currency: Annotated[str, Field(max_length=12, pattern=r"^[^\x00]*$")] | None = None
 
