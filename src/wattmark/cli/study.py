@@ -247,18 +247,21 @@ def _render(results: StudyResults) -> None:
 
     rows = cell_rows(results)
     out = console()
-    metric = "accuracy" if any("accuracy" in row["metrics"] for row in rows) else None
+    declared: dict[str, Any] = results.design.get("quality") or {}
+    metric = str(declared.get("metric", "accuracy"))
+    known = any(metric in row["metrics"] for row in rows)
     table = Table(box=None, pad_edge=False)
     table.add_column(" ".join(results.factors) or "trial")
-    for head in ("runs", "energy", "± 95 %", "time", *([metric] if metric else [])):
+    for head in ("runs", "energy", "± 95 %", "time", *([metric] if known else [])):
         table.add_column(head, justify="right")
     for row in rows:
         energy = "-" if row["energy_j"] is None else format_energy(row["energy_j"])
         spread = "-" if row["energy_pct"] is None else f"{row['energy_pct']:.1f} %"
         time = "-" if row["duration_s"] is None else format_duration(row["duration_s"])
-        accuracy = [f"{row['metrics'].get(metric, float('nan')):.3f}"] if metric else []
-        label = " ".join(str(level) for level in row["factors"].values())
-        table.add_row(plain(label), f"{row['completed']}/{row['runs']}", energy, spread, time, *accuracy)
+        value = row["metrics"].get(metric)
+        quality = ["-" if value is None else f"{value:.3f}"] if known else []
+        label = " ".join(str(level) for level in row["factors"].values()) or results.name
+        table.add_row(plain(label), f"{row['completed']}/{row['runs']}", energy, spread, time, *quality)
     out.print(table)
     modelled = sorted(
         {name for trial in results.trials for name, how in trial.methods.items() if how == "modelled"}

@@ -78,6 +78,6 @@ def _so_far(progress: Progress) -> list[str]:
     words = [f"{format_energy(progress.energy_j)} so far"]
     if progress.failed:
         words.append(f"{progress.failed} failed")
-    if progress.left_s is not None:
+    if progress.left_s:  # nothing is left after the last
         words.append(f"{format_duration(progress.left_s)} left")
     return words

@@ -47,7 +47,7 @@ class TabularWorkload:
         "rows": Factor(6_000, "rows of the streams; of a CSV file at most so many, 0 for all"),
         "folds": Factor(5, "of the cross-validation; 0 for none"),
         "inference_rounds": Factor(10, "how often the test rows are classified in the stage inference"),
-        "threads": Factor(1, "jobs of estimators that can use several"),
+        "threads": Factor(1, "jobs of estimators that can use several, and threads of BLAS and OpenMP"),
         "seed": Factor(0, "of data, split and estimator"),
     }
 
@@ -62,34 +62,40 @@ class TabularWorkload:
 
     def run(self, config: Config, span: SpanMaker) -> dict[str, Any]:
         """Stages ``data``, ``train``, ``cross-validation`` and ``inference``; scores on the held-out rows."""
-        seed, folds = int(config["seed"]), int(config["folds"])
-        selection: Any = import_module("sklearn.model_selection")
-        with span("data"):
-            streams = load_streams(str(config["data"]), int(config["rows"]), seed)
-            train_x, test_x, train_y, test_y = selection.train_test_split(
-                streams.features,
-                streams.labels,
-                test_size=_TEST_SHARE,
-                random_state=seed,
-                stratify=streams.labels,
-            )
-        model = make_model(str(config["model"]), seed, int(config["threads"]))
-        validated: Any = None
-        with span("train", samples=len(train_y)):
-            model.fit(train_x, train_y)
-        if folds:
-            with span("cross-validation", samples=len(train_y) * (folds - 1)):
-                splits = selection.StratifiedKFold(folds, shuffle=True, random_state=seed)
-                fresh = make_model(str(config["model"]), seed, int(config["threads"]))
-                validated = selection.cross_val_score(fresh, train_x, train_y, cv=splits, scoring="f1")
-        rounds = int(config["inference_rounds"])
-        with span("inference", samples=len(test_y) * rounds):
-            for _ in range(rounds):
-                model.predict(test_x)
-        metrics = scores(test_y, model.predict(test_x), ranking(model, test_x))
-        if validated is not None:
-            metrics["cross_validated_f1"] = float(validated.mean())
-        return {**metrics, "train_samples": len(train_y), "test_samples": len(test_y), **_anatomy(model)}
+        limits: Any = import_module("threadpoolctl").threadpool_limits
+        with limits(int(config["threads"])):  # BLAS and OpenMP would take all cores, whatever was asked for
+            return _run(config, span)
+
+
+def _run(config: Config, span: SpanMaker) -> dict[str, Any]:
+    seed, folds = int(config["seed"]), int(config["folds"])
+    selection: Any = import_module("sklearn.model_selection")
+    with span("data"):
+        streams = load_streams(str(config["data"]), int(config["rows"]), seed)
+        train_x, test_x, train_y, test_y = selection.train_test_split(
+            streams.features,
+            streams.labels,
+            test_size=_TEST_SHARE,
+            random_state=seed,
+            stratify=streams.labels,
+        )
+    model = make_model(str(config["model"]), seed, int(config["threads"]))
+    validated: Any = None
+    with span("train", samples=len(train_y)):
+        model.fit(train_x, train_y)
+    if folds:
+        with span("cross-validation", samples=len(train_y) * (folds - 1)):
+            splits = selection.StratifiedKFold(folds, shuffle=True, random_state=seed)
+            fresh = make_model(str(config["model"]), seed, int(config["threads"]))
+            validated = selection.cross_val_score(fresh, train_x, train_y, cv=splits, scoring="f1")
+    rounds = int(config["inference_rounds"])
+    with span("inference", samples=len(test_y) * rounds):
+        for _ in range(rounds):
+            model.predict(test_x)
+    metrics = scores(test_y, model.predict(test_x), ranking(model, test_x))
+    if validated is not None:
+        metrics["cross_validated_f1"] = float(validated.mean())
+    return {**metrics, "train_samples": len(train_y), "test_samples": len(test_y), **_anatomy(model)}
 
 
 def make_model(name: str, seed: int = 0, threads: int = 1) -> Any:
