@@ -25,8 +25,10 @@ def facts(data: StudyData) -> Html:
     energies = [trial.energy_j["total"] for trial in trials if trial.energy_j and "total" in trial.energy_j]
     joules = sum(energy["value"] for energy in energies)
     hosts = sorted({trial.host for trial in trials if trial.host})
+    ended = [f"{failed} did not complete"] if failed else []
+    missing = [f"{data.planned} planned"] if data.planned is not None and len(trials) < data.planned else []
     items = [
-        ("Runs completed", str(len(data.trials)), f"{failed} did not complete" if failed else "all of them"),
+        ("Runs completed", str(len(data.trials)), "; ".join([*ended, *missing]) or "all of them"),
         ("Cells", str(len(data.cells)), f"varied: {', '.join(data.factors) or 'nothing'}"),
         (
             "Energy of all runs",
