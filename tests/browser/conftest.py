@@ -192,7 +192,9 @@ def open_page(chromium, board: Board):
         page.on(
             "console",
             lambda said: (
-                complaints.append(f"{said.type}: {said.text}") if said.type in ("error", "warning") else None
+                complaints.append(f"{said.type}: {said.text} {said.location}")
+                if said.type in ("error", "warning")
+                else None
             ),
         )
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))

@@ -220,7 +220,7 @@ def test_one_page_holds_the_run_and_nothing_that_could_run(store, tmp_path):
     page = answer.text
     assert HARMFUL not in page
     assert "<img" not in page
-    assert page.count("</script>") == 2
+    assert page.count("</script>") == 3
     assert "src=" not in page.split("<body>")[0]
     data = json.loads(re.search(r'id="wattmark-data">(.*?)</script>', page)[1])
     assert data["api/v1/runs/r1"]["name"] == HARMFUL

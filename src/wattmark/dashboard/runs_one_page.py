@@ -26,7 +26,7 @@ router = APIRouter(prefix="/runs/{ref}", tags=["run"])
 _COLUMNS = 1600
 _SCRIPT = re.compile(r'<script type="module"[^>]*\ssrc="\./([^"]+)"></script>')
 _STYLE = re.compile(r'<link rel="stylesheet"[^>]*\shref="\./([^"]+)">')
-_PRELOAD = re.compile(r'\s*<link rel="modulepreload"[^>]*>')
+_SHARED = re.compile(r'\s*<link rel="modulepreload"[^>]*\shref="\./([^"]+)">')
 
 
 @router.get("/page", response_class=HTMLResponse)
@@ -61,27 +61,46 @@ def packed(static: Path, answers: dict[str, Any]) -> str:
     try:
         index = (static / "index.html").read_text(encoding="utf-8")
         scripts = [(static / name).read_text(encoding="utf-8") for name in _SCRIPT.findall(index)]
+        shared = {name: (static / name).read_text(encoding="utf-8") for name in _SHARED.findall(index)}
         styles = [(static / name).read_text(encoding="utf-8") for name in _STYLE.findall(index)]
     except OSError as error:
         raise ConfigError("the page was not built", hint="npm run build in frontend/ makes it") from error
     if not scripts:
         raise ConfigError("the page was not built", hint="npm run build in frontend/ makes it")
-    # In a script only its own end tag ends it; in JavaScript and JSON "<\\/" means the same as "</".
-    told = [script.replace("</script", "<\\/script").replace("<!--", "<\\!--") for script in scripts]
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in told)
+    # Scripts that the first one imports come along in an import map; it knows them by names that are no addresses.
+    known = {Path(name).name: f"#wattmark/{Path(name).name}" for name in shared}
+    urls = {known[Path(name).name]: _as_url(_renamed(text, known)) for name, text in shared.items()}
+    # In a script only its own end tag ends it; in JavaScript "<\\/" means the same as "</".
+    told = [
+        _renamed(script, known).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+        for script in scripts
+    ]
+    imports = json.dumps({"imports": urls})
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in [imports, *told])
     policy = (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src data: {hashes}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     data = json.dumps(answers, separators=(",", ":")).replace("<", "\\u003c")
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    bare = _PRELOAD.sub("", _STYLE.sub("", _SCRIPT.sub("", index)))
+    bare = _SHARED.sub("", _STYLE.sub("", _SCRIPT.sub("", index)))
     for style in styles:
         head += f"<style>{style.replace('</style', '')}</style>"
     bare = bare.replace('<meta charset="utf-8" />', f'<meta charset="utf-8" />{head}', 1)
     body = f'<script type="application/json" id="wattmark-data">{data}</script>'
+    body += f'<script type="importmap">{imports}</script>'
     body += "".join(f'<script type="module">{script}</script>' for script in told)
     return bare.replace("</body>", f"{body}</body>", 1)
+
+
+def _renamed(script: str, known: dict[str, str]) -> str:
+    for name, told in known.items():
+        script = script.replace(f'"./{name}"', f'"{told}"').replace(f"'./{name}'", f"'{told}'")
+    return script
+
+
+def _as_url(script: str) -> str:
+    return f"data:text/javascript;base64,{base64.b64encode(script.encode()).decode()}"
 
 
 def _digest(script: str) -> str:
