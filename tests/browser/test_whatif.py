@@ -74,7 +74,7 @@ def until(page, javascript: str) -> None:
 def card(page, index: int = 0):
     """The panel of one alternative, once it has an answer."""
     found = page.locator(f"[data-alternative='{index}']")
-    found.locator("dl").wait_for()
+    page.locator(f"[data-alternative='{index}'][aria-busy=false] dl").wait_for()
     return found
 
 
