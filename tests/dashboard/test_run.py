@@ -233,3 +233,11 @@ def test_a_page_that_was_not_built_is_told(store, tmp_path):
     answer = api(store, Options(static=Path(tmp_path / "empty"))).get("/api/v1/runs/r1/page")
     assert answer.status_code == 422
     assert "built" in answer.json()["message"]
+
+
+def test_tags_are_those_of_now(store):
+    keep(store, example_record("r1"))
+    client = api(store)
+    before = client.get("/api/v1/runs/r1").json()["tags"]
+    store.tag("r1", {"later": "yes"})
+    assert client.get("/api/v1/runs/r1").json()["tags"] == {**before, "later": "yes"}

@@ -137,7 +137,8 @@ def run(here: Here, ref: RunRef) -> Run:
         duration_s=record.duration_s,
         host=record.host,
         parent_id=record.parent_id,
-        tags=dict(record.tags),
+        # what was looked at is kept in memory, and tags may change meanwhile
+        tags=dict(record.tags) if found.going_on else here.store.part(record.run_id).tags,
         energy=whole,
         components=energies,
         above_idle=_amount(told.get("energy_above_idle_j")),

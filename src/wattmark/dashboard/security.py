@@ -208,13 +208,14 @@ async def _answer(scope: Scope, send: Send, status: int, message: str, hint: str
         body = json.dumps({"message": message, "hint": hint}).encode()
         await _send(send, status, "application/json", body)
     else:
-        page = f"<!doctype html><meta charset=utf-8><title>Wattmark</title><p>{message}: {hint}.</p>"
+        page = f"<!doctype html><meta charset=utf-8>{_ICON}<title>Wattmark</title><p>{message}: {hint}.</p>"
         await _send(send, status, "text/html; charset=utf-8", page.encode())
 
 
+_ICON = '<link rel=icon href="data:,">'  # else a browser asks for one
 _REFRESH = (
-    b'<!doctype html><meta charset=utf-8><meta http-equiv=refresh content="0;url=./"><title>Wattmark</title>'
-)
+    f'<!doctype html><meta charset=utf-8>{_ICON}<meta http-equiv=refresh content="0;url=./"><title>Wattmark</title>'
+).encode()
 
 
 async def _send(
