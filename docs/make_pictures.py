@@ -57,8 +57,8 @@ def draw_show(path: Path) -> None:
     """``wattmark show last``, without the environment."""
     from wattmark import load
     from wattmark.cli import show
-    from wattmark.impact.access import result
     from wattmark.cli.render import render_run, render_spans
+    from wattmark.impact.access import result
 
     view = load("last")
     data = result(view)

@@ -74,7 +74,7 @@ def test_limits_dim_what_is_outside_name_the_best_and_survive_a_reload(page, boa
     slider = page.get_by_role("slider", name="accuracy")
     slider.focus()
     slider.press("End")
-    page.wait_for_function("!location.hash.includes('accuracy%3E0.93')")
+    page.wait_for_url(lambda url: "accuracy%3E0.93" not in url)
     after = said.inner_text()
     assert after != before
     page.reload()

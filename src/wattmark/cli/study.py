@@ -165,15 +165,21 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.html.")
     ] = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write each figure (SVG, PNG) and each table (CSV, Parquet) here too."
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a study: one HTML file that opens anywhere.
 
     \b
-    Example: wattmark study report vision -o vision.html
+    Example: wattmark study report vision -o vision.html --files vision-figures
     """
     from wattmark.studies.state import load_results
 
-    _write_report(load_results(name), output)
+    _write_report(load_results(name), output, files)
 
 
 @app.command()
@@ -312,10 +318,13 @@ def _status(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_report(results: StudyResults, output: Path | None) -> None:
+def _write_report(results: StudyResults, output: Path | None, files: Path | None = None) -> None:
     try:
         writer = importlib.import_module("wattmark.report.study")
     except ModuleNotFoundError as error:
         raise ConfigError(f"reports cannot be written here: {error}") from error
     path = writer.write_report(results, output or Path(f"{results.name}.html"))
     typer.echo(f"report: {Path(path).resolve()}")
+    if files is not None:
+        written = [*writer.write_figures(results, files), *writer.write_tables(results, files)]
+        typer.echo(f"figures and tables: {len(written)} files in {files.resolve()}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from wattmark.report.data import StudyData, show_level
 from wattmark.report.markup import Html, join, tag
+from wattmark.report.plain import FILES
 from wattmark.studies.analysis import Analysis
 from wattmark.studies.analysis.correlate import Predictor
 from wattmark.studies.analysis.effects import Difference, Effect
@@ -46,7 +47,7 @@ def effects_section(data: StudyData, analysis: Analysis) -> Html | None:
         if pairs:
             less = len(effect.differences) - len(pairs)
             note = (
-                f" Pairs with {show_level(_reference(effect))}; {less} more are in differences.csv."
+                f" Pairs with {show_level(_reference(effect))}; {less} more are in differences.csv ({FILES})."
                 if less
                 else ""
             )

@@ -16,3 +16,7 @@ def plain_list(value: Any) -> list[Any]:
     if isinstance(value, list | tuple):
         return list(cast("Sequence[Any]", value))
     return [value] if isinstance(value, str) else []
+
+
+FILES = "wattmark study report NAME --files FOLDER"
+"""How a reader gets the tables that a page cuts short."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wattmark.quantity import Quantity
 from wattmark.report.data import StudyData, show_level
 from wattmark.report.markup import Html, join, tag
-from wattmark.report.plain import plain_list, plain_mapping
+from wattmark.report.plain import FILES, plain_list, plain_mapping
 from wattmark.studies.results import TrialResult
 from wattmark.units import format_duration, format_energy, significant
 
@@ -99,7 +99,7 @@ def main_table(data: StudyData) -> Html:
     return join(
         tag("p", _MEANS, class_="lead"),
         tag("div", table, class_="scroll tall", tabindex="0", role="region", aria_label="Main table"),
-        tag("p", f"{more} more cells are in the table cells.csv of an export.", class_="muted") if more > 0 else None,
+        tag("p", f"{more} more cells are in cells.csv ({FILES}).", class_="muted") if more > 0 else None,
     )  # fmt: skip
 
 
@@ -234,5 +234,6 @@ def failures(data: StudyData) -> Html:
         items.append(tag("details", title, log))
     more = len(failed) - 100
     return join(
-        items, tag("p", f"{more} more are in trials.csv of an export.", class_="muted") if more > 0 else None
+        items,
+        tag("p", f"{more} more are in trials.csv ({FILES}).", class_="muted") if more > 0 else None,
     )

@@ -21,6 +21,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wattmark.studies.analysis.cells import group, levels
 from wattmark.studies.analysis.columns import Columns
@@ -159,7 +160,7 @@ def _effect(
             change = float(np.median(samples[j]) - np.median(samples[i]))
             pairs.append(_difference(values[i], values[j], ratio, contrast, (change, low, high)))
     # Only blocks that hold every level: else a factor would be given what the settings of its levels do.
-    whole = (moments.n[present] > 0).all(axis=0)[block]
+    whole: NDArray[np.bool_] = np.all(moments.n[present] > 0, axis=0)[block]
     h, p = _kruskal([y[whole & (code == k)] for k in present])
     n = int(whole.sum())
     epsilon = None if h is None else min(1.0, max(0.0, h / (n - 1)))

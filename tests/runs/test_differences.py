@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.records import spans_record
-from wattmark.cli.differences import counts_of, of_groups, of_quantities, t_quantile
 from wattmark.quantity import Quantity
+from wattmark.runs.differences import counts_of, of_groups, of_quantities, t_quantile
 
 
 @pytest.mark.parametrize(
