@@ -107,7 +107,7 @@ def test_the_api_tells_live_runs_and_their_end(store, job):
     job.wait(30)
     ingest_leftovers(store, journals_dir())
     told = events(client.get(f"/api/v1/runs/{job.run_id}/events").text)
-    assert [name for name, _ in told] == ["ended"]
+    assert told[-1][0] == "ended"
     assert not client.get(f"/api/v1/runs/{job.run_id}").json()["live"]
 
 
