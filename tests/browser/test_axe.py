@@ -15,16 +15,13 @@ ASK = """async () => (await axe.run(document, {resultTypes: ['violations']})).vi
   .map((one) => `${one.id} (${one.impact}): ` + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | '))"""
 READY = {
     "runs": "table, [role=table], [role=grid]", "run": "canvas", "compare": "main h1", "whatif": "main h1",
-    "study": "main table", "serving": "main h2", "health": "main h2",
+    "study": "main .panel", "serving": "main h2", "health": "main h2",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def studies(board) -> None:
-    root = Path(board.env["WATTMARK_DATA_DIR"]) / "studies"
-    for name, make in (("vision", study_folders.vision), ("genops-quick", study_folders.serving)):
-        if not (root / name).exists():
-            make(root)
+    study_folders.both(Path(board.env["WATTMARK_DATA_DIR"]) / "studies")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

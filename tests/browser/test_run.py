@@ -143,11 +143,12 @@ def test_a_running_job_of_another_process_appears_grows_and_ends(page, board):
         before = page.evaluate(total)
         page.wait_for_function(f"before => {total} > before + 5", arg=before)
     finally:
-        job.send_signal(signal.SIGINT)
+        job.send_signal(signal.SIGTERM)
         job.wait(30)
     page.get_by_text("live", exact=True).wait_for(state="detached")
     page.get_by_text(re.compile("completed|failed|interrupted"), exact=True).first.wait_for()
     assert board.api(f"runs/{run_id}")["energy"]["value"] > 0
+    board.wattmark("rm", run_id, "--yes")  # other tests know which runs there are
 
 
 @pytest.mark.parametrize("name", ["digits", HARMFUL])

@@ -148,7 +148,8 @@ def test_a_run_of_another_process_appears_first_and_grows(runs, board):
     finally:
         process.terminate()
         process.wait(20)
-    row.get_by_text("running").wait_for(state="detached")
+    row.get_by_text("running", exact=True).first.wait_for(state="detached")
+    board.wattmark("rm", "growing", "--yes")  # other tests know which runs there are
 
 
 def test_the_keyboard_alone_is_enough(runs):

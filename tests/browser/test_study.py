@@ -35,8 +35,7 @@ def studies(board):
     file.write_text(STUDY, encoding="utf-8")
     board.wattmark("study", "run", str(file))
     root = Path(board.env["WATTMARK_DATA_DIR"]) / "studies"
-    study_folders.vision(root)
-    study_folders.serving(root)
+    study_folders.both(root)
     return root
 
 

@@ -60,3 +60,10 @@ def serving(root: Path) -> Path:
         for t in made.trials
     ]
     return write_study(root, "genops-quick", replace(made, trials=trials), builtin_text("genops-quick"))
+
+
+def both(root: Path) -> None:
+    """Both made-up studies, where they are not there yet."""
+    for name, make in (("vision", vision), ("genops-quick", serving)):
+        if not (root / name).exists():
+            make(root)
