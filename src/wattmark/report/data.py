@@ -129,7 +129,9 @@ class StudyData:
             None if high is None else high[rows],
             unit,
         )
-        share = self.outcome is not None and self.outcome.share and name == self.outcome.name
+        share = name == "idle_share" or (
+            self.outcome is not None and self.outcome.share and name == self.outcome.name
+        )
         return replace(found, high=max(found.value, min(1.0, found.high))) if found and share else found
 
     def _bounds(self, name: str) -> tuple[Float64 | None, Float64 | None]:
