@@ -14,7 +14,8 @@ from wattmark.report.figures_serving_cells import task_cells
 from wattmark.report.figures_serving_crossing import crossing_sentence
 from wattmark.report.figures_serving_lengths import plane_of
 from wattmark.report.figures_serving_tasks import accuracy
-from wattmark.report.study import write_report
+from wattmark.report.study import study_figures, write_report
+from wattmark.studies.analysis import analyse
 from wattmark.studies.analysis.serving import Crossing, like_with_like, serving_cells
 from wattmark.studies.analysis.serving import crossings as all_crossings
 from wattmark.studies.results import Stage
@@ -214,3 +215,11 @@ def test_limits_are_drawn_where_a_study_has_them() -> None:
     assert "0.05 s to the first token" in figure.lead
     lines = figure.panels[0].draw().figure.axes[0].lines
     assert any(list(line.get_ydata()) == [0.05, 0.05] for line in lines)
+
+
+@pytest.mark.slow
+def test_a_serving_report_has_no_empty_figures_of_training() -> None:
+    data = planted()
+    keys = {figure.key: figure.absent for figure in study_figures(data, analyse(data.results))}
+    assert "serving-energy" in keys
+    assert not any(reason for key, reason in keys.items() if not key.startswith("serving"))

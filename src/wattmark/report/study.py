@@ -114,14 +114,15 @@ _PLAIN: tuple[Callable[[StudyData], Figure], ...] = (
 
 
 def study_figures(data: StudyData, analysis: Analysis) -> list[Figure]:
-    """All figures, absent ones with their reason."""
-    return [
-        *figures_serving.figures(data),
+    """All figures, absent ones with their reason. A serving study has its own, and of the others those that it can fill."""
+    serving = figures_serving.figures(data)
+    others = [
         figures_analysis.pareto(data, analysis.pareto, analysis.pareto_metric),
         *(figure(data) for figure in _PLAIN),
         figures_analysis.correlations(analysis.correlations),
         figures_analysis.profiling(analysis.profiling),
     ]
+    return [*serving, *(figure for figure in others if not (serving and figure.absent))]
 
 
 def _document(data: StudyData, analysis: Analysis) -> Html:
