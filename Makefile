@@ -41,7 +41,10 @@ types: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	@# The browser's tests mostly wait, and their driver keeps an event loop: a process of its own, at the same time.
+	@$(BIN)/python -m coverage run -m pytest tests/browser > .browser.log 2>&1 & browser=$$!; \
+	$(BIN)/python -m coverage run -m pytest --ignore=tests/browser $(PYTEST_ARGS); unit=$$?; \
+	wait $$browser; seen=$$?; cat .browser.log; exit $$((unit + seen))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

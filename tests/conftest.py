@@ -80,3 +80,8 @@ def fake_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
     monkeypatch.setenv("WATTMARK_SOURCES", "rapl")
     yield machine
     machine.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser's tests come last: their driver keeps an event loop running until the session ends."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
