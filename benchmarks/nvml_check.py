@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from wattmark.errors import SourceError
 from wattmark.sources.base import Host, Source
-from wattmark.sources.nvml import NAME, probe
+from wattmark.sources.nvml.probe import NAME, probe
 
 Float64 = NDArray[np.float64]
 READ_EVERY_S = 0.002

@@ -12,9 +12,13 @@ import pytest
 from fakes.hwmon import amd_card, battery, drm_card, grace, jetson, mains, write
 from fakes.nvml.nvml_fake import FakeNvml, preload
 from fakes.powercap import PowercapTree, write_cpuinfo
-from wattmark.sources import amdgpu, cpu_model, dram_model, hwmon, intelgpu, nvml, rapl, replay
+from wattmark.sources import amdgpu, hwmon, intelgpu, replay
 from wattmark.sources import battery as batteries
 from wattmark.sources.base import Accuracy, Channel, Finding, Host
+from wattmark.sources.models import cpu as cpu_model
+from wattmark.sources.models import dram as dram_model
+from wattmark.sources.nvml import probe as nvml
+from wattmark.sources.rapl import source as rapl
 from wattmark.testing import SourceContract
 
 GUIDE = Path(__file__).parents[2] / "docs/extend/write-a-source.md"
@@ -105,7 +109,7 @@ class TestReplay(SourceContract):
 
 
 class TestRapl(SourceContract):
-    module = "wattmark.sources.rapl"
+    module = "wattmark.sources.rapl.source"
 
     def probe(self, host: Host) -> Sequence[Finding]:
         return rapl.probe(host)
@@ -122,7 +126,7 @@ class TestRapl(SourceContract):
 
 
 class TestCpuModel(SourceContract):
-    module = "wattmark.sources.cpu_model"
+    module = "wattmark.sources.models.cpu"
 
     def probe(self, host: Host) -> Sequence[Finding]:
         return cpu_model.probe(host)
@@ -143,7 +147,7 @@ class TestCpuModel(SourceContract):
 
 
 class TestDramModel(SourceContract):
-    module = "wattmark.sources.dram_model"
+    module = "wattmark.sources.models.dram"
 
     def probe(self, host: Host) -> Sequence[Finding]:
         return dram_model.probe(host)
@@ -154,7 +158,7 @@ class TestDramModel(SourceContract):
 
 
 class TestNvml(SourceContract):
-    module = "wattmark.sources.nvml"
+    module = "wattmark.sources.nvml.probe"
     allowed_imports = ("pynvml",)
 
     @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ def sources(
     chosen = settings.recorder_settings({"sources": names} if names else {})
     host = Host.here(options=chosen.get("options"))
     if fix:
-        from wattmark.sources.rapl_fix import fix_script
+        from wattmark.sources.rapl.access import fix_script
 
         typer.echo(fix_script(host))
         return

@@ -19,7 +19,7 @@ from wattmark.quantity import Quantity, total
 from wattmark.runs.baseline import load_baseline
 from wattmark.sources.base import Host
 from wattmark.sources.discovery import discover
-from wattmark.sources.rapl_fix import fix_script
+from wattmark.sources.rapl.access import fix_script
 
 router = APIRouter(tags=["health"])
 _RECENT = 50

@@ -24,7 +24,7 @@ class PreciseReader:
     """Reads the RAPL counters of this machine into an event log."""
 
     def __init__(self, options: Mapping[str, Mapping[str, Any]] | None) -> None:
-        from wattmark.sources import rapl
+        from wattmark.sources.rapl import source as rapl
 
         self._pid = os.getpid()
         findings = [finding for finding in rapl.probe(Host.here(options=options)) if finding.open is not None]

@@ -22,7 +22,7 @@ from wattmark.runs.journals import GroupData, ProcessEvents, RecorderData, read_
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
 from wattmark.runs.spans import collect_spans
 from wattmark.sources.base import Channel
-from wattmark.sources.rapl_mirrors import judge_mirrors
+from wattmark.sources.rapl.mirrors import judge_mirrors
 
 _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {

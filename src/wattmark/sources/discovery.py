@@ -14,14 +14,14 @@ from wattmark.sources.base import Channel, Component, Finding, Host, Probe, Sour
 from wattmark.sources.rules import Verdicts
 
 BUILT_IN: dict[str, str] = {
-    "rapl": "wattmark.sources.rapl",
-    "nvml": "wattmark.sources.nvml",
+    "rapl": "wattmark.sources.rapl.source",
+    "nvml": "wattmark.sources.nvml.probe",
     "amdgpu": "wattmark.sources.amdgpu",
     "intelgpu": "wattmark.sources.intelgpu",
     "hwmon": "wattmark.sources.hwmon",
     "battery": "wattmark.sources.battery",
-    "cpu-model": "wattmark.sources.cpu_model",
-    "dram-model": "wattmark.sources.dram_model",
+    "cpu-model": "wattmark.sources.models.cpu",
+    "dram-model": "wattmark.sources.models.dram",
     "host": "wattmark.sources.host",
 }
 """Sources by name, in the order in which equals are preferred; a replay replaces all."""

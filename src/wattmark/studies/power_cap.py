@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from wattmark.errors import ConfigError, SourceError
-from wattmark.sources.nvml_devices import Gpu, list_gpus, visible_devices
-from wattmark.sources.nvml_library import NvmlSession, ask
+from wattmark.sources.nvml.devices import Gpu, list_gpus, visible_devices
+from wattmark.sources.nvml.library import NvmlSession, ask
 
 _HINT = "leave power_cap_w out, or run the study where it can be set"
 

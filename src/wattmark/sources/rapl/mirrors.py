@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
 from wattmark.sources.base import Channel
-from wattmark.sources.rapl_counter import UPDATE_PERIOD_S, Counter
+from wattmark.sources.rapl.counter import UPDATE_PERIOD_S, Counter
 
 
 def judge_mirrors(

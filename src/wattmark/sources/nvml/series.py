@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from wattmark.errors import SourceGone
 from wattmark.sources.base import Channel, Series
-from wattmark.sources.nvml_devices import Gpu
-from wattmark.sources.nvml_library import NvmlSession, ask, meaning, source_error
+from wattmark.sources.nvml.devices import Gpu
+from wattmark.sources.nvml.library import NvmlSession, ask, meaning, source_error
 
 SERIES_NAME = "nvml-series"
 

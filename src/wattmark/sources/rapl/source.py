@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from wattmark.sources.base import Accuracy, Channel, Component, Finding, Host, Series, read_int, read_text
-from wattmark.sources.rapl_counter import UPDATE_PERIOD_S, Counter
-from wattmark.sources.rapl_fix import UNREADABLE_FIX, Cpu, why_absent
-from wattmark.sources.rapl_mirrors import count_mirrors_once, judge_mirrors
+from wattmark.sources.rapl.access import UNREADABLE_FIX, Cpu, why_absent
+from wattmark.sources.rapl.counter import UPDATE_PERIOD_S, Counter
+from wattmark.sources.rapl.mirrors import count_mirrors_once, judge_mirrors
 
 __all__ = ["RaplSource", "find_zones", "judge_mirrors", "probe"]
 

@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from wattmark.errors import SourceGone, SourceRetry
-from wattmark.sources import cpu_curves
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series, read_int, read_text
-from wattmark.sources.cpu_names import CpuInfo, CpuPart, identify, parse_cpuinfo
-from wattmark.sources.cpu_stat import Ticks, parse_stat
+from wattmark.sources.models import cpu_curves
+from wattmark.sources.models.cpu_names import CpuInfo, CpuPart, identify, parse_cpuinfo
+from wattmark.sources.models.procstat import Ticks, parse_stat
 
 NAME = "cpu-model"
 PERIOD_S = 0.5

@@ -12,9 +12,9 @@ import pytest
 from fakes import powercap
 from fakes.powercap import PowercapTree, Square, Writer, write_cpuinfo
 from wattmark.recorder.unwrap import CounterCurve
-from wattmark.sources import rapl
 from wattmark.sources.base import Host, Source
-from wattmark.sources.rapl_fix import fix_script
+from wattmark.sources.rapl import source as rapl
+from wattmark.sources.rapl.access import fix_script
 
 SECOND = 1_000_000_000
 
@@ -295,7 +295,7 @@ def test_a_replaced_file_is_followed(opened, tree):
 
 def test_a_vanished_tree_reads_none_at_once_and_comes_back(host, opened, tree, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("wattmark.sources.rapl_counter.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("wattmark.sources.rapl.counter.time.monotonic", lambda: now[0])
     tree.add_package(0, (), uj=1_000)
     source = opened()
     assert source.read() == [1_000]
@@ -315,14 +315,14 @@ def test_a_lost_file_is_tried_at_most_once_a_second(opened, tree, monkeypatch):
     source = opened()
     source.read()
     tree.vanish()
-    monkeypatch.setattr("wattmark.sources.rapl_counter.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("wattmark.sources.rapl.counter.time.monotonic", lambda: now[0])
     real_open = os.open
 
     def counting_open(*args):
         opens.append(args)
         return real_open(*args)
 
-    monkeypatch.setattr("wattmark.sources.rapl_counter.os.open", counting_open)
+    monkeypatch.setattr("wattmark.sources.rapl.counter.os.open", counting_open)
     for _ in range(10_000):
         assert source.read() == [None]
         now[0] += 0.001

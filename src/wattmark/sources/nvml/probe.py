@@ -44,7 +44,7 @@ def probe(host: Host) -> list[Finding]:
     if visible in ("", "-1") and host.option(NAME, "devices") is None:  # common on purpose: do not wake a GPU
         problem = f'CUDA_VISIBLE_DEVICES is "{visible}", which hides all NVIDIA GPUs.'
         return [Finding(NAME, "NVIDIA GPUs", problem=problem, fix="Unset it to have the GPUs measured.")]
-    from wattmark.sources.nvml_boards import find
+    from wattmark.sources.nvml.boards import find
 
     return find(host)
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from wattmark.errors import SourceError, SourceGone
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series
-from wattmark.sources.nvml import NAME
-from wattmark.sources.nvml_devices import Gpu, list_gpus, mig_share, order_is_a_guess, visible_devices
-from wattmark.sources.nvml_library import NvmlSession, ask, meaning, source_error
-from wattmark.sources.nvml_series import SERIES_NAME, NvmlSeries, side_values
+from wattmark.sources.nvml.devices import Gpu, list_gpus, mig_share, order_is_a_guess, visible_devices
+from wattmark.sources.nvml.library import NvmlSession, ask, meaning, source_error
+from wattmark.sources.nvml.probe import NAME
+from wattmark.sources.nvml.series import SERIES_NAME, NvmlSeries, side_values
 
 _DOCUMENTED = (
     "NVML API reference, nvmlDeviceGetPowerUsage: within 5 % of the current power draw (stated for Fermi and "

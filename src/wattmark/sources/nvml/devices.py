@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from wattmark.sources.nvml_library import NvmlSession, ask, meaning, source_error
+from wattmark.sources.nvml.library import NvmlSession, ask, meaning, source_error
 
 
 class Mig(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wattmark.sources.base import Host, Source
-from wattmark.sources.dram_model import (
+from wattmark.sources.models.dram import (
     CAPACITANCE_F,
     Dimm,
     DramModelSource,

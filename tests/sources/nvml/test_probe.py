@@ -18,21 +18,21 @@ import pytest
 from fakes.nvml.nvml_fake import FakeNvml, preload
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Finding, Host, Source
-from wattmark.sources.nvml import driver_is_here, probe
-from wattmark.sources.nvml_boards import NvmlSource, UpdatePeriod
-from wattmark.sources.nvml_devices import Gpu, Mig, Visible, mig_share, order_is_a_guess, visible_devices
-from wattmark.sources.nvml_library import (
+from wattmark.sources.nvml.boards import NvmlSource, UpdatePeriod
+from wattmark.sources.nvml.devices import Gpu, Mig, Visible, mig_share, order_is_a_guess, visible_devices
+from wattmark.sources.nvml.library import (
     MEANINGS,
     BindingsProblem,
     bindings_problem,
     meaning,
     source_error,
 )
-from wattmark.sources.nvml_series import GpuProcess, NvmlSeries
+from wattmark.sources.nvml.probe import driver_is_here, probe
+from wattmark.sources.nvml.series import GpuProcess, NvmlSeries
 from wattmark.testing.source_contract import SourceContract
 
-SRC = Path(__file__).parents[2] / "src"
-CHECK = Path(__file__).parents[2] / "benchmarks" / "nvml_check.py"
+SRC = Path(__file__).parents[3] / "src"
+CHECK = Path(__file__).parents[3] / "benchmarks" / "nvml_check.py"
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_accuracy_is_wider_where_the_chip_samples_part_of_the_time(
 class TestContract(SourceContract):
     """Every promise of a source, for the source that has the channels."""
 
-    module = "wattmark.sources.nvml"
+    module = "wattmark.sources.nvml.probe"
 
     @pytest.fixture(autouse=True)
     def _machine(self, fake: FakeNvml) -> None:
@@ -555,7 +555,7 @@ def test_without_a_driver_nothing_is_found_and_nothing_is_imported(tmp_path: Pat
     if os.path.exists("/dev/nvidiactl") or driver_is_here(Host(procfs=str(tmp_path))):
         pytest.skip("this machine has an NVIDIA driver")
     code = (
-        "import sys; from wattmark.sources.base import Host; from wattmark.sources.nvml import probe;"
+        "import sys; from wattmark.sources.base import Host; from wattmark.sources.nvml.probe import probe;"
         "print(probe(Host(procfs=sys.argv[1])), 'pynvml' in sys.modules, 'ctypes' in sys.modules)"
     )
     assert fresh(code, {}, str(tmp_path)) == "[] False False\n"
@@ -573,7 +573,7 @@ def fresh(code: str, environ: dict[str, str], *arguments: str) -> str:
 PROBE_AND_READ = """
 import json
 from wattmark.sources.base import Host
-from wattmark.sources.nvml import probe
+from wattmark.sources.nvml.probe import probe
 rows = []
 for one in probe(Host.here()):
     values = list(one.open().read()) if one.open else None
@@ -600,7 +600,7 @@ def test_an_old_driver_without_the_newer_calls_is_measured_all_the_same(tmp_path
 
 HOLD_AND_LET_GO = """
 from wattmark.sources.base import Host
-from wattmark.sources.nvml import probe
+from wattmark.sources.nvml.probe import probe
 import pynvml
 def running():
     try:

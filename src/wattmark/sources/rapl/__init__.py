@@ -1,0 +1,1 @@
+"""Intel and AMD energy counters through powercap: finding the zones, unwrapping, mirrored dies, how to get access."""
