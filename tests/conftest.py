@@ -32,7 +32,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "wattmark-data"
     monkeypatch.setenv("WATTMARK_DATA_DIR", str(folder))
     yield folder
-    module = sys.modules.get("wattmark.runs.process")
+    module = sys.modules.get("wattmark.tracker.process")
     if module is not None and module._process is not None:
         module._process.end()
         module._process = None

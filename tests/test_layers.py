@@ -99,7 +99,7 @@ def test_the_check_sees_what_it_must_see():
     assert complaint("wattmark.runs.view", "wattmark.cli.main")
     assert complaint("wattmark.runs.view", "wattmark.store.store")
     assert complaint("wattmark.errors", "wattmark.settings")
-    assert complaint("wattmark.testing.stores", "wattmark.runs.measure")
+    assert complaint("wattmark.testing.stores", "wattmark.tracker.measure")
     assert complaint("wattmark.runs.view", "wattmark.nowhere")
     assert not complaint("wattmark.runs.view", "wattmark.units")
     assert not complaint("wattmark.testing.stores", "wattmark.runs.record.RunRecord")

@@ -60,7 +60,7 @@ def test_the_package_itself_loads_nothing():
 
 
 def test_a_measured_process_loads_nothing_heavy():
-    loaded = modules_after("import wattmark.runs.measure")
+    loaded = modules_after("import wattmark.tracker.measure")
     assert not loaded & HEAVY
     assert not {name for name in loaded if name.startswith("wattmark.sources.")} - {"wattmark.sources.base"}
 

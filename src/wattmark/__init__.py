@@ -12,19 +12,19 @@ TYPE_CHECKING = False  # type checkers take it for True; importing typing would 
 if TYPE_CHECKING:
     from wattmark.errors import WattmarkError
     from wattmark.quantity import Quantity
-    from wattmark.runs.measure import Run, current_run, measure, span
     from wattmark.store.loading import load
+    from wattmark.tracker.measure import Run, current_run, measure, span
 
 __all__ = ["Quantity", "Run", "WattmarkError", "__version__", "current_run", "load", "measure", "span"]
 
 _HOMES = {
     "Quantity": "wattmark.quantity",
-    "Run": "wattmark.runs.measure",
+    "Run": "wattmark.tracker.measure",
     "WattmarkError": "wattmark.errors",
-    "current_run": "wattmark.runs.measure",
+    "current_run": "wattmark.tracker.measure",
     "load": "wattmark.store.loading",
-    "measure": "wattmark.runs.measure",
-    "span": "wattmark.runs.measure",
+    "measure": "wattmark.tracker.measure",
+    "span": "wattmark.tracker.measure",
 }
 
 

@@ -132,7 +132,7 @@ def test_its_joules_agree_with_those_of_the_finished_run(cli, powercap, begin, w
     let(cli, "end")
     process.wait(timeout=20)
     ended = watcher.look()
-    from wattmark.runs.session import SessionData
+    from wattmark.runs.reading.session import SessionData
     from wattmark.runs.view import RunView
 
     (record,) = SessionData(next(iter((cli.data / "journals").glob("2*"))).as_posix()).runs()

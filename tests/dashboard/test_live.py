@@ -12,7 +12,7 @@ from wattmark.dashboard import live_hub
 from wattmark.dashboard.live_hub import LiveHub
 from wattmark.errors import RunNotFound
 from wattmark.paths import journals_dir
-from wattmark.runs.session import SessionData, session_folders
+from wattmark.runs.reading.session import SessionData, session_folders
 from wattmark.store import open_store
 from wattmark.store.ingest import ingest_leftovers
 

@@ -18,8 +18,8 @@ import pytest
 from conftest import FakeMachine
 from wattmark.recorder import tree
 from wattmark.recorder.live import LiveReader
+from wattmark.runs.reading.session import SessionData, session_folders
 from wattmark.runs.record import RunRecord
-from wattmark.runs.session import SessionData, session_folders
 from wattmark.runs.view import RunView
 
 pytestmark = pytest.mark.timeout(180)
@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_written_is_one_warning(
     fake_machine: FakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import wattmark as wm
-    from wattmark.runs.process import WattmarkWarning
+    from wattmark.tracker.process import WattmarkWarning
 
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")

@@ -21,7 +21,7 @@ from wattmark.recorder.gpu_users import gpu_shares
 from wattmark.recorder.live import ENDED, LiveReader
 from wattmark.recorder.process import Recorder
 from wattmark.recorder.sampling import Group
-from wattmark.runs.journals import read_recorder
+from wattmark.runs.reading.journals import read_recorder
 from wattmark.sources.base import Accuracy, Channel, Series
 
 EXACT = Accuracy(0, 0, 0, "a test")

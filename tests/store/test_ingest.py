@@ -14,10 +14,10 @@ import pytest
 from wattmark.recorder import journal
 from wattmark.recorder.events import EventLog
 from wattmark.recorder.journal import SegmentWriter
-from wattmark.runs.process import WattmarkWarning
 from wattmark.sources.base import Accuracy, Channel
 from wattmark.store import open_store
 from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
+from wattmark.tracker.process import WattmarkWarning
 
 S = 1_000_000_000
 HOST = os.uname().nodename

@@ -37,7 +37,7 @@ def calibrate(
     Example: wattmark calibrate --seconds 60
     """
     from wattmark.runs.baseline import save_baseline
-    from wattmark.runs.journals import read_recorder
+    from wattmark.runs.reading.journals import read_recorder
 
     host = os.uname().nodename
     session = launch.start(journals_dir(), settings.recorder_settings({}))

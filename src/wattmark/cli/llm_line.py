@@ -11,8 +11,8 @@ from typing import Any
 
 from wattmark.cli.output import console, say
 from wattmark.recorder.live import Live
-from wattmark.runs.process import this_process
 from wattmark.serving.records import Progress
+from wattmark.tracker.process import this_process
 from wattmark.units import format_energy, format_power
 
 SAID_EVERY_S = 10.0

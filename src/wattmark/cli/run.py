@@ -15,8 +15,8 @@ from wattmark.cli.output import report_error, say, write_json
 from wattmark.errors import ConfigError, RunNotFound, WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder.launch import Session
-from wattmark.runs.measure import Span
-from wattmark.runs.process import Process, this_process
+from wattmark.tracker.measure import Span
+from wattmark.tracker.process import Process, this_process
 
 if TYPE_CHECKING:
     from wattmark.cli.live_line import LiveLine
@@ -203,7 +203,7 @@ def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
 
 def _part(measured: _Measured) -> RunView:
     """Inside another run: what happened between our edges."""
-    from wattmark.runs.live import view_of
+    from wattmark.tracker.results import view_of
 
     return view_of(
         measured.process, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=True
@@ -212,7 +212,7 @@ def _part(measured: _Measured) -> RunView:
 
 def _kept(measured: _Measured) -> RunView:
     """Stop the recorder, put the run into the store, and read it; without a recorder an empty run that says so."""
-    from wattmark.runs.session import SessionData
+    from wattmark.runs.reading.session import SessionData
     from wattmark.runs.view import RunView
     from wattmark.store.ingest import ingest_session
 
@@ -241,9 +241,9 @@ def _kept(measured: _Measured) -> RunView:
 
 def _unmeasured(measured: _Measured, why: str = "") -> RunView:
     """A run of which nothing is known but its times and how it ended."""
-    from wattmark.runs.live import view_of
     from wattmark.runs.record import RunWarning
     from wattmark.runs.view import RunView
+    from wattmark.tracker.results import view_of
 
     view = view_of(None, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=False)
     record = view.record

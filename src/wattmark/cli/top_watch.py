@@ -19,7 +19,7 @@ from wattmark.cli.top_curves import Curves
 from wattmark.cli.top_state import Count, RunState, SpanRow
 from wattmark.recorder import journal, tree
 from wattmark.recorder.live import ENDED, Live, LiveReader
-from wattmark.runs.session import session_folders
+from wattmark.runs.reading.session import session_folders
 
 RATE_S = 5.0
 """Counts per second are means over about this long."""

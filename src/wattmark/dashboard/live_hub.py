@@ -9,9 +9,9 @@ import warnings
 from dataclasses import dataclass, field
 
 from wattmark.errors import StoreError
-from wattmark.runs.journals import EventsFollower, RecorderFollower
+from wattmark.runs.reading.journals import EventsFollower, RecorderFollower
+from wattmark.runs.reading.session import SessionData, session_folders
 from wattmark.runs.record import RunRecord
-from wattmark.runs.session import SessionData, session_folders
 from wattmark.store import Store
 from wattmark.store.ingest import DAMAGED, ingest_leftovers, ingest_session, kept_runs
 

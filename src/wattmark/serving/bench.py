@@ -20,8 +20,6 @@ from wattmark.errors import ConfigError
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity
 from wattmark.recorder import journal
-from wattmark.runs.measure import Run, measure
-from wattmark.runs.process import this_process
 from wattmark.runs.record import RunRecord
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
@@ -38,6 +36,8 @@ from wattmark.serving.server import LOCAL, ServerOptions, open_target
 from wattmark.serving.server import Target as Opened
 from wattmark.serving.workload import Lengths, Workload
 from wattmark.serving.workload_synthetic import Filler, Synthetic
+from wattmark.tracker.measure import Run, measure
+from wattmark.tracker.process import this_process
 
 BASELINE_S = 2.0
 """The idle machine is measured this long unless told otherwise: twenty samples at the usual period."""

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from wattmark.errors import JournalError
 from wattmark.recorder import journal, tree
-from wattmark.runs.process import WattmarkWarning
+from wattmark.runs.reading.session import SessionData, session_folders
 from wattmark.runs.record import RunRecord
-from wattmark.runs.session import SessionData, session_folders
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.store.store import Store
+from wattmark.tracker.process import WattmarkWarning
 
 DAMAGED = "damaged"
 LOCK = "ingest.lock"

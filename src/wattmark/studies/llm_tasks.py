@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
 from wattmark.runs.attribution import attributed
-from wattmark.runs.measure import measure
 from wattmark.serving.bench import BenchResult
 from wattmark.serving.gguf_models import NumberFormat
 from wattmark.serving.reasoning import ReasoningWorkload
@@ -23,6 +22,7 @@ from wattmark.serving.trained_models import (
     keep_energy,
     trained_file,
 )
+from wattmark.tracker.measure import measure
 from wattmark.workloads.reasoning.modes import Mode, Style
 from wattmark.workloads.reasoning.tasks import GROUPS, TASKS
 from wattmark.workloads.registry import Config, Factor

@@ -15,7 +15,7 @@ from typing import Any
 
 from wattmark.recorder import launch
 from wattmark.recorder.live import Live
-from wattmark.runs.process import this_process
+from wattmark.tracker.process import this_process
 
 WINDOW_S = 0.3
 """Power is judged over this long: three samples of the slowest sensors (NVML's, about 0.1 s)."""

@@ -16,9 +16,8 @@ from typing import Any
 from wattmark import settings
 from wattmark.errors import ConfigError, StoreError
 from wattmark.paths import journals_dir
-from wattmark.runs.process import WattmarkWarning
+from wattmark.runs.reading.session import session_folders
 from wattmark.runs.record import RunRecord
-from wattmark.runs.session import session_folders
 from wattmark.runs.view import RunView
 from wattmark.store import Store, open_store
 from wattmark.store.ingest import ingest_session
@@ -40,6 +39,7 @@ from wattmark.studies.quiet import baseline_file, read_baseline
 from wattmark.studies.results import StudyResults, TrialResult
 from wattmark.studies.state import StudyFolder
 from wattmark.studies.trial import log_file, result_file, spec_of
+from wattmark.tracker.process import WattmarkWarning
 
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.1
 _JOURNAL_S = 3.0

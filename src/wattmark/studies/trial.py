@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from wattmark.runs.measure import Run, measure
 from wattmark.studies.memory import oom_kills, speaks_of_memory
 from wattmark.studies.quiet import baseline_file, prepare
+from wattmark.tracker.measure import Run, measure
 from wattmark.workloads import registry
 from wattmark.workloads.command import CommandFailed, CommandWorkload, numbers_of
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wattmark.runs.reading.session import SessionData
 from wattmark.runs.record import RunRecord, RunWarning, Spans
-from wattmark.runs.session import SessionData
 from wattmark.runs.view import RunView
 
 if TYPE_CHECKING:
-    from wattmark.runs.process import Process
+    from wattmark.tracker.process import Process
 
 
 def view_of(

@@ -15,8 +15,8 @@ import pytest
 import wattmark as wm
 from conftest import FakeMachine
 from wattmark.errors import ConfigError
-from wattmark.runs.measure import Run
-from wattmark.runs.session import SessionData, session_folders
+from wattmark.runs.reading.session import SessionData, session_folders
+from wattmark.tracker.measure import Run
 
 
 def names(run: Run) -> list[str]:

@@ -16,11 +16,11 @@ import numpy as np
 from wattmark.recorder import journal, tree
 from wattmark.recorder.launch import LOG
 from wattmark.recorder.system import boot_id
-from wattmark.runs import precise
 from wattmark.runs.energy import CurveEnergy
-from wattmark.runs.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
+from wattmark.runs.reading import precise
+from wattmark.runs.reading.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
+from wattmark.runs.reading.spans import collect_spans
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
-from wattmark.runs.spans import collect_spans
 from wattmark.sources.base import Channel
 from wattmark.sources.rapl.mirrors import judge_mirrors
 

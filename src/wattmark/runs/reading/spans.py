@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.runs.journals import ProcessEvents
+from wattmark.runs.reading.journals import ProcessEvents
 from wattmark.runs.record import Spans
 
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from wattmark.runs import device
-from wattmark.runs.process import Process, this_process
-from wattmark.runs.span import Function, Number, Span, wrap
+from wattmark.tracker import device
+from wattmark.tracker.process import Process, this_process
+from wattmark.tracker.span import Function, Number, Span, wrap
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from wattmark.quantity import Quantity
-    from wattmark.runs.precise import PreciseReader
+    from wattmark.runs.reading.precise import PreciseReader
     from wattmark.runs.record import RunRecord
     from wattmark.runs.view import RunView, SpanView
 
@@ -51,7 +51,7 @@ class Run:
         with process.lock:
             process.attach(self._settings)
             if self._settings.get("precise") and process.log is not None:
-                from wattmark.runs.precise import PreciseReader
+                from wattmark.runs.reading.precise import PreciseReader
 
                 self._precise = PreciseReader(self._settings.get("options"))
             if process.owns_root():
@@ -100,7 +100,7 @@ class Run:
         """
         reader = self._precise if precise is not False else None
         if precise and reader is None:
-            from wattmark.runs.precise import PreciseReader
+            from wattmark.runs.reading.precise import PreciseReader
 
             reader = self._precise = PreciseReader(self._settings.get("options"))
         return Span(
@@ -132,7 +132,7 @@ class Run:
         """The results so far, with everything that a stored run has."""
         if self._view is not None:
             return self._view
-        from wattmark.runs.live import view_of
+        from wattmark.tracker.results import view_of
 
         view = view_of(
             self._process, self.id, self.name, self.start_ns, self.end_ns, nested=self._span is not None

@@ -9,15 +9,15 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wattmark.recorder import journal
-from wattmark.runs import device
-from wattmark.runs.process import this_process
+from wattmark.tracker import device
+from wattmark.tracker.process import this_process
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from wattmark.recorder.events import EventLog
-    from wattmark.runs.precise import PreciseReader
-    from wattmark.runs.process import Process
+    from wattmark.runs.reading.precise import PreciseReader
+    from wattmark.tracker.process import Process
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Number = int | float

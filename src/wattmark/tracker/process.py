@@ -95,7 +95,7 @@ class Process:
         self.root_id = run_id
         self.session.tell("poke")
         self.root_start_ns = now = time.monotonic_ns()
-        from wattmark.runs import facts
+        from wattmark.tracker import process_facts as facts
 
         self.log.write_json(
             journal.RUN_OPEN,
@@ -115,7 +115,7 @@ class Process:
 
     def close_run(self, run_id: str, status: str, exit_code: int | None = None) -> int:
         """Write down that a run ends; when it did (monotonic ns)."""
-        from wattmark.runs import facts
+        from wattmark.tracker import process_facts as facts
 
         now = time.monotonic_ns()
         with self.lock:
@@ -264,7 +264,7 @@ def _prepare() -> None:
     """What the first run will need, done while its recorder starts."""
     import json  # noqa: F401  # pyright: ignore[reportUnusedImport] the event log writes it
 
-    from wattmark.runs import facts
+    from wattmark.tracker import process_facts as facts
 
     facts.process_facts()
 

@@ -10,7 +10,7 @@ import pytest
 
 from wattmark.recorder import journal
 from wattmark.runs.energy import CurveEnergy
-from wattmark.runs.session import SessionData
+from wattmark.runs.reading.session import SessionData
 from wattmark.sources.base import Accuracy, Channel
 
 SECOND = 10**9

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from wattmark.runs import device
+from wattmark.tracker import device
 
 
 @pytest.fixture(autouse=True)
