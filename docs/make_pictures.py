@@ -58,7 +58,7 @@ def draw_show(path: Path) -> None:
     from wattmark import load
     from wattmark.cli import show
     from wattmark.cli.render import render_run, render_spans
-    from wattmark.impact.access import result
+    from wattmark.workspace.runs import result
 
     view = load("last")
     data = result(view)

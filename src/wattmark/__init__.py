@@ -12,8 +12,8 @@ TYPE_CHECKING = False  # type checkers take it for True; importing typing would 
 if TYPE_CHECKING:
     from wattmark.errors import WattmarkError
     from wattmark.quantity import Quantity
-    from wattmark.store.loading import load
     from wattmark.tracker.measure import Run, current_run, measure, span
+    from wattmark.workspace.load import load
 
 __all__ = ["Quantity", "Run", "WattmarkError", "__version__", "current_run", "load", "measure", "span"]
 
@@ -22,7 +22,7 @@ _HOMES = {
     "Run": "wattmark.tracker.measure",
     "WattmarkError": "wattmark.errors",
     "current_run": "wattmark.tracker.measure",
-    "load": "wattmark.store.loading",
+    "load": "wattmark.workspace.load",
     "measure": "wattmark.tracker.measure",
     "span": "wattmark.tracker.measure",
 }

@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from fakes.records import example_record, rapl_record
-from wattmark.impact.access import keep
 from wattmark.runs.record import RunRecord
 from wattmark.store import open_store
+from wattmark.workspace.runs import keep
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/run.schema.json").read_text())
 NIGHT = 10**18

@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from fakes.records import rapl_record
 from wattmark.dashboard.app import create_app
-from wattmark.impact.access import keep
 from wattmark.runs.record import Spans
 from wattmark.store import open_store
+from wattmark.workspace.runs import keep
 
 HARMFUL = "</script><img src=x onerror=alert(1)>"
 

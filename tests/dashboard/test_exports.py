@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from fakes.records import assert_same_record, example_record
 from wattmark.dashboard.app import create_app
-from wattmark.impact.access import keep
 from wattmark.impact.equivalents import EQUIVALENTS
 from wattmark.store import import_file, open_store
+from wattmark.workspace.runs import keep
 
 HARMFUL = "</script><img src=x onerror=alert(1)>"
 

@@ -15,8 +15,8 @@ from schemathesis import GenerationMode
 from fakes.dashboard import api
 from fakes.records import example_record, rapl_record, spans_record
 from wattmark.dashboard.app import create_app
-from wattmark.impact.access import keep
 from wattmark.store import open_store
+from wattmark.workspace.runs import keep
 
 PUBLISHED = Path(__file__).parents[2] / "docs/reference/openapi.json"
 EXAMPLES = 8

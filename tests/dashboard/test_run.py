@@ -12,10 +12,10 @@ from fakes.dashboard import api
 from fakes.records import example_record, rapl_record, spans_record
 from wattmark.dashboard import one_run
 from wattmark.dashboard.context import Options
-from wattmark.impact.access import keep
 from wattmark.runs.record import Spans
 from wattmark.runs.view import RunView
 from wattmark.store import open_store
+from wattmark.workspace.runs import keep
 
 HARMFUL = "</script><!--<img src=x onerror=alert(1)>"
 

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from fakes.records import example_record, rapl_record
 from wattmark.dashboard.app import create_app
 from wattmark.dashboard.context import Options
-from wattmark.impact.access import keep
 from wattmark.store import open_store
+from wattmark.workspace.runs import keep
 
 HARMFUL = "</script><img src=x onerror=alert(1)>"
 

@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 from fakes.records import example_record
 from wattmark.dashboard.app import create_app
 from wattmark.dashboard.totals import add_up, pieces
-from wattmark.impact.access import keep
 from wattmark.quantity import Quantity
 from wattmark.store import RunSummary, open_store
+from wattmark.workspace.runs import keep
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
 

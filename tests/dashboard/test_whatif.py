@@ -17,9 +17,9 @@ from fakes.dashboard import api
 from fakes.trainings import training
 from wattmark.dashboard.context import Options
 from wattmark.dashboard.whatif_differences import Factors, difference
-from wattmark.impact.access import keep
 from wattmark.quantity import Quantity
 from wattmark.store import Store, open_store
+from wattmark.workspace.runs import keep
 
 PROFILE = {
     "name": "Sample Profile",

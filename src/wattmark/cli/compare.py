@@ -39,7 +39,7 @@ def compare(
     \b
     Example: wattmark compare --by model resnet18 resnet50
     """
-    from wattmark.impact.access import find_run, store_here
+    from wattmark.workspace.runs import find_run, store_here
 
     if len(refs) < 2:
         raise ConfigError("there must be two or more to compare")

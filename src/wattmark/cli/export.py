@@ -29,8 +29,8 @@ def export_runs(
     \b
     Example: wattmark export last @-2 -o tables.parquet
     """
-    from wattmark.impact.access import find_run, result, store_here
     from wattmark.store import export
+    from wattmark.workspace.runs import find_run, result, store_here
 
     if format is not None and format not in ("json", "csv", "parquet"):
         raise ConfigError(f"--format cannot be {format!r}", hint="it is json, csv or parquet")

@@ -30,8 +30,8 @@ def import_files(
     \b
     Example: wattmark import emissions.csv --timezone Europe/Paris
     """
-    from wattmark.impact.access import keep, store_here
     from wattmark.store import import_file
+    from wattmark.workspace.runs import keep, store_here
 
     zone = _zone(timezone)
     added: list[str] = []

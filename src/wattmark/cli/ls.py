@@ -42,7 +42,7 @@ def ls(
     \b
     Example: wattmark ls --tag model=resnet18 --since 7d
     """
-    from wattmark.impact.access import going_on, store_here
+    from wattmark.workspace.runs import going_on, store_here
 
     for word in status or ():
         if word not in STATUSES:

@@ -34,7 +34,7 @@ def prune(
     \b
     Example: wattmark prune --older-than 90d --keep 20 --dry-run
     """
-    from wattmark.impact.access import store_here
+    from wattmark.workspace.runs import store_here
 
     if older_than is None and keep is None and max_size is None:
         raise ConfigError(

@@ -27,7 +27,7 @@ def rm(
     \b
     Example: wattmark rm 20260301T120000-1f --yes
     """
-    from wattmark.impact.access import refuse_going_on, store_here
+    from wattmark.workspace.runs import refuse_going_on, store_here
 
     with store_here() as store:
         refuse_going_on(store, refs)

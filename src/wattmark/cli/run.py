@@ -192,7 +192,7 @@ def _live_line(session: Session) -> LiveLine | None:
 def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
     from wattmark.cli.output import console
     from wattmark.cli.render import render_run
-    from wattmark.impact.access import result
+    from wattmark.workspace.runs import result
 
     view = _kept(measured) if measured.span is None else _part(measured)
     data = result(view)

@@ -35,7 +35,7 @@ def show(
     \b
     Example: wattmark show last --json -
     """
-    from wattmark.impact.access import find_run, result, store_here
+    from wattmark.workspace.runs import find_run, result, store_here
 
     with store_here() as store:
         view = find_run(store, ref)

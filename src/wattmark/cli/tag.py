@@ -26,7 +26,7 @@ def tag(
     \b
     Example: wattmark tag last +paper model=resnet18 -draft
     """
-    from wattmark.impact.access import refuse_going_on, store_here
+    from wattmark.workspace.runs import refuse_going_on, store_here
 
     add, remove = parse_changes(changes or [])
     with store_here() as store:

@@ -57,7 +57,7 @@ def ui(
             raise
         raise MissingExtra(name, "ui") from error
     from wattmark.dashboard.context import STATIC, Options
-    from wattmark.impact.access import store_here
+    from wattmark.workspace.runs import store_here
 
     loopback = is_loopback(host)
     if not token and not loopback:

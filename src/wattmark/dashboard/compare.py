@@ -14,12 +14,12 @@ from wattmark.dashboard.context import Here
 from wattmark.dashboard.runs_list import MEASURED, RunId
 from wattmark.dashboard.shapes import Amount
 from wattmark.errors import ConfigError, RunNotFound
-from wattmark.impact.access import find_run
 from wattmark.quantity import Quantity, total
 from wattmark.runs.comparison import ACCURACY_POINTS, PER, Entry, Row, compare, denominators, methods_of
 from wattmark.runs.differences import Difference
 from wattmark.runs.view import RunView
 from wattmark.store import Store
+from wattmark.workspace.runs import find_run
 
 router = APIRouter(tags=["compare"])
 MOST = 60

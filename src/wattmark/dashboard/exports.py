@@ -16,9 +16,9 @@ from starlette.background import BackgroundTask
 from wattmark.dashboard.context import Here
 from wattmark.dashboard.exports_page import page_of
 from wattmark.dashboard.runs_list import RunId
-from wattmark.impact.access import find_run, result
 from wattmark.impact.equivalents import EQUIVALENTS
 from wattmark.store import export, export_name
+from wattmark.workspace.runs import find_run, result
 
 router = APIRouter(tags=["runs"])
 

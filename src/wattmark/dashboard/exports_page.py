@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from wattmark import __version__
-from wattmark.impact.access import carbon_of
 from wattmark.quantity import Quantity
 from wattmark.report.markup import Html, join, tag
 from wattmark.report.page import Section, page
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.view import RunView
 from wattmark.units import format_duration, format_energy, format_mass
+from wattmark.workspace.runs import carbon_of
 
 _HEAD = (
     "run",

@@ -14,7 +14,6 @@ import numpy as np
 
 from wattmark.dashboard.live_hub import LiveHub
 from wattmark.errors import RunNotFound
-from wattmark.impact.access import place_of
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
 from wattmark.runs.energy import CurveEnergy, Energies
@@ -24,6 +23,7 @@ from wattmark.runs.view import RunView
 from wattmark.sources.base import Channel, Series
 from wattmark.store import Store
 from wattmark.store.partial import StoredRun
+from wattmark.workspace.runs import place_of
 
 LONG = 400_000
 """Runs with more samples than this are read in parts."""

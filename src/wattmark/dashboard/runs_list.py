@@ -13,11 +13,11 @@ from wattmark import settings
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
 from wattmark.impact import Intensity, Pue, as_pue, carbon_at, intensity_of
-from wattmark.impact.access import going_on, place_for, refuse_going_on
 from wattmark.quantity import Quantity, total
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.view import RunView
 from wattmark.store import RunSummary, Store
+from wattmark.workspace.runs import going_on, place_for, refuse_going_on
 
 router = APIRouter(tags=["runs"])
 

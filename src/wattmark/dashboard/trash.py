@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from wattmark.dashboard.context import Here
 from wattmark.dashboard.runs_list import RunId
-from wattmark.impact.access import refuse_going_on
 from wattmark.store.trash import UNDO
+from wattmark.workspace.runs import refuse_going_on
 
 router = APIRouter(tags=["runs"])
 

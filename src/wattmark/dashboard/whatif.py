@@ -26,13 +26,13 @@ from wattmark.dashboard.whatif_shapes import (
 from wattmark.dashboard.whatif_views import run_view, stated
 from wattmark.errors import ConfigError
 from wattmark.impact import named_pues
-from wattmark.impact.access import carbon_of, going_on
 from wattmark.predict import Outcome, Scenario, evaluate
 from wattmark.predict.energyvis import recorded
 from wattmark.predict.scenario import HardwareChoice
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults
 from wattmark.studies.state import DESIGN, TRIALS, StudyFolder, studies_dir
+from wattmark.workspace.runs import carbon_of, going_on
 
 router = APIRouter(tags=["what if"])
 router.include_router(whatif_profiles.router)

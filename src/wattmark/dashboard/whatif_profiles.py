@@ -14,11 +14,11 @@ from wattmark.dashboard.context import Here
 from wattmark.dashboard.whatif_lines import line_of
 from wattmark.dashboard.whatif_shapes import RunLine
 from wattmark.errors import ConfigError, ImportFileError
-from wattmark.impact.access import keep
 from wattmark.runs.record import Anchor
 from wattmark.runs.view import RunView
 from wattmark.store.importing import energyvis
 from wattmark.store.importing.reading import TextFile
+from wattmark.workspace.runs import keep
 
 router = APIRouter(tags=["what if"])
 

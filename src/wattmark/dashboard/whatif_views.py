@@ -11,9 +11,9 @@ from typing import Any, cast
 from wattmark.dashboard.context import Context
 from wattmark.dashboard.whatif_shapes import Choice
 from wattmark.errors import RunNotFound
-from wattmark.impact.access import find_run
 from wattmark.predict import find
 from wattmark.runs.view import RunView
+from wattmark.workspace.runs import find_run
 
 KEPT = 8
 
