@@ -38,7 +38,7 @@ TARGETS = {
 
 CLIENT = """
 import json, resource, sys, time
-from wattmark.serving.client import *
+from wattmark.serving.load.client import *
 url, job = sys.argv[1], json.loads(sys.argv[2])
 memory, most = [], 0
 def look(progress):

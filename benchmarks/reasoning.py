@@ -24,10 +24,10 @@ import psutil
 
 from wattmark import measure
 from wattmark.runs.attribution import attributed
-from wattmark.serving.client import ClosedLoop, Limits, Target, run_load_blocking
-from wattmark.serving.reasoning import ReasoningWorkload
-from wattmark.serving.server import ServerOptions, open_target
-from wattmark.serving.trained_models import TrainedModel, ensure_trained
+from wattmark.serving.load.client import ClosedLoop, Limits, Target, run_load_blocking
+from wattmark.serving.prompts.reasoning import ReasoningWorkload
+from wattmark.serving.server.local import ServerOptions, open_target
+from wattmark.serving.server.trained import TrainedModel, ensure_trained
 from wattmark.units import significant
 from wattmark.workloads.reasoning.modes import Mode
 from wattmark.workloads.reasoning.tasks import named, problems

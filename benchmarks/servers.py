@@ -29,7 +29,8 @@ from typing import Any
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
-from wattmark.serving.client import (
+from wattmark.serving.figures.latency import measure
+from wattmark.serving.load.client import (
     ClosedLoop,
     Lengths,
     Limits,
@@ -40,9 +41,8 @@ from wattmark.serving.client import (
     run,
     run_load_blocking,
 )
-from wattmark.serving.gguf_models import architecture_for, parse_size
-from wattmark.serving.metrics import measure
-from wattmark.serving.server import ServerOptions, default_threads, open_target
+from wattmark.serving.server.gguf import architecture_for, parse_size
+from wattmark.serving.server.local import ServerOptions, default_threads, open_target
 
 RESULT = Path(__file__).parent / "results" / "servers.json"
 CONCURRENCY = (1, 2, 4, 8)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from wattmark.errors import ConfigError, ServerError
-from wattmark.serving.client import (
+from wattmark.serving.figures.latency import measure
+from wattmark.serving.load.client import (
     ClosedLoop,
     Lengths,
     Limits,
@@ -26,8 +27,7 @@ from wattmark.serving.client import (
     run_load,
     run_load_blocking,
 )  # fmt: skip
-from wattmark.serving.client_exchange import retry_after_s
-from wattmark.serving.metrics import measure
+from wattmark.serving.load.exchange import retry_after_s
 from wattmark.testing.scripted_server import CLOSE, HANG, RESET, Script, ScriptedServer
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -302,7 +302,7 @@ def test_retry_after_as_a_date_is_by_the_servers_own_clock():
 
 
 def test_no_server_can_make_a_closed_loop_wait_for_years(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wattmark.serving.client_engine.LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr("wattmark.serving.load.engine.LONGEST_WAIT_S", 0.05)
     script = Script(status=429, headers=("Retry-After: 99999999999",), body=b"{}")
     result, _ = load(bad_then_good(script))
     assert the_bad_one(result).retry_after_s == 999_999_999.0
@@ -375,7 +375,7 @@ def test_more_sockets_than_the_system_allows():
     """In a process of its own with few files; the server holds its answers, so each request needs its own connection."""
     program = """
 import os, resource, sys
-from wattmark.serving.client import *
+from wattmark.serving.load.client import *
 at = Target(sys.argv[1], model="m", dialect="vllm")
 few = len(os.listdir("/proc/self/fd")) + 16
 resource.setrlimit(resource.RLIMIT_NOFILE, (few, few))
@@ -466,7 +466,7 @@ def test_ctrl_c_keeps_what_was_measured(processes: int):
     """SIGINT to a real process in the middle of a test: it ends by itself and has its records."""
     program = f"""
 import asyncio, os, signal, sys, threading
-from wattmark.serving.client import *
+from wattmark.serving.load.client import *
 from wattmark.testing.scripted_server import Script, ScriptedServer
 url = sys.argv[1]
 seen = []

@@ -12,11 +12,11 @@ import pytest
 from wattmark.errors import ConfigError
 from wattmark.runs.record import Curve, RunRecord
 from wattmark.runs.view import RunView
-from wattmark.serving.arrivals import ClosedLoop
 from wattmark.serving.bench import Bench, Plan, with_figures
-from wattmark.serving.bench_energy import CpuMeter, CpuUse, Idle, energy_of, idle_of
-from wattmark.serving.client_limits import Limits
-from wattmark.serving.records import LoadResult, RequestRecord
+from wattmark.serving.energy.measured import CpuMeter, CpuUse, Idle, energy_of, idle_of
+from wattmark.serving.load.arrivals import ClosedLoop
+from wattmark.serving.load.limits import Limits
+from wattmark.serving.load.records import LoadResult, RequestRecord
 from wattmark.sources.base import Accuracy, Channel
 
 S = 1_000_000_000
@@ -144,10 +144,10 @@ def test_cpu_times_are_of_the_server_and_of_all() -> None:
 
 @pytest.mark.parametrize(("url", "here"), [("http://127.0.0.1:1", True), ("http://gpu.example.org", False)])
 def test_only_a_server_on_this_machine_is_measured(url: str, here: bool) -> None:
-    from wattmark.serving.client import Known, Target
-    from wattmark.serving.dialects import named
-    from wattmark.serving.server import Target as Opened
-    from wattmark.serving.workload_synthetic import Filler
+    from wattmark.serving.load.client import Known, Target
+    from wattmark.serving.load.dialects import named
+    from wattmark.serving.prompts.synthetic import Filler
+    from wattmark.serving.server.local import Target as Opened
 
     known = Known(named("vllm"), "m")
     assert Bench(Opened(url, "server"), Target(url), known, Filler()).here is here
@@ -161,7 +161,7 @@ def test_a_load_needs_an_end() -> None:
 
 def test_an_interrupted_load_makes_an_interrupted_run() -> None:
     from wattmark.serving.bench import BenchResult
-    from wattmark.serving.metrics import measure
+    from wattmark.serving.figures.latency import measure
 
     one = load(request(0, 1))
     result = BenchResult(
@@ -177,7 +177,7 @@ def test_an_interrupted_load_makes_an_interrupted_run() -> None:
 def test_other_work_is_waited_for_before_idle_is_measured(
     busy_looks: int, at_rest: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wattmark.serving import bench_energy
+    from wattmark.serving.energy import measured as bench_energy
 
     now, used, looks = [0.0], [0.0], [0]
 
@@ -194,7 +194,7 @@ def test_other_work_is_waited_for_before_idle_is_measured(
 
 
 def test_where_cpu_times_are_not_told_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wattmark.serving import bench_energy
+    from wattmark.serving.energy import measured as bench_energy
 
     monkeypatch.setattr(bench_energy, "host_busy_s", lambda: None)
     assert bench_energy.wait_for_rest(60.0, sleep=lambda _: None)

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from wattmark.serving import client_body
-from wattmark.serving.client_body import BodyWriter
-from wattmark.serving.client_target import Target
-from wattmark.serving.dialects import DIALECTS
+from wattmark.serving.load import body as client_body
+from wattmark.serving.load.body import BodyWriter
+from wattmark.serving.load.dialects import DIALECTS
+from wattmark.serving.load.target import Target
 
 PROMPTS = [
     (

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from wattmark.serving import bench_energy
-from wattmark.serving.arrivals import ClosedLoop
 from wattmark.serving.bench import Bench, BenchResult, Plan
-from wattmark.serving.bench_energy import Idle
-from wattmark.serving.client import Known, Target
-from wattmark.serving.client_limits import Limits
-from wattmark.serving.dialects import named
-from wattmark.serving.server import Target as Opened
-from wattmark.serving.workload import Conversation, Fixed, Turn
-from wattmark.serving.workload_synthetic import Filler
+from wattmark.serving.energy import measured as bench_energy
+from wattmark.serving.energy.measured import Idle
+from wattmark.serving.load.arrivals import ClosedLoop
+from wattmark.serving.load.client import Known, Target
+from wattmark.serving.load.dialects import named
+from wattmark.serving.load.limits import Limits
+from wattmark.serving.prompts.base import Conversation, Fixed, Turn
+from wattmark.serving.prompts.synthetic import Filler
+from wattmark.serving.server.local import Target as Opened
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
 POWER_W, IDLE_W = 50.0, 10.0

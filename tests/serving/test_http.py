@@ -10,8 +10,8 @@ import zlib
 
 import pytest
 
-from wattmark.serving.client import ClosedLoop, Lengths, Limits, Synthetic, Target, run_load
-from wattmark.serving.http1 import Address, connect_failure
+from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, run_load
+from wattmark.serving.load.connection import Address, connect_failure
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
 BODY = b'{"choices":[{"text":"a","finish_reason":"stop"}],"usage":{"prompt_tokens":8,"completion_tokens":1}}'
@@ -129,7 +129,7 @@ def test_what_is_no_answer_is_named(steps, outcome: str, words: str):
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wattmark.serving.client_exchange.LARGEST_BODY", 10_000)
+    monkeypatch.setattr("wattmark.serving.load.exchange.LARGEST_BODY", 10_000)
     bomb = gzip.compress(b" " * 10_000_000)
     head = PLAIN + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     result, _ = load(head + bomb)
@@ -138,7 +138,7 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_endless_document_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wattmark.serving.client_exchange.LARGEST_BODY", 10_000)
+    monkeypatch.setattr("wattmark.serving.load.exchange.LARGEST_BODY", 10_000)
     result, _ = load(PLAIN + b"\r\n" + b"{" * 50_000)
     assert result.counts == {"malformed": 1}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wattmark.errors import ConfigError, ServerError
-from wattmark.serving.reasoning import ReasoningWorkload
+from wattmark.serving.prompts.reasoning import ReasoningWorkload
 from wattmark.studies import llm_tasks
 from wattmark.studies.llm_trial import LlmWorkload, plan_of
 from wattmark.workloads import registry
@@ -126,8 +126,8 @@ def test_rates_of_a_short_load_are_over_the_time_of_its_joules() -> None:
     from collections import Counter
 
     from wattmark.serving.bench import BenchResult
-    from wattmark.serving.metrics import Goal, measure
-    from wattmark.serving.records import LoadResult, RequestRecord
+    from wattmark.serving.figures.latency import Goal, measure
+    from wattmark.serving.load.records import LoadResult, RequestRecord
     from wattmark.studies.llm_trial import figures
 
     second = 1_000_000_000

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.serving.arrivals import ClosedLoop, OpenLoop
+from wattmark.serving.load.arrivals import ClosedLoop, OpenLoop
 from wattmark.studies.builtin import builtin_names, find_design
 from wattmark.studies.llm_trial import LlmWorkload, plan_of
 from wattmark.studies.plan import cells

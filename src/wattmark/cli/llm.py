@@ -12,7 +12,7 @@ from wattmark.cli.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wattmark.serving.server import ServerOptions
+    from wattmark.serving.server.local import ServerOptions
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -66,8 +66,8 @@ def serve(
     from pathlib import Path
 
     from wattmark.cli.llm_line import WritingBar
-    from wattmark.serving.server import LOCAL, open_target
-    from wattmark.serving.server_hub import is_hub_name
+    from wattmark.serving.server.hub import is_hub_name
+    from wattmark.serving.server.local import LOCAL, open_target
 
     model = size
     if gguf is not None:
@@ -218,8 +218,8 @@ def _options(
     port: int,
     prompt_cache: bool,
 ) -> ServerOptions:
-    from wattmark.serving.gguf_models import NUMBER_FORMATS
-    from wattmark.serving.server import ServerOptions
+    from wattmark.serving.server.gguf import NUMBER_FORMATS
+    from wattmark.serving.server.local import ServerOptions
 
     for known in NUMBER_FORMATS:
         if number_format == known:

@@ -14,14 +14,14 @@ from wattmark.cli.output import say
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact import carbon, resolve_zone
 from wattmark.quantity import Quantity
-from wattmark.serving.arrivals import Arrivals, ClosedLoop, OpenLoop
 from wattmark.serving.bench import FORMAT, SCRAPE_S, Bench, BenchResult, Plan, journal_hint, open_bench, save
-from wattmark.serving.client_limits import Limits
-from wattmark.serving.client_sweep import SATURATED_GAIN, SweepPoint, doubling, find_knee, work_rate
-from wattmark.serving.metrics import Goal
-from wattmark.serving.server import ServerOptions
-from wattmark.serving.workload import Lengths, Workload
-from wattmark.serving.workload_files import read_jsonl
+from wattmark.serving.figures.latency import Goal
+from wattmark.serving.figures.sweep import SATURATED_GAIN, SweepPoint, doubling, find_knee, work_rate
+from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop
+from wattmark.serving.load.limits import Limits
+from wattmark.serving.prompts.base import Lengths, Workload
+from wattmark.serving.prompts.files import read_jsonl
+from wattmark.serving.server.local import ServerOptions
 
 MOST_SLOTS = 16
 DEFAULT_REQUESTS = 100

@@ -11,7 +11,7 @@ from typing import Any
 
 from wattmark.cli.output import console, say
 from wattmark.recorder.live import Live
-from wattmark.serving.records import Progress
+from wattmark.serving.load.records import Progress
 from wattmark.tracker.process import this_process
 from wattmark.units import format_energy, format_power
 

@@ -12,7 +12,7 @@ from wattmark.cli.output import plain
 from wattmark.cli.render import new_table
 from wattmark.quantity import Quantity
 from wattmark.serving.bench import BenchResult
-from wattmark.serving.metrics import Distribution, Estimate
+from wattmark.serving.figures.latency import Distribution, Estimate
 from wattmark.units import format_duration, format_energy, format_mass, significant
 
 if TYPE_CHECKING:

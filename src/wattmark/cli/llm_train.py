@@ -14,7 +14,7 @@ from wattmark.cli.output import console, say, write_json
 from wattmark.units import format_duration
 
 if TYPE_CHECKING:
-    from wattmark.serving.trained_models import TrainedModel
+    from wattmark.serving.server.trained import TrainedModel
     from wattmark.workloads.reasoning.training import Plan, Progress
 
 SAID_EVERY_S = 10.0
@@ -48,7 +48,7 @@ def train(
     \b
     Example: wattmark llm train --task addition --size 0.1m --size 0.5m --seconds 60
     """
-    from wattmark.serving.trained_models import ensure_trained
+    from wattmark.serving.server.trained import ensure_trained
 
     _needs_torch()
     from wattmark.workloads.reasoning.training import Plan
@@ -68,7 +68,7 @@ def tested(plan: Plan, model: TrainedModel, count: int, threads: int) -> list[di
     """Accuracy and tokens by task, level and mode, on test problems, in torch (no server, no energy)."""
     if count == 0:
         return []
-    from wattmark.serving.trained_models import trained_path
+    from wattmark.serving.server.trained import trained_path
     from wattmark.workloads.reasoning import tasks
     from wattmark.workloads.reasoning.modes import Mode
     from wattmark.workloads.reasoning.training import evaluate, load

@@ -23,19 +23,19 @@ from wattmark.recorder import journal
 from wattmark.runs.record import RunRecord
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
-from wattmark.serving.accounting import ServingEnergy
-from wattmark.serving.arrivals import Arrivals, OpenLoop
-from wattmark.serving.bench_energy import BenchEnergy, CpuMeter, Idle, energy_of, idle_of
-from wattmark.serving.client import Known, find_filler, look, run, run_load_blocking
-from wattmark.serving.client_limits import Limits
-from wattmark.serving.client_target import LOOPBACK, Target
-from wattmark.serving.metrics import Goal, Metrics
-from wattmark.serving.metrics import measure as measure_load
-from wattmark.serving.records import LoadResult, Progress, RequestRecord
-from wattmark.serving.server import LOCAL, ServerOptions, open_target
-from wattmark.serving.server import Target as Opened
-from wattmark.serving.workload import Lengths, Workload
-from wattmark.serving.workload_synthetic import Filler, Synthetic
+from wattmark.serving.energy.accounting import ServingEnergy
+from wattmark.serving.energy.measured import BenchEnergy, CpuMeter, Idle, energy_of, idle_of
+from wattmark.serving.figures.latency import Goal, Metrics
+from wattmark.serving.figures.latency import measure as measure_load
+from wattmark.serving.load.arrivals import Arrivals, OpenLoop
+from wattmark.serving.load.client import Known, find_filler, look, run, run_load_blocking
+from wattmark.serving.load.limits import Limits
+from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
+from wattmark.serving.load.target import LOOPBACK, Target
+from wattmark.serving.prompts.base import Lengths, Workload
+from wattmark.serving.prompts.synthetic import Filler, Synthetic
+from wattmark.serving.server.local import LOCAL, ServerOptions, open_target
+from wattmark.serving.server.local import Target as Opened
 from wattmark.tracker.measure import Run, measure
 from wattmark.tracker.process import this_process
 
@@ -215,7 +215,7 @@ def open_bench(
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
 
     on_writing: told the share (0..1) of a random model that is written first, if it has to be.
-    target: further fields of :class:`~wattmark.serving.client_target.Target` (model, dialect, endpoint, api_key_env, ...).
+    target: further fields of :class:`~wattmark.serving.load.target.Target` (model, dialect, endpoint, api_key_env, ...).
     Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
     """
     with open_target(where, options, environ, on_writing) as opened:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wattmark.runs.record import Float64, Int64
-from wattmark.serving.attribution import IntervalEnergy, RequestColumns
+from wattmark.serving.energy.attribution import IntervalEnergy, RequestColumns
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
 from wattmark.runs.attribution import attributed
 from wattmark.serving.bench import BenchResult
-from wattmark.serving.gguf_models import NumberFormat
-from wattmark.serving.reasoning import ReasoningWorkload
-from wattmark.serving.trained_models import (
+from wattmark.serving.prompts.reasoning import ReasoningWorkload
+from wattmark.serving.server.gguf import NumberFormat
+from wattmark.serving.server.trained import (
     TrainedModel,
     ensure_trained,
     is_resumed,
@@ -60,7 +60,7 @@ def is_trained(config: Config) -> bool:
 
 def training_plan(config: Config) -> Plan:
     """How the model of ``trained:SIZE`` is trained. Raises ConfigError, and MissingExtra without torch."""
-    from wattmark.serving.trained_models import need_packages
+    from wattmark.serving.server.trained import need_packages
 
     task = str(config["train_on"] or config["task"])
     if task == NO_TASK:

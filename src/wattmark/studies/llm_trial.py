@@ -15,18 +15,18 @@ import numpy as np
 
 from wattmark.errors import ConfigError, ServerError
 from wattmark.runs.record import Float64, Int64
-from wattmark.serving.arrivals import Arrivals, ClosedLoop, OpenLoop
 from wattmark.serving.bench import Bench, BenchResult, Plan, open_bench
-from wattmark.serving.bench_energy import wait_for_rest
-from wattmark.serving.client_limits import Limits
-from wattmark.serving.gguf_models import NUMBER_FORMATS, NumberFormat, parse_size
-from wattmark.serving.metrics import Distribution, Goal, Metrics, measure
-from wattmark.serving.reasoning import ReasoningWorkload
-from wattmark.serving.records import LoadResult
-from wattmark.serving.server import LOCAL, ServerOptions
-from wattmark.serving.steady import Window
-from wattmark.serving.trained_models import CONTEXT, TrainedModel
-from wattmark.serving.workload import Lengths
+from wattmark.serving.energy.measured import wait_for_rest
+from wattmark.serving.figures.latency import Distribution, Goal, Metrics, measure
+from wattmark.serving.figures.steady import Window
+from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop
+from wattmark.serving.load.limits import Limits
+from wattmark.serving.load.records import LoadResult
+from wattmark.serving.prompts.base import Lengths
+from wattmark.serving.prompts.reasoning import ReasoningWorkload
+from wattmark.serving.server.gguf import NUMBER_FORMATS, NumberFormat, parse_size
+from wattmark.serving.server.local import LOCAL, ServerOptions
+from wattmark.serving.server.trained import CONTEXT, TrainedModel
 from wattmark.studies import llm_tasks
 from wattmark.studies.llm_tasks import quantity
 from wattmark.studies.power_cap import power_cap
@@ -97,7 +97,7 @@ class LlmWorkload:
             raise
 
     def _send_a_few(self, config: Config) -> None:
-        from wattmark.serving.client import Synthetic, run_load_blocking
+        from wattmark.serving.load.client import Synthetic, run_load_blocking
 
         bench = self._ready(config)
         lengths = Lengths.parse(str(config["input"])), Lengths.parse(str(config["output"]))

@@ -195,9 +195,9 @@ def learn_by_heart(network: Network, examples: list[tuple[list[int], int]], step
 @needs_llama
 @pytest.mark.parametrize("kv_heads", [2, 1])
 def test_llama_cpp_computes_what_torch_computes(kv_heads: int, tmp_path: Path):
-    from wattmark.serving.reasoning import ReasoningWorkload
-    from wattmark.serving.server import ServerOptions, open_target
-    from wattmark.serving.trained_models import write_network
+    from wattmark.serving.prompts.reasoning import ReasoningWorkload
+    from wattmark.serving.server.local import ServerOptions, open_target
+    from wattmark.serving.server.trained import write_network
     from wattmark.workloads.reasoning.training import example
 
     network = Network(Shape(2, 64, 2, kv_heads, 96), seed=1)
@@ -246,11 +246,11 @@ def ask(url: str, text: str, most_tokens: int) -> dict[str, Any]:
 @needs_llama
 def test_a_model_is_trained_once_and_served_under_load(tmp_path: Path):
     pytest.importorskip("httptools")
-    from wattmark.serving.client import ClosedLoop, Limits, run_load_blocking
-    from wattmark.serving.client import Target as Server
-    from wattmark.serving.reasoning import ReasoningWorkload
-    from wattmark.serving.server import ServerOptions, open_target
-    from wattmark.serving.trained_models import ensure_trained
+    from wattmark.serving.load.client import ClosedLoop, Limits, run_load_blocking
+    from wattmark.serving.load.client import Target as Server
+    from wattmark.serving.prompts.reasoning import ReasoningWorkload
+    from wattmark.serving.server.local import ServerOptions, open_target
+    from wattmark.serving.server.trained import ensure_trained
 
     environ = {"WATTMARK_DATA_DIR": str(tmp_path)}
     steps: list[int] = []

@@ -1,0 +1,227 @@
+"""What a token costs: joules per prefill token, per decode token, and watts of being on, fitted to the intervals of a run.
+
+In every interval of time, energy = prefill tokens x a + decode tokens x b + seconds x c, with a, b, c >= 0: non-negative
+least squares (Lawson and Hanson 1974, chapter 23; with three unknowns the best of the seven supports is the solution).
+Their intervals come from a moving-block bootstrap over time (Kuensch 1989), since neighbouring intervals are not
+independent, widened by the accuracy of the sensor.
+
+The model is linear, a server is not: a decode step for eight requests costs less than eight for one. The costs hold for
+the load that they were fitted at. Where the load does not tell two costs apart (the same tokens every second look like
+watts of being on), both are None, and a note says why.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattmark.quantity import Quantity
+from wattmark.runs.record import Float64
+from wattmark.serving.energy.attribution import (
+    EQUAL_WEIGHTS,
+    IntervalEnergy,
+    RequestColumns,
+    TokenWeights,
+    tokens_in,
+)
+
+FEWEST_BINS = 20
+LEAST_TOLERANCE = 0.02
+"""Share of a column (as a sum of squares) that the others must leave unexplained; below it, small errors in the times of
+tokens decide how they divide the energy (simulated servers near saturation have 0.003 to 0.02, others 0.1 to 0.6)."""
+SAFE_TOLERANCE = 0.2
+"""A cost whose column stands this much apart is kept when another could not be told; below it, it may hold part of that."""
+MOST_SPREAD = 0.5
+"""A cost whose interval reaches further than this part of its value to either side is None: it would be a guess."""
+_UNITS = ("J/token", "J/token", "W")
+_NAMES = ("a prefill token", "a decode token", "being on")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCosts:
+    """Fitted costs, None where the data do not tell them.
+
+    prefill_j, decode_j: J per token. on_w: W of being on, the given watts if they were given. explained: share of
+    the variance over time that the costs explain. bins: intervals fitted. notes: what a reader must know.
+    """
+
+    prefill_j: Quantity | None
+    decode_j: Quantity | None
+    on_w: Quantity | None
+    explained: float | None
+    bins: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> TokenWeights:
+        """How prefill and decode weigh in attribution: by their costs, or all tokens alike if one is not known."""
+        if self.prefill_j is None or self.decode_j is None:
+            return EQUAL_WEIGHTS
+        return TokenWeights(
+            self.prefill_j.value, self.decode_j.value, "prefill and decode tokens by their fitted costs"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return {
+            "prefill_j_per_token": self.prefill_j.as_dict() if self.prefill_j else None,
+            "decode_j_per_token": self.decode_j.as_dict() if self.decode_j else None,
+            "on_w": self.on_w.as_dict() if self.on_w else None,
+            "explained": self.explained,
+            "bins": self.bins,
+            "notes": list(self.notes),
+        }
+
+
+def fit_costs(
+    requests: RequestColumns,
+    energy: IntervalEnergy,
+    *,
+    on_w: float | None = None,
+    bin_s: float = 2.0,
+    resamples: int = 1_000,
+    seed: int = 0,
+) -> TokenCosts:
+    """Costs of tokens from one component's energy over time.
+
+    on_w: watts of being on where they are known from elsewhere (an idle baseline); then they are not fitted. bin_s:
+    sampling intervals are joined to bins at least this long, so that the edges of tokens and joules matter little.
+    """
+    rows, joules = _bins(requests, energy, bin_s)
+    if len(rows) < FEWEST_BINS:
+        note = (
+            f"{len(rows)} intervals of {bin_s:g} s are covered; {FEWEST_BINS} are the fewest to fit costs to"
+        )
+        return TokenCosts(None, None, _given(on_w), None, len(rows), (note,))
+    if on_w is not None:
+        joules = joules - on_w * rows[:, 2]
+    columns, notes = _usable(rows, fit_on=on_w is None)
+    used = rows[:, columns]
+    costs = _non_negative(_gram(used), used.T @ joules)
+    spread = _bootstrap(used, joules, resamples, seed)
+    found: list[Quantity | None] = [None, None, _given(on_w)]
+    tolerances = _tolerances(used)
+    told = tolerances >= LEAST_TOLERANCE
+    for place, column in enumerate(columns):
+        if told[place]:
+            found[column], note = _quantity(column, float(costs[place]), spread[:, place], energy.total)
+            notes += [note] if note else []
+            told[place] = found[column] is not None
+    doubtful = np.flatnonzero(tolerances < (LEAST_TOLERANCE if told.all() else SAFE_TOLERANCE))
+    for place in doubtful:
+        found[columns[place]] = None
+    if len(doubtful):
+        names = " and ".join(_NAMES[columns[place]] for place in doubtful)
+        notes.append(
+            f"the load was too steady to tell apart what {names} cost: they went up and down together; vary the rate"
+            " and the lengths, or leave pauses"
+        )
+    residual = float(((joules - used @ costs) ** 2).sum())
+    variance = float(((joules - joules.mean()) ** 2).sum())
+    explained = 1 - residual / variance if variance > 0 and residual <= variance else None
+    return TokenCosts(found[0], found[1], found[2], explained, len(rows), tuple(notes))
+
+
+def _bins(requests: RequestColumns, energy: IntervalEnergy, bin_s: float) -> tuple[Float64, Float64]:
+    """Prefill tokens, decode tokens and seconds (k, 3), and joules (k,), of the bins that are covered whole."""
+    edges = energy.edges_ns
+    number = (edges - edges[0]) // max(1, round(bin_s * 1e9))
+    # A bin begins with the first sample of its time, so that no sample is cut in two; a rest at the end is left out.
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    if len(starts) < 2:
+        return np.empty((0, 3)), np.empty(0)
+    cut = edges[starts]
+    seconds = np.diff(cut) / 1e9
+    joules = np.add.reduceat(energy.energy_j[: starts[-1]], starts[:-1])
+    covered = np.add.reduceat(energy.covered_s[: starts[-1]], starts[:-1])
+    rows = np.stack([tokens_in(requests, cut, 1, 0), tokens_in(requests, cut, 0, 1), seconds], axis=1)
+    whole = covered >= 0.99 * seconds
+    return rows[whole], joules[whole]
+
+
+def _usable(rows: Float64, fit_on: bool) -> tuple[list[int], list[str]]:
+    """Columns that have anything in them, and a note for each that has not."""
+    columns = [column for column in (0, 1) if rows[:, column].any()]
+    notes = [f"{_NAMES[column]}: there was none" for column in (0, 1) if column not in columns]
+    return columns + ([2] if fit_on else []), notes
+
+
+def _gram(rows: Float64) -> Float64:
+    return rows.T @ rows
+
+
+def _tolerances(rows: Float64) -> Float64:
+    """Share of each column's sum of squares that the other columns leave unexplained, (columns,)."""
+    gram = _gram(rows)
+    scale = np.sqrt(np.diag(gram))
+    inverse = np.linalg.pinv(gram / np.outer(scale, scale), rcond=1e-12, hermitian=True)
+    rank = np.linalg.matrix_rank(gram / np.outer(scale, scale), tol=1e-9, hermitian=True)
+    if rank < len(gram):
+        # Exactly tangled: those that take part in the dependence have weight in its direction.
+        values, vectors = np.linalg.eigh(gram / np.outer(scale, scale))
+        return np.where((np.abs(vectors[:, values < 1e-9]) > 1e-3).any(axis=1), 0.0, 1.0)
+    return np.asarray(1 / np.diag(inverse), np.float64)
+
+
+def _non_negative(gram: Float64, projected: Float64) -> Float64:
+    """Non-negative least squares from X'X (..., k, k) and X'y (..., k), many problems at once; (..., k).
+
+    The solution is the plain one on its own support, so of all supports whose plain solution is not negative it is the
+    one that explains most (y'y less the residual is x'X'y there).
+    """
+    count = gram.shape[-1]
+    best = np.zeros(projected.shape)
+    gain = np.zeros(projected.shape[:-1])
+    scale = np.sqrt(np.maximum(np.diagonal(gram, axis1=-2, axis2=-1), 1e-300))
+    gram = gram / (scale[..., :, None] * scale[..., None, :])
+    projected = projected / scale
+    for size in range(1, count + 1):
+        for support in combinations(range(count), size):
+            kept = list(support)
+            inner = np.linalg.pinv(gram[..., kept, :][..., :, kept], rcond=1e-12, hermitian=True)
+            solved = (inner @ projected[..., kept, None])[..., 0]
+            explained = (solved * projected[..., kept]).sum(axis=-1)
+            better = (solved >= 0).all(axis=-1) & (explained > gain)
+            gain = np.where(better, explained, gain)
+            candidate = np.zeros(best.shape)
+            candidate[..., kept] = solved
+            best = np.where(better[..., None], candidate, best)
+    return best / scale
+
+
+def _bootstrap(rows: Float64, joules: Float64, resamples: int, seed: int) -> Float64:
+    """Costs refitted to blocks of neighbouring bins drawn with replacement, (resamples, columns).
+
+    A block has n^(1/3) bins, at least 3: the order that Hall, Horowitz and Jing (1995) give for variances.
+    """
+    count, columns = rows.shape
+    length = max(3, math.ceil(count ** (1 / 3)))
+    products = np.concatenate(
+        (rows[:, :, None] * rows[:, None, :], (rows * joules[:, None])[:, :, None]), axis=2
+    ).reshape(count, -1)
+    running = np.concatenate((np.zeros((1, products.shape[1])), np.cumsum(products, axis=0)))
+    blocks = running[length:] - running[:-length]
+    drawn = np.random.default_rng(seed).integers(0, len(blocks), (resamples, math.ceil(count / length)))
+    sums = blocks[drawn].sum(axis=1).reshape(resamples, columns, columns + 1)
+    return _non_negative(sums[:, :, :columns], sums[:, :, columns])
+
+
+def _quantity(
+    column: int, value: float, spread: NDArray[np.float64], total: Quantity | None
+) -> tuple[Quantity | None, str | None]:
+    low, high = (float(end) for end in np.quantile(spread, (0.025, 0.975)))
+    low, high = min(low, value), max(high, value)
+    if value <= 0 or max(value - low, high - value) > MOST_SPREAD * value:
+        return None, f"what {_NAMES[column]} costs lies somewhere in {low:.3g} to {high:.3g} {_UNITS[column]}"
+    if total is not None and total.value > 0:
+        low, high = low * total.low / total.value, high * total.high / total.value
+    return Quantity(value, low, high, _UNITS[column], "fitted over time"), None
+
+
+def _given(on_w: float | None) -> Quantity | None:
+    return None if on_w is None else Quantity.exact(on_w, "W", "given")

@@ -1,0 +1,1 @@
+"""What a load says: latencies, goodput, its steady part, sweeps."""

@@ -1,0 +1,274 @@
+"""What users of a model server feel, from the records of a load test: latencies, throughput, goodput.
+
+Definitions (those of NVIDIA GenAI-Perf/AIPerf and ``vllm bench serve``, so that figures can be compared):
+TTFT = first chunk of text - sent; E2E = answer whole - sent; TPOT = (last chunk - first chunk) / (output tokens - 1),
+tokens by the server's own count; ITL = gaps between chunks (a chunk may hold several tokens: ``tokens_per_chunk``);
+queueing = sent - scheduled (waiting in the client: its lateness, and opening a connection); TTFT from schedule =
+their sum, what a user of an open loop feels. Goodput: answers a second that meet every stated limit.
+
+Failed requests are in no latency figure; they are counted. Where there is nothing, a figure is None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattmark.serving.figures.steady import Window, steady_window
+from wattmark.serving.load.records import LoadResult, RequestRecord
+
+Float64 = NDArray[np.float64]
+PERCENTILES = (50, 90, 95, 99)
+CONFIDENCE = 0.95
+RESAMPLES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with the interval that should hold the true one nineteen times in twenty.
+
+    low or high is None where the sample is too small to bound it (the 99th percentile of 20 requests has no upper end).
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One latency over all requests that have it. Seconds."""
+
+    count: int
+    mean: Estimate
+    least: float
+    most: float
+    percentiles: dict[int, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Limits that an answer must meet to count as good (seconds; None: no limit)."""
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    e2e_s: float | None = None
+
+    def met_by(self, record: RequestRecord) -> bool | None:
+        """Whether the answer meets them all; None if a limited figure is not known for it."""
+        pairs = ((self.ttft_s, ttft_s(record)), (self.tpot_s, tpot_s(record)), (self.e2e_s, e2e_s(record)))
+        wanted = [(limit, value) for limit, value in pairs if limit is not None]
+        if any(value is not None and value > limit for limit, value in wanted):
+            return False
+        return None if any(value is None for _, value in wanted) else True
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The figures of one load test, or of its steady part.
+
+    Rates are per second of the window: requests by when they ended, output tokens by when their chunks came (spread
+    evenly over an answer's chunks), failed ones and None left out. good and goodput are None without a goal.
+    """
+
+    window: Window | None
+    requests: int
+    ok: int
+    failed: int
+    abandoned: int
+    outcomes: dict[str, int]
+    ttft_s: Distribution | None
+    ttft_from_schedule_s: Distribution | None
+    tpot_s: Distribution | None
+    itl_s: Distribution | None
+    e2e_s: Distribution | None
+    queueing_s: Distribution | None
+    lateness_s: Distribution | None
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    input_tokens_per_s: float | None
+    mean_in_flight: float | None
+    input_tokens: Distribution | None
+    output_tokens: Distribution | None
+    tokens_per_chunk: float | None
+    goal: Goal | None
+    good: int | None
+    goodput_per_s: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return asdict(self)
+
+
+def measure(
+    result: LoadResult,
+    *,
+    goal: Goal | None = None,
+    window: Window | None = None,
+    warm_up_s: float | None = None,
+    drain_s: float | None = None,
+) -> Metrics:
+    """All figures of a load test over its steady part (see :func:`~wattmark.serving.figures.steady.steady_window`), or ``window``.
+
+    Latencies are those of requests *scheduled* in the window, so that slow ones are not lost at its end; counts of
+    failures are of the same requests.
+    """
+    window = window or steady_window(result, warm_up_s=warm_up_s, drain_s=drain_s)
+    records = result.records
+    if window is not None and not window.rule.startswith("whole"):
+        records = [record for record in records if window.start_ns <= record.scheduled_ns <= window.end_ns]
+    good_ones = [record for record in records if record.ok]
+    outcomes: dict[str, int] = {}
+    for record in records:
+        outcomes[record.outcome] = outcomes.get(record.outcome, 0) + 1
+    ok, abandoned = len(good_ones), outcomes.get("abandoned", 0)
+    met = sum(1 for record in good_ones if goal.met_by(record)) if goal else None
+    seconds = window.duration_s if window is not None and window.duration_s > 0 else None
+    counted = [
+        (len(record.chunk_ns), record.output_tokens)
+        for record in good_ones
+        if record.output_tokens and record.chunk_ns
+    ]
+    chunks = sum(number for number, _ in counted)
+    rate = _rates(result, window) if window is not None and seconds is not None else (None, None, None, None)
+    # Goodput is the share of good ones among those scheduled here, times the rate of answers here.
+    goodput = None if met is None or rate[0] is None or not ok else rate[0] * met / ok
+    return Metrics(
+        window=window, requests=len(records), ok=ok, failed=len(records) - ok - abandoned, abandoned=abandoned,
+        outcomes=outcomes,
+        ttft_s=distribution(map(ttft_s, good_ones)),
+        ttft_from_schedule_s=distribution(
+            (record.first_token_ns - record.scheduled_ns) / 1e9 for record in good_ones if record.first_token_ns is not None
+        ),
+        tpot_s=distribution(map(tpot_s, good_ones)),
+        itl_s=_gaps(good_ones),
+        e2e_s=distribution(map(e2e_s, good_ones)),
+        queueing_s=distribution(
+            (record.sent_ns - record.scheduled_ns) / 1e9 for record in good_ones if record.sent_ns is not None
+        ),
+        lateness_s=distribution((record.released_ns - record.scheduled_ns) / 1e9 for record in records),
+        requests_per_s=rate[0], output_tokens_per_s=rate[1], input_tokens_per_s=rate[2], mean_in_flight=rate[3],
+        input_tokens=distribution(record.input_tokens for record in good_ones),
+        output_tokens=distribution(record.output_tokens for record in good_ones),
+        tokens_per_chunk=sum(tokens for _, tokens in counted) / chunks if chunks else None,
+        goal=goal, good=met, goodput_per_s=goodput,
+    )  # fmt: skip
+
+
+def ttft_s(record: RequestRecord) -> float | None:
+    """Time to first token; None if the answer was not streamed."""
+    if record.first_token_ns is None or record.sent_ns is None:
+        return None
+    return (record.first_token_ns - record.sent_ns) / 1e9
+
+
+def tpot_s(record: RequestRecord) -> float | None:
+    """Time per output token after the first; None for answers of one token, of one chunk, or without counts."""
+    if not record.output_tokens or record.output_tokens < 2 or len(record.chunk_ns) < 2:
+        return None
+    return (record.chunk_ns[-1] - record.chunk_ns[0]) / 1e9 / (record.output_tokens - 1)
+
+
+def e2e_s(record: RequestRecord) -> float | None:
+    """From sending to the end of the answer."""
+    if record.end_ns is None or record.sent_ns is None:
+        return None
+    return (record.end_ns - record.sent_ns) / 1e9
+
+
+def distribution(values: Iterable[float | None]) -> Distribution | None:
+    """Mean (bootstrap interval) and percentiles (order-statistic intervals) of what is known; None if nothing is."""
+    known = np.sort(np.array([value for value in values if value is not None], np.float64))
+    if not known.size:
+        return None
+    return Distribution(
+        len(known), _mean(known), float(known[0]), float(known[-1]),
+        {percent: percentile(known, percent) for percent in PERCENTILES},
+    )  # fmt: skip
+
+
+def percentile(ordered: Float64, percent: float) -> Estimate:
+    """A percentile of sorted values with its distribution-free interval.
+
+    The number of values below the true one is binomial, so order statistics bound it (David and Nagaraja, Order
+    Statistics, 3rd ed., section 7.1), whatever the shape; normal approximation of the binomial from 1,000 values on.
+    """
+    count, share = len(ordered), percent / 100
+    value = float(np.percentile(ordered, percent))
+    low, high = _binomial_ends(count, share)
+    bottom = float(ordered[low - 1]) if low >= 1 else None
+    top = float(ordered[high - 1]) if high <= count else None
+    return Estimate(
+        value, None if bottom is None else min(bottom, value), None if top is None else max(top, value)
+    )
+
+
+def _binomial_ends(count: int, share: float) -> tuple[int, int]:
+    """Ranks (from 1; 0 and count+1 are "none") with at most 2.5 % beyond each."""
+    tail = (1 - CONFIDENCE) / 2
+    if count > 1_000:
+        spread = 1.959964 * math.sqrt(count * share * (1 - share))
+        return max(0, math.floor(count * share - spread)), min(
+            count + 1, math.ceil(count * share + spread) + 1
+        )
+    ranks = np.arange(count + 1)
+    logs = np.array(
+        [math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in range(count + 1)]
+    )
+    below = np.cumsum(np.exp(logs + ranks * math.log(share) + (count - ranks) * math.log1p(-share)))
+    # P(true < x_low) = P(B < low) and P(true > x_high) = P(B >= high), with B the number of values below the true one
+    low = int(np.searchsorted(below, tail, side="right"))
+    high = int(np.searchsorted(below, 1 - tail, side="left")) + 1
+    return low, high
+
+
+def _mean(values: Float64) -> Estimate:
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Estimate(mean, None, None)
+    if len(values) > 2_000:  # by then the mean is normal, and a bootstrap would cost seconds
+        half = 1.959964 * float(values.std(ddof=1)) / math.sqrt(len(values))
+        return Estimate(mean, mean - half, mean + half)
+    drawn = np.random.default_rng(len(values)).integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
+    return Estimate(mean, min(float(low), mean), max(float(high), mean))
+
+
+def _gaps(records: list[RequestRecord]) -> Distribution | None:
+    gaps = [
+        np.diff(np.frombuffer(record.chunk_ns, np.int64)) for record in records if len(record.chunk_ns) > 1
+    ]
+    return distribution(np.concatenate(gaps) / 1e9) if gaps else None
+
+
+def _rates(
+    result: LoadResult, window: Window
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Answers/s, output tokens/s, input tokens/s, and requests in flight on average, within the window."""
+    start, end, seconds = window.start_ns, window.end_ns, window.duration_s
+    answers = given = 0
+    made = busy_ns = 0.0
+    counted = False
+    for record in result.records:
+        if record.sent_ns is not None and record.end_ns is not None:
+            busy_ns += max(0, min(record.end_ns, end) - max(record.sent_ns, start))
+        if not record.ok or record.end_ns is None:
+            continue
+        if start <= record.end_ns <= end:
+            answers += 1
+            given += record.input_tokens or 0
+        if record.output_tokens is not None:
+            counted = True
+            times = (
+                np.frombuffer(record.chunk_ns or b"", np.int64)
+                if record.chunk_ns
+                else np.array([record.end_ns])
+            )
+            made += record.output_tokens * float(np.mean((times >= start) & (times <= end)))
+    output, inputs = (made / seconds, given / seconds) if counted else (None, None)
+    return answers / seconds, output, inputs, busy_ns / 1e9 / seconds

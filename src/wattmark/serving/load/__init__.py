@@ -1,0 +1,1 @@
+"""The load client: connections, event streams, arrivals, and one record for every request."""

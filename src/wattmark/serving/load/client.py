@@ -1,0 +1,214 @@
+"""The load client: ``await run_load(target, arrivals, workload, limits=...)``, or ``run_load_blocking`` from plain code.
+
+>>> from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, run_load_blocking
+>>> result = run_load_blocking(
+...     Target("http://127.0.0.1:8080"), ClosedLoop.of(8),
+...     Synthetic(Lengths.fixed(64), Lengths.fixed(32)), limits=Limits(requests=200))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Replay, Segment
+from wattmark.serving.load.engine import Engine
+from wattmark.serving.load.limits import Limits
+from wattmark.serving.load.probe import Known, find_filler, look
+from wattmark.serving.load.processes import Processes
+from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
+from wattmark.serving.load.scrape import Scraper, timing_series
+from wattmark.serving.load.target import Target, shown_url
+from wattmark.serving.prompts.base import Lengths, Workload
+from wattmark.serving.prompts.synthetic import Synthetic
+
+__all__ = [
+    "ClosedLoop", "Known", "Lengths", "Limits", "LoadResult", "OpenLoop", "Progress", "Replay", "RequestRecord", "Segment",
+    "Synthetic", "Target", "find_filler", "look", "run", "run_load", "run_load_blocking",
+]  # fmt: skip
+
+LATE_S = 0.01
+"""A generator that is later than this for one request in twenty is not giving the load that was asked for."""
+T = TypeVar("T")
+
+
+async def run_load(
+    target: Target,
+    arrivals: Arrivals,
+    workload: Workload,
+    *,
+    limits: Limits | None = None,
+    known: Known | None = None,
+    on_record: Callable[[RequestRecord], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> LoadResult:
+    """Send a load and return its records. The server is looked at first (see :func:`look`) unless ``known`` is given.
+
+    on_record is called with each record as soon as it is whole, on_progress a few times a second. Setting ``stop`` ends
+    the test early and keeps what was measured. Raises ServerError if the server cannot be used at all, ConfigError for
+    settings that cannot; single requests never raise, their records say what happened. If the call is cancelled, what
+    is in flight is given up, recorded through ``on_record``, and nothing is returned.
+    """
+    limits = limits or Limits()
+    known = known or await look(target, answer_s=limits.first_byte_s)
+    warnings = [*known.warnings, *_sockets_warning(arrivals)]
+    scraper = Scraper(target, limits.scrape_s) if limits.scrape_s and known.dialect.metrics else None
+    scraping = asyncio.create_task(scraper.run()) if scraper else None
+    wall_ns, cpu_s = time.time_ns(), time.process_time()
+    generator: Engine | Processes
+    if limits.processes > 1:
+        generator = Processes(
+            target, known, arrivals, workload, limits, on_record=on_record, on_progress=on_progress
+        )
+    else:
+        generator = Engine(
+            target, known.dialect, known.model, arrivals, workload.conversations(), limits,
+            on_record=on_record, on_progress=on_progress,
+        )  # fmt: skip
+    watcher = asyncio.create_task(_stop_when(stop, generator)) if stop else None
+    try:
+        await generator.run()
+    finally:
+        if watcher is not None:
+            watcher.cancel()
+        if scraper is not None and scraping is not None:
+            await scraper.end(scraping)
+    ended_ns = time.monotonic_ns()
+    children_cpu_s, pids = (
+        (generator.cpu_s, generator.pids) if isinstance(generator, Processes) else (0.0, ())
+    )
+    result = LoadResult(
+        url=shown_url(target.url), model=known.model, dialect=known.dialect.name, arrivals=arrivals.describe(),
+        workload=workload.describe(), started_ns=generator.started_ns, ended_ns=ended_ns, started_wall_ns=wall_ns,
+        stopped_sending_ns=generator.stopped_sending_ns or ended_ns, records=generator.records, counts=generator.counts,
+        client_cpu_s=time.process_time() - cpu_s + children_cpu_s, client_pids=(os.getpid(), *pids),
+        interrupted=generator.interrupted, warnings=warnings,
+    )  # fmt: skip
+    if scraper is not None:
+        result.series = (*scraper.series(), *timing_series(result.records))
+        result.warnings += [scraper.missing] if scraper.missing else []
+    result.warnings += _findings(result, generator.gave_up)
+    return result
+
+
+def run_load_blocking(
+    target: Target,
+    arrivals: Arrivals,
+    workload: Workload,
+    *,
+    limits: Limits | None = None,
+    known: Known | None = None,
+    on_record: Callable[[RequestRecord], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> LoadResult:
+    """:func:`run_load` from code without an event loop. A first Ctrl-C ends the test and the result is returned with
+    ``interrupted`` set; a second one is raised."""
+
+    async def main() -> LoadResult:
+        stop = asyncio.Event()
+        with _first_interrupt_sets(stop):
+            return await run_load(
+                target, arrivals, workload, limits=limits, known=known,
+                on_record=on_record, on_progress=on_progress, stop=stop,
+            )  # fmt: skip
+
+    return run(main())
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """``asyncio.run``, on uvloop where it is installed (it halves the cost of a chunk)."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.run(work)
+    if sys.version_info >= (3, 11):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    return uvloop.run(work)
+
+
+@contextlib.contextmanager
+def _first_interrupt_sets(stop: asyncio.Event) -> Any:
+    """Within it, the first Ctrl-C sets ``stop`` and the second does what it did before."""
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield
+        return
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+
+    def interrupted() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
+
+async def _stop_when(stop: asyncio.Event, generator: Engine | Processes) -> None:
+    await stop.wait()
+    generator.stop()
+
+
+def _sockets_warning(arrivals: Arrivals) -> list[str]:
+    if not isinstance(arrivals, ClosedLoop) or sys.platform == "win32":
+        return []
+    import resource
+
+    wanted, (allowed, _) = (
+        max(users for users, _ in arrivals.stages),
+        resource.getrlimit(resource.RLIMIT_NOFILE),
+    )
+    if wanted + 32 <= allowed:  # some are in use already: the loop's, the terminal's, the recorder's
+        return []
+    return [
+        f"{wanted} connections are wanted but this process may open {allowed} files: raise it with ulimit -n"
+    ]
+
+
+def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
+    """What a reader of the figures must know."""
+    found = [] if gave_up is None else [gave_up]
+    if result.counts["sockets"]:
+        found.append(
+            f"{result.counts['sockets']} requests could not be sent because this system allows no more open sockets: "
+            "raise the limit (ulimit -n) or lower the load"
+        )
+    problems = [record.usage_problem for record in result.records if record.usage_problem]
+    if problems:
+        found.append(
+            f"{len(problems)} answers carried token counts that cannot be true ({problems[0]}); they are left out"
+        )
+    uncounted = sum(1 for record in result.ok if record.output_tokens is None) - len(problems)
+    if uncounted > 0:
+        found.append(f"{uncounted} answers came without token counts: no figures per token for them")
+    if result.records:
+        late = sorted(record.released_ns - record.scheduled_ns for record in result.records)
+        worst_s = late[int(len(late) * 0.95)] / 1e9
+        if worst_s > LATE_S:
+            found.append(
+                f"the generator was up to {worst_s * 1e3:.0f} ms late for 95 % of the requests: it could not keep up; "
+                "use more processes or a lower rate"
+            )
+    short = sum(
+        1 for record in result.ok
+        if record.output_tokens is not None and record.output_tokens < (record.wanted_output_tokens or 0)
+    )  # fmt: skip
+    if short:
+        found.append(
+            f"{short} of {len(result.ok)} answers were shorter than asked for: this server cannot be made to go on"
+        )
+    return found

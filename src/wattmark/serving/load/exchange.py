@@ -1,0 +1,329 @@
+"""Reading one answer into one record: streams and whole documents, good ones and bad ones.
+
+This is the hot path of the client. An exchange never raises out of a connection's callbacks: whatever is wrong with an
+answer becomes the record's outcome and one sentence.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from time import monotonic_ns
+from typing import Any, cast
+
+from wattmark.serving.client_json import loads
+from wattmark.serving.load.connection import Connection
+from wattmark.serving.load.records import Outcome, RequestRecord, usage_counts
+from wattmark.serving.load.sse import EventStream
+
+LONGEST_ERROR = 300
+LARGEST_BODY = 64 * 1024 * 1024
+DEEPEST_ERROR = 8
+STATUS_WORDS = {401: "the API key was refused", 403: "not allowed", 404: "no such model or path"}
+
+
+class Answer:
+    """One request on its way; implements :class:`wattmark.serving.load.connection.Exchange`.
+
+    ``on_end(answer)`` is called once, when the record is whole; ``on_resend(answer)`` asks for another connection.
+    """
+
+    __slots__ = (
+        "_body", "_done", "_events", "_failed", "_keep_text", "_moved", "_size", "_texts", "_unpack", "_usage",
+        "connection", "extra", "heard_ns", "on_end", "on_resend", "payload", "record", "sent_ns",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        record: RequestRecord,
+        payload: bytes,
+        *,
+        on_end: Callable[[Answer], None],
+        on_resend: Callable[[Answer], None],
+        keep_text: bool = False,
+        extra: Any = None,
+    ) -> None:
+        self.record = record
+        self.payload = payload
+        self.on_end = on_end
+        self.on_resend = on_resend
+        self.extra = extra
+        self.connection: Connection | None = None
+        self.sent_ns = 0
+        self.heard_ns = 0
+        self._keep_text = keep_text
+        self._events: EventStream | None = None  # made for streams only
+        self._body: list[bytes] = []
+        self._size = 0
+        self._texts: list[str] = []
+        self._usage: dict[str, Any] | None = None
+        self._done = False
+        self._failed = False
+        self._moved: str | None = None
+        self._unpack: Any = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the record is whole."""
+        return self._failed or self.record.end_ns is not None
+
+    @property
+    def finished_stream(self) -> bool:
+        """Whether the stream said that it is over (its connection may still be open)."""
+        return self._done
+
+    # What a connection calls.
+
+    def headers(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """The head: status, and whether it is an event stream."""
+        self.record.status = status
+        if status == 200:
+            if headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+                self._events = EventStream()
+        elif location := headers.get(b"location"):
+            self._moved = _shown(location)
+        if coding := headers.get(b"content-encoding"):
+            self._coded(coding.strip().lower())
+        after = headers.get(b"retry-after")
+        if after is not None:
+            self.record.retry_after_s = retry_after_s(after, headers.get(b"date"))
+
+    def body(self, data: bytes) -> None:
+        """A piece of the body: events are read at once, documents at the end."""
+        if self._failed:
+            return
+        if self._unpack is not None:
+            try:
+                data = self._unpack.decompress(data, LARGEST_BODY)
+            except zlib.error as error:
+                self._give_up("malformed", f"the answer's compression is damaged: {error}")
+                return
+            if self._unpack.unconsumed_tail:
+                self._give_up("malformed", f"an answer of more than {LARGEST_BODY} bytes")
+                return
+        if self._events is None:
+            self._size += len(data)
+            if self._size > LARGEST_BODY:
+                self._give_up("malformed", f"an answer of more than {LARGEST_BODY} bytes")
+                return
+            self._body.append(data)
+            return
+        try:
+            events = self._events.feed(data)
+        except ValueError as error:
+            self._give_up("malformed", str(error))
+            return
+        for event in events:
+            if not self._event(event):
+                return
+
+    def complete(self) -> None:
+        """The answer is whole: was it a good one?"""
+        if self._failed:
+            return
+        record = self.record
+        if record.status != 200:
+            self._refused()
+        elif self._events is None:
+            self._document()
+        else:
+            for event in self._events.end():
+                if not self._event(event):
+                    return
+            if self._done or record.finish_reason is not None:
+                self._well()
+            else:
+                self.fail("cut", "the stream ended without a finish_reason or [DONE]")
+
+    def fail(self, outcome: Outcome, why: str) -> None:
+        """End badly; what came before stays in the record."""
+        if self.ended:
+            return
+        if outcome == "cut" and self._done:  # all was said; how the connection ends does not matter
+            self._well()
+            return
+        self._failed = True
+        self.record.outcome, self.record.error = outcome, why
+        self._close()
+
+    def resend(self) -> bool:
+        """Ask for one more try: nothing was answered, so the server had closed the connection before it read this."""
+        if self.record.retries or self.ended:
+            return False
+        self.record.retries += 1
+        self.connection = None
+        self.on_resend(self)
+        return True
+
+    # Reading.
+
+    def _event(self, data: bytes) -> bool:
+        """Take in one event; False if it ended the exchange badly."""
+        if data == b"[DONE]":
+            self._done = True
+            return True
+        try:
+            event: Any = loads(data)
+            choices = event.get("choices")
+            choice = choices[0] if choices else None
+            text = _text_of(choice) if choice else None
+        except (ValueError, AttributeError, TypeError, LookupError):
+            if data.strip() == b"[DONE]":
+                self._done = True
+                return True
+            self._give_up("malformed", f"a stream event that is no completion chunk: {_shown(data)}")
+            return False
+        record = self.record
+        if text:
+            record.chunk_ns.append(self.heard_ns)
+            if self._keep_text:
+                self._texts.append(str(text))
+        if choice and (reason := choice.get("finish_reason")):
+            record.finish_reason = str(reason)
+        if (error := event.get("error")) is not None:
+            self._give_up("server_error", f"the server reported within the stream: {_message(error)}")
+            return False
+        if usage := event.get("usage"):
+            self._usage = usage
+        if timings := event.get("timings"):
+            record.timings = _numbers(timings)
+        return True
+
+    def _document(self) -> None:
+        """The whole answer of a request that was not streamed."""
+        data = b"".join(self._body)
+        try:
+            document: Any = loads(data)
+            choice = document["choices"][0]
+            text = _text_of(choice)
+            self._usage = document.get("usage")
+            timings = document.get("timings")
+        except (ValueError, AttributeError, TypeError, LookupError):
+            self.fail("malformed", f"an answer that is no completion: {_shown(data)}")
+            return
+        if reason := choice.get("finish_reason"):
+            self.record.finish_reason = str(reason)
+        if timings:
+            self.record.timings = _numbers(timings)
+        if self._keep_text and text:
+            self._texts.append(str(text))
+        self._well()
+
+    def _refused(self) -> None:
+        status = self.record.status or 0
+        data = b"".join(self._body)
+        try:
+            document: Any = loads(data)
+            said = _message(document.get("error", document)) if isinstance(document, dict) else _shown(data)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        except ValueError:
+            said = _shown(data)
+        word = STATUS_WORDS.get(status)
+        if self._moved:
+            word, said = "moved", f"ask at {self._moved} instead"
+        what = f"HTTP {status}" + (f" ({word})" if word else "") + (f": {said}" if said else "")
+        if status == 429:
+            after = self.record.retry_after_s
+            self.fail("throttled", what + (f"; retry after {after:g} s" if after is not None else ""))
+        else:
+            self.fail("server_error" if status >= 500 else "client_error", what)
+
+    # Ending.
+
+    def _well(self) -> None:
+        record = self.record
+        record.outcome = "ok"
+        if record.chunk_ns:
+            record.first_token_ns, record.last_token_ns = record.chunk_ns[0], record.chunk_ns[-1]
+        if self._usage is not None:
+            try:
+                usage_counts(record, self._usage, record.wanted_output_tokens)
+            except AttributeError:
+                record.usage_problem = "usage that is no object"
+        if self._keep_text:
+            record.text = "".join(self._texts)
+        self._close()
+
+    def _coded(self, coding: bytes) -> None:
+        """The body is compressed, though plain bytes were asked for: some proxies do it all the same."""
+        if coding in (b"gzip", b"x-gzip", b"deflate"):
+            self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # it sees itself which of the two
+        elif coding != b"identity":
+            self._give_up("malformed", f"an answer compressed as {_shown(coding)}, which was not asked for")
+
+    def _give_up(self, outcome: Outcome, why: str) -> None:
+        """Fail, and drop the connection: what follows on it cannot be trusted."""
+        connection = self.connection
+        if connection is not None and connection.exchange is self:
+            connection.abort()
+        self.fail(outcome, why)
+
+    def _close(self) -> None:
+        record = self.record
+        record.sent_ns = self.sent_ns or None
+        if record.chunk_ns and record.first_token_ns is None:
+            record.first_token_ns, record.last_token_ns = record.chunk_ns[0], record.chunk_ns[-1]
+        record.end_ns = self.heard_ns if record.outcome == "ok" else monotonic_ns()
+        self.payload = b""
+        self._body, self._texts = [], []
+        self.on_end(self)
+
+
+def _text_of(choice: Any) -> str | None:
+    """The text in a choice of any shape: chat delta, chat message, completion; reasoning and tool calls count."""
+    text = choice.get("text")
+    if text is not None:
+        return text
+    said = choice.get("delta") or choice.get("message")
+    if not said:
+        return None
+    content = said.get("content")
+    if content:
+        return content
+    thought = said.get("reasoning_content") or said.get("reasoning")
+    if thought:
+        return thought
+    calls = said.get("tool_calls")
+    return str(calls) if calls else None
+
+
+def retry_after_s(value: bytes, date: bytes | None) -> float | None:
+    """Seconds to wait (RFC 9110, section 10.2.3): a number, or a date, by the server's own clock if it tells it."""
+    text = value.decode("latin-1").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        until = parsedate_to_datetime(text)
+        now_s = parsedate_to_datetime(date.decode("latin-1")).timestamp() if date else time.time()
+        return max(0.0, until.timestamp() - now_s)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _message(error: Any) -> str:
+    """The sentence in an error object of any server."""
+    depth = 0
+    while isinstance(error, dict) and depth < DEEPEST_ERROR:
+        inner = cast("dict[str, Any]", error)
+        error = next(
+            (inner[name] for name in ("message", "detail", "error", "msg") if name in inner), str(inner)
+        )
+        depth += 1
+    return _shown(str(cast("object", error)).encode("utf-8", "replace"))
+
+
+def _shown(data: bytes) -> str:
+    text = data[: LONGEST_ERROR * 4].decode("utf-8", "replace")[:LONGEST_ERROR]
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split()) or "nothing"
+
+
+def _numbers(timings: Any) -> dict[str, float]:
+    if not isinstance(timings, dict):
+        return {}
+    named = cast("dict[str, Any]", timings)
+    return {
+        key: float(value)
+        for key, value in named.items()
+        if isinstance(value, (int, float)) and abs(value) < 1e15
+    }

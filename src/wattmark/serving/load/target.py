@@ -1,0 +1,146 @@
+"""Which server is asked, and how: URL, model, endpoint, TLS, and a key that is never shown or kept."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from wattmark.errors import ConfigError
+from wattmark.redact import GONE
+from wattmark.serving.load.connection import Address
+
+Endpoint = Literal["chat", "completions"]
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An OpenAI-compatible server.
+
+    url: ``http://host:port`` with or without ``/v1``. dialect: a name of :data:`wattmark.serving.load.dialects.DIALECTS`,
+    or ``auto``. api_key_env and api_key_file *name* where the key is; the key itself is read when a connection is
+    opened and is in no record, message or file. extra_body: fields added to every request.
+    """
+
+    url: str
+    model: str | None = None
+    dialect: str = "auto"
+    endpoint: Endpoint = "chat"
+    stream: bool = True
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+    ca_file: str | None = None
+    verify_tls: bool = True
+    extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(
+                f"{shown_url(self.url)!r} is no URL of a server", hint="use http://HOST:PORT or https://HOST"
+            )
+        if parts.username or parts.password or parts.query:
+            raise ConfigError(
+                "a key or password in the server's URL would be kept with the results",
+                hint="name an environment variable or a file that holds the key instead",
+            )
+        try:
+            _ = parts.port
+        except ValueError as error:
+            raise ConfigError(f"{self.url!r} has no valid port: {error}") from None
+
+    @property
+    def prefix(self) -> str:
+        """The path before ``/v1``."""
+        return urlsplit(self.url).path.rstrip("/").removesuffix("/v1")
+
+    @property
+    def path(self) -> str:
+        """The path that requests are posted to."""
+        return self.prefix + ("/v1/chat/completions" if self.endpoint == "chat" else "/v1/completions")
+
+    def address(self) -> Address:
+        """Host, port and TLS settings. Raises ConfigError if the certificate file cannot be read."""
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        tls = self._tls() if parts.scheme == "https" else None
+        return Address(parts.hostname, parts.port or (443 if tls else 80), tls)
+
+    def api_key(self) -> str | None:
+        """The key, or None if none is named. Raises ConfigError if it is not where it should be."""
+        if self.api_key_file is not None:
+            try:
+                with open(self.api_key_file, encoding="utf-8") as file:
+                    key = file.read().strip()
+            except OSError as error:
+                raise ConfigError(
+                    f"the API key cannot be read from {self.api_key_file}: {error.strerror}"
+                ) from None
+        elif self.api_key_env is not None:
+            key = os.environ.get(self.api_key_env, "").strip()
+        else:
+            return None
+        where = self.api_key_file or f"environment variable {self.api_key_env}"
+        if not key or not key.isascii() or not key.isprintable():
+            raise ConfigError(
+                f"there is no usable API key in {where}", hint=f"set it: one line of plain text in {where}"
+            )
+        return key
+
+    def head(self, *, key: str | None, path: str, method: str = "POST") -> bytes:
+        """The request's head without its last headers (a number, a length) and the blank line."""
+        parts = urlsplit(self.url)
+        host = parts.netloc
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {host}",
+            "User-Agent: wattmark",
+            "Accept: */*",
+            "Accept-Encoding: identity",
+        ]
+        if method == "POST":
+            lines.append("Content-Type: application/json")
+        if key is not None:
+            lines.append(f"Authorization: Bearer {key}")
+        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
+
+    def warnings(self) -> list[str]:
+        """What a user should know before the key or the traffic goes out."""
+        parts = urlsplit(self.url)
+        found: list[str] = []
+        keyed = self.api_key_env is not None or self.api_key_file is not None
+        if keyed and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            found.append("the API key is sent over plain HTTP: anyone on the way can read it")
+        if parts.scheme == "https" and not self.verify_tls:
+            found.append("the server's certificate is not checked")
+        return found
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"the certificates in {self.ca_file} cannot be used: {error}") from None
+        if not self.verify_tls:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def without_key(text: str, key: str | None) -> str:
+    """``text`` with the key taken out: servers like to echo it in their errors (also shortened, or quoted)."""
+    if not key:
+        return text
+    text = text.replace(key, GONE)
+    for size in range(len(key) - 1, 7, -1):  # "Incorrect API key provided: sk-abcdefgh***wxyz"
+        text = text.replace(key[:size], GONE)
+    return text
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be shown: without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else "that"

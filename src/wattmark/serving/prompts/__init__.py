@@ -1,0 +1,1 @@
+"""What is asked: synthetic prompts, files, published traces, reasoning tasks."""
