@@ -23,15 +23,15 @@ from typing import Any
 import psutil
 
 from wattmark import measure
+from wattmark.reasoning.modes import Mode
+from wattmark.reasoning.tasks import named, problems
+from wattmark.reasoning.training import Plan, evaluate, load
 from wattmark.runs.attribution import attributed
 from wattmark.serving.load.client import ClosedLoop, Limits, Target, run_load_blocking
 from wattmark.serving.prompts.reasoning import ReasoningWorkload
 from wattmark.serving.server.local import ServerOptions, open_target
 from wattmark.serving.server.trained import TrainedModel, ensure_trained
 from wattmark.units import significant
-from wattmark.workloads.reasoning.modes import Mode
-from wattmark.workloads.reasoning.tasks import named, problems
-from wattmark.workloads.reasoning.training import Plan, evaluate, load
 
 RESULT = Path(__file__).parent / "results" / "reasoning.json"
 MODES = ("answer", "budget:16", "steps")

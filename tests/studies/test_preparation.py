@@ -101,7 +101,7 @@ def test_a_study_of_commands_or_of_a_workload_without_preparation_makes_nothing(
 
 
 def test_the_workload_of_language_models_prepares() -> None:
-    from wattmark.studies.llm_trial import LlmWorkload
+    from wattmark.workloads.llm.workload import LlmWorkload
 
     workload: Any = LlmWorkload()
     assert isinstance(workload, preparation.Prepares)

@@ -14,8 +14,8 @@ from wattmark.cli.output import console, say, write_json
 from wattmark.units import format_duration
 
 if TYPE_CHECKING:
+    from wattmark.reasoning.training import Plan, Progress
     from wattmark.serving.server.trained import TrainedModel
-    from wattmark.workloads.reasoning.training import Plan, Progress
 
 SAID_EVERY_S = 10.0
 
@@ -51,7 +51,7 @@ def train(
     from wattmark.serving.server.trained import ensure_trained
 
     _needs_torch()
-    from wattmark.workloads.reasoning.training import Plan
+    from wattmark.reasoning.training import Plan
 
     plans = [Plan(task, one, steps, seconds, seed) for one in size or ["0.1m", "0.5m", "2m"]]
     found: list[dict[str, Any]] = []
@@ -68,10 +68,10 @@ def tested(plan: Plan, model: TrainedModel, count: int, threads: int) -> list[di
     """Accuracy and tokens by task, level and mode, on test problems, in torch (no server, no energy)."""
     if count == 0:
         return []
+    from wattmark.reasoning import tasks
+    from wattmark.reasoning.modes import Mode
+    from wattmark.reasoning.training import evaluate, load
     from wattmark.serving.server.trained import trained_path
-    from wattmark.workloads.reasoning import tasks
-    from wattmark.workloads.reasoning.modes import Mode
-    from wattmark.workloads.reasoning.training import evaluate, load
 
     network = load(plan, trained_path(plan).with_name(f"{plan.name}.checkpoint"))
     rows: list[dict[str, Any]] = []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from wattmark.quantity import Quantity
+from wattmark.reasoning.scoring import wilson
 from wattmark.report.charts import lines, points
 from wattmark.report.data import Group, StudyData, show_level
 from wattmark.report.figures import Figure, Panel, has
@@ -22,7 +23,6 @@ from wattmark.report.figures_serving_cells import (
 from wattmark.report.marks import Drawing, Line, Point
 from wattmark.report.style import SERIES
 from wattmark.units import format_energy
-from wattmark.workloads.reasoning.scoring import wilson
 
 MOST_LINES = 14
 

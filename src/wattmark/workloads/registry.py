@@ -74,7 +74,7 @@ class Workload(Protocol):
 WORKLOADS = {
     "vision": "wattmark.workloads.vision.workload:VisionWorkload",
     "tabular": "wattmark.workloads.tabular.workload:TabularWorkload",
-    "llm": "wattmark.studies.llm_trial:LlmWorkload",
+    "llm": "wattmark.workloads.llm.workload:LlmWorkload",
 }
 
 

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any
 
 from wattmark.quantity import Quantity
+from wattmark.reasoning import modes, scoring
+from wattmark.reasoning.modes import Mode, Style
+from wattmark.reasoning.tasks import Problem, problems
 from wattmark.serving.load.records import RequestRecord
 from wattmark.serving.prompts.base import Conversation, Turn
-from wattmark.workloads.reasoning import modes, scoring
-from wattmark.workloads.reasoning.modes import Mode, Style
-from wattmark.workloads.reasoning.tasks import Problem, problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from wattmark.errors import MissingExtra
 from wattmark.paths import data_dir
 from wattmark.quantity import Quantity
+from wattmark.reasoning import characters
 from wattmark.serving.server.gguf import Architecture, Float32, NumberFormat, Vocabulary, write_llama
-from wattmark.workloads.reasoning import characters
 
 if TYPE_CHECKING:
-    from wattmark.workloads.reasoning.network import Network
-    from wattmark.workloads.reasoning.training import Plan, Progress
+    from wattmark.reasoning.network import Network
+    from wattmark.reasoning.training import Plan, Progress
 
 CONTEXT = 512
 _NORMAL, _UNKNOWN, _CONTROL, _UNUSED = 1, 2, 3, 5
@@ -74,7 +74,7 @@ def ensure_trained(
     if there is not None:
         return there
     need_packages()
-    from wattmark.workloads.reasoning.training import train
+    from wattmark.reasoning.training import train
 
     path = trained_path(plan, number_format, environ)
     # The checkpoint stays: it is small, and another number format or a lost file costs no second training.

@@ -1,6 +1,6 @@
 """Serving studies: the cells of a load, and where a larger model at more load undercuts a smaller one at less.
 
-Everything here reads what the workload ``llm`` reports (:mod:`wattmark.studies.llm_trial`). Like is compared with
+Everything here reads what the workload ``llm`` reports (:mod:`wattmark.workloads.llm.workload`). Like is compared with
 like: where the idle watts of some trials are known, the others are left out, since their joules hold other work too.
 """
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention, silu
 
 from wattmark.errors import ConfigError
-from wattmark.workloads.reasoning import characters
+from wattmark.reasoning import characters
 
 ROPE_BASE = 10_000.0
 NORM_EPS = 1e-5

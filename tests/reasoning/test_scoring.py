@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattmark.quantity import Quantity
-from wattmark.workloads.reasoning.modes import Style
-from wattmark.workloads.reasoning.scoring import Reply, extract, is_right, score, wilson
-from wattmark.workloads.reasoning.tasks import Problem, problems
+from wattmark.reasoning.modes import Style
+from wattmark.reasoning.scoring import Reply, extract, is_right, score, wilson
+from wattmark.reasoning.tasks import Problem, problems
 
 
 def number(answer: str) -> Problem:

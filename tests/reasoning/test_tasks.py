@@ -6,8 +6,8 @@ from itertools import islice
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.workloads.reasoning.modes import ANSWER, STEPS, Mode, completion, prompt
-from wattmark.workloads.reasoning.tasks import GROUPS, TASKS, Problem, group, problems, training_problems
+from wattmark.reasoning.modes import ANSWER, STEPS, Mode, completion, prompt
+from wattmark.reasoning.tasks import GROUPS, TASKS, Problem, group, problems, training_problems
 
 CASES = [(name, level) for name, task in TASKS.items() for level in task.tested]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wattmark.quantity import Quantity
-from wattmark.workloads.reasoning.modes import END_OF_STEPS, Style
-from wattmark.workloads.reasoning.tasks import Problem
+from wattmark.reasoning.modes import END_OF_STEPS, Style
+from wattmark.reasoning.tasks import Problem
 
 _Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)

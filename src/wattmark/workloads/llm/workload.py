@@ -27,9 +27,9 @@ from wattmark.serving.prompts.reasoning import ReasoningWorkload
 from wattmark.serving.server.gguf import NUMBER_FORMATS, NumberFormat, parse_size
 from wattmark.serving.server.local import LOCAL, ServerOptions
 from wattmark.serving.server.trained import CONTEXT, TrainedModel
-from wattmark.studies import llm_tasks
-from wattmark.studies.llm_tasks import quantity
-from wattmark.studies.power_cap import power_cap
+from wattmark.workloads.llm import tasks as llm_tasks
+from wattmark.workloads.llm.power_cap import power_cap
+from wattmark.workloads.llm.tasks import quantity
 from wattmark.workloads.registry import Config, Factor, SpanMaker
 
 WARM_UP_REQUESTS = 4

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
+from wattmark.reasoning.modes import Mode, Style
+from wattmark.reasoning.tasks import GROUPS, TASKS
 from wattmark.runs.attribution import attributed
 from wattmark.serving.bench import BenchResult
 from wattmark.serving.prompts.reasoning import ReasoningWorkload
@@ -23,12 +25,10 @@ from wattmark.serving.server.trained import (
     trained_file,
 )
 from wattmark.tracker.measure import measure
-from wattmark.workloads.reasoning.modes import Mode, Style
-from wattmark.workloads.reasoning.tasks import GROUPS, TASKS
 from wattmark.workloads.registry import Config, Factor
 
 if TYPE_CHECKING:
-    from wattmark.workloads.reasoning.training import Plan, Progress
+    from wattmark.reasoning.training import Plan, Progress
 
 NO_TASK = "none"
 TRAINED = "trained:"
@@ -68,7 +68,7 @@ def training_plan(config: Config) -> Plan:
             f"{config['model']} needs a task to be trained on", hint='set task = "addition", or train_on'
         )
     need_packages()
-    from wattmark.workloads.reasoning.training import Plan
+    from wattmark.reasoning.training import Plan
 
     size = str(config["model"]).removeprefix(TRAINED)
     return Plan(

@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from wattmark.errors import ConfigError
-from wattmark.workloads.reasoning import characters, modes, scoring, tasks
-from wattmark.workloads.reasoning.modes import ANSWER, BUDGETS, STEPS, Mode
-from wattmark.workloads.reasoning.network import Network, generate, parse_size, shape_for
+from wattmark.reasoning import characters, modes, scoring, tasks
+from wattmark.reasoning.modes import ANSWER, BUDGETS, STEPS, Mode
+from wattmark.reasoning.network import Network, generate, parse_size, shape_for
 
 VERSION = 1
 """Part of every file's name; raise it whenever the same plan would give other weights."""
@@ -38,7 +38,7 @@ _IGNORED = -100
 class Plan:
     """What to train. The length is ``steps``, or ``seconds`` of training on this machine; only steps can be repeated.
 
-    task: of :data:`~wattmark.workloads.reasoning.tasks.TASKS` or ``GROUPS``. size: like ``0.5m``. batch: problems a step.
+    task: of :data:`~wattmark.reasoning.tasks.TASKS` or ``GROUPS``. size: like ``0.5m``. batch: problems a step.
     """
 
     task: str = "arithmetic"

@@ -8,9 +8,9 @@ import pytest
 from wattmark.errors import ConfigError
 from wattmark.serving.load.arrivals import ClosedLoop, OpenLoop
 from wattmark.studies.builtin import builtin_names, find_design
-from wattmark.studies.llm_trial import LlmWorkload, plan_of
 from wattmark.studies.plan import cells
 from wattmark.workloads import registry
+from wattmark.workloads.llm.workload import LlmWorkload, plan_of
 
 needs_llama = pytest.mark.skipif(
     importlib.util.find_spec("xllamacpp") is None or importlib.util.find_spec("gguf") is None,

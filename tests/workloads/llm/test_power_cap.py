@@ -9,7 +9,7 @@ import pytest
 
 from fakes.nvml.nvml_fake import FakeNvml, preload
 from wattmark.errors import ConfigError
-from wattmark.studies.power_cap import power_cap
+from wattmark.workloads.llm.power_cap import power_cap
 
 needs_nvml = pytest.mark.skipif(
     shutil.which("cc") is None or not pytest.importorskip("pynvml"), reason="no C compiler"
@@ -81,7 +81,7 @@ def test_hidden_gpus_leave_none_to_cap(gpus: FakeNvml, monkeypatch: pytest.Monke
 
 def test_without_an_nvidia_gpu_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from wattmark.errors import SourceError
-    from wattmark.studies import power_cap as module
+    from wattmark.workloads.llm import power_cap as module
 
     def missing() -> None:
         raise SourceError("no driver")

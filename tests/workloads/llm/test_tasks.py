@@ -11,9 +11,9 @@ import pytest
 
 from wattmark.errors import ConfigError, ServerError
 from wattmark.serving.prompts.reasoning import ReasoningWorkload
-from wattmark.studies import llm_tasks
-from wattmark.studies.llm_trial import LlmWorkload, plan_of
 from wattmark.workloads import registry
+from wattmark.workloads.llm import tasks as llm_tasks
+from wattmark.workloads.llm.workload import LlmWorkload, plan_of
 
 
 def config(**levels: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_lengths_reach_the_load() -> None:
 
 
 def test_server_options_reach_the_server() -> None:
-    from wattmark.studies.llm_trial import _options  # pyright: ignore[reportPrivateUsage]
+    from wattmark.workloads.llm.workload import _options  # pyright: ignore[reportPrivateUsage]
 
     options = _options(config(slots=7, context=128, threads=3, number_format="q8_0", prompt_cache=True))
     assert (options.slots, options.context, options.threads) == (7, 128, 3)
@@ -73,7 +73,7 @@ def test_server_options_reach_the_server() -> None:
 
 
 def test_a_power_cap_is_asked_for_before_the_server_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wattmark.studies import llm_trial
+    from wattmark.workloads.llm import workload as llm_trial
 
     def refuse(watts: float) -> None:
         raise ConfigError(f"no cap of {watts} W here")
@@ -85,7 +85,7 @@ def test_a_power_cap_is_asked_for_before_the_server_starts(monkeypatch: pytest.M
 
 
 def test_a_power_cap_does_not_outlive_a_trial_that_fails_to_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wattmark.studies import llm_trial
+    from wattmark.workloads.llm import workload as llm_trial
 
     events: list[str] = []
 
@@ -128,7 +128,7 @@ def test_rates_of_a_short_load_are_over_the_time_of_its_joules() -> None:
     from wattmark.serving.bench import BenchResult
     from wattmark.serving.figures.latency import Goal, measure
     from wattmark.serving.load.records import LoadResult, RequestRecord
-    from wattmark.studies.llm_trial import figures
+    from wattmark.workloads.llm.workload import figures
 
     second = 1_000_000_000
     record = RequestRecord(

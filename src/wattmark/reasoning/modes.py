@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wattmark.errors import ConfigError
-from wattmark.workloads.reasoning.tasks import Problem
+from wattmark.reasoning.tasks import Problem
 
 Style = Literal["chat", "compact"]
 STYLES: tuple[Style, ...] = ("chat", "compact")

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.workloads.reasoning import characters, modes
-from wattmark.workloads.reasoning.modes import ANSWER, STEPS
-from wattmark.workloads.reasoning.tasks import problems
+from wattmark.reasoning import characters, modes
+from wattmark.reasoning.modes import ANSWER, STEPS
+from wattmark.reasoning.tasks import problems
 
 torch = pytest.importorskip("torch")
 
-from wattmark.workloads.reasoning.network import Network, Shape, generate, parse_size, shape_for  # noqa: E402
-from wattmark.workloads.reasoning.training import (  # noqa: E402
+from wattmark.reasoning.network import Network, Shape, generate, parse_size, shape_for  # noqa: E402
+from wattmark.reasoning.training import (  # noqa: E402
     Plan,
     Progress,
     batch_of,
@@ -77,7 +77,7 @@ class Killed(BaseException):
 def test_a_training_that_was_killed_goes_on_and_ends_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("wattmark.workloads.reasoning.training._CHECKPOINT_S", 0.0)
+    monkeypatch.setattr("wattmark.reasoning.training._CHECKPOINT_S", 0.0)
     checkpoint = tmp_path / "folder" / "training.checkpoint"
     seen: list[int] = []
 
@@ -179,7 +179,7 @@ def test_generation_with_a_cache_gives_what_the_whole_text_gives():
 
 def learn_by_heart(network: Network, examples: list[tuple[list[int], int]], steps: int) -> None:
     """Train on a handful of examples, so that what is most likely is so by far."""
-    from wattmark.workloads.reasoning.training import _padded
+    from wattmark.reasoning.training import _padded
 
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
     given, wanted = _padded(examples)
@@ -195,10 +195,10 @@ def learn_by_heart(network: Network, examples: list[tuple[list[int], int]], step
 @needs_llama
 @pytest.mark.parametrize("kv_heads", [2, 1])
 def test_llama_cpp_computes_what_torch_computes(kv_heads: int, tmp_path: Path):
+    from wattmark.reasoning.training import example
     from wattmark.serving.prompts.reasoning import ReasoningWorkload
     from wattmark.serving.server.local import ServerOptions, open_target
     from wattmark.serving.server.trained import write_network
-    from wattmark.workloads.reasoning.training import example
 
     network = Network(Shape(2, 64, 2, kv_heads, 96), seed=1)
     asked = problems("addition", 2, 4, part="train")
