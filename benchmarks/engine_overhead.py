@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wattmark.studies.design import Design
-from wattmark.studies.runner import Progress, run_study
+from wattmark.studies.designs.design import Design
+from wattmark.studies.execution.runner import Progress, run_study
 
 RESULTS = Path(__file__).parent / "results"
 COMMANDS = {
@@ -64,7 +64,7 @@ def main() -> None:
 def row(name: str, repeats: int) -> dict[str, Any]:
     """One command: bare, the start of a trial's process alone, and as trials."""
     command = COMMANDS[name]
-    start = [sys.executable, "-c", "import wattmark.studies.trial"]
+    start = [sys.executable, "-c", "import wattmark.studies.execution.trial"]
     ways: dict[str, list[tuple[float, float]]] = {"bare": [], "process start": []}
     for quiet, settings in QUIETS.items():
         ways[quiet] = trials = []

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wattmark.studies.builtin import find_design
+from wattmark.studies.designs.builtin import find_design
+from wattmark.studies.execution.runner import run_study
+from wattmark.studies.execution.state import load_results
 from wattmark.studies.results import StudyResults, TrialResult
-from wattmark.studies.runner import run_study
-from wattmark.studies.state import load_results
 
 RESULTS = Path(__file__).parent / "results"
 SCORES = ("accuracy", "auc", "precision", "recall", "f1", "f1_macro", "kappa", "mcc", "cross_validated_f1")

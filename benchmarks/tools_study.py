@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wattmark.studies.builtin import find_design
+from wattmark.studies.designs.builtin import find_design
+from wattmark.studies.execution.runner import run_study
 from wattmark.studies.results import StudyResults, TrialResult
-from wattmark.studies.runner import run_study
 from wattmark.workloads import tools
 
 RESULTS = Path(__file__).parent / "results"

@@ -15,12 +15,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from wattmark.report.data import StudyData
 from wattmark.report.study import study_figures, write_report
 from wattmark.studies.analysis import analyse
-from wattmark.studies.plan import plan
+from wattmark.studies.analysis.study_data import StudyData
+from wattmark.studies.designs.plan import plan
+from wattmark.studies.execution.state import StudyFolder
 from wattmark.studies.results import StudyResults, TrialResult
-from wattmark.studies.state import StudyFolder
 
 RESULTS = Path(__file__).parent / "results"
 DEMANDED = {

@@ -82,7 +82,7 @@ def draw_report(study: str = "vision-quick") -> None:
     from PIL import Image
 
     from wattmark.report.study import write_report
-    from wattmark.studies.state import load_results
+    from wattmark.studies.execution.state import load_results
 
     browser = os.environ.get("CHROMIUM", "chromium")
     with tempfile.TemporaryDirectory() as folder:

@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 from fakes import study_folders
 from wattmark.dashboard.app import create_app
 from wattmark.dashboard.context import Options
-from wattmark.report.data import StudyData
 from wattmark.store import open_store
-from wattmark.studies.design import load_design
-from wattmark.studies.state import StudyFolder
+from wattmark.studies.analysis.study_data import StudyData
+from wattmark.studies.designs.design import load_design
+from wattmark.studies.execution.state import StudyFolder
 
 
 @pytest.fixture(scope="module")

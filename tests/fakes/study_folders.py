@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fakes.studies import study
 from fakes.vision_study import vision_study
-from wattmark.studies.builtin import builtin_text
-from wattmark.studies.design import parse_design
+from wattmark.studies.designs.builtin import builtin_text
+from wattmark.studies.designs.design import parse_design
+from wattmark.studies.execution.state import DESIGN, TRIALS
 from wattmark.studies.results import StudyResults
-from wattmark.studies.state import DESIGN, TRIALS
 
 SIZES = {"1m": 1e6, "5m": 5e6, "20m": 2e7}
 RATES = [1.0, 3.0, 6.0, 12.0]

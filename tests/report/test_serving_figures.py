@@ -8,7 +8,6 @@ import pytest
 
 from fakes.studies import study
 from wattmark.quantity import Quantity
-from wattmark.report.data import StudyData
 from wattmark.report.figures_serving import figures
 from wattmark.report.figures_serving_cells import task_cells
 from wattmark.report.figures_serving_crossing import crossing_sentence
@@ -18,6 +17,7 @@ from wattmark.report.study import study_figures, write_report
 from wattmark.studies.analysis import analyse
 from wattmark.studies.analysis.serving import Crossing, like_with_like, serving_cells
 from wattmark.studies.analysis.serving import crossings as all_crossings
+from wattmark.studies.analysis.study_data import StudyData
 from wattmark.studies.results import Stage
 
 SIZES = {"1m": 1e6, "20m": 2e7}

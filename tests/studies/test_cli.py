@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wattmark.cli import main
-from wattmark.studies.state import StudyFolder
+from wattmark.studies.execution.state import StudyFolder
 
 TOML = """
 name = "cli"

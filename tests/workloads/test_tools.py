@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wattmark.recorder.launch import SESSION_ENV
-from wattmark.studies.builtin import find_design
+from wattmark.studies.designs.builtin import find_design
 from wattmark.workloads import tools
 
 pytest.importorskip("sklearn")

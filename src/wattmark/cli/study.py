@@ -15,7 +15,7 @@ from wattmark.errors import ConfigError
 from wattmark.units import format_duration, format_energy
 
 if TYPE_CHECKING:
-    from wattmark.studies.design import Design
+    from wattmark.studies.designs.design import Design
     from wattmark.studies.results import StudyResults
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -52,8 +52,8 @@ def new(
     """
     import re
 
-    from wattmark.studies.builtin import builtin_text
-    from wattmark.studies.design import parse_design
+    from wattmark.studies.designs.builtin import builtin_text
+    from wattmark.studies.designs.design import parse_design
 
     path = Path(f"{name}.toml")
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{name}"', builtin_text(source), count=1)
@@ -78,7 +78,7 @@ def run(
     \b
     Example: wattmark study run vision --set samples=2000 --set epochs=1 --report
     """
-    from wattmark.studies.builtin import find_design
+    from wattmark.studies.designs.builtin import find_design
 
     changes = [*(change or []), *([f"name={name}"] if name else [])]
     _run(find_design(study, changes), fresh=fresh, report=report, json_path=json_path)
@@ -96,7 +96,7 @@ def resume(
     \b
     Example: wattmark study resume vision --retry-failed
     """
-    from wattmark.studies.state import StudyFolder
+    from wattmark.studies.execution.state import StudyFolder
 
     design = StudyFolder.open(name).design()
     _run(design, retry_failed=retry_failed, report=report, json_path=json_path)
@@ -134,8 +134,8 @@ def ls(json_path: JsonPath = None) -> None:
     \b
     Example: wattmark study ls
     """
-    from wattmark.studies.builtin import builtin_names
-    from wattmark.studies.state import study_names
+    from wattmark.studies.designs.builtin import builtin_names
+    from wattmark.studies.execution.state import study_names
 
     rows = [_status(name) for name in study_names()]
     data = {"studies": rows, "builtin": builtin_names()}
@@ -177,7 +177,7 @@ def report(
     \b
     Example: wattmark study report vision -o vision.html --files vision-figures
     """
-    from wattmark.studies.state import load_results
+    from wattmark.studies.execution.state import load_results
 
     _write_report(load_results(name), output, files)
 
@@ -193,7 +193,7 @@ def export(
     Example: wattmark study export vision -o vision.csv
     """
     from wattmark.studies.exchange import write_csv, write_results
-    from wattmark.studies.state import load_results
+    from wattmark.studies.execution.state import load_results
 
     writers: dict[str, Any] = {".json": write_results, ".csv": write_csv}
     writer = writers.get(output.suffix)
@@ -216,7 +216,7 @@ def merge(
     Example: wattmark study merge --name hardware-all laptop.json server.json
     """
     from wattmark.studies.exchange import merge_into, read_results
-    from wattmark.studies.state import load_results
+    from wattmark.studies.execution.state import load_results
 
     results = [read_results(Path(part)) if part.endswith(".json") else load_results(part) for part in parts]
     merged = merge_into(name, results)
@@ -229,7 +229,7 @@ def _run(
     import signal
 
     from wattmark.cli.study_progress import shown
-    from wattmark.studies.runner import run_study
+    from wattmark.studies.execution.runner import run_study
 
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
@@ -287,9 +287,9 @@ def _summary(results: StudyResults) -> dict[str, Any]:
 
 
 def _status(name: str) -> dict[str, Any]:
-    from wattmark.studies.plan import further_trials, plan
-    from wattmark.studies.state import StudyFolder
-    from wattmark.studies.trial import label
+    from wattmark.studies.designs.plan import further_trials, plan
+    from wattmark.studies.execution.state import StudyFolder
+    from wattmark.studies.execution.trial import label
 
     folder = StudyFolder.open(name)
     trials = folder.trials()

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wattmark.cli.output import console, plain, say
-from wattmark.studies.trial import label
+from wattmark.studies.execution.trial import label
 from wattmark.units import format_duration, format_energy
 
 if TYPE_CHECKING:
-    from wattmark.studies.design import Design
-    from wattmark.studies.runner import Progress
+    from wattmark.studies.designs.design import Design
+    from wattmark.studies.execution.runner import Progress
 
 SAID_EVERY_S = 10.0
 """Without a terminal, what is made before the first trial is told of this often."""

@@ -13,12 +13,12 @@ from pydantic import BaseModel
 
 from wattmark.errors import RunNotFound
 from wattmark.quantity import Quantity
-from wattmark.studies.plan import further_trials, plan
+from wattmark.studies.designs.plan import further_trials, plan
+from wattmark.studies.execution.state import DESIGN, LOCK, TRIALS, StudyFolder, studies_dir
 from wattmark.studies.results import StudyResults, TrialResult
-from wattmark.studies.state import DESIGN, LOCK, TRIALS, StudyFolder, studies_dir
 
 if TYPE_CHECKING:
-    from wattmark.report.data import Group, StudyData
+    from wattmark.studies.analysis.study_data import Group, StudyData
 
 LOG_BYTES = 20_000
 MOST_TRIALS = 5_000
@@ -123,7 +123,7 @@ def progress(study: StudyFolder) -> dict[str, Any]:
 
 def arranged(study: StudyFolder) -> dict[str, Any]:
     """The fields of :class:`wattmark.dashboard.studies.Study` beside the progress."""
-    from wattmark.report.data import StudyData
+    from wattmark.studies.analysis.study_data import StudyData
 
     results = _results(study)
     data = StudyData(results)
@@ -150,7 +150,7 @@ def findings(study: StudyFolder) -> dict[str, Any]:
 
 def epochs(study: StudyFolder) -> dict[str, list[dict[str, Any]]]:
     """By the label of the cell: one row for each epoch, the means over its trials."""
-    from wattmark.report.data import StudyData
+    from wattmark.studies.analysis.study_data import StudyData
 
     data = StudyData(_results(study))
     return {cell.label: _epochs([data.trials[int(row)] for row in cell.rows]) for cell in data.cells}
@@ -219,7 +219,7 @@ def _metrics(data: StudyData) -> list[MetricOut]:
 def _cell(data: StudyData, cell: Group, metrics: Sequence[MetricOut], design: Path) -> CellOut:
     import numpy as np
 
-    from wattmark.report.data import mean_interval
+    from wattmark.studies.analysis.study_data import mean_interval
 
     found: dict[str, Q] = {}
     for metric in metrics:

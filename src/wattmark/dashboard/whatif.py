@@ -30,8 +30,8 @@ from wattmark.predict import Outcome, Scenario, evaluate
 from wattmark.predict.energyvis import recorded
 from wattmark.predict.scenario import HardwareChoice
 from wattmark.runs.view import RunView
+from wattmark.studies.execution.state import DESIGN, TRIALS, StudyFolder, studies_dir
 from wattmark.studies.results import StudyResults
-from wattmark.studies.state import DESIGN, TRIALS, StudyFolder, studies_dir
 from wattmark.workspace.runs import carbon_of, going_on
 
 router = APIRouter(tags=["what if"])

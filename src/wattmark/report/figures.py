@@ -14,9 +14,9 @@ import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.report.charts import bars, dots, points
-from wattmark.report.data import Group, StudyData
 from wattmark.report.marks import Drawing, Part, Point
 from wattmark.report.style import BLUE, COMPONENT, GREEN, SERIES
+from wattmark.studies.analysis.study_data import Group, StudyData
 
 MOST_ROWS = 40
 MOST_POINTS = 400

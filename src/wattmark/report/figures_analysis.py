@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wattmark.report.charts import heat_map, lines, points
-from wattmark.report.data import StudyData
 from wattmark.report.figures import MOST_POINTS, Figure, Panel, runs, scale_for
 from wattmark.report.marks import Drawing, Line, Point
 from wattmark.report.style import BLUE, MUTED
@@ -16,6 +15,7 @@ from wattmark.studies.analysis.correlate import SHOWN_FROM, CorrelationMap
 from wattmark.studies.analysis.pareto import ParetoPoint
 from wattmark.studies.analysis.profiling import ProfilingError
 from wattmark.studies.analysis.quality import Quality
+from wattmark.studies.analysis.study_data import StudyData
 from wattmark.units import format_energy
 
 MOST_METRICS = 16

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from wattmark.report.charts import dots, lines
-from wattmark.report.data import StudyData, mean_interval
 from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, runs
 from wattmark.report.marks import Drawing, Line
 from wattmark.report.style import BLUE, GREEN, SERIES
 from wattmark.studies.analysis.statistics import Float64, Int64
+from wattmark.studies.analysis.study_data import StudyData, mean_interval
 
 MOST_LINES = 14
 MOST_EPOCHS = 100

@@ -8,7 +8,6 @@ import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.report.charts import heat_map, lines, stacks
-from wattmark.report.data import Group, StudyData, mean_interval, shorten
 from wattmark.report.figures import (
     MOST_ROWS,
     Figure,
@@ -21,9 +20,10 @@ from wattmark.report.figures import (
     scaled,
 )
 from wattmark.report.marks import Drawing, Line, Part
-from wattmark.report.plain import plain_mapping
 from wattmark.report.style import BLUE, COMPONENT, MUTED, SERIES
+from wattmark.studies.analysis.plain import plain_mapping
 from wattmark.studies.analysis.statistics import Int64
+from wattmark.studies.analysis.study_data import Group, StudyData, mean_interval, shorten
 
 BATCHES = ("batch_size", "batch")
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.report.charts import lines, points
-from wattmark.report.data import Group, StudyData, shorten
 from wattmark.report.figures import MOST_POINTS, Figure, Panel, has, scale_for
 from wattmark.report.figures_serving_cells import (
     cell_quantity,
@@ -32,6 +31,7 @@ from wattmark.report.figures_serving_time import time_figure
 from wattmark.report.marks import Drawing, Line, Point
 from wattmark.report.style import MUTED, SERIES
 from wattmark.studies.analysis.serving import LOADS, load_factor
+from wattmark.studies.analysis.study_data import Group, StudyData, shorten
 
 MOST_LINES = 14
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wattmark.report.charts import dots
-from wattmark.report.data import StudyData
 from wattmark.report.figures import Figure, Panel, has
 from wattmark.report.figures_serving_cells import left_out_words, runs_of, text_cells
 from wattmark.report.marks import Drawing
@@ -17,6 +16,7 @@ from wattmark.studies.analysis.serving import (
     serving_cells,
 )
 from wattmark.studies.analysis.statistics import ALPHA
+from wattmark.studies.analysis.study_data import StudyData
 
 MOST_CROSSINGS = 10
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.report.charts import heat_map, lines
-from wattmark.report.data import Group, StudyData, show_level
 from wattmark.report.figures import Figure, Panel, has, scale_for
 from wattmark.report.figures_serving_cells import (
     cell_quantity,
@@ -21,6 +20,7 @@ from wattmark.report.figures_serving_cells import (
 )
 from wattmark.report.marks import Drawing, Line
 from wattmark.studies.analysis.statistics import Float64, scipy_stats
+from wattmark.studies.analysis.study_data import Group, StudyData, show_level
 from wattmark.units import significant
 
 MOST_MODELS = 4

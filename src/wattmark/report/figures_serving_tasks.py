@@ -9,7 +9,6 @@ import numpy as np
 from wattmark.quantity import Quantity
 from wattmark.reasoning.scoring import wilson
 from wattmark.report.charts import lines, points
-from wattmark.report.data import Group, StudyData, show_level
 from wattmark.report.figures import Figure, Panel, has
 from wattmark.report.figures_serving_cells import (
     cell_quantity,
@@ -22,6 +21,7 @@ from wattmark.report.figures_serving_cells import (
 )
 from wattmark.report.marks import Drawing, Line, Point
 from wattmark.report.style import SERIES
+from wattmark.studies.analysis.study_data import Group, StudyData, show_level
 from wattmark.units import format_energy
 
 MOST_LINES = 14

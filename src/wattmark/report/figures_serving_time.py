@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.report.data import Group, StudyData
 from wattmark.report.figures import Figure, Panel
 from wattmark.report.figures_serving_cells import text_cells
 from wattmark.report.marks import BOTTOM_PT, LEFT_PT, Drawing, finish, marker_face, origin_legend
 from wattmark.report.style import SERIES, fit, new_figure, styled
 from wattmark.studies.analysis.serving import load_factor
+from wattmark.studies.analysis.study_data import Group, StudyData
 from wattmark.studies.results import Stage, TrialResult
 
 MOST_MODELS = 3

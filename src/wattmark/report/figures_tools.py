@@ -8,12 +8,12 @@ import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.report.charts import bars, dots
-from wattmark.report.data import Group, StudyData, mean_interval, show_level
 from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, has, metric_bars, runs, scaled
 from wattmark.report.marks import Drawing, Part
-from wattmark.report.plain import plain_mapping
 from wattmark.report.style import BLUE, ORANGE, PURPLE, SERIES
+from wattmark.studies.analysis.plain import plain_mapping
 from wattmark.studies.analysis.statistics import Float64
+from wattmark.studies.analysis.study_data import Group, StudyData, mean_interval, show_level
 from wattmark.units import J_PER_WH
 
 WITHOUT = "none"

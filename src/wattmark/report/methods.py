@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wattmark
-from wattmark.report.data import StudyData, show_level
 from wattmark.report.markup import Html, join, tag
-from wattmark.report.plain import plain_list, plain_mapping
+from wattmark.studies.analysis.plain import plain_list, plain_mapping
+from wattmark.studies.analysis.study_data import StudyData, show_level
 from wattmark.studies.results import StudyResults
 from wattmark.units import format_duration, format_power
 

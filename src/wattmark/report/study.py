@@ -20,13 +20,13 @@ from wattmark.report import (
     summary,
 )
 from wattmark.report import tables as study_tables
-from wattmark.report.data import StudyData
 from wattmark.report.figures import Figure
 from wattmark.report.markup import Html, clean, join, tag
 from wattmark.report.methods import methods_section
 from wattmark.report.page import Section, figure_section, page
 from wattmark.report.style import file_bytes
 from wattmark.studies.analysis import Analysis, analyse
+from wattmark.studies.analysis.study_data import StudyData
 from wattmark.studies.results import StudyResults
 
 FIGURE_FORMATS = ("svg", "png", "pdf")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wattmark.quantity import Quantity
-from wattmark.report.data import StudyData, show_level
 from wattmark.report.markup import Html, join, tag
-from wattmark.report.plain import FILES, plain_list, plain_mapping
+from wattmark.studies.analysis.plain import FILES, plain_list, plain_mapping
+from wattmark.studies.analysis.study_data import StudyData, show_level
 from wattmark.studies.results import TrialResult
 from wattmark.units import format_duration, format_energy, significant
 

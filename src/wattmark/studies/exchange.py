@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from wattmark.errors import ConfigError, ImportFileError
-from wattmark.studies.design import Design
-from wattmark.studies.plan import trial_id
+from wattmark.studies.designs.design import Design
+from wattmark.studies.designs.plan import trial_id
+from wattmark.studies.execution.state import StudyFolder
 from wattmark.studies.results import StudyResults, TrialResult, merge_hosts
-from wattmark.studies.state import StudyFolder
 
 FORMAT = "wattmark-study-1"
 

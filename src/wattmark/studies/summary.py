@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from wattmark.studies.plan import half_width_pct
+from wattmark.studies.designs.plan import half_width_pct
 from wattmark.studies.results import StudyResults, TrialResult
 
 

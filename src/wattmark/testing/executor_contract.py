@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from wattmark.studies.design import Command, Design, Quiet
-from wattmark.studies.executors import Executor, Handle, Job, Outcome
-from wattmark.studies.plan import plan
+from wattmark.studies.designs.design import Command, Design, Quiet
+from wattmark.studies.designs.plan import plan
+from wattmark.studies.execution.executors import Executor, Handle, Job, Outcome
+from wattmark.studies.execution.trial import log_file, spec_of
 from wattmark.studies.results import TrialResult
-from wattmark.studies.trial import log_file, spec_of
 
 ENDED_S = 30.0
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fakes.studies import study
+from wattmark.studies.analysis.guidelines.serving import serving_guidelines
 from wattmark.studies.analysis.serving import crossings, like_with_like, load_factor, serving_cells
-from wattmark.studies.analysis.serving_guidelines import serving_guidelines
 from wattmark.studies.results import StudyResults
 
 SIZES = {"1m": 1e6, "5m": 5e6, "20m": 2e7}

@@ -7,8 +7,8 @@ import pytest
 
 from wattmark.errors import ConfigError
 from wattmark.serving.load.arrivals import ClosedLoop, OpenLoop
-from wattmark.studies.builtin import builtin_names, find_design
-from wattmark.studies.plan import cells
+from wattmark.studies.designs.builtin import builtin_names, find_design
+from wattmark.studies.designs.plan import cells
 from wattmark.workloads import registry
 from wattmark.workloads.llm.workload import LlmWorkload, plan_of
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from wattmark.recorder import tree
 from wattmark.recorder.launch import SESSION_ENV
-from wattmark.studies.memory import oom_kills, speaks_of_memory
+from wattmark.studies.execution.memory import oom_kills, speaks_of_memory
 
 Handle = Mapping[str, Any]
 TAIL_BYTES = 4_000
@@ -28,7 +28,7 @@ _GONE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A trial to run: ``spec`` for ``python -m wattmark.studies.trial``, where its output goes, how long it may take."""
+    """A trial to run: ``spec`` for ``python -m wattmark.studies.execution.trial``, where its output goes, how long it may take."""
 
     trial_id: str
     spec: Mapping[str, Any]
@@ -100,7 +100,7 @@ class LocalExecutor:
         with job.log.open("wb") as log:
             process = subprocess.Popen(
                 # -u: else a killed trial takes the end of its log with it
-                [self._python, "-u", "-m", "wattmark.studies.trial", str(spec)],
+                [self._python, "-u", "-m", "wattmark.studies.execution.trial", str(spec)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

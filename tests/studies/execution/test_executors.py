@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wattmark.studies.executors import LocalExecutor
-from wattmark.studies.memory import speaks_of_memory
+from wattmark.studies.execution.executors import LocalExecutor
+from wattmark.studies.execution.memory import speaks_of_memory
 from wattmark.testing.executor_contract import ExecutorContract, job_of, wait
 
 

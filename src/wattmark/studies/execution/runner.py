@@ -21,8 +21,9 @@ from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 from wattmark.store import Store, open_store
 from wattmark.store.ingest import ingest_session
-from wattmark.studies.design import Design, check_design
-from wattmark.studies.executors import (
+from wattmark.studies.designs.design import Design, check_design
+from wattmark.studies.designs.plan import Trial, further_trials, plan
+from wattmark.studies.execution.executors import (
     Executor,
     Handle,
     Job,
@@ -31,14 +32,13 @@ from wattmark.studies.executors import (
     log_tail,
     read_result,
 )
-from wattmark.studies.measured import environment_of, measured_fields
-from wattmark.studies.memory import speaks_of_memory
-from wattmark.studies.plan import Trial, further_trials, plan
-from wattmark.studies.preparation import prepare
-from wattmark.studies.quiet import baseline_file, read_baseline
+from wattmark.studies.execution.measured import environment_of, measured_fields
+from wattmark.studies.execution.memory import speaks_of_memory
+from wattmark.studies.execution.preparation import prepare
+from wattmark.studies.execution.quiet import baseline_file, read_baseline
+from wattmark.studies.execution.state import StudyFolder
+from wattmark.studies.execution.trial import log_file, result_file, spec_of
 from wattmark.studies.results import StudyResults, TrialResult
-from wattmark.studies.state import StudyFolder
-from wattmark.studies.trial import log_file, result_file, spec_of
 from wattmark.tracker.process import WattmarkWarning
 
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.1

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.studies.builtin import builtin_names, builtin_text, find_design
-from wattmark.studies.plan import cells, plan
+from wattmark.studies.designs.builtin import builtin_names, builtin_text, find_design
+from wattmark.studies.designs.plan import cells, plan
 from wattmark.workloads.registry import complete, load
 from wattmark.workloads.vision import zoo
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from wattmark.studies.design import Design
-from wattmark.studies.plan import Trial, cells, further_trials, half_width_pct, plan, trial_id
+from wattmark.studies.designs.design import Design
+from wattmark.studies.designs.plan import Trial, cells, further_trials, half_width_pct, plan, trial_id
 from wattmark.studies.results import TrialResult
 
 

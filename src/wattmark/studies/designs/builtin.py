@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from wattmark.errors import ConfigError
-from wattmark.studies.design import Design, load_design, parse_design
+from wattmark.studies.designs.design import Design, load_design, parse_design
 from wattmark.workloads.registry import did_you_mean
 
 

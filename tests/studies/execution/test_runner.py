@@ -14,12 +14,12 @@ import pytest
 
 from wattmark.errors import ConfigError
 from wattmark.store import open_store
-from wattmark.studies.design import Design
-from wattmark.studies.executors import Handle, Job, Outcome
-from wattmark.studies.plan import plan
+from wattmark.studies.designs.design import Design
+from wattmark.studies.designs.plan import plan
+from wattmark.studies.execution.executors import Handle, Job, Outcome
+from wattmark.studies.execution.runner import Progress, run_study
+from wattmark.studies.execution.state import StudyFolder, load_results
 from wattmark.studies.results import TrialResult
-from wattmark.studies.runner import Progress, run_study
-from wattmark.studies.state import StudyFolder, load_results
 from wattmark.testing.executor_contract import sleeps_in
 
 WATTMARK = [sys.executable, "-c", "from wattmark.cli import main; main()"]

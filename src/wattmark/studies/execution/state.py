@@ -18,7 +18,7 @@ from typing import Any
 
 from wattmark.errors import ConfigError
 from wattmark.paths import data_dir
-from wattmark.studies.design import Design, load_design
+from wattmark.studies.designs.design import Design, load_design
 from wattmark.studies.results import StudyResults, TrialResult, read_trials
 from wattmark.workloads.registry import did_you_mean
 

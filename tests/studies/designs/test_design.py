@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattmark.errors import ConfigError
-from wattmark.studies.builtin import builtin_names, builtin_text, find_design
-from wattmark.studies.design import Design, changed, json_schema, parse_design, to_toml, tomllib
+from wattmark.studies.designs.builtin import builtin_names, builtin_text, find_design
+from wattmark.studies.designs.design import Design, changed, json_schema, parse_design, to_toml, tomllib
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 MINIMAL = """
 name = "small"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from wattmark.errors import WattmarkError
-from wattmark.studies import preparation
-from wattmark.studies.design import Design, parse_design
+from wattmark.studies.designs.design import Design, parse_design
+from wattmark.studies.execution import preparation
 from wattmark.workloads.registry import Factor
 
 MODULE = """

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.studies.analysis.guidelines import Guideline, Strength
+from wattmark.studies.analysis.guidelines.training import Guideline, Strength
 from wattmark.studies.analysis.serving import (
     LOADS,
     Crossing,

@@ -1,6 +1,6 @@
 """What a study makes once before its first trial (models that are trained here), each in a process of its own.
 
-``python -m wattmark.studies.preparation SPEC``, SPEC the workload and a trial's levels as JSON, makes one of them and tells
+``python -m wattmark.studies.execution.preparation SPEC``, SPEC the workload and a trial's levels as JSON, makes one of them and tells
 how far it is on standard output: ``{"share": 0.5, "detail": "loss 0.2"}``, a line each.
 """
 
@@ -19,9 +19,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from wattmark.errors import WattmarkError
 from wattmark.recorder.launch import SESSION_ENV
-from wattmark.studies.design import Design
-from wattmark.studies.executors import log_tail
-from wattmark.studies.plan import cells
+from wattmark.studies.designs.design import Design
+from wattmark.studies.designs.plan import cells
+from wattmark.studies.execution.executors import log_tail
 from wattmark.workloads.registry import Config, complete, load
 
 TOLD_EVERY_S = 0.25
@@ -124,7 +124,7 @@ def _start(what: str, spec: Mapping[str, Any], folder: Path) -> _Child:
     environ = {key: value for key, value in os.environ.items() if key != SESSION_ENV}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "wattmark.studies.preparation", json.dumps(spec)],
+            [sys.executable, "-m", "wattmark.studies.execution.preparation", json.dumps(spec)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, env=environ,
         )  # fmt: skip
     return _Child(what, process, log)

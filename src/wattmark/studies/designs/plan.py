@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wattmark.studies.design import Design, Stop
+from wattmark.studies.designs.design import Design, Stop
 from wattmark.studies.results import TrialResult
 
 # Student's t, two-sided 95 %, for 1 to 30 degrees of freedom (any table of it; beyond, 1.96 + 2.4 / df is within 0.1 %).

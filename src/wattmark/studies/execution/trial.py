@@ -1,4 +1,4 @@
-"""One trial, in a process of its own: ``python -m wattmark.studies.trial SPEC.json``.
+"""One trial, in a process of its own: ``python -m wattmark.studies.execution.trial SPEC.json``.
 
 The spec is plain data (see :func:`spec_of`). The result is written to the file that the spec names, in one
 piece or not at all; whatever the work prints goes to this process's own output. A process that is killed leaves no
@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from wattmark.studies.memory import oom_kills, speaks_of_memory
-from wattmark.studies.quiet import baseline_file, prepare
+from wattmark.studies.execution.memory import oom_kills, speaks_of_memory
+from wattmark.studies.execution.quiet import baseline_file, prepare
 from wattmark.tracker.measure import Run, measure
 from wattmark.workloads import registry
 from wattmark.workloads.command import CommandFailed, CommandWorkload, numbers_of
 
 if TYPE_CHECKING:
-    from wattmark.studies.design import Design
-    from wattmark.studies.plan import Trial
+    from wattmark.studies.designs.design import Design
+    from wattmark.studies.designs.plan import Trial
     from wattmark.studies.results import Stage, TrialStatus
 
 MESSAGE_LENGTH = 500
@@ -127,7 +127,7 @@ def _write(
     idle_w: Mapping[str, float] | None,
     warnings: list[dict[str, str]],
 ) -> None:
-    from wattmark.studies.measured import environment_of, measured_fields
+    from wattmark.studies.execution.measured import environment_of, measured_fields
     from wattmark.studies.results import TrialResult
 
     found: dict[str, Any] = {"host": os.uname().nodename, "warnings": []}

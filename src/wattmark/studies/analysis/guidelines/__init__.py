@@ -1,0 +1,1 @@
+"""What a study's data carry as advice, and what they do not."""
