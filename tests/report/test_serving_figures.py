@@ -8,11 +8,11 @@ import pytest
 
 from fakes.studies import study
 from wattmark.quantity import Quantity
-from wattmark.report.figures_serving import figures
-from wattmark.report.figures_serving_cells import task_cells
-from wattmark.report.figures_serving_crossing import crossing_sentence
-from wattmark.report.figures_serving_lengths import plane_of
-from wattmark.report.figures_serving_tasks import accuracy
+from wattmark.report.figures.serving.cells import task_cells
+from wattmark.report.figures.serving.crossing import crossing_sentence
+from wattmark.report.figures.serving.lengths import plane_of
+from wattmark.report.figures.serving.load import figures
+from wattmark.report.figures.serving.tasks import accuracy
 from wattmark.report.study import study_figures, write_report
 from wattmark.studies.analysis import analyse
 from wattmark.studies.analysis.serving import Crossing, like_with_like, serving_cells

@@ -12,12 +12,12 @@ import pytest
 
 from fakes.vision_study import METHODS, vision_study
 from wattmark.errors import ConfigError, MissingExtra
-from wattmark.report import style
-from wattmark.report.figures import Figure
-from wattmark.report.findings import effects_section, predictors_section
-from wattmark.report.page import figure_section
+from wattmark.report.drawing import style
+from wattmark.report.figures.training import Figure
+from wattmark.report.html.page import figure_section
+from wattmark.report.sections.findings import effects_section, predictors_section
+from wattmark.report.sections.summary import warnings
 from wattmark.report.study import study_figures, write_figures, write_report, write_tables
-from wattmark.report.summary import warnings
 from wattmark.studies.analysis import analyse
 from wattmark.studies.analysis.study_data import StudyData, mean_interval
 from wattmark.studies.results import StudyResults, TrialResult

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 
 from wattmark import __version__
 from wattmark.quantity import Quantity
-from wattmark.report.markup import Html, join, tag
-from wattmark.report.page import Section, page
+from wattmark.report.html.markup import Html, join, tag
+from wattmark.report.html.page import Section, page
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.view import RunView
 from wattmark.units import format_duration, format_energy, format_mass

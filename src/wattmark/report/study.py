@@ -9,22 +9,19 @@ from pathlib import Path
 
 import wattmark
 from wattmark.errors import ConfigError
-from wattmark.report import figures as figures_first
-from wattmark.report import (
-    figures_analysis,
-    figures_epochs,
-    figures_more,
-    figures_serving,
-    figures_tools,
-    findings,
-    summary,
-)
 from wattmark.report import tables as study_tables
-from wattmark.report.figures import Figure
-from wattmark.report.markup import Html, clean, join, tag
-from wattmark.report.methods import methods_section
-from wattmark.report.page import Section, figure_section, page
-from wattmark.report.style import file_bytes
+from wattmark.report.drawing.style import file_bytes
+from wattmark.report.figures import analysis as figures_analysis
+from wattmark.report.figures import batch_size as figures_more
+from wattmark.report.figures import epochs as figures_epochs
+from wattmark.report.figures import tools as figures_tools
+from wattmark.report.figures import training as figures_first
+from wattmark.report.figures.serving import load as figures_serving
+from wattmark.report.figures.training import Figure
+from wattmark.report.html.markup import Html, clean, join, tag
+from wattmark.report.html.page import Section, figure_section, page
+from wattmark.report.sections import findings, summary
+from wattmark.report.sections.methods import methods_section
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.study_data import StudyData
 from wattmark.studies.results import StudyResults

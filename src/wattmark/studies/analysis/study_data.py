@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.markup import clean
+from wattmark.report.html.markup import clean
 from wattmark.sources.base import COMPONENTS
 from wattmark.studies.analysis.columns import Columns, Frame
 from wattmark.studies.analysis.columns import frame as read_frame

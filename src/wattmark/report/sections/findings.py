@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wattmark.report.markup import Html, join, tag
+from wattmark.report.html.markup import Html, join, tag
 from wattmark.studies.analysis import Analysis
 from wattmark.studies.analysis.correlate import Predictor
 from wattmark.studies.analysis.effects import Difference, Effect

@@ -7,10 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.charts import bars, dots
-from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, has, metric_bars, runs, scaled
-from wattmark.report.marks import Drawing, Part
-from wattmark.report.style import BLUE, ORANGE, PURPLE, SERIES
+from wattmark.report.drawing.charts import bars, dots
+from wattmark.report.drawing.marks import Drawing, Part
+from wattmark.report.drawing.style import BLUE, ORANGE, PURPLE, SERIES
+from wattmark.report.figures.training import (
+    MOST_ROWS,
+    Figure,
+    Panel,
+    by_model,
+    has,
+    metric_bars,
+    runs,
+    scaled,
+)
 from wattmark.studies.analysis.plain import plain_mapping
 from wattmark.studies.analysis.statistics import Float64
 from wattmark.studies.analysis.study_data import Group, StudyData, mean_interval, show_level

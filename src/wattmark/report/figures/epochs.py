@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wattmark.report.charts import dots, lines
-from wattmark.report.figures import MOST_ROWS, Figure, Panel, by_model, runs
-from wattmark.report.marks import Drawing, Line
-from wattmark.report.style import BLUE, GREEN, SERIES
+from wattmark.report.drawing.charts import dots, lines
+from wattmark.report.drawing.marks import Drawing, Line
+from wattmark.report.drawing.style import BLUE, GREEN, SERIES
+from wattmark.report.figures.training import MOST_ROWS, Figure, Panel, by_model, runs
 from wattmark.studies.analysis.statistics import Float64, Int64
 from wattmark.studies.analysis.study_data import StudyData, mean_interval
 

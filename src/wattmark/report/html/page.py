@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from wattmark.report.figures import Figure, Panel
-from wattmark.report.markup import Html, join, tag
-from wattmark.report.style import inline_svg
+from wattmark.report.drawing.style import inline_svg
+from wattmark.report.figures.training import Figure, Panel
+from wattmark.report.html.markup import Html, join, tag
 
 
 @dataclass(frozen=True, slots=True)

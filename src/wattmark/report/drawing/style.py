@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wattmark.errors import MissingExtra
-from wattmark.report.markup import Html, escape
+from wattmark.report.html.markup import Html, escape
 
 Figure = Any
 Axes = Any

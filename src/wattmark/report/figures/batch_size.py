@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.charts import heat_map, lines, stacks
-from wattmark.report.figures import (
+from wattmark.report.drawing.charts import heat_map, lines, stacks
+from wattmark.report.drawing.marks import Drawing, Line, Part
+from wattmark.report.drawing.style import BLUE, COMPONENT, MUTED, SERIES
+from wattmark.report.figures.training import (
     MOST_ROWS,
     Figure,
     Panel,
@@ -19,8 +21,6 @@ from wattmark.report.figures import (
     scale_for,
     scaled,
 )
-from wattmark.report.marks import Drawing, Line, Part
-from wattmark.report.style import BLUE, COMPONENT, MUTED, SERIES
 from wattmark.studies.analysis.plain import plain_mapping
 from wattmark.studies.analysis.statistics import Int64
 from wattmark.studies.analysis.study_data import Group, StudyData, mean_interval, shorten

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.charts import bars, dots, points
-from wattmark.report.marks import Drawing, Part, Point
-from wattmark.report.style import BLUE, COMPONENT, GREEN, SERIES
+from wattmark.report.drawing.charts import bars, dots, points
+from wattmark.report.drawing.marks import Drawing, Part, Point
+from wattmark.report.drawing.style import BLUE, COMPONENT, GREEN, SERIES
 from wattmark.studies.analysis.study_data import Group, StudyData
 
 MOST_ROWS = 40

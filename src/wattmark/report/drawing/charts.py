@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.marks import (
+from wattmark.report.drawing.marks import (
     BOTTOM_PT,
     LEFT_PT,
     Drawing,
@@ -32,7 +32,7 @@ from wattmark.report.marks import (
     three_digits,
     tile,
 )
-from wattmark.report.style import BLUE, INK, MUTED, SERIES, fit, new_figure, styled
+from wattmark.report.drawing.style import BLUE, INK, MUTED, SERIES, fit, new_figure, styled
 
 
 def bars(rows: Sequence[str], parts: Sequence[Part], axis: str) -> Drawing:

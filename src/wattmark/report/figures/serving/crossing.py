@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wattmark.report.charts import dots
-from wattmark.report.figures import Figure, Panel, has
-from wattmark.report.figures_serving_cells import left_out_words, runs_of, text_cells
-from wattmark.report.marks import Drawing
+from wattmark.report.drawing.charts import dots
+from wattmark.report.drawing.marks import Drawing
+from wattmark.report.figures.serving.cells import left_out_words, runs_of, text_cells
+from wattmark.report.figures.training import Figure, Panel, has
 from wattmark.studies.analysis.serving import (
     Crossing,
     crossings,

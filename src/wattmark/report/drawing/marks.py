@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.style import BLUE, CHARACTER_PT, INK, MODELLED_HATCH, MUTED, PAPER, Axes, Figure
+from wattmark.report.drawing.style import BLUE, CHARACTER_PT, INK, MODELLED_HATCH, MUTED, PAPER, Axes, Figure
 
 LEFT_PT, BOTTOM_PT = 42.0, 29.0  # room for numbers and a name beside each axis
 Share = float | None

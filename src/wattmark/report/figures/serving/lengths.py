@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.charts import heat_map, lines
-from wattmark.report.figures import Figure, Panel, has, scale_for
-from wattmark.report.figures_serving_cells import (
+from wattmark.report.drawing.charts import heat_map, lines
+from wattmark.report.drawing.marks import Drawing, Line
+from wattmark.report.figures.serving.cells import (
     cell_quantity,
     left_out_words,
     positive,
@@ -18,7 +18,7 @@ from wattmark.report.figures_serving_cells import (
     setting,
     text_cells,
 )
-from wattmark.report.marks import Drawing, Line
+from wattmark.report.figures.training import Figure, Panel, has, scale_for
 from wattmark.studies.analysis.statistics import Float64, scipy_stats
 from wattmark.studies.analysis.study_data import Group, StudyData, show_level
 from wattmark.units import significant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wattmark.quantity import Quantity
-from wattmark.report.markup import Html, join, tag
+from wattmark.report.html.markup import Html, join, tag
 from wattmark.studies.analysis.plain import FILES, plain_list, plain_mapping
 from wattmark.studies.analysis.study_data import StudyData, show_level
 from wattmark.studies.results import TrialResult

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmark.report.markup import Html, escape, join, tag
+from wattmark.report.html.markup import Html, escape, join, tag
 
 
 @given(st.text())

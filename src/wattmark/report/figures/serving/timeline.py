@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.report.figures import Figure, Panel
-from wattmark.report.figures_serving_cells import text_cells
-from wattmark.report.marks import BOTTOM_PT, LEFT_PT, Drawing, finish, marker_face, origin_legend
-from wattmark.report.style import SERIES, fit, new_figure, styled
+from wattmark.report.drawing.marks import BOTTOM_PT, LEFT_PT, Drawing, finish, marker_face, origin_legend
+from wattmark.report.drawing.style import SERIES, fit, new_figure, styled
+from wattmark.report.figures.serving.cells import text_cells
+from wattmark.report.figures.training import Figure, Panel
 from wattmark.studies.analysis.serving import load_factor
 from wattmark.studies.analysis.study_data import Group, StudyData
 from wattmark.studies.results import Stage, TrialResult

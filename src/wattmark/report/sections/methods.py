@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wattmark
-from wattmark.report.markup import Html, join, tag
+from wattmark.report.html.markup import Html, join, tag
 from wattmark.studies.analysis.plain import plain_list, plain_mapping
 from wattmark.studies.analysis.study_data import StudyData, show_level
 from wattmark.studies.results import StudyResults

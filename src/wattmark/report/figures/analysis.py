@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from wattmark.report.charts import heat_map, lines, points
-from wattmark.report.figures import MOST_POINTS, Figure, Panel, runs, scale_for
-from wattmark.report.marks import Drawing, Line, Point
-from wattmark.report.style import BLUE, MUTED
+from wattmark.report.drawing.charts import heat_map, lines, points
+from wattmark.report.drawing.marks import Drawing, Line, Point
+from wattmark.report.drawing.style import BLUE, MUTED
+from wattmark.report.figures.training import MOST_POINTS, Figure, Panel, runs, scale_for
 from wattmark.studies.analysis.cells import label
 from wattmark.studies.analysis.correlate import SHOWN_FROM, CorrelationMap
 from wattmark.studies.analysis.pareto import ParetoPoint

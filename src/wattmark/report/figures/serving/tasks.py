@@ -8,9 +8,10 @@ import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.reasoning.scoring import wilson
-from wattmark.report.charts import lines, points
-from wattmark.report.figures import Figure, Panel, has
-from wattmark.report.figures_serving_cells import (
+from wattmark.report.drawing.charts import lines, points
+from wattmark.report.drawing.marks import Drawing, Line, Point
+from wattmark.report.drawing.style import SERIES
+from wattmark.report.figures.serving.cells import (
     cell_quantity,
     mean_of,
     name_of,
@@ -19,8 +20,7 @@ from wattmark.report.figures_serving_cells import (
     setting,
     task_cells,
 )
-from wattmark.report.marks import Drawing, Line, Point
-from wattmark.report.style import SERIES
+from wattmark.report.figures.training import Figure, Panel, has
 from wattmark.studies.analysis.study_data import Group, StudyData, show_level
 from wattmark.units import format_energy
 

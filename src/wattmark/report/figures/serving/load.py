@@ -12,9 +12,10 @@ from typing import Literal
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.charts import lines, points
-from wattmark.report.figures import MOST_POINTS, Figure, Panel, has, scale_for
-from wattmark.report.figures_serving_cells import (
+from wattmark.report.drawing.charts import lines, points
+from wattmark.report.drawing.marks import Drawing, Line, Point
+from wattmark.report.drawing.style import MUTED, SERIES
+from wattmark.report.figures.serving.cells import (
     cell_quantity,
     left_out_words,
     mean_of,
@@ -24,12 +25,11 @@ from wattmark.report.figures_serving_cells import (
     setting,
     text_cells,
 )
-from wattmark.report.figures_serving_crossing import crossing_figure
-from wattmark.report.figures_serving_lengths import lengths_figure
-from wattmark.report.figures_serving_tasks import tasks_figure
-from wattmark.report.figures_serving_time import time_figure
-from wattmark.report.marks import Drawing, Line, Point
-from wattmark.report.style import MUTED, SERIES
+from wattmark.report.figures.serving.crossing import crossing_figure
+from wattmark.report.figures.serving.lengths import lengths_figure
+from wattmark.report.figures.serving.tasks import tasks_figure
+from wattmark.report.figures.serving.timeline import time_figure
+from wattmark.report.figures.training import MOST_POINTS, Figure, Panel, has, scale_for
 from wattmark.studies.analysis.serving import LOADS, load_factor
 from wattmark.studies.analysis.study_data import Group, StudyData, shorten
 

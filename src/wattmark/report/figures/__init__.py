@@ -1,0 +1,1 @@
+"""One function a figure, from a study's data to something that can be drawn."""

@@ -1,0 +1,1 @@
+"""Figures of studies that serve language models."""
