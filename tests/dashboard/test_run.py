@@ -10,7 +10,7 @@ import pytest
 
 from fakes.dashboard import api
 from fakes.records import example_record, rapl_record, spans_record
-from wattmark.dashboard import one_run
+from wattmark.dashboard import run_cache as one_run
 from wattmark.dashboard.context import Options
 from wattmark.runs.record import Spans
 from wattmark.runs.view import RunView

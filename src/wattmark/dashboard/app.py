@@ -16,26 +16,19 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from wattmark import __version__
-from wattmark.dashboard import (
-    compare,
-    compare_curves,
-    exports,
-    hardware,
-    health,
-    live,
-    meta,
-    places,
-    runs_list,
-    runs_one,
-    runs_one_page,
-    runs_one_power,
-    runs_one_spans,
-    serving,
-    studies,
-    totals,
-    trash,
-    whatif,
-)
+from wattmark.dashboard.api import health, live, meta, serving
+from wattmark.dashboard.api.compare import curves as compare_curves
+from wattmark.dashboard.api.compare import routes as compare
+from wattmark.dashboard.api.run import offline_page as runs_one_page
+from wattmark.dashboard.api.run import overview as runs_one
+from wattmark.dashboard.api.run import power as runs_one_power
+from wattmark.dashboard.api.run import spans as runs_one_spans
+from wattmark.dashboard.api.runs import exports, trash
+from wattmark.dashboard.api.runs import table as runs_list
+from wattmark.dashboard.api.runs import totals_routes as totals
+from wattmark.dashboard.api.studies import routes as studies
+from wattmark.dashboard.api.whatif import hardware, places
+from wattmark.dashboard.api.whatif import routes as whatif
 from wattmark.dashboard.context import Context, Options
 from wattmark.dashboard.security import Guard
 from wattmark.errors import ConfigError, MissingExtra, RunNotFound, StoreError, WattmarkError

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from wattmark.dashboard.live_hub import LiveHub
-from wattmark.dashboard.one_run import RunCache
+from wattmark.dashboard.run_cache import RunCache
 from wattmark.paths import journals_dir
 from wattmark.store import Store
 

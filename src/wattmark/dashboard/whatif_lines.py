@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from wattmark.dashboard.whatif_shapes import RunLine
+from wattmark.dashboard.api.whatif.schemas import RunLine
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 

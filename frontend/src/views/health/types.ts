@@ -1,4 +1,4 @@
-// Answers of src/wattmark/dashboard/health.py.
+// Answers of src/wattmark/dashboard/api/health.py.
 import type { Quantity } from '../../lib/api'
 
 export interface AdviceItem { what: string; why: string; how: string | null }

@@ -1,4 +1,4 @@
-// What the API says of a study (src/wattmark/dashboard/studies.py).
+// What the API says of a study (src/wattmark/dashboard/api/studies/routes.py).
 import type { Quantity } from '../../lib/api'
 
 export interface Progress {

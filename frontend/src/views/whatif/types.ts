@@ -1,4 +1,4 @@
-// What the server says about places, hardware and scenarios (src/wattmark/dashboard/whatif_shapes.py).
+// What the server says about places, hardware and scenarios (src/wattmark/dashboard/api/whatif/schemas.py).
 import type { Quantity } from '../../lib/api'
 
 export type Metric = 'energy' | 'carbon' | 'cost'

@@ -8,10 +8,10 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from wattmark.dashboard.api.run.counts import COUNT_RULE, counts_between
+from wattmark.dashboard.api.schemas import Amount, Moment, RunRef, Width, numbers
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.one_run import OneRun, Part
-from wattmark.dashboard.run_counts import COUNT_RULE, counts_between
-from wattmark.dashboard.shapes import Amount, Moment, RunRef, Width, numbers
+from wattmark.dashboard.run_cache import OneRun, Part
 from wattmark.errors import ConfigError
 from wattmark.impact.emissions import carbon
 from wattmark.quantity import Quantity, total

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from wattmark.dashboard.places_coordinates import CITIES, SMALL_COUNTRIES
+from wattmark.dashboard.api.whatif.coordinates import CITIES, SMALL_COUNTRIES
 from wattmark.errors import ConfigError
 from wattmark.impact import Zone, intensity_of, named_pues, zones
 

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from wattmark.dashboard import whatif_profiles
-from wattmark.dashboard.context import Context, Here
-from wattmark.dashboard.whatif_answers import differences, side_out
-from wattmark.dashboard.whatif_lines import line_of, started_at
-from wattmark.dashboard.whatif_shapes import (
+from wattmark.dashboard.api.whatif import profiles as whatif_profiles
+from wattmark.dashboard.api.whatif.answers import differences, side_out
+from wattmark.dashboard.api.whatif.runs import run_view, stated
+from wattmark.dashboard.api.whatif.schemas import (
     Account,
     AlternativeOut,
     Answer,
@@ -23,7 +22,8 @@ from wattmark.dashboard.whatif_shapes import (
     RunLine,
     WhatIf,
 )
-from wattmark.dashboard.whatif_views import run_view, stated
+from wattmark.dashboard.context import Context, Here
+from wattmark.dashboard.whatif_lines import line_of, started_at
 from wattmark.errors import ConfigError
 from wattmark.impact import named_pues
 from wattmark.predict import Outcome, Scenario, evaluate

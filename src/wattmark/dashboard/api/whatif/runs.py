@@ -8,8 +8,8 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, cast
 
+from wattmark.dashboard.api.whatif.schemas import Choice
 from wattmark.dashboard.context import Context
-from wattmark.dashboard.whatif_shapes import Choice
 from wattmark.errors import RunNotFound
 from wattmark.predict import find
 from wattmark.runs.view import RunView

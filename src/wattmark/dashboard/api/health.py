@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from wattmark import settings
+from wattmark.dashboard.api.run.overview import Warn, summary_of
+from wattmark.dashboard.api.schemas import Amount, RunRef
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.one_run import ChannelCurve, OneRun
-from wattmark.dashboard.runs_one import Warn, summary_of
-from wattmark.dashboard.shapes import Amount, RunRef
+from wattmark.dashboard.run_cache import ChannelCurve, OneRun
 from wattmark.impact.locate import resolve_zone
 from wattmark.quantity import Quantity, total
 from wattmark.runs.baseline import load_baseline

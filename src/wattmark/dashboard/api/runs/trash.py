@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from wattmark.dashboard.api.runs.table import RunId
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.runs_list import RunId
 from wattmark.store.trash import UNDO
 from wattmark.workspace.runs import refuse_going_on
 

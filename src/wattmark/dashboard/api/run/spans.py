@@ -10,11 +10,11 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from wattmark.dashboard.api.run.overview import plain
+from wattmark.dashboard.api.run.power import window_ns
+from wattmark.dashboard.api.schemas import Amount, Moment, RunRef, Width, numbers
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.one_run import OneRun
-from wattmark.dashboard.runs_one import plain
-from wattmark.dashboard.runs_one_power import window_ns
-from wattmark.dashboard.shapes import Amount, Moment, RunRef, Width, numbers
+from wattmark.dashboard.run_cache import OneRun
 from wattmark.runs.energy import Energies, edges_ns
 from wattmark.runs.record import Int64, SeriesData
 

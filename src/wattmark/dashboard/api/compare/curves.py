@@ -8,10 +8,10 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, StringConstraints
 
-from wattmark.dashboard.compare import Refs, view_of
+from wattmark.dashboard.api.compare.routes import Refs, view_of
+from wattmark.dashboard.api.runs.table import MEASURED
+from wattmark.dashboard.api.schemas import Width, numbers
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.runs_list import MEASURED
-from wattmark.dashboard.shapes import Width, numbers
 from wattmark.errors import ConfigError
 from wattmark.runs.record import Float64, Int64
 from wattmark.runs.view import RunView

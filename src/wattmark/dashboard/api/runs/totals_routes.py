@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
+from wattmark.dashboard.api.runs.table import MEASURED, Places, RunId, energy_of, part_of, stored
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.runs_list import MEASURED, Places, RunId, energy_of, part_of, stored
 from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
 from wattmark.store import RunSummary

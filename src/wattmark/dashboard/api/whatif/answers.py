@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wattmark.dashboard.whatif_differences import Factors, difference
-from wattmark.dashboard.whatif_shapes import Amount, Band, Bands, Course, Differences, Share, SideOut, Term
+from wattmark.dashboard.api.whatif.schemas import (
+    Amount,
+    Band,
+    Bands,
+    Course,
+    Differences,
+    Share,
+    SideOut,
+    Term,
+)
 from wattmark.predict import Outcome
+from wattmark.predict.difference import Factors, difference
 from wattmark.predict.outcome import EpochRow, Side
 from wattmark.quantity import Quantity
 

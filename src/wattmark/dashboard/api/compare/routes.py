@@ -9,10 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from wattmark.dashboard.compare_config import Group, differences
+from wattmark.dashboard.api.compare.configuration import Group, differences
+from wattmark.dashboard.api.runs.table import MEASURED, RunId
+from wattmark.dashboard.api.schemas import Amount
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.runs_list import MEASURED, RunId
-from wattmark.dashboard.shapes import Amount
 from wattmark.errors import ConfigError, RunNotFound
 from wattmark.quantity import Quantity, total
 from wattmark.runs.comparison import ACCURACY_POINTS, PER, Entry, Row, compare, denominators, methods_of

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
-from wattmark.dashboard.whatif_shapes import DifferenceOut, Ratio, Verdict
+from wattmark.dashboard.api.whatif.schemas import DifferenceOut, Ratio, Verdict
 from wattmark.quantity import Quantity
 
 

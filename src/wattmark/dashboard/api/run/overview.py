@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from wattmark.dashboard.api.schemas import Amount, RunRef
 from wattmark.dashboard.context import Context, Here
-from wattmark.dashboard.one_run import OneRun
-from wattmark.dashboard.shapes import Amount, RunRef
+from wattmark.dashboard.run_cache import OneRun
 from wattmark.impact.emissions import Carbon, carbon
 from wattmark.quantity import Quantity
 from wattmark.runs.summary import summarise

@@ -15,10 +15,12 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from wattmark.dashboard import runs_one, runs_one_power, runs_one_spans
+from wattmark.dashboard.api.meta import meta
+from wattmark.dashboard.api.run import overview as runs_one
+from wattmark.dashboard.api.run import power as runs_one_power
+from wattmark.dashboard.api.run import spans as runs_one_spans
+from wattmark.dashboard.api.schemas import RunRef
 from wattmark.dashboard.context import Context, Here
-from wattmark.dashboard.meta import meta
-from wattmark.dashboard.shapes import RunRef
 from wattmark.errors import ConfigError
 from wattmark.store.export import export_name
 

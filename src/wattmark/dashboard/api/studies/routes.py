@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
-from wattmark.dashboard import studies_data as data
+from wattmark.dashboard.api.studies import answers as data
+from wattmark.dashboard.api.studies.answers import CellOut, MetricOut, Q, TrialOut
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.studies_data import CellOut, MetricOut, Q, TrialOut
 from wattmark.errors import ConfigError
 
 router = APIRouter(prefix="/studies", tags=["studies"])

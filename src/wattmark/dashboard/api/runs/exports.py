@@ -13,9 +13,9 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
+from wattmark.dashboard.api.runs.exports_page import page_of
+from wattmark.dashboard.api.runs.table import RunId
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.exports_page import page_of
-from wattmark.dashboard.runs_list import RunId
 from wattmark.impact.equivalents import EQUIVALENTS
 from wattmark.store import export, export_name
 from wattmark.workspace.runs import find_run, result

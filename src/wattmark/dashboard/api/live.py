@@ -13,8 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from wattmark.dashboard.api.schemas import Amount, RunRef
 from wattmark.dashboard.context import Context, Here
-from wattmark.dashboard.shapes import Amount, RunRef
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from wattmark.dashboard.api.studies.answers import CellOut, Q
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.studies_data import CellOut, Q
 from wattmark.store.summaries import RunSummary
 
 router = APIRouter(prefix="/serving", tags=["serving"])

@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from fakes.records import example_record
+from wattmark.dashboard.api.runs.totals_routes import add_up, pieces
 from wattmark.dashboard.app import create_app
-from wattmark.dashboard.totals import add_up, pieces
 from wattmark.quantity import Quantity
 from wattmark.store import RunSummary, open_store
 from wattmark.workspace.runs import keep

@@ -90,7 +90,7 @@ class NoStudy(RunNotFound):
 
 
 def progress(study: StudyFolder) -> dict[str, Any]:
-    """The fields of :class:`wattmark.dashboard.studies.Progress`."""
+    """The fields of :class:`wattmark.dashboard.api.studies.routes.Progress`."""
     trials = _trials(study)
     design, merged = study.design(), study.is_merged()
     known = {trial.trial_id for trial in trials}
@@ -122,7 +122,7 @@ def progress(study: StudyFolder) -> dict[str, Any]:
 
 
 def arranged(study: StudyFolder) -> dict[str, Any]:
-    """The fields of :class:`wattmark.dashboard.studies.Study` beside the progress."""
+    """The fields of :class:`wattmark.dashboard.api.studies.routes.Study` beside the progress."""
     from wattmark.studies.analysis.study_data import StudyData
 
     results = _results(study)
@@ -144,7 +144,7 @@ def arranged(study: StudyFolder) -> dict[str, Any]:
 
 
 def findings(study: StudyFolder) -> dict[str, Any]:
-    """The fields of :class:`wattmark.dashboard.studies.Findings`."""
+    """The fields of :class:`wattmark.dashboard.api.studies.routes.Findings`."""
     return _findings(str(study.path), _stamp(study))
 
 

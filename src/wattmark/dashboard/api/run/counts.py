@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from wattmark.dashboard.one_run import OneRun
+from wattmark.dashboard.run_cache import OneRun
 from wattmark.runs.record import Float64, Int64
 
 COUNT_RULE = (

@@ -1,0 +1,1 @@
+"""One run: its head, power, spans, counts, and itself as one page."""

@@ -1,0 +1,1 @@
+"""Lists of runs: the table, totals, trash, exports."""

@@ -1,0 +1,1 @@
+"""Studies and their cells, effects and findings."""

@@ -1,0 +1,1 @@
+"""The same run elsewhere: hardware, place, duration; profiles of other tools."""
