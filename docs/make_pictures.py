@@ -56,8 +56,8 @@ def main() -> None:
 def draw_show(path: Path) -> None:
     """``wattmark show last``, without the environment."""
     from wattmark import load
-    from wattmark.cli import show
-    from wattmark.cli.render import render_run, render_spans
+    from wattmark.cli.store import show
+    from wattmark.cli.terminal.render import render_run, render_spans
     from wattmark.workspace.runs import result
 
     view = load("last")

@@ -55,8 +55,8 @@ def main() -> None:
 
 async def drawn() -> str:
     """The screen, once the run has gone on for a while."""
-    from wattmark.cli.top_screen import TopApp
-    from wattmark.cli.top_watch import Watcher
+    from wattmark.cli.top.screen import TopApp
+    from wattmark.cli.top.watch import Watcher
     from wattmark.paths import journals_dir
 
     watcher = Watcher(journals_dir())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _data(spec: str, found: ModelAnatomy | EstimatorAnatomy) -> dict[str, Any]:
 
 def _render(spec: str, found: ModelAnatomy | EstimatorAnatomy, layers: bool) -> None:
     from wattmark.anatomy import ModelAnatomy, rows
-    from wattmark.cli.render import new_table
+    from wattmark.cli.terminal.render import new_table
 
     out = console()
     out.print(f"{plain(spec)} ({plain(found.kind)})", style="bold")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wattmark import settings
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, say, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, say, write_json
 from wattmark.errors import RecorderError
 from wattmark.paths import journals_dir
 from wattmark.recorder import launch, tree
@@ -94,7 +94,7 @@ def idle_watts(session: Session, seconds: float) -> dict[str, float]:
 
 
 def _render(idle: dict[str, float], methods: dict[str, str], path: str) -> None:
-    from wattmark.cli.render import new_table
+    from wattmark.cli.terminal.render import new_table
     from wattmark.units import format_power
 
     table = new_table("", "idle", "how", numbers=("idle",))

@@ -11,8 +11,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from wattmark import settings
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 from wattmark.paths import data_dir
 
@@ -54,7 +54,7 @@ def list_settings(json_path: JsonPath = None) -> None:
     ]
     if write_json(rows, json_path):
         return
-    from wattmark.cli.render import new_table
+    from wattmark.cli.terminal.render import new_table
 
     table = new_table("setting", "value", "from", "meaning")
     for row in rows:

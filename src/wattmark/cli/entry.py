@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
-from wattmark.cli.output import report_error, say
+from wattmark.cli.terminal.output import report_error, say
 from wattmark.errors import WattmarkError
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wattmark import settings as configuration
 from wattmark.cli.child import CannotRun, Child
-from wattmark.cli.output import report_error, say, write_json
+from wattmark.cli.terminal.output import report_error, say, write_json
 from wattmark.errors import ConfigError, RunNotFound, WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder.launch import Session
@@ -19,7 +19,7 @@ from wattmark.tracker.measure import Span
 from wattmark.tracker.process import Process, this_process
 
 if TYPE_CHECKING:
-    from wattmark.cli.live_line import LiveLine
+    from wattmark.cli.terminal.live_line import LiveLine
     from wattmark.runs.record import Status
     from wattmark.runs.view import RunView
 
@@ -181,7 +181,7 @@ def parse_tags(words: list[str]) -> dict[str, str]:
 
 
 def _live_line(session: Session) -> LiveLine | None:
-    from wattmark.cli.live_line import LiveLine
+    from wattmark.cli.terminal.live_line import LiveLine
 
     try:
         return LiveLine(session)
@@ -190,8 +190,8 @@ def _live_line(session: Session) -> LiveLine | None:
 
 
 def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
-    from wattmark.cli.output import console
-    from wattmark.cli.render import render_run
+    from wattmark.cli.terminal.output import console
+    from wattmark.cli.terminal.render import render_run
     from wattmark.workspace.runs import result
 
     view = _kept(measured) if measured.span is None else _part(measured)

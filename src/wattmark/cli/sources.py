@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from wattmark import settings
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.sources.base import Host
 
 app = typer.Typer(rich_markup_mode=None)
@@ -46,8 +46,8 @@ def sources(
 def _render(found: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from wattmark.cli.render import new_table, render_warnings
-    from wattmark.cli.show import accuracy_words
+    from wattmark.cli.store.show import accuracy_words
+    from wattmark.cli.terminal.render import new_table, render_warnings
     from wattmark.units import format_duration, format_energy
 
     out = console()

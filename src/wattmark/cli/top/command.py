@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import write_json
 from wattmark.errors import ConfigError, MissingExtra, RunNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wattmark.cli.top_state import RunState
+    from wattmark.cli.top.state import RunState
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -34,7 +34,7 @@ def top(
     \b
     Example: wattmark top
     """
-    from wattmark.cli.top_watch import Watcher
+    from wattmark.cli.top.watch import Watcher
     from wattmark.paths import journals_dir
 
     watcher = Watcher(journals_dir())
@@ -47,7 +47,7 @@ def top(
     if not sys.stdout.isatty():
         raise ConfigError("this needs a terminal", hint="`wattmark top --json -` tells how things stand once")
     try:
-        from wattmark.cli.top_screen import TopApp
+        from wattmark.cli.top.screen import TopApp
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "textual":
             raise

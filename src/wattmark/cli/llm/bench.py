@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wattmark import settings
-from wattmark.cli.llm_line import LoadLine, WritingBar
-from wattmark.cli.output import say
+from wattmark.cli.llm.progress import LoadLine, WritingBar
+from wattmark.cli.terminal.output import say
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact import carbon, resolve_zone
 from wattmark.quantity import Quantity

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.cli.top_curves import Curves
-from wattmark.cli.top_state import Count, RunState, SpanRow
+from wattmark.cli.top.curves import Curves
+from wattmark.cli.top.state import Count, RunState, SpanRow
 from wattmark.recorder import journal, tree
 from wattmark.recorder.live import ENDED, Live, LiveReader
 from wattmark.runs.reading.session import session_folders

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wattmark.cli.output import console, plain, say
+from wattmark.cli.terminal.output import console, plain, say
 from wattmark.studies.execution.trial import label
 from wattmark.units import format_duration, format_energy
 

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from wattmark.cli.output import console, say
+from wattmark.cli.terminal.output import console, say
 from wattmark.recorder.live import Live
 from wattmark.serving.load.records import Progress
 from wattmark.tracker.process import this_process

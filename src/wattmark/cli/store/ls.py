@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _fits(
 def _render(rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from wattmark.cli.render import STATUS_STYLES, new_table
+    from wattmark.cli.terminal.render import STATUS_STYLES, new_table
     from wattmark.units import format_duration, format_energy
 
     out = console()

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmark.cli.llm_train import train
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, say, write_json
+from wattmark.cli.llm.train import train
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def serve(
     import os
     from pathlib import Path
 
-    from wattmark.cli.llm_line import WritingBar
+    from wattmark.cli.llm.progress import WritingBar
     from wattmark.serving.server.hub import is_hub_name
     from wattmark.serving.server.local import LOCAL, open_target
 
@@ -171,7 +171,7 @@ def bench(
     \b
     Example: wattmark llm bench local:10m --sweep concurrency:1-16 --requests 100
     """
-    from wattmark.cli.llm_bench import Ask, run_bench
+    from wattmark.cli.llm.bench import Ask, run_bench
     from wattmark.cli.run import parse_tags
 
     if sum(given is not None for given in (concurrency, rate, sweep)) > 1:
@@ -197,7 +197,7 @@ def bench(
     )
     taken = write_json(outcome.as_dict(), json_path)
     if not quiet:
-        from wattmark.cli.llm_render import render
+        from wattmark.cli.llm.render import render
 
         render(console(stderr=taken), outcome)
     if outcome.interrupted:

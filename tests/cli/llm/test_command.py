@@ -15,7 +15,7 @@ import pytest
 
 from wattmark.store import open_store
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/llm-bench.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/reference/llm-bench.schema.json").read_text())
 needs_llama = pytest.mark.skipif(
     importlib.util.find_spec("xllamacpp") is None or importlib.util.find_spec("gguf") is None,
     reason="xllamacpp and gguf are not installed (extra llm)",

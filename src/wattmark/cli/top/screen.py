@@ -14,10 +14,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from wattmark.cli.chart import block_chart
-from wattmark.cli.output import plain
-from wattmark.cli.render import STATUS_STYLES
-from wattmark.cli.top_state import Component, Count, RunState, SpanRow
+from wattmark.cli.terminal.chart import block_chart
+from wattmark.cli.terminal.output import plain
+from wattmark.cli.terminal.render import STATUS_STYLES
+from wattmark.cli.top.state import Component, Count, RunState, SpanRow
 from wattmark.quantity import Quantity
 from wattmark.units import format_duration, format_energy, format_power, significant
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wattmark.cli.output import plain
+from wattmark.cli.terminal.output import plain
 from wattmark.quantity import Quantity, total
 from wattmark.units import format_duration, format_energy, format_mass, format_power, significant
 

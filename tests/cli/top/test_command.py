@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from wattmark.cli.top_watch import Watcher
+from wattmark.cli.top.watch import Watcher
 
 pytest.importorskip("textual")
 
@@ -198,7 +198,7 @@ def test_watching_asks_the_recorder_for_nothing_and_writes_nothing(cli, powercap
 
 def screen(watcher: Watcher, script, size=(80, 24), **options) -> None:
     """Run ``script(app, pilot)`` on the screen of ``wattmark top``."""
-    from wattmark.cli.top_screen import TopApp
+    from wattmark.cli.top.screen import TopApp
 
     async def play() -> None:
         app = TopApp(watcher.look, where=watcher.journals, every_s=0.05, **options)

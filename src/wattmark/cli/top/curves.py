@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.cli.top_state import Component
+from wattmark.cli.top.state import Component
 from wattmark.quantity import Quantity, total
 from wattmark.recorder import journal
 from wattmark.recorder.live import Live

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, say, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 from wattmark.units import format_duration, format_energy
 
@@ -228,7 +228,7 @@ def _run(
 ) -> None:
     import signal
 
-    from wattmark.cli.study_progress import shown
+    from wattmark.cli.study.progress import shown
     from wattmark.studies.execution.runner import run_study
 
     signal.signal(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from wattmark.cli.llm_bench import Outcome
-from wattmark.cli.output import plain
-from wattmark.cli.render import new_table
+from wattmark.cli.llm.bench import Outcome
+from wattmark.cli.terminal.output import plain
+from wattmark.cli.terminal.render import new_table
 from wattmark.quantity import Quantity
 from wattmark.serving.bench import BenchResult
 from wattmark.serving.figures.latency import Distribution, Estimate

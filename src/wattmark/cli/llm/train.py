@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, say, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, say, write_json
 from wattmark.units import format_duration
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _shown(plan: Plan) -> Generator[Callable[[Progress], None]]:
 
 
 def _render(models: list[dict[str, Any]]) -> None:
-    from wattmark.cli.render import new_table
+    from wattmark.cli.terminal.render import new_table
 
     out = console()
     for model in models:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import plain, report_error, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import plain, report_error, write_json
 from wattmark.errors import ConfigError, ImportFileError
 
 app = typer.Typer(rich_markup_mode=None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError, RunNotFound
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[s
 
 
 def _render(data: dict[str, Any]) -> None:
-    from wattmark.cli.render import new_table
+    from wattmark.cli.terminal.render import new_table
     from wattmark.units import format_duration, format_energy, format_power
 
     shown = {

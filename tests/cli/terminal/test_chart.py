@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from wattmark.cli.chart import block_chart
+from wattmark.cli.terminal.chart import block_chart
 
 NAN = float("nan")
 

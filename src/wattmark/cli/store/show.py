@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.options import JsonPath
-from wattmark.cli.output import console, plain, write_json
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,7 @@ def show(
 
 
 def _render(out: Console, view: RunView, data: dict[str, Any], spans: int) -> None:
-    from wattmark.cli.render import render_run, render_spans
+    from wattmark.cli.terminal.render import render_run, render_spans
 
     out.print(f"{data['run_id']}  {data['started_at']}  {plain(data['host'])}", style="dim")
     if data["tags"]:
@@ -61,7 +61,7 @@ def _render(out: Console, view: RunView, data: dict[str, Any], spans: int) -> No
 
 def _chart(out: Console, view: RunView) -> None:
     """Power over time by component, as wide as the terminal."""
-    from wattmark.cli.chart import HOLE, block_chart
+    from wattmark.cli.terminal.chart import HOLE, block_chart
     from wattmark.units import format_duration, format_power
 
     length_s = view.record.duration_s
@@ -87,7 +87,7 @@ def _chart(out: Console, view: RunView) -> None:
 
 def _channels(out: Console, data: dict[str, Any]) -> None:
     """How each number was got, with the citation of its accuracy below."""
-    from wattmark.cli.render import new_table
+    from wattmark.cli.terminal.render import new_table
     from wattmark.units import format_duration, format_energy
 
     numbers = ("energy", "samples", "gap")
@@ -132,7 +132,7 @@ def accuracy_words(accuracy: dict[str, Any]) -> str:
 
 def _environment(out: Console, view: RunView) -> None:
     """What it ran on, as far as it was captured; values that are tables themselves are left to ``--json``."""
-    from wattmark.cli.render import new_table
+    from wattmark.cli.terminal.render import new_table
 
     table = new_table("", "", title="environment")
     table.show_header = False

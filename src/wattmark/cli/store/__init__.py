@@ -1,0 +1,1 @@
+"""Commands on runs that are kept: ls, show, compare, tag, rm, prune, export, import."""

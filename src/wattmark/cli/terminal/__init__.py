@@ -1,0 +1,1 @@
+"""How commands print: tables, charts, the live line, JSON."""
