@@ -9,7 +9,7 @@ import pytest
 from wattmark.quantity import Quantity
 from wattmark.serving.energy.accounting import ServingEnergy, account
 from wattmark.serving.energy.attribution import EQUAL_WEIGHTS, IntervalEnergy, RequestColumns, TokenWeights
-from wattmark.serving.simulated import SimulatedServer, Simulation, simulate
+from wattmark.testing.simulated_server import SimulatedServer, Simulation, simulate
 
 S = 1_000_000_000
 

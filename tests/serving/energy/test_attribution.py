@@ -20,8 +20,8 @@ from wattmark.serving.energy.attribution import (
     processing_starts,
     tokens_in,
 )
-from wattmark.serving.simulated import SimulatedServer, simulate
 from wattmark.sources.base import Accuracy, Channel
+from wattmark.testing.simulated_server import SimulatedServer, simulate
 
 S = 1_000_000_000
 

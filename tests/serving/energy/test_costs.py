@@ -17,7 +17,7 @@ from wattmark.serving.energy.attribution import (
     processing_starts,
 )
 from wattmark.serving.energy.costs import TokenCosts, _gram, _non_negative, fit_costs
-from wattmark.serving.simulated import SimulatedServer, Simulation, simulate
+from wattmark.testing.simulated_server import SimulatedServer, Simulation, simulate
 
 S = 1_000_000_000
 
