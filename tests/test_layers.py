@@ -1,4 +1,5 @@
-"""The shape of the package: who may import whom, how long a module may be, and that every folder says what it is."""
+"""The shape of the package (docs/extend/how-it-is-built.md): who may import whom, how full a folder may be, no circles,
+and that every folder says what it is."""
 
 from __future__ import annotations
 
@@ -12,12 +13,36 @@ import wattmark
 PACKAGE = Path(wattmark.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
-    ("errors", "units", "quantity", "paths", "settings", "redact"), ("sources",), ("recorder",), ("runs",), ("store",),
-    ("impact",), ("anatomy",), ("workloads",), ("serving",), ("studies",), ("predict",), ("advise",), ("plan",),
-    ("report",), ("dashboard",), ("integrations",), ("cli",),
-)  # fmt: skip
+    ("errors", "units", "quantity", "statistics", "text", "paths", "settings", "redact", "_version"),
+    ("sources",),
+    ("recorder",),
+    ("runs",),
+    ("tracker",),
+    ("impact",),
+    ("store",),
+    ("workspace",),
+    ("anatomy",),
+    ("reasoning",),
+    ("serving",),
+    ("workloads",),
+    ("studies",),
+    ("predict",),
+    ("advise",),
+    ("plan",),
+    ("agent",),
+    ("report",),
+    ("dashboard",),
+    ("integrations",),
+    ("cli",),
+)
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-BASE_ORDER = {"settings": {"errors", "paths"}, "quantity": {"units"}}
+BASE_ORDER = {
+    "settings": {"errors", "paths"},
+    "quantity": {"units", "errors"},
+    "units": {"settings"},
+    "statistics": {"quantity", "errors"},
+    "text": {"units"},
+}
 """Who of the first layer may import whom of it."""
 TESTING_MAY = {
     "errors",
@@ -31,7 +56,8 @@ TESTING_MAY = {
     "serving",
 }
 """Contract suites support the interfaces that third parties may implement."""
-MOST_LINES = 400
+MOST_MODULES = 14
+"""In one folder; more wants a sub-package (docs/extend/how-it-is-built.md says which lives where)."""
 
 
 def imports_of(source: str, module: str, *, is_package: bool = False) -> set[tuple[str, int]]:
@@ -105,10 +131,67 @@ def test_the_check_sees_what_it_must_see():
     assert not complaint("wattmark.testing.stores", "wattmark.runs.record.RunRecord")
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_module_fits_in_one_reading(path: Path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES, f"{path} has {lines} lines, {MOST_LINES} at most: split it by what it does"
+def test_a_folder_is_taken_in_at_a_glance():
+    modules: dict[Path, list[str]] = {}
+    for path in FILES:
+        modules.setdefault(path.parent, []).append(path.stem)
+    crowded = {
+        str(folder): len(names)
+        for folder, names in modules.items()
+        if len(names) > MOST_MODULES and folder != PACKAGE
+    }
+    assert not crowded, (
+        f"more than {MOST_MODULES} modules: make a sub-package of what belongs together: {crowded}"
+    )
+    shared = {
+        f"{folder}/{prefix}_*"
+        for folder, names in modules.items()
+        for prefix in {name.split("_")[0] for name in names if "_" in name.strip("_")}
+        if prefix and sum(name.split("_")[0] == prefix for name in names) > 2
+    }
+    assert not shared, f"a prefix that three files share is a folder: {sorted(shared)}"
+
+
+def test_modules_do_not_import_in_circles():
+    names = {name_of(path) for path in FILES}
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        module = name_of(path)
+        at_start = imports_at_start(path.read_text(encoding="utf-8"))
+        graph[module] = {
+            target if target in names else target.rpartition(".")[0]
+            for target in at_start
+            if (target in names or target.rpartition(".")[0] in names)
+        } - {module, "wattmark"}
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, "a circle: " + " -> ".join((*way[way.index(module) :], module))
+        if module in done:
+            return
+        for target in sorted(graph.get(module, ())):
+            visit(target, (*way, module))
+        done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
+
+
+def imports_at_start(source: str) -> set[str]:
+    """Full names of what a module imports while it is loaded (not for types only, not inside functions)."""
+    names: set[str] = set()
+    todo: list[ast.stmt] = list(ast.parse(source).body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "wattmark":
+            names.update(f"{node.module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.Import):
+            names.update(name.name for name in node.names if name.name.split(".")[0] == "wattmark")
+        elif isinstance(node, ast.Try):
+            todo.extend(node.body)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            todo.extend([*node.body, *node.orelse])
+    return names
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.stem == "__init__"], ids=name_of)

@@ -2,8 +2,8 @@
 
 The rule. Of the energy of a sampling interval, at most ``idle_w`` times its length is idle energy, a pot of its own.
 What is above idle belongs to the requests that had tokens worked on in the interval, in proportion to those tokens,
-prefill and decode weighted by what they cost (:mod:`wattmark.serving.energy.costs`). What is above idle in an interval without
-tokens belongs to no one and is shown as unattributed. ``requests + idle + unattributed = measured``, always.
+prefill and decode weighted by what they cost (:mod:`wattmark.serving.energy.costs`). What is above idle in an interval
+without tokens belongs to no one and is shown as unattributed. ``requests + idle + unattributed = measured``, always.
 
 When tokens are worked on: a prompt's tokens, less those from the prefix cache, evenly from the start of processing to the
 first token; each later token in the gap before its chunk, or evenly from
