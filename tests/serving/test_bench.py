@@ -145,7 +145,7 @@ def test_cpu_times_are_of_the_server_and_of_all() -> None:
 @pytest.mark.parametrize(("url", "here"), [("http://127.0.0.1:1", True), ("http://gpu.example.org", False)])
 def test_only_a_server_on_this_machine_is_measured(url: str, here: bool) -> None:
     from wattmark.serving.load.client import Known, Target
-    from wattmark.serving.load.dialects import named
+    from wattmark.serving.load.wire.dialects import named
     from wattmark.serving.prompts.synthetic import Filler
     from wattmark.serving.server.local import Target as Opened
 

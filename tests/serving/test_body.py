@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from wattmark.serving.load import body as client_body
-from wattmark.serving.load.body import BodyWriter
-from wattmark.serving.load.dialects import DIALECTS
-from wattmark.serving.load.target import Target
+from wattmark.serving.load.wire import body as client_body
+from wattmark.serving.load.wire.body import BodyWriter
+from wattmark.serving.load.wire.dialects import DIALECTS
+from wattmark.serving.load.wire.target import Target
 
 PROMPTS = [
     (

@@ -17,8 +17,8 @@ from wattmark.serving.energy import measured as bench_energy
 from wattmark.serving.energy.measured import Idle
 from wattmark.serving.load.arrivals import ClosedLoop
 from wattmark.serving.load.client import Known, Target
-from wattmark.serving.load.dialects import named
 from wattmark.serving.load.limits import Limits
+from wattmark.serving.load.wire.dialects import named
 from wattmark.serving.prompts.base import Conversation, Fixed, Turn
 from wattmark.serving.prompts.synthetic import Filler
 from wattmark.serving.server.local import Target as Opened

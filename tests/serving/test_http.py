@@ -11,7 +11,7 @@ import zlib
 import pytest
 
 from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, run_load
-from wattmark.serving.load.connection import Address, connect_failure
+from wattmark.serving.load.wire.connection import Address, connect_failure
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
 BODY = b'{"choices":[{"text":"a","finish_reason":"stop"}],"usage":{"prompt_tokens":8,"completion_tokens":1}}'

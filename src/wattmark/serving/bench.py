@@ -31,7 +31,7 @@ from wattmark.serving.load.arrivals import Arrivals, OpenLoop
 from wattmark.serving.load.client import Known, find_filler, look, run, run_load_blocking
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
-from wattmark.serving.load.target import LOOPBACK, Target
+from wattmark.serving.load.wire.target import LOOPBACK, Target
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Filler, Synthetic
 from wattmark.serving.server.local import LOCAL, ServerOptions, open_target
@@ -215,7 +215,7 @@ def open_bench(
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
 
     on_writing: told the share (0..1) of a random model that is written first, if it has to be.
-    target: further fields of :class:`~wattmark.serving.load.target.Target` (model, dialect, endpoint, api_key_env, ...).
+    target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect, endpoint, api_key_env, ...).
     Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
     """
     with open_target(where, options, environ, on_writing) as opened:

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, run_load
-from wattmark.serving.load.connection import ConnectFailed
 from wattmark.serving.load.records import RequestRecord
 from wattmark.serving.load.scrape import Scraper, parse_metrics, timing_series
+from wattmark.serving.load.wire.connection import ConnectFailed
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
 VLLM = """# HELP vllm:num_requests_running Number of requests

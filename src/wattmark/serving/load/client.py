@@ -25,7 +25,7 @@ from wattmark.serving.load.probe import Known, find_filler, look
 from wattmark.serving.load.processes import Processes
 from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
 from wattmark.serving.load.scrape import Scraper, timing_series
-from wattmark.serving.load.target import Target, shown_url
+from wattmark.serving.load.wire.target import Target, shown_url
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Synthetic
 

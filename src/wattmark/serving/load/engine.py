@@ -14,13 +14,13 @@ from time import monotonic_ns
 from typing import Any
 
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop
-from wattmark.serving.load.body import BodyWriter
-from wattmark.serving.load.connection import ConnectFailed, Pool
-from wattmark.serving.load.dialects import Dialect
 from wattmark.serving.load.exchange import Answer
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import Outcome, Progress, RequestRecord
-from wattmark.serving.load.target import Target, without_key
+from wattmark.serving.load.wire.body import BodyWriter
+from wattmark.serving.load.wire.connection import ConnectFailed, Pool
+from wattmark.serving.load.wire.dialects import Dialect
+from wattmark.serving.load.wire.target import Target, without_key
 from wattmark.serving.prompts.base import Conversation, Talk, Turn
 
 BURST = 64

@@ -14,9 +14,9 @@ from time import monotonic_ns
 from typing import Any, cast
 
 from wattmark.serving.client_json import loads
-from wattmark.serving.load.connection import Connection
 from wattmark.serving.load.records import Outcome, RequestRecord, usage_counts
-from wattmark.serving.load.sse import EventStream
+from wattmark.serving.load.wire.connection import Connection
+from wattmark.serving.load.wire.sse import EventStream
 
 LONGEST_ERROR = 300
 LARGEST_BODY = 64 * 1024 * 1024
@@ -25,7 +25,7 @@ STATUS_WORDS = {401: "the API key was refused", 403: "not allowed", 404: "no suc
 
 
 class Answer:
-    """One request on its way; implements :class:`wattmark.serving.load.connection.Exchange`.
+    """One request on its way; implements :class:`wattmark.serving.load.wire.connection.Exchange`.
 
     ``on_end(answer)`` is called once, when the record is whole; ``on_resend(answer)`` asks for another connection.
     """

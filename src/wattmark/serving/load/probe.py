@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from wattmark.errors import ServerError
-from wattmark.serving.load import dialects
-from wattmark.serving.load.connection import ConnectFailed, Connection, Pool
-from wattmark.serving.load.dialects import Clue, Dialect
 from wattmark.serving.load.records import Outcome
-from wattmark.serving.load.target import Target, shown_url, without_key
+from wattmark.serving.load.wire import dialects
+from wattmark.serving.load.wire.connection import ConnectFailed, Connection, Pool
+from wattmark.serving.load.wire.dialects import Clue, Dialect
+from wattmark.serving.load.wire.target import Target, shown_url, without_key
 from wattmark.serving.prompts.synthetic import Filler, calibrate
 
 HINTS: dict[Outcome, str] = {

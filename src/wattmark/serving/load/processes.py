@@ -23,7 +23,7 @@ from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, Thinned
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.probe import Known
 from wattmark.serving.load.records import Outcome, Progress, RequestRecord
-from wattmark.serving.load.target import Target
+from wattmark.serving.load.wire.target import Target
 from wattmark.serving.prompts.base import Workload
 
 START_S = 0.02

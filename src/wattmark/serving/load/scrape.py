@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, NamedTuple
 
-from wattmark.serving.load.connection import ConnectFailed
 from wattmark.serving.load.probe import LOOK_S, Fetcher
-from wattmark.serving.load.target import Target
+from wattmark.serving.load.wire.connection import ConnectFailed
+from wattmark.serving.load.wire.target import Target
 
 if TYPE_CHECKING:
     from wattmark.runs.record import SeriesData

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from wattmark.serving.client_json import dumps
-from wattmark.serving.load.dialects import Dialect
-from wattmark.serving.load.target import Target
+from wattmark.serving.load.wire.dialects import Dialect
+from wattmark.serving.load.wire.target import Target
 
 MOST_TEMPLATES = 4_096
 _PLACE = "\x00the prompt comes here\x00"

@@ -8,7 +8,7 @@ import pytest
 
 from wattmark.errors import ConfigError, ServerError
 from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, look, run_load
-from wattmark.serving.load.dialects import DIALECTS, Clue, choose_model, named, recognise, refused_fields
+from wattmark.serving.load.wire.dialects import DIALECTS, Clue, choose_model, named, recognise, refused_fields
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
 SHORT = Synthetic(Lengths.fixed(8), Lengths.fixed(3))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from wattmark.errors import ConfigError
 from wattmark.redact import GONE
-from wattmark.serving.load.connection import Address
+from wattmark.serving.load.wire.connection import Address
 
 Endpoint = Literal["chat", "completions"]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -21,7 +21,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Target:
     """An OpenAI-compatible server.
 
-    url: ``http://host:port`` with or without ``/v1``. dialect: a name of :data:`wattmark.serving.load.dialects.DIALECTS`,
+    url: ``http://host:port`` with or without ``/v1``. dialect: a name of :data:`wattmark.serving.load.wire.dialects.DIALECTS`,
     or ``auto``. api_key_env and api_key_file *name* where the key is; the key itself is read when a connection is
     opened and is in no record, message or file. extra_body: fields added to every request.
     """

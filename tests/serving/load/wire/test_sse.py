@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmark.serving.load import sse
-from wattmark.serving.load.sse import EventStream
+from wattmark.serving.load.wire import sse
+from wattmark.serving.load.wire.sse import EventStream
 
 
 def read(*chunks: bytes) -> list[bytes]:

@@ -1,0 +1,1 @@
+"""How a request travels: connections, event streams, dialects of servers, bodies."""
