@@ -17,7 +17,7 @@ from typing import Any
 
 from wattmark.report.study import study_figures, write_report
 from wattmark.studies.analysis import analyse
-from wattmark.studies.analysis.study_data import StudyData
+from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.designs.plan import plan
 from wattmark.studies.execution.state import StudyFolder
 from wattmark.studies.results import StudyResults, TrialResult

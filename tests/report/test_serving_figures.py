@@ -15,9 +15,9 @@ from wattmark.report.figures.serving.load import figures
 from wattmark.report.figures.serving.tasks import accuracy
 from wattmark.report.study import study_figures, write_report
 from wattmark.studies.analysis import analyse
+from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.serving import Crossing, like_with_like, serving_cells
 from wattmark.studies.analysis.serving import crossings as all_crossings
-from wattmark.studies.analysis.study_data import StudyData
 from wattmark.studies.results import Stage
 
 SIZES = {"1m": 1e6, "20m": 2e7}

@@ -19,7 +19,7 @@ from wattmark.report.sections.findings import effects_section, predictors_sectio
 from wattmark.report.sections.summary import warnings
 from wattmark.report.study import study_figures, write_figures, write_report, write_tables
 from wattmark.studies.analysis import analyse
-from wattmark.studies.analysis.study_data import StudyData, mean_interval
+from wattmark.studies.analysis.data.study_data import StudyData, mean_interval
 from wattmark.studies.results import StudyResults, TrialResult
 
 EVIL = "</script><img src=x onerror=alert(1)>&\"'\x00$x^2$"

@@ -23,7 +23,7 @@ from wattmark.report.html.page import Section, figure_section, page
 from wattmark.report.sections import findings, summary
 from wattmark.report.sections.methods import methods_section
 from wattmark.studies.analysis import Analysis, analyse
-from wattmark.studies.analysis.study_data import StudyData
+from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.results import StudyResults
 
 FIGURE_FORMATS = ("svg", "png", "pdf")

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from fakes.studies import study
-from wattmark.studies.analysis.columns import frame
+from wattmark.studies.analysis.data.columns import frame
+from wattmark.studies.analysis.data.metrics import metric_columns
 from wattmark.studies.analysis.effects import Effect, effects, paired_permutation_p
-from wattmark.studies.analysis.metrics import metric_columns
 from wattmark.studies.results import StudyResults
 
 

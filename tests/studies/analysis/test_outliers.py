@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from fakes.studies import study, trial
-from wattmark.studies.analysis.cells import group
-from wattmark.studies.analysis.columns import frame
-from wattmark.studies.analysis.metrics import metric_columns
+from wattmark.studies.analysis.data.cells import group
+from wattmark.studies.analysis.data.columns import frame
+from wattmark.studies.analysis.data.metrics import metric_columns
 from wattmark.studies.analysis.outliers import Flag, outliers
 from wattmark.studies.results import TrialResult
 

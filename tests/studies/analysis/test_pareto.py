@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmark.studies.analysis.cells import Cells
+from wattmark.studies.analysis.data.cells import Cells
+from wattmark.studies.analysis.data.quality import Quality
 from wattmark.studies.analysis.pareto import front, pareto
-from wattmark.studies.analysis.quality import Quality
 
 
 def cells(*code: int) -> Cells:

@@ -10,12 +10,12 @@ from wattmark.report.drawing.charts import heat_map, lines, points
 from wattmark.report.drawing.marks import Drawing, Line, Point
 from wattmark.report.drawing.style import BLUE, MUTED
 from wattmark.report.figures.training import MOST_POINTS, Figure, Panel, runs, scale_for
-from wattmark.studies.analysis.cells import label
 from wattmark.studies.analysis.correlate import SHOWN_FROM, CorrelationMap
+from wattmark.studies.analysis.data.cells import label
+from wattmark.studies.analysis.data.quality import Quality
+from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.pareto import ParetoPoint
 from wattmark.studies.analysis.profiling import ProfilingError
-from wattmark.studies.analysis.quality import Quality
-from wattmark.studies.analysis.study_data import StudyData
 from wattmark.units import format_energy
 
 MOST_METRICS = 16

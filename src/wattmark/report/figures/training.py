@@ -16,7 +16,7 @@ from wattmark.quantity import Quantity
 from wattmark.report.drawing.charts import bars, dots, points
 from wattmark.report.drawing.marks import Drawing, Part, Point
 from wattmark.report.drawing.style import BLUE, COMPONENT, GREEN, SERIES
-from wattmark.studies.analysis.study_data import Group, StudyData
+from wattmark.studies.analysis.data.study_data import Group, StudyData
 
 MOST_ROWS = 40
 MOST_POINTS = 400

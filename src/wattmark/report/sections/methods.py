@@ -7,8 +7,8 @@ from typing import Any
 
 import wattmark
 from wattmark.report.html.markup import Html, join, tag
-from wattmark.studies.analysis.plain import plain_list, plain_mapping
-from wattmark.studies.analysis.study_data import StudyData, show_level
+from wattmark.studies.analysis.data.plain import plain_list, plain_mapping
+from wattmark.studies.analysis.data.study_data import StudyData, show_level
 from wattmark.studies.results import StudyResults
 from wattmark.units import format_duration, format_power
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from wattmark.quantity import Quantity
 from wattmark.report.html.markup import Html, join, tag
-from wattmark.studies.analysis.plain import FILES, plain_list, plain_mapping
-from wattmark.studies.analysis.study_data import StudyData, show_level
+from wattmark.studies.analysis.data.plain import FILES, plain_list, plain_mapping
+from wattmark.studies.analysis.data.study_data import StudyData, show_level
 from wattmark.studies.results import TrialResult
 from wattmark.units import format_duration, format_energy, significant
 

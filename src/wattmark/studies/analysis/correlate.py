@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.studies.analysis.columns import Columns
+from wattmark.studies.analysis.data.columns import Columns
 from wattmark.studies.analysis.statistics import ALPHA, Float64, Int64, holm, scipy_stats
 
 SHOWN_FROM = 0.7

@@ -23,8 +23,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.studies.analysis.cells import group, levels
-from wattmark.studies.analysis.columns import Columns
+from wattmark.studies.analysis.data.cells import group, levels
+from wattmark.studies.analysis.data.columns import Columns
 from wattmark.studies.analysis.statistics import (
     ALPHA,
     Float64,

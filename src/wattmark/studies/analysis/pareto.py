@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.studies.analysis.cells import Cells
-from wattmark.studies.analysis.quality import ACCURACY, Quality
+from wattmark.studies.analysis.data.cells import Cells
+from wattmark.studies.analysis.data.quality import ACCURACY, Quality
 from wattmark.studies.analysis.statistics import Float64, Int64, percentiles
 
 _RESAMPLES = 1000

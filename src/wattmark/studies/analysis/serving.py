@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.studies.analysis.cells import group
+from wattmark.studies.analysis.data.cells import group
 from wattmark.studies.analysis.statistics import Float64, holm, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
 

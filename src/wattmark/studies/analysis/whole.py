@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.studies.analysis.cells import Cells, architecture_factor, group, label
-from wattmark.studies.analysis.columns import Columns, Frame, frame
 from wattmark.studies.analysis.correlate import CorrelationMap, Predictor, correlate, predictors
+from wattmark.studies.analysis.data.cells import Cells, architecture_factor, group, label
+from wattmark.studies.analysis.data.columns import Columns, Frame, frame
+from wattmark.studies.analysis.data.metrics import Table, gpu_only, metric_columns, table_of
+from wattmark.studies.analysis.data.quality import Quality, quality_of
 from wattmark.studies.analysis.effects import DIFFERENCES, EFFECT_METRICS, Effect, effects
 from wattmark.studies.analysis.guidelines.serving import serving_guidelines
 from wattmark.studies.analysis.guidelines.training import Guideline, guidelines
-from wattmark.studies.analysis.metrics import Table, gpu_only, metric_columns, table_of
 from wattmark.studies.analysis.outliers import Flag, outliers
 from wattmark.studies.analysis.pareto import ParetoPoint, pareto
 from wattmark.studies.analysis.profiling import ProfilingError, profile
-from wattmark.studies.analysis.quality import Quality, quality_of
 from wattmark.studies.analysis.serving import serving_cells
 from wattmark.studies.analysis.shares import CellShares, shares
 from wattmark.studies.analysis.statistics import ALPHA, Float64, finite, scipy_stats

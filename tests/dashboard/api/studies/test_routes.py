@@ -14,7 +14,7 @@ from fakes import study_folders
 from wattmark.dashboard.app import create_app
 from wattmark.dashboard.context import Options
 from wattmark.store import open_store
-from wattmark.studies.analysis.study_data import StudyData
+from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.designs.design import load_design
 from wattmark.studies.execution.state import StudyFolder
 

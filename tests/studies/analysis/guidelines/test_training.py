@@ -8,12 +8,12 @@ import pytest
 
 from fakes.studies import study
 from wattmark.studies.analysis import Guideline, analyse
-from wattmark.studies.analysis.cells import group
-from wattmark.studies.analysis.columns import frame
 from wattmark.studies.analysis.correlate import predictors
+from wattmark.studies.analysis.data.cells import group
+from wattmark.studies.analysis.data.columns import frame
+from wattmark.studies.analysis.data.metrics import metric_columns
 from wattmark.studies.analysis.effects import effects
 from wattmark.studies.analysis.guidelines.training import guidelines
-from wattmark.studies.analysis.metrics import metric_columns
 from wattmark.studies.analysis.pareto import pareto
 from wattmark.studies.results import StudyResults
 

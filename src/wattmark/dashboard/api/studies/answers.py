@@ -18,7 +18,7 @@ from wattmark.studies.execution.state import DESIGN, LOCK, TRIALS, StudyFolder, 
 from wattmark.studies.results import StudyResults, TrialResult
 
 if TYPE_CHECKING:
-    from wattmark.studies.analysis.study_data import Group, StudyData
+    from wattmark.studies.analysis.data.study_data import Group, StudyData
 
 LOG_BYTES = 20_000
 MOST_TRIALS = 5_000
@@ -123,7 +123,7 @@ def progress(study: StudyFolder) -> dict[str, Any]:
 
 def arranged(study: StudyFolder) -> dict[str, Any]:
     """The fields of :class:`wattmark.dashboard.api.studies.routes.Study` beside the progress."""
-    from wattmark.studies.analysis.study_data import StudyData
+    from wattmark.studies.analysis.data.study_data import StudyData
 
     results = _results(study)
     data = StudyData(results)
@@ -150,7 +150,7 @@ def findings(study: StudyFolder) -> dict[str, Any]:
 
 def epochs(study: StudyFolder) -> dict[str, list[dict[str, Any]]]:
     """By the label of the cell: one row for each epoch, the means over its trials."""
-    from wattmark.studies.analysis.study_data import StudyData
+    from wattmark.studies.analysis.data.study_data import StudyData
 
     data = StudyData(_results(study))
     return {cell.label: _epochs([data.trials[int(row)] for row in cell.rows]) for cell in data.cells}
@@ -199,7 +199,7 @@ def _epochs(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
 
 
 def _metrics(data: StudyData) -> list[MetricOut]:
-    from wattmark.studies.analysis.metrics import METRICS
+    from wattmark.studies.analysis.data.metrics import METRICS
 
     given = {name for trial in data.trials for name in trial.metrics}
     ends = {name for name in given if name.endswith(("_low", "_high"))}
@@ -219,7 +219,7 @@ def _metrics(data: StudyData) -> list[MetricOut]:
 def _cell(data: StudyData, cell: Group, metrics: Sequence[MetricOut], design: Path) -> CellOut:
     import numpy as np
 
-    from wattmark.studies.analysis.study_data import mean_interval
+    from wattmark.studies.analysis.data.study_data import mean_interval
 
     found: dict[str, Q] = {}
     for metric in metrics:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
+from wattmark.studies.analysis.data.study_data import Group, StudyData, mean_interval, shorten, show_level
 from wattmark.studies.analysis.serving import NO_TASK
-from wattmark.studies.analysis.study_data import Group, StudyData, mean_interval, shorten, show_level
 
 _OF_TASKS = ("task", "mode", "level")
 

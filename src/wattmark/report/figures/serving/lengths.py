@@ -19,8 +19,8 @@ from wattmark.report.figures.serving.cells import (
     text_cells,
 )
 from wattmark.report.figures.training import Figure, Panel, has, scale_for
+from wattmark.studies.analysis.data.study_data import Group, StudyData, show_level
 from wattmark.studies.analysis.statistics import Float64, scipy_stats
-from wattmark.studies.analysis.study_data import Group, StudyData, show_level
 from wattmark.units import significant
 
 MOST_MODELS = 4

@@ -30,8 +30,8 @@ from wattmark.report.figures.serving.lengths import lengths_figure
 from wattmark.report.figures.serving.tasks import tasks_figure
 from wattmark.report.figures.serving.timeline import time_figure
 from wattmark.report.figures.training import MOST_POINTS, Figure, Panel, has, scale_for
+from wattmark.studies.analysis.data.study_data import Group, StudyData, shorten
 from wattmark.studies.analysis.serving import LOADS, load_factor
-from wattmark.studies.analysis.study_data import Group, StudyData, shorten
 
 MOST_LINES = 14
 

@@ -21,7 +21,7 @@ from wattmark.report.figures.serving.cells import (
     task_cells,
 )
 from wattmark.report.figures.training import Figure, Panel, has
-from wattmark.studies.analysis.study_data import Group, StudyData, show_level
+from wattmark.studies.analysis.data.study_data import Group, StudyData, show_level
 from wattmark.units import format_energy
 
 MOST_LINES = 14

@@ -10,8 +10,8 @@ from wattmark.report.drawing.marks import BOTTOM_PT, LEFT_PT, Drawing, finish, m
 from wattmark.report.drawing.style import SERIES, fit, new_figure, styled
 from wattmark.report.figures.serving.cells import text_cells
 from wattmark.report.figures.training import Figure, Panel
+from wattmark.studies.analysis.data.study_data import Group, StudyData
 from wattmark.studies.analysis.serving import load_factor
-from wattmark.studies.analysis.study_data import Group, StudyData
 from wattmark.studies.results import Stage, TrialResult
 
 MOST_MODELS = 3

@@ -13,11 +13,11 @@ import numpy as np
 from wattmark.quantity import Quantity
 from wattmark.report.html.markup import clean
 from wattmark.sources.base import COMPONENTS
-from wattmark.studies.analysis.columns import Columns, Frame
-from wattmark.studies.analysis.columns import frame as read_frame
-from wattmark.studies.analysis.metrics import METRICS, metric_columns
-from wattmark.studies.analysis.plain import plain_list, plain_mapping
-from wattmark.studies.analysis.quality import Quality, quality_of
+from wattmark.studies.analysis.data.columns import Columns, Frame
+from wattmark.studies.analysis.data.columns import frame as read_frame
+from wattmark.studies.analysis.data.metrics import METRICS, metric_columns
+from wattmark.studies.analysis.data.plain import plain_list, plain_mapping
+from wattmark.studies.analysis.data.quality import Quality, quality_of
 from wattmark.studies.analysis.statistics import Float64, Int64, codes, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
 

@@ -1,0 +1,1 @@
+"""A study as columns: trials, cells, metrics, quality; what every analysis reads."""
