@@ -27,13 +27,13 @@ sys.path.insert(0, str(ROOT / "src"))
 
 import numpy as np  # noqa: E402
 
-from wattmark.predict import swap  # noqa: E402
-from wattmark.predict.accelerators import find, of_device  # noqa: E402
-from wattmark.predict.answers import Unknown  # noqa: E402
-from wattmark.predict.caps import capped  # noqa: E402
-from wattmark.predict.devices import Installed  # noqa: E402
 from wattmark.predict.extrapolate import epochs_of, future, settled_epochs  # noqa: E402
-from wattmark.predict.state import State  # noqa: E402
+from wattmark.predict.hardware import swap
+from wattmark.predict.hardware.accelerators import find, of_device  # noqa: E402
+from wattmark.predict.hardware.caps import capped  # noqa: E402
+from wattmark.predict.hardware.devices import Installed  # noqa: E402
+from wattmark.predict.whatif.answers import Unknown  # noqa: E402
+from wattmark.predict.whatif.state import State  # noqa: E402
 from wattmark.quantity import Quantity  # noqa: E402
 
 HERE = Path(__file__).resolve().parent

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.what_if import CPU_W, GPU_W, a_run
-from wattmark.predict.answers import Unknown
 from wattmark.predict.extrapolate import (
     Extrapolation,
     epochs_of,
@@ -17,6 +16,7 @@ from wattmark.predict.extrapolate import (
     settled_epochs,
     t_quantile,
 )
+from wattmark.predict.whatif.answers import Unknown
 from wattmark.quantity import Quantity
 from wattmark.runs.record import Spans
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wattmark.predict.answers import Unknown
+from wattmark.predict.whatif.answers import Unknown
 from wattmark.quantity import Quantity, total
 from wattmark.runs.record import Float64, Int64, RunRecord
 from wattmark.runs.view import RunView

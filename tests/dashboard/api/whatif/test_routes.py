@@ -16,7 +16,7 @@ from fakes import study_folders
 from fakes.dashboard import api
 from fakes.trainings import training
 from wattmark.dashboard.context import Options
-from wattmark.predict.difference import Factors, difference
+from wattmark.predict.whatif.difference import Factors, difference
 from wattmark.quantity import Quantity
 from wattmark.store import Store, open_store
 from wattmark.workspace.runs import keep

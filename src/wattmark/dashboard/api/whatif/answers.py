@@ -15,8 +15,8 @@ from wattmark.dashboard.api.whatif.schemas import (
     Term,
 )
 from wattmark.predict import Outcome
-from wattmark.predict.difference import Factors, difference
-from wattmark.predict.outcome import EpochRow, Side
+from wattmark.predict.whatif.difference import Factors, difference
+from wattmark.predict.whatif.outcome import EpochRow, Side
 from wattmark.quantity import Quantity
 
 

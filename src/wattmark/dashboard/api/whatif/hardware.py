@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from wattmark.predict.accelerators import Hardware, Kind, find, near
+from wattmark.predict.hardware.accelerators import Hardware, Kind, find, near
 
 router = APIRouter(tags=["what if"])
 

@@ -27,8 +27,8 @@ from wattmark.dashboard.whatif_lines import line_of, started_at
 from wattmark.errors import ConfigError
 from wattmark.impact import named_pues
 from wattmark.predict import Outcome, Scenario, evaluate
-from wattmark.predict.energyvis import recorded
-from wattmark.predict.scenario import HardwareChoice
+from wattmark.predict.whatif.energyvis import recorded
+from wattmark.predict.whatif.scenario import HardwareChoice
 from wattmark.runs.view import RunView
 from wattmark.studies.execution.state import DESIGN, TRIALS, StudyFolder, studies_dir
 from wattmark.studies.results import StudyResults

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmark.predict.accelerators import find
-from wattmark.predict.answers import Unknown
-from wattmark.predict.caps import cap_step, capped, slowdown
-from wattmark.predict.devices import Installed
-from wattmark.predict.state import State
+from wattmark.predict.hardware.accelerators import find
+from wattmark.predict.hardware.caps import cap_step, capped, slowdown
+from wattmark.predict.hardware.devices import Installed
+from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.state import State
 from wattmark.quantity import Quantity
 
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.what_if import a_run
-from wattmark.predict.accelerators import find, processors
-from wattmark.predict.answers import Unknown
-from wattmark.predict.cpus import cpu_speed, swap_cpus, watts_ratio
-from wattmark.predict.devices import Installed, machine_of
-from wattmark.predict.state import State
+from wattmark.predict.hardware.accelerators import find, processors
+from wattmark.predict.hardware.cpus import cpu_speed, swap_cpus, watts_ratio
+from wattmark.predict.hardware.devices import Installed, machine_of
+from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.state import State
 from wattmark.quantity import Quantity
 
 KNOWN = [one for one in processors() if one.cores and one.base_ghz]

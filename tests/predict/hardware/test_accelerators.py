@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.predict.accelerators import _DATA, accelerators, catalogue, find, near, of_device
+from wattmark.predict.hardware.accelerators import _DATA, accelerators, catalogue, find, near, of_device
 
 
 def test_there_are_some_eighty_accelerators_and_thousands_of_cpus():

@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wattmark.predict.accelerators import Hardware
-from wattmark.predict.answers import Unknown, geometric_mean, span
-from wattmark.predict.devices import Installed
-from wattmark.predict.state import State, Step, later, scaled, step_of, unchanged
+from wattmark.predict.hardware.accelerators import Hardware
+from wattmark.predict.hardware.devices import Installed
+from wattmark.predict.whatif.answers import Unknown, geometric_mean, span
+from wattmark.predict.whatif.state import State, Step, later, scaled, step_of, unchanged
 from wattmark.quantity import Quantity
 from wattmark.sources.models.cpu_curves import package_power_w
 from wattmark.sources.models.cpu_names import CpuInfo, identify

@@ -12,19 +12,19 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wattmark.predict.accelerators import find
-from wattmark.predict.accounts import NO_PRICE, NO_ZONE, Accounts, accounts, equation
-from wattmark.predict.answers import Unknown
-from wattmark.predict.caps import cap_step
-from wattmark.predict.cpus import swap_cpus
-from wattmark.predict.devices import Installed, Machine, machine_of
-from wattmark.predict.energyvis import recorded
 from wattmark.predict.extrapolate import MOST_EPOCHS, Epoch, epochs_of, extrapolate
-from wattmark.predict.levels import from_study, levels_of
-from wattmark.predict.outcome import Basis, ComponentEnergy, EpochRow, Outcome, Side
-from wattmark.predict.series import rows
-from wattmark.predict.state import State, Step
-from wattmark.predict.swap import swap_accelerators
+from wattmark.predict.hardware.accelerators import find
+from wattmark.predict.hardware.caps import cap_step
+from wattmark.predict.hardware.cpus import swap_cpus
+from wattmark.predict.hardware.devices import Installed, Machine, machine_of
+from wattmark.predict.hardware.swap import swap_accelerators
+from wattmark.predict.whatif.accounts import NO_PRICE, NO_ZONE, Accounts, accounts, equation
+from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.energyvis import recorded
+from wattmark.predict.whatif.levels import from_study, levels_of
+from wattmark.predict.whatif.outcome import Basis, ComponentEnergy, EpochRow, Outcome, Side
+from wattmark.predict.whatif.series import rows
+from wattmark.predict.whatif.state import State, Step
 from wattmark.quantity import Quantity
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmark.predict.accelerators import accelerators, find
-from wattmark.predict.answers import Unknown
-from wattmark.predict.devices import Installed
-from wattmark.predict.state import State, Step
-from wattmark.predict.swap import count_speed, device_speed, swap_accelerators
+from wattmark.predict.hardware.accelerators import accelerators, find
+from wattmark.predict.hardware.devices import Installed
+from wattmark.predict.hardware.swap import count_speed, device_speed, swap_accelerators
+from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.state import State, Step
 from wattmark.quantity import Quantity
 
 USABLE = [

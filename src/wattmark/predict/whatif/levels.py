@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.predict.answers import Unknown
-from wattmark.predict.state import State, Step, scaled
+from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.state import State, Step, scaled
 from wattmark.quantity import Quantity
 from wattmark.studies.results import StudyResults, TrialResult
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from wattmark.predict.accelerators import Hardware, of_device
+from wattmark.predict.hardware.accelerators import Hardware, of_device
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wattmark.predict.answers import product
-from wattmark.predict.devices import Installed
+from wattmark.predict.hardware.devices import Installed
+from wattmark.predict.whatif.answers import product
 from wattmark.quantity import Quantity, total
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wattmark.impact import Carbon
-from wattmark.predict.devices import Machine
-from wattmark.predict.state import Step
+from wattmark.predict.hardware.devices import Machine
+from wattmark.predict.whatif.state import Step
 from wattmark.quantity import Quantity
 
 Basis = Literal["measured", "modelled", "imported", "predicted"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wattmark.impact import Carbon, Intensity, Pue, as_pue, carbon_at, find_zone, intensity_of
-from wattmark.predict.outcome import EquationTerm
-from wattmark.predict.state import Step
+from wattmark.predict.whatif.outcome import EquationTerm
+from wattmark.predict.whatif.state import Step
 from wattmark.quantity import Quantity
 from wattmark.units import J_PER_KWH
 

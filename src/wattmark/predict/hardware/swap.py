@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product as combinations
 
-from wattmark.predict.accelerators import PRECISIONS, Hardware
-from wattmark.predict.answers import Unknown, geometric_mean, span
-from wattmark.predict.devices import Installed
-from wattmark.predict.state import State, Step, later, scaled, step_of, unchanged
+from wattmark.predict.hardware.accelerators import PRECISIONS, Hardware
+from wattmark.predict.hardware.devices import Installed
+from wattmark.predict.whatif.answers import Unknown, geometric_mean, span
+from wattmark.predict.whatif.state import State, Step, later, scaled, step_of, unchanged
 from wattmark.quantity import Quantity
 
 ROOF_SLACK = 1.3

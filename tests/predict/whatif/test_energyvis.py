@@ -6,7 +6,7 @@ import pytest
 
 from fakes.what_if import a_run
 from wattmark.predict import Scenario, evaluate
-from wattmark.predict.energyvis import Recorded, recorded
+from wattmark.predict.whatif.energyvis import Recorded, recorded
 
 
 def profile(location: object = "California", pue: object = 1.59, **changes: object):

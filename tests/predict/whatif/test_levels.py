@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fakes.studies import study as a_study
-from wattmark.predict.answers import Unknown
-from wattmark.predict.levels import from_study, levels_of
-from wattmark.predict.state import State
+from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.levels import from_study, levels_of
+from wattmark.predict.whatif.state import State
 from wattmark.quantity import Quantity
 from wattmark.studies.results import StudyResults
 

@@ -14,9 +14,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wattmark.predict.answers import Unknown, span
-from wattmark.predict.devices import Installed
-from wattmark.predict.state import State, Step, scaled
+from wattmark.predict.hardware.devices import Installed
+from wattmark.predict.whatif.answers import Unknown, span
+from wattmark.predict.whatif.state import State, Step, scaled
 from wattmark.quantity import Quantity
 
 SOURCE = "Zeus power traces (NSDI 2023): V100, A40, P100, RTX 6000"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakes.what_if import a_run
-from wattmark.predict.devices import counted, machine_of
+from wattmark.predict.hardware.devices import counted, machine_of
 
 
 def test_boards_are_counted_by_their_channels():

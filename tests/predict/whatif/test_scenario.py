@@ -15,7 +15,7 @@ from fakes.what_if import a_run
 from wattmark.errors import ConfigError
 from wattmark.impact import zones
 from wattmark.predict import Scenario, evaluate
-from wattmark.predict.outcome import Side
+from wattmark.predict.whatif.outcome import Side
 
 HOME = Scenario(zone="FR", price_per_kwh=0.2, currency="EUR")
 RUN = a_run()
