@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wattmark.workloads.vision.zoo.blocks import Head, conv_bn
-from wattmark.workloads.vision.zoo.resnet import BasicBlock
+from wattmark.workloads.vision.zoo.residual.resnet import BasicBlock
 
 
 class Tree(nn.Module):

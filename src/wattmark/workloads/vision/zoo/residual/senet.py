@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from wattmark.workloads.vision.zoo.blocks import Head, conv_bn
-from wattmark.workloads.vision.zoo.preact_resnet import PreActBlock, stages
+from wattmark.workloads.vision.zoo.residual.preact_resnet import PreActBlock, stages
 
 
 class SqueezeExcite(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wattmark.workloads.vision.zoo.blocks import Head, conv_bn
-from wattmark.workloads.vision.zoo.senet import SqueezeExcite
+from wattmark.workloads.vision.zoo.residual.senet import SqueezeExcite
 
 # Expansion, output channels, repeats, kernel, first stride.
 _STAGES = (

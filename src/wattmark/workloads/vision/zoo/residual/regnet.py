@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import nn
 
 from wattmark.workloads.vision.zoo.blocks import Head, conv_bn
-from wattmark.workloads.vision.zoo.resnext import Bottleneck
+from wattmark.workloads.vision.zoo.residual.resnext import Bottleneck
 
 _GROUP_WIDTH = 8
 
