@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "src"))
 import numpy as np  # noqa: E402
 
 from wattmark.predict.extrapolate import epochs_of, future, settled_epochs  # noqa: E402
-from wattmark.predict.hardware import swap
+from wattmark.predict.hardware import swap  # noqa: E402
 from wattmark.predict.hardware.accelerators import find, of_device  # noqa: E402
 from wattmark.predict.hardware.caps import capped  # noqa: E402
 from wattmark.predict.hardware.devices import Installed  # noqa: E402

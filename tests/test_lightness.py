@@ -69,7 +69,7 @@ def test_settings_and_facts_of_a_plain_process_load_nothing_heavy(tmp_path: Path
     plain = modules_after(
         "import os",
         f"os.chdir({str(tmp_path)!r}); os.environ['WATTMARK_DATA_DIR'] = {str(tmp_path)!r}",
-        "from wattmark import settings; from wattmark.runs import facts",
+        "from wattmark import settings; from wattmark.tracker import process_facts as facts",
         "settings.recorder_settings({}); facts.process_facts()",
     )
     assert not plain & HEAVY

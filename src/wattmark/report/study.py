@@ -18,13 +18,14 @@ from wattmark.report.figures import tools as figures_tools
 from wattmark.report.figures import training as figures_first
 from wattmark.report.figures.serving import load as figures_serving
 from wattmark.report.figures.training import Figure
-from wattmark.report.html.markup import Html, clean, join, tag
+from wattmark.report.html.markup import Html, join, tag
 from wattmark.report.html.page import Section, figure_section, page
 from wattmark.report.sections import findings, summary
 from wattmark.report.sections.methods import methods_section
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.results import StudyResults
+from wattmark.text import clean
 
 FIGURE_FORMATS = ("svg", "png", "pdf")
 _HOW_TO_READ = (

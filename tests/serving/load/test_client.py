@@ -12,7 +12,6 @@ import sys
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.serving import client_json
 from wattmark.serving.load.client import (
     ClosedLoop,
     Lengths,
@@ -24,6 +23,7 @@ from wattmark.serving.load.client import (
     run_load,
     run_load_blocking,
 )  # fmt: skip
+from wattmark.serving.load.wire import body as client_json
 from wattmark.serving.prompts.base import Conversation, Fixed, Turn
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
@@ -285,7 +285,7 @@ def test_columns_have_nan_where_nothing_is_known():
 def test_the_client_runs_without_orjson_and_uvloop_and_without_numpy():
     program = (
         "import sys\nfor name in ('orjson', 'uvloop', 'numpy'): sys.modules[name] = None\n"
-        "from wattmark.serving.load.client import *\nfrom wattmark.serving import client_json\n"
+        "from wattmark.serving.load.client import *\nfrom wattmark.serving.load.wire import body as client_json\n"
         "assert client_json.loads(client_json.dumps({'a': 'é'})) == {'a': 'é'}\n"
         "run_load_blocking(Target('http://127.0.0.1:9', model='m', dialect='vllm'), ClosedLoop.of(1),"
         " Synthetic(Lengths.fixed(1), Lengths.fixed(1)), limits=Limits(requests=1))"

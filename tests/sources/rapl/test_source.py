@@ -342,7 +342,7 @@ def test_a_file_that_only_root_may_read_is_a_problem_for_others(host, tree, tmp_
     zone = tree.add_package(0, ())
     os.chmod(tree.path(zone), 0o400)
     code = (
-        "import os, sys; from wattmark.sources import rapl; from wattmark.sources.base import Host; "
+        "import os, sys; from wattmark.sources.rapl import source as rapl; from wattmark.sources.base import Host; "
         "os.setgid(65534); os.setuid(65534); "
         "print([f.problem for f in rapl.probe(Host(*sys.argv[1:]))])"
     )

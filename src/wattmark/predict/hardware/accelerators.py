@@ -20,8 +20,8 @@ from wattmark.errors import ConfigError
 Kind = Literal["gpu", "accelerator", "soc", "cpu"]
 PRECISIONS = ("fp32", "tf32", "fp16", "fp8", "int8")
 
-_DATA = Path(__file__).parent / "data"
-_CPU_PARTS = Path(__file__).parents[1] / "sources" / "data" / "cpu_parts.tsv"
+_DATA = Path(__file__).parents[1] / "data"
+_CPU_PARTS = Path(__file__).parents[2] / "sources" / "data" / "cpu_parts.tsv"
 _CPU_SOURCE = "mlco2/codecarbon (Intel ARK, AMD) and ioannismavromatis/sustainable-ai, MIT"
 _CPU_URL = "https://github.com/mlco2/codecarbon"
 # Words that makers put around the name of a part, and that catalogues leave out.

@@ -8,11 +8,34 @@ The factors that only one side has may err each on its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from wattmark.dashboard.api.whatif.schemas import DifferenceOut, Ratio, Verdict
 from wattmark.quantity import Quantity
+
+Verdict = Literal["less", "more", "same", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Alternative over original."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Alternative less original. verdict: ``unclear`` where the interval holds zero."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    ratio: Ratio | None
+    verdict: Verdict
 
 
 class Factors(NamedTuple):
@@ -22,7 +45,7 @@ class Factors(NamedTuple):
     parts: dict[str, Quantity]
 
 
-def difference(original: Factors | None, alternative: Factors | None) -> DifferenceOut | None:
+def difference(original: Factors | None, alternative: Factors | None) -> Difference | None:
     """Alternative less original, or None where one of them is not known or their units differ."""
     if original is None or alternative is None or original.value.unit != alternative.value.unit:
         return None
@@ -36,7 +59,7 @@ def difference(original: Factors | None, alternative: Factors | None) -> Differe
         for common, one, other in product(_ends(shared), _ends(new), _ends(old))
     ]  # fmt: skip
     low, high = min(value, *ends), max(value, *ends)
-    return DifferenceOut(
+    return Difference(
         value=value,
         low=low,
         high=high,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+from wattmark.text import clean
+
 _VOID = frozenset({"meta", "br", "hr", "col"})
 
 
@@ -17,11 +17,6 @@ class Html(str):
 
 
 Part = str | int | None | Iterable["Part"]
-
-
-def clean(text: object) -> str:
-    """Plain text without the control characters, lone surrogates and non-characters that HTML and XML refuse."""
-    return _CONTROL.sub("\ufffd", str(text))
 
 
 def escape(part: object) -> Html:

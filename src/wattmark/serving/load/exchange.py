@@ -13,8 +13,8 @@ from email.utils import parsedate_to_datetime
 from time import monotonic_ns
 from typing import Any, cast
 
-from wattmark.serving.client_json import loads
 from wattmark.serving.load.records import Outcome, RequestRecord, usage_counts
+from wattmark.serving.load.wire.body import loads
 from wattmark.serving.load.wire.connection import Connection
 from wattmark.serving.load.wire.sse import EventStream
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from wattmark.dashboard.api.whatif.lines import line_of
 from wattmark.dashboard.api.whatif.schemas import RunLine
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.whatif_lines import line_of
 from wattmark.errors import ConfigError, ImportFileError
 from wattmark.runs.record import Anchor
 from wattmark.runs.view import RunView

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from wattmark.dashboard.api.whatif import profiles as whatif_profiles
 from wattmark.dashboard.api.whatif.answers import differences, side_out
+from wattmark.dashboard.api.whatif.lines import line_of, started_at
 from wattmark.dashboard.api.whatif.runs import run_view, stated
 from wattmark.dashboard.api.whatif.schemas import (
     Account,
@@ -23,7 +24,6 @@ from wattmark.dashboard.api.whatif.schemas import (
     WhatIf,
 )
 from wattmark.dashboard.context import Context, Here
-from wattmark.dashboard.whatif_lines import line_of, started_at
 from wattmark.errors import ConfigError
 from wattmark.impact import named_pues
 from wattmark.predict import Outcome, Scenario, evaluate

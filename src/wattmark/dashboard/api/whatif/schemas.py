@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wattmark.predict.extrapolate import MOST_EPOCHS
+from wattmark.predict.whatif.difference import Difference
 
 Ref = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
@@ -167,35 +168,13 @@ class SideOut(BaseModel):
     notes: list[str]
 
 
-Verdict = Literal["less", "more", "same", "unclear"]
-
-
-class Ratio(BaseModel):
-    """Alternative over original."""
-
-    value: float
-    low: float
-    high: float
-
-
-class DifferenceOut(BaseModel):
-    """Alternative less original. verdict: ``unclear`` where the interval holds zero."""
-
-    value: float
-    low: float
-    high: float
-    unit: str
-    ratio: Ratio | None
-    verdict: Verdict
-
-
 class Differences(BaseModel):
     """One for each number that both sides have."""
 
-    energy: DifferenceOut | None
-    duration: DifferenceOut | None
-    carbon: DifferenceOut | None
-    cost: DifferenceOut | None
+    energy: Difference | None
+    duration: Difference | None
+    carbon: Difference | None
+    cost: Difference | None
 
 
 class InstalledOut(BaseModel):

@@ -1,12 +1,28 @@
-"""Request bodies as JSON. All but the prompt and the length is the same for every request, so it is written once."""
+"""Request bodies as JSON (orjson where it is installed, the standard library otherwise). All but the prompt and the length is the same for every request, so it is written once."""
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from wattmark.serving.client_json import dumps
 from wattmark.serving.load.wire.dialects import Dialect
 from wattmark.serving.load.wire.target import Target
+
+try:
+    from orjson import dumps, loads
+except ModuleNotFoundError:
+
+    def loads(data: bytes | str, /) -> Any:
+        """Parse; ValueError for whatever is wrong with the text, also if it is nested too deeply."""
+        try:
+            return json.loads(data)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def dumps(data: Any, /) -> bytes:
+        """Compact UTF-8, as orjson writes it."""
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
 
 MOST_TEMPLATES = 4_096
 _PLACE = "\x00the prompt comes here\x00"

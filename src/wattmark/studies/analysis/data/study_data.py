@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.report.html.markup import clean
 from wattmark.sources.base import COMPONENTS
 from wattmark.studies.analysis.data.columns import Columns, Frame
 from wattmark.studies.analysis.data.columns import frame as read_frame
@@ -20,6 +19,7 @@ from wattmark.studies.analysis.data.plain import plain_list, plain_mapping
 from wattmark.studies.analysis.data.quality import Quality, quality_of
 from wattmark.studies.analysis.statistics import Float64, Int64, codes, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
+from wattmark.text import clean
 
 SUBJECTS = ("model", "architecture", "network", "estimator", "algorithm", "tool")
 LONGEST_LABEL = 34
