@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 
 import fit_cpu_curves as fitting  # noqa: E402
 
-from wattmark.sources.models import cpu_curves  # noqa: E402
-from wattmark.sources.models.cpu_names import identify  # noqa: E402
+from wattmark.sources.models.cpu import curves as cpu_curves
+from wattmark.sources.models.cpu.names import identify  # noqa: E402
 
 
 def inside(part: Any, model_w: float, truth_w: float, sockets: int) -> bool:

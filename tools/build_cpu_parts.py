@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from wattmark.sources.models.cpu_names import normalise
+from wattmark.sources.models.cpu.names import normalise
 
 # Cloud and common parts that no source lists. TDP: AWS/Google/Azure parts are not published; the closest public part of
 # the same die and core count is taken (7B12 -> 7742, 7R32 -> 7642, 7B13/7V13 -> 7763 less boost, 9R14/9B14/9V74 -> 9654).

@@ -1,6 +1,6 @@
 # ruff: noqa: D101, D103, E402, E501
 # pyright: basic
-"""Fits the parameters of wattmark.sources.models.cpu_curves.CURVES to measured package power, and prints the table to paste there.
+"""Fits the parameters of wattmark.sources.models.cpu.curves.CURVES to measured package power, and prints the table to paste there.
 
     python tools/fit_cpu_curves.py [../shared/data/hardware/cpu_load_profiling]
 
@@ -27,8 +27,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from wattmark.sources.models.cpu_curves import Curve, curve_power_w
-from wattmark.sources.models.cpu_names import CpuInfo, identify
+from wattmark.sources.models.cpu.curves import Curve, curve_power_w
+from wattmark.sources.models.cpu.names import CpuInfo, identify
 
 PROFILES = ROOT.parent / "shared/data/hardware/cpu_load_profiling"
 

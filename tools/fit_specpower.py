@@ -4,7 +4,7 @@
 
     python tools/fit_specpower.py [../shared/data/hardware/ccf-coefficients/SPECpower-2026-03-09.csv]
 
-Prints HOST_WATTS for wattmark.sources.models.cpu_curves. Medians of avg. watts / threads; the spread is the 5th and 95th percentile
+Prints HOST_WATTS for wattmark.sources.models.cpu.curves. Medians of avg. watts / threads; the spread is the 5th and 95th percentile
 of full watts over the median. Only derived coefficients are shipped. The published coefficients of the same repository
 contradict its rows for EPYC (5th generation: 3.7 idle and 9.0 full W per thread, against 0.2 and about 1.2 here).
 Data: SPEC, SPECpower_ssj2008 results 2007-2026, https://www.spec.org/power_ssj2008/ (SPEC fair use), collected by

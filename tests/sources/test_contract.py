@@ -15,8 +15,8 @@ from fakes.powercap import PowercapTree, write_cpuinfo
 from wattmark.sources import amdgpu, hwmon, intelgpu, replay
 from wattmark.sources import battery as batteries
 from wattmark.sources.base import Accuracy, Channel, Finding, Host
-from wattmark.sources.models import cpu as cpu_model
 from wattmark.sources.models import dram as dram_model
+from wattmark.sources.models.cpu import source as cpu_model
 from wattmark.sources.nvml import probe as nvml
 from wattmark.sources.rapl import source as rapl
 from wattmark.testing import SourceContract
@@ -126,7 +126,7 @@ class TestRapl(SourceContract):
 
 
 class TestCpuModel(SourceContract):
-    module = "wattmark.sources.models.cpu"
+    module = "wattmark.sources.models.cpu.source"
 
     def probe(self, host: Host) -> Sequence[Finding]:
         return cpu_model.probe(host)

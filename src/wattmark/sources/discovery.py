@@ -20,7 +20,7 @@ BUILT_IN: dict[str, str] = {
     "intelgpu": "wattmark.sources.intelgpu",
     "hwmon": "wattmark.sources.hwmon",
     "battery": "wattmark.sources.battery",
-    "cpu-model": "wattmark.sources.models.cpu",
+    "cpu-model": "wattmark.sources.models.cpu.source",
     "dram-model": "wattmark.sources.models.dram",
     "host": "wattmark.sources.host",
 }

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from wattmark.errors import SourceGone
 from wattmark.sources.base import Channel, Finding, Host, Series, read_int, read_text
-from wattmark.sources.models.procstat import Ticks, parse_stat
+from wattmark.sources.models.cpu.procstat import Ticks, parse_stat
 
 NAME = "host"
 PERIOD_S = 1.0

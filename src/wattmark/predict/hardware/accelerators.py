@@ -181,7 +181,7 @@ def _processors_by_name() -> Mapping[str, Hardware]:
 
 
 def _cpu_key(name: str) -> str:
-    from wattmark.sources.models.cpu_names import normalise
+    from wattmark.sources.models.cpu.names import normalise
 
     key = normalise(name.removeprefix("cpu:")).replace(" ", "-")
     return f"core-{key}" if key.startswith(("i3-", "i5-", "i7-", "i9-")) else key

@@ -2,7 +2,7 @@
 
 Speed lies between the ratio of the clocks (one thread) and that of cores times clocks, as far as the work filled its
 cores, and :data:`GENERATION` either way for what cores and clocks do not say. Watts are those of the CPU model
-(:mod:`wattmark.sources.models.cpu_curves`) for both parts at the cores that the work kept busy. With an accelerator only the
+(:mod:`wattmark.sources.models.cpu.curves`) for both parts at the cores that the work kept busy. With an accelerator only the
 share of the time in which it waited goes with the CPU.
 """
 
@@ -17,8 +17,8 @@ from wattmark.predict.hardware.devices import Installed
 from wattmark.predict.whatif.answers import Unknown, geometric_mean, span
 from wattmark.predict.whatif.state import State, Step, later, scaled, step_of, unchanged
 from wattmark.quantity import Quantity
-from wattmark.sources.models.cpu_curves import package_power_w
-from wattmark.sources.models.cpu_names import CpuInfo, identify
+from wattmark.sources.models.cpu.curves import package_power_w
+from wattmark.sources.models.cpu.names import CpuInfo, identify
 
 GENERATION = 1.6
 """What CPUs of equal cores and clocks differ in speed, either way; an assumption, no data set at hand says it."""

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series, read_int, read_text
-from wattmark.sources.models import cpu_curves
-from wattmark.sources.models.cpu_names import CpuInfo, CpuPart, identify, parse_cpuinfo
-from wattmark.sources.models.procstat import Ticks, parse_stat
+from wattmark.sources.models.cpu import curves as cpu_curves
+from wattmark.sources.models.cpu.names import CpuInfo, CpuPart, identify, parse_cpuinfo
+from wattmark.sources.models.cpu.procstat import Ticks, parse_stat
 
 NAME = "cpu-model"
 PERIOD_S = 0.5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wattmark.sources.models.cpu_curves import CURVES, HOST_WATTS, host_kind
-from wattmark.sources.models.cpu_names import CpuInfo, identify, normalise, parse_cpuinfo
+from wattmark.sources.models.cpu.curves import CURVES, HOST_WATTS, host_kind
+from wattmark.sources.models.cpu.names import CpuInfo, identify, normalise, parse_cpuinfo
 
 INTEL, AMD = "GenuineIntel", "AuthenticAMD"
 
@@ -162,7 +162,7 @@ def test_on_bare_metal_an_unknown_part_has_the_cores_that_are_seen():
 
 
 def test_every_family_has_a_curve_and_a_host_row():
-    from wattmark.sources.models import cpu_names
+    from wattmark.sources.models.cpu import names as cpu_names
 
     with open(f"{cpu_names._DATA}/cpu_families.tsv", encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]

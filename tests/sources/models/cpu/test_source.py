@@ -9,11 +9,11 @@ import pytest
 
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Host, Source
-from wattmark.sources.models import cpu as cpu_model
-from wattmark.sources.models import cpu_curves
-from wattmark.sources.models.cpu import CpuModelSource, Model, build_model, probe
-from wattmark.sources.models.cpu_names import CpuInfo, identify
-from wattmark.sources.models.procstat import Ticks, parse_stat
+from wattmark.sources.models.cpu import curves as cpu_curves
+from wattmark.sources.models.cpu import source as cpu_model
+from wattmark.sources.models.cpu.names import CpuInfo, identify
+from wattmark.sources.models.cpu.procstat import Ticks, parse_stat
+from wattmark.sources.models.cpu.source import CpuModelSource, Model, build_model, probe
 
 E5 = identify(CpuInfo("GenuineIntel", 6, 63, 2, "Intel(R) Xeon(R) CPU E5-2620 v3 @ 2.40GHz", 24, 2, 6))
 EPYC_8024P = identify(CpuInfo("AuthenticAMD", 25, 160, 2, "AMD EPYC 8024P 8-Core Processor", 16, 1, 8))

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from wattmark.sources.models.cpu_names import CpuPart, Match
+from wattmark.sources.models.cpu.names import CpuPart, Match
 
 REFERENCE_GHZ = 2.7
 _SHARPNESS = 6  # of the bend at the power limit: 11 % below it where demand equals it
