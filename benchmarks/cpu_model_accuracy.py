@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 
 import fit_cpu_curves as fitting  # noqa: E402
 
-from wattmark.sources.models.cpu import curves as cpu_curves
+from wattmark.sources.models.cpu import curves as cpu_curves  # noqa: E402
 from wattmark.sources.models.cpu.names import identify  # noqa: E402
 
 

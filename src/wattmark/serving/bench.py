@@ -215,7 +215,7 @@ def open_bench(
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
 
     on_writing: told the share (0..1) of a random model that is written first, if it has to be.
-    target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect, endpoint, api_key_env, ...).
+    target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect, endpoint, ...).
     Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
     """
     with open_target(where, options, environ, on_writing) as opened:

@@ -113,7 +113,7 @@ def measure(
     warm_up_s: float | None = None,
     drain_s: float | None = None,
 ) -> Metrics:
-    """All figures of a load test over its steady part (see :func:`~wattmark.serving.figures.steady.steady_window`), or ``window``.
+    """All figures of a load test over its steady part (:func:`.steady.steady_window`), or ``window``.
 
     Latencies are those of requests *scheduled* in the window, so that slow ones are not lost at its end; counts of
     failures are of the same requests.

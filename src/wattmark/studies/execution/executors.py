@@ -28,7 +28,8 @@ _GONE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A trial to run: ``spec`` for ``python -m wattmark.studies.execution.trial``, where its output goes, how long it may take."""
+    """A trial to run: ``spec`` for ``python -m wattmark.studies.execution.trial``, where its output goes, and its
+    time limit."""
 
     trial_id: str
     spec: Mapping[str, Any]

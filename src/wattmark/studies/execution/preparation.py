@@ -1,7 +1,7 @@
 """What a study makes once before its first trial (models that are trained here), each in a process of its own.
 
-``python -m wattmark.studies.execution.preparation SPEC``, SPEC the workload and a trial's levels as JSON, makes one of them and tells
-how far it is on standard output: ``{"share": 0.5, "detail": "loss 0.2"}``, a line each.
+``python -m wattmark.studies.execution.preparation SPEC``, SPEC the workload and a trial's levels as JSON, makes one of
+them and tells how far it is on standard output: ``{"share": 0.5, "detail": "loss 0.2"}``, a line each.
 """
 
 from __future__ import annotations

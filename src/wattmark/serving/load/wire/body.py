@@ -1,4 +1,7 @@
-"""Request bodies as JSON (orjson where it is installed, the standard library otherwise). All but the prompt and the length is the same for every request, so it is written once."""
+"""Request bodies as JSON. All but the prompt and the length is the same for every request, so it is written once.
+
+JSON by orjson where it is installed, by the standard library otherwise.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ except ModuleNotFoundError:
         """Compact UTF-8, as orjson writes it."""
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
+
+__all__ = ["BodyWriter", "dumps", "loads"]
 
 MOST_TEMPLATES = 4_096
 _PLACE = "\x00the prompt comes here\x00"

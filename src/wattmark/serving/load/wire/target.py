@@ -21,7 +21,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Target:
     """An OpenAI-compatible server.
 
-    url: ``http://host:port`` with or without ``/v1``. dialect: a name of :data:`wattmark.serving.load.wire.dialects.DIALECTS`,
+    url: ``http://host:port`` with or without ``/v1``. dialect: a name of :data:`.dialects.DIALECTS`,
     or ``auto``. api_key_env and api_key_file *name* where the key is; the key itself is read when a connection is
     opened and is in no record, message or file. extra_body: fields added to every request.
     """

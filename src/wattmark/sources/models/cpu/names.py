@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 Match = Literal["part", "family", "vendor", "generic"]
 
-_DATA = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data")
+_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "data")
 
 
 class CpuInfo(NamedTuple):
