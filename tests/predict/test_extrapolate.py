@@ -14,7 +14,6 @@ from wattmark.predict.extrapolate import (
     extrapolate,
     future,
     settled_epochs,
-    t_quantile,
 )
 from wattmark.predict.whatif.answers import Unknown
 from wattmark.quantity import Quantity
@@ -90,12 +89,6 @@ def test_the_interval_of_noise_that_knows_no_time_holds_nineteen_times_in_twenty
         interval = future(measured, 20, "J", "")
         hits += interval.low <= all_epochs[5:].sum() <= interval.high
     assert hits / 400 >= 0.95
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 5, 16, 17, 30, 200])
-def test_quantiles_are_those_of_student(freedom: int):
-    stats = pytest.importorskip("scipy.stats")
-    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from wattmark.predict.whatif.answers import Unknown
 from wattmark.quantity import Quantity, total
 from wattmark.runs.record import Float64, Int64, RunRecord
 from wattmark.runs.view import RunView
+from wattmark.statistics import t_quantile
 
 EPOCH = "epoch"
 MOST_EPOCHS = 1_000_000
@@ -27,25 +28,6 @@ DRIFT = 0.3
 """Early epochs differ from later ones by more than their own spread (a GPU draws less in the first minutes of the
 GAISSA trainings). With this share of the mean, over sqrt(n), the interval held for 87 to 100 % of those traces
 (benchmarks/results/what_if.md)."""
-# Student's t, 97.5 %, by degrees of freedom from 1 on.
-_T = (
-    12.706,
-    4.303,
-    3.182,
-    2.776,
-    2.571,
-    2.447,
-    2.365,
-    2.306,
-    2.262,
-    2.228,
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-    2.120,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +140,6 @@ def future(measured: Sequence[Quantity], more: int, unit: str, source: str) -> Q
     high = sum(one.high for one in measured) / count * more
     total = mean * more
     return Quantity(total, max(0.0, min(low, total) - half), max(high, total) + half, unit, source)
-
-
-def t_quantile(freedom: int) -> float:
-    """97.5 % quantile of Student's t; beyond the table by 1.96 + 2.4/f, good to 0.005."""
-    return _T[freedom - 1] if freedom <= len(_T) else 1.96 + 2.4 / freedom
 
 
 def _shortened(

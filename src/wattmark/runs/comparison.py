@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from wattmark.quantity import Quantity, total
-from wattmark.runs.differences import Difference, counts_of, of_groups, of_quantities, t_quantile
+from wattmark.runs.differences import Difference, counts_of, of_groups, of_quantities
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
+from wattmark.statistics import t_quantile
 
 PER = "energy_j/"
 """Measures whose name begins so are joules per something."""

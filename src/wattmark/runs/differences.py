@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 from typing import Any
 
-import numpy as np
-
 from wattmark.quantity import Quantity
-from wattmark.runs.record import Float64, RunRecord, Spans
+from wattmark.runs.record import RunRecord, Spans
+from wattmark.statistics import t_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,6 @@ def of_groups(reference: Sequence[float], other: Sequence[float]) -> Difference:
     mean = fmean(reference)
     percent = tuple(value / mean * 100 for value in (gap, gap - half, gap + half)) if mean > 0 else None
     return Difference(gap, gap - half, gap + half, percent)  # pyright: ignore[reportArgumentType]
-
-
-def t_quantile(freedom: float, probability: float = 0.975) -> float:
-    """The quantile of Student's t: with t = sqrt(n) tan(a) its density is proportional to cos(a)^(n-1)."""
-    angles = np.linspace(0.0, math.pi / 2, 200_001)
-    heights: Float64 = np.cos(angles) ** (freedom - 1)
-    mass: Float64 = np.append(0.0, np.cumsum((heights[1:] + heights[:-1]) / 2))
-    angle = float(np.interp((probability - 0.5) * 2 * float(mass[-1]), mass, angles))
-    return math.sqrt(freedom) * math.tan(angle)
 
 
 def counts_of(record: RunRecord) -> dict[str, float]:

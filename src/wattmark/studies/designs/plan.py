@@ -10,15 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wattmark.statistics import t_quantile
 from wattmark.studies.designs.design import Design, Stop
 from wattmark.studies.results import TrialResult
-
-# Student's t, two-sided 95 %, for 1 to 30 degrees of freedom (any table of it; beyond, 1.96 + 2.4 / df is within 0.1 %).
-_T95 = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +79,7 @@ def half_width_pct(values: Sequence[float]) -> float:
     if n < 2 or mean == 0:
         return math.inf
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    t = _T95[n - 2] if n <= len(_T95) + 1 else 1.96 + 2.4 / (n - 1)
-    return 100 * t * deviation / math.sqrt(n) / abs(mean)
+    return 100 * t_quantile(n - 1) * deviation / math.sqrt(n) / abs(mean)
 
 
 def metric_of(trial: TrialResult, name: str) -> float | None:
