@@ -7,6 +7,17 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """A quantity as JSON has it. source: where the number came from."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Quantity:
     """A value with an interval that should hold the truth nineteen times in twenty.
 
@@ -70,6 +81,21 @@ class Quantity:
     def from_dict(cls, data: dict[str, Any], unit: str = "J", source: str = "") -> Quantity:
         """The inverse of :meth:`as_dict`."""
         return cls(float(data["value"]), float(data["low"]), float(data["high"]), unit, source)
+
+    @property
+    def amount(self) -> Amount:
+        """The value, its interval, its unit and where it came from, as the API has them."""
+        return Amount(self.value, self.low, self.high, self.unit, self.source)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        """What pydantic serves: an :class:`Amount`. Only pydantic calls this, so its core is there to be imported."""
+        from pydantic_core import core_schema
+
+        shown = core_schema.plain_serializer_function_ser_schema(
+            lambda quantity: quantity.amount, return_schema=handler.generate_schema(Amount)
+        )
+        return core_schema.is_instance_schema(cls, serialization=shown)
 
     def __str__(self) -> str:
         from wattmark.units import significant

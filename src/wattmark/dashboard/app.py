@@ -23,9 +23,8 @@ from wattmark.dashboard.api.run import offline_page as runs_one_page
 from wattmark.dashboard.api.run import overview as runs_one
 from wattmark.dashboard.api.run import power as runs_one_power
 from wattmark.dashboard.api.run import spans as runs_one_spans
-from wattmark.dashboard.api.runs import exports, trash
+from wattmark.dashboard.api.runs import exports, totals, trash
 from wattmark.dashboard.api.runs import table as runs_list
-from wattmark.dashboard.api.runs import totals_routes as totals
 from wattmark.dashboard.api.studies import routes as studies
 from wattmark.dashboard.api.whatif import hardware, places
 from wattmark.dashboard.api.whatif import routes as whatif

@@ -16,11 +16,12 @@ from wattmark.dashboard.live_hub import LiveHub
 from wattmark.errors import RunNotFound
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
+from wattmark.runs import health
 from wattmark.runs.energy import CurveEnergy, Energies
 from wattmark.runs.overview import BIN, Columns, Steps, columns_of, steps_of
 from wattmark.runs.record import Int64, RunRecord, SeriesData, Spans
 from wattmark.runs.view import RunView
-from wattmark.sources.base import Channel, Series
+from wattmark.sources.base import Series
 from wattmark.store import Store
 from wattmark.store.partial import StoredRun
 from wattmark.workspace.runs import place_of
@@ -32,19 +33,8 @@ _BINS_PER_COLUMN = 4
 _KEPT_RUNS = 12
 
 
-class ChannelCurve(Protocol):
-    """One channel's curve."""
-
-    channel: Channel
-
-    @property
-    def holes(self) -> Int64:
-        """Where nothing is known, (m, 2) in ns."""
-        ...
-
-    def energies(self, start_ns: Int64, end_ns: Int64) -> Energies:
-        """Energies of intervals."""
-        ...
+class ChannelCurve(health.ChannelCurve, Protocol):
+    """One channel's curve, ready to be drawn as well."""
 
     def columns(self, edges_ns: Int64) -> Columns:
         """Power in the columns of a chart."""

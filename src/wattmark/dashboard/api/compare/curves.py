@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, StringConstraints
 
 from wattmark.dashboard.api.compare.routes import Refs, view_of
-from wattmark.dashboard.api.runs.table import MEASURED
 from wattmark.dashboard.api.schemas import Width, numbers
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
 from wattmark.runs.record import Float64, Int64
 from wattmark.runs.view import RunView
+from wattmark.workspace.totals import MEASURED
 
 router = APIRouter(tags=["compare"])
 

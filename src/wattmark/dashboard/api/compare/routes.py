@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from wattmark.dashboard.api.compare.configuration import Group, differences
-from wattmark.dashboard.api.runs.table import MEASURED, RunId
+from wattmark.dashboard.api.runs.table import RunId
 from wattmark.dashboard.api.schemas import Amount
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError, RunNotFound
@@ -20,6 +20,7 @@ from wattmark.runs.differences import Difference
 from wattmark.runs.view import RunView
 from wattmark.store import Store
 from wattmark.workspace.runs import find_run
+from wattmark.workspace.totals import MEASURED
 
 router = APIRouter(tags=["compare"])
 MOST = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -12,16 +11,15 @@ from pydantic import BaseModel, Field, StringConstraints
 from wattmark import settings
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
-from wattmark.impact import Intensity, Pue, as_pue, carbon_at, intensity_of
 from wattmark.quantity import Quantity, total
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.view import RunView
 from wattmark.store import RunSummary, Store
-from wattmark.workspace.runs import going_on, place_for, refuse_going_on
+from wattmark.workspace.runs import going_on, refuse_going_on
+from wattmark.workspace.totals import MEASURED, Places, energy_of, part_of
 
 router = APIRouter(tags=["runs"])
 
-MEASURED = ("counter", "integrated")
 ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 RunId = Annotated[str, StringConstraints(pattern=ID)]
 Key = Annotated[str, StringConstraints(pattern=r"^[^\x00=]+$", max_length=200)]
@@ -48,31 +46,6 @@ class Ends(BaseModel):
         return Ends.model_construct(
             value=self.value + others.value, low=self.low + others.low, high=self.high + others.high
         )
-
-
-class Places:
-    """Where runs took their power from, looked up once for each host and each setting."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, Any, Any], tuple[Intensity, Pue] | None] = {}
-
-    def carbon(self, run: RunSummary) -> tuple[str | None, Quantity | None]:
-        """Zone and grams of CO2e of a run; None where the zone is not known, or is none that this version knows."""
-        energy = energy_of(run)
-        key = (run.host, run.settings.get("zone"), run.settings.get("pue"))
-        if key not in self._known:
-            self._known[key] = self._find(run)
-        found = self._known[key]
-        if energy is None or found is None:
-            return None, None
-        return found[0].zone.id, carbon_at(energy, *found).grams
-
-    def _find(self, run: RunSummary) -> tuple[Intensity, Pue] | None:
-        try:
-            zone, pue = place_for(run.host, run.settings)
-            return None if zone is None else (intensity_of(zone.zone), as_pue(pue))
-        except ConfigError:
-            return None
 
 
 class RunTable(BaseModel):
@@ -256,18 +229,6 @@ def summary_of(view: RunView) -> RunSummary:
         {method: part for method, part in sums.items() if part is not None},
         chosen,
     )
-
-
-def energy_of(run: RunSummary) -> Quantity | None:
-    """The run's energy in J."""
-    if run.energy_j is None or run.energy_low_j is None or run.energy_high_j is None:
-        return None
-    return Quantity(run.energy_j, run.energy_low_j, run.energy_high_j)
-
-
-def part_of(run: RunSummary, methods: Sequence[str]) -> Quantity | None:
-    """The part of the run's energy that was got by one of these methods."""
-    return total([part for method, part in run.energy_by_method.items() if method in methods])
 
 
 def lean(value: float | None) -> float | None:

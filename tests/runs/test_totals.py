@@ -6,30 +6,32 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from starlette.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fakes.records import example_record
-from wattmark.dashboard.api.runs.totals_routes import add_up, pieces
-from wattmark.dashboard.app import create_app
+from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
-from wattmark.store import RunSummary, open_store
-from wattmark.workspace.runs import keep
+from wattmark.runs.totals import RunLine, add_up, pieces
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
 
 
 def run(
     run_id: str, energy: float | None = 100.0, start_s: float = 0.0, length_s: float = 10.0, **changes
-) -> RunSummary:
-    known = energy is not None
+) -> RunLine:
+    quantity = None if energy is None else Quantity(energy, energy * 0.9, energy * 1.2)
     values = {
-        "run_id": run_id, "name": run_id, "status": "completed", "exit_code": 0, "host": "node1", "parent_id": None,
-        "started_at": NOON + timedelta(seconds=start_s), "duration_s": length_s, "energy_j": energy,
-        "energy_low_j": energy * 0.9 if known else None, "energy_high_j": energy * 1.2 if known else None,
-        "energy_by_component": {}, "coverage": 1.0, "tags": {}, "note": "", "stored_bytes": 0,
-        "energy_by_method": {"counter": Quantity(energy, energy * 0.9, energy * 1.2)} if known else {},
-    }  # fmt: skip
-    return RunSummary(**{**values, **changes})
+        "run_id": run_id,
+        "name": run_id,
+        "host": "node1",
+        "parent_id": None,
+        "started_at": NOON + timedelta(seconds=start_s),
+        "duration_s": length_s,
+        "tags": {},
+        "energy": quantity,
+        "measured": quantity,
+    }
+    return RunLine(**{**values, **changes})
 
 
 def ends(amount):
@@ -89,24 +91,14 @@ def test_groups_are_the_largest_first_and_runs_without_the_tag_are_a_group():
 
 def test_a_run_over_midnight_is_divided_between_the_days_of_the_zone():
     night = run("a", 100, start_s=11 * 3600, length_s=4 * 3600)  # 23:00 to 03:00 UTC
-    days = {part.start: part.energy.value for part in add_up([night], period="day").slices}
+    days = {part.start.isoformat(): part.energy.value for part in add_up([night], period="day").slices}
     assert days == pytest.approx({"2026-03-04": 25, "2026-03-05": 75})
     paris = add_up([night], period="day", zone=ZoneInfo("Europe/Paris")).slices
-    assert [(part.start, part.energy.value) for part in paris] == [("2026-03-05", pytest.approx(100))]
-    assert [part.start for part in add_up([night], period="week").slices] == ["2026-03-02"]
-    assert [part.start for part in add_up([night], period="month").slices] == ["2026-03-01"]
-
-
-def test_measured_modelled_and_carbon_are_apart(monkeypatch):
-    monkeypatch.delenv("WATTMARK_ZONE", raising=False)
-    model = {"modelled": Quantity(40, 10, 80)}
-    total = add_up(
-        [run("a", 100, settings={"zone": "FR"}), run("b", 40, start_s=20, energy_by_method=model)]
-    ).all
-    assert total.measured.value == 100
-    assert ends(total.modelled) == (40, 10, 80)
-    assert total.carbon.low <= total.carbon.value <= total.carbon.high
-    assert total.no_zone == 1
+    assert [(part.start.isoformat(), part.energy.value) for part in paris] == [
+        ("2026-03-05", pytest.approx(100))
+    ]
+    assert [part.start.isoformat() for part in add_up([night], period="week").slices] == ["2026-03-02"]
+    assert [part.start.isoformat() for part in add_up([night], period="month").slices] == ["2026-03-01"]
 
 
 def test_a_run_of_no_length_and_one_of_absurd_length_are_added_whole():
@@ -114,23 +106,26 @@ def test_a_run_of_no_length_and_one_of_absurd_length_are_added_whole():
     assert len(add_up([run("a", 5, length_s=1e12)], period="day").slices) == 1
 
 
-def test_the_api_adds_up_all_or_those_that_are_named(data_dir):
-    with open_store() as store:
-        client = TestClient(create_app(store), base_url="http://localhost", headers={"X-Wattmark": "1"})
-        assert client.post("/api/v1/runs/totals", json={}).json()["all"]["energy"] is None
-        keep(store, example_record("a1", started_wall_ns=10**18))
-        keep(store, example_record("b2", started_wall_ns=2 * 10**18))
-        both = client.post(
-            "/api/v1/runs/totals", json={"by": "day", "period": "month", "timezone": "Europe/Paris"}
-        ).json()
-        one = client.post("/api/v1/runs/totals", json={"ids": ["a1", "nope"]}).json()
-        assert (both["all"]["runs"], one["all"]["runs"]) == (2, 1)
-        assert both["all"]["energy"]["value"] == pytest.approx(2 * one["all"]["energy"]["value"], rel=1e-4)
-        assert len(both["slices"]) == len(both["groups"]) == 2
-        for wrong in (
-            {"timezone": "Mars/Olympus"},
-            {"timezone": "../etc"},
-            {"by": "colour"},
-            {"period": "year"},
-        ):
-            assert client.post("/api/v1/runs/totals", json=wrong).status_code == 422
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1e4), st.floats(0, 500), st.floats(1, 500), st.sampled_from(["a", "b"])),
+        max_size=12,
+    ),
+    st.sampled_from(["host", "name", "day"]),
+)
+def test_groups_and_days_come_to_the_whole_with_both_ends(drawn, by):
+    runs = [
+        run(f"r{n}", energy, start, length, host=host)
+        for n, (energy, start, length, host) in enumerate(drawn)
+    ]
+    totals = add_up(runs, by, "day")
+    for parts in ([group.sum.energy for group in totals.groups], [part.energy for part in totals.slices]):
+        for end in ("value", "low", "high"):
+            whole = getattr(totals.all.energy, end) if totals.all.energy else 0.0
+            assert sum(getattr(part, end) for part in parts) == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.parametrize(("by", "period"), [("colour", None), ("tag:", None), ("host", "year")])
+def test_what_cannot_be_grouped_by_is_said(by: str, period):
+    with pytest.raises(ConfigError):
+        add_up([], by, period)
