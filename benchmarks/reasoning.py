@@ -29,7 +29,7 @@ from wattmark.reasoning.training import Plan, evaluate, load
 from wattmark.runs.attribution import attributed
 from wattmark.serving.load.client import ClosedLoop, Limits, Target, run_load_blocking
 from wattmark.serving.prompts.reasoning import ReasoningWorkload
-from wattmark.serving.server.local import ServerOptions, open_target
+from wattmark.serving.server.local import ServerOptions, open_server
 from wattmark.serving.server.trained import TrainedModel, ensure_trained
 from wattmark.units import significant
 
@@ -97,7 +97,7 @@ def cell(url: str, pid: int, task: str, level: int, mode: str, count: int) -> di
 
 def of_model(model: TrainedModel, task: str, count: int) -> dict[str, Any]:
     """All cells of one model."""
-    with open_target(f"local:{model.path}", SERVER) as target:
+    with open_server(f"local:{model.path}", SERVER) as target:
         assert target.pid is not None
         levels = LEVELS[task]
         cell(target.base_url, target.pid, task, levels[0], "answer", 8)  # warm

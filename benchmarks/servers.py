@@ -37,12 +37,12 @@ from wattmark.serving.load.client import (
     Synthetic,
     Target,
     find_filler,
-    look,
+    probe,
     run,
     run_load_blocking,
 )
 from wattmark.serving.server.gguf import architecture_for, parse_size
-from wattmark.serving.server.local import ServerOptions, default_threads, open_target
+from wattmark.serving.server.local import ServerOptions, default_threads, open_server
 
 RESULT = Path(__file__).parent / "results" / "servers.json"
 CONCURRENCY = (1, 2, 4, 8)
@@ -84,17 +84,19 @@ def cpu_s(pid: int) -> float:
 def loads(url: str, pid: int, name: str, model: str | None, requests: int) -> list[dict[str, Any]]:
     """One row a concurrency. The first load warms up and is not kept."""
     target = Target(url, model=model, dialect=name)
-    known = run(look(target))
-    filler = run(find_filler(target, known))
+    profile = run(probe(target))
+    filler = run(find_filler(target, profile))
     workload = Synthetic(Lengths.fixed(INPUT), Lengths.fixed(OUTPUT), filler=filler)
     run_load_blocking(
-        target, ClosedLoop.of(8), workload, limits=Limits(requests=8, scrape_s=None), known=known
+        target, ClosedLoop.of(8), workload, limits=Limits(requests=8, scrape_s=None), profile=profile
     )
     rows: list[dict[str, Any]] = []
     for concurrency in CONCURRENCY:
         before = cpu_s(pid)
         limits = Limits(requests=max(requests, 4 * concurrency), scrape_s=None)
-        result = run_load_blocking(target, ClosedLoop.of(concurrency), workload, limits=limits, known=known)
+        result = run_load_blocking(
+            target, ClosedLoop.of(concurrency), workload, limits=limits, profile=profile
+        )
         used = cpu_s(pid) - before
         figures = measure(result)
         made = sum(record.output_tokens or 0 for record in result.ok)
@@ -111,7 +113,7 @@ def loads(url: str, pid: int, name: str, model: str | None, requests: int) -> li
 
 def llama_cpp(size: str, requests: int) -> dict[str, Any]:
     options = ServerOptions(slots=max(CONCURRENCY), context=256)
-    with open_target(f"local:{size}", options) as target:
+    with open_server(f"local:{size}", options) as target:
         assert target.pid is not None
         rows = loads(target.base_url, target.pid, "llama.cpp", target.model, requests)
         return {"server": target.description, "weights": "f16", "rows": rows}

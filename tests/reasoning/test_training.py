@@ -197,7 +197,7 @@ def learn_by_heart(network: Network, examples: list[tuple[list[int], int]], step
 def test_llama_cpp_computes_what_torch_computes(kv_heads: int, tmp_path: Path):
     from wattmark.reasoning.training import example
     from wattmark.serving.prompts.reasoning import ReasoningWorkload
-    from wattmark.serving.server.local import ServerOptions, open_target
+    from wattmark.serving.server.local import ServerOptions, open_server
     from wattmark.serving.server.trained import write_network
 
     network = Network(Shape(2, 64, 2, kv_heads, 96), seed=1)
@@ -209,7 +209,7 @@ def test_llama_cpp_computes_what_torch_computes(kv_heads: int, tmp_path: Path):
     write_network(path, network)
     # Also problems that it has not seen: there it is less sure.
     asked += problems("addition", 3, 4)
-    with open_target(
+    with open_server(
         f"local:{path}", ServerOptions(slots=1, context=256, threads=1), {"WATTMARK_DATA_DIR": str(tmp_path)}
     ) as t:
         assert not t.noise
@@ -249,7 +249,7 @@ def test_a_model_is_trained_once_and_served_under_load(tmp_path: Path):
     from wattmark.serving.load.client import ClosedLoop, Limits, run_load_blocking
     from wattmark.serving.load.client import Target as Server
     from wattmark.serving.prompts.reasoning import ReasoningWorkload
-    from wattmark.serving.server.local import ServerOptions, open_target
+    from wattmark.serving.server.local import ServerOptions, open_server
     from wattmark.serving.server.trained import ensure_trained
 
     environ = {"WATTMARK_DATA_DIR": str(tmp_path)}
@@ -261,7 +261,7 @@ def test_a_model_is_trained_once_and_served_under_load(tmp_path: Path):
     assert again.details["parameters"] == model.details["parameters"]
 
     workload = ReasoningWorkload("addition", 2, ANSWER, 6, "compact")
-    with open_target(
+    with open_server(
         f"local:{model.path}", ServerOptions(slots=2, context=256, threads=1), environ
     ) as target:
         result = run_load_blocking(

@@ -144,13 +144,13 @@ def test_cpu_times_are_of_the_server_and_of_all() -> None:
 
 @pytest.mark.parametrize(("url", "here"), [("http://127.0.0.1:1", True), ("http://gpu.example.org", False)])
 def test_only_a_server_on_this_machine_is_measured(url: str, here: bool) -> None:
-    from wattmark.serving.load.client import Known, Target
+    from wattmark.serving.load.client import ServerProfile, Target
     from wattmark.serving.load.wire.dialects import named
     from wattmark.serving.prompts.synthetic import Filler
-    from wattmark.serving.server.local import Target as Opened
+    from wattmark.serving.server.local import RunningServer
 
-    known = Known(named("vllm"), "m")
-    assert Bench(Opened(url, "server"), Target(url), known, Filler()).here is here
+    known = ServerProfile(named("vllm"), "m")
+    assert Bench(RunningServer(url, "server"), Target(url), known, Filler()).here is here
 
 
 def test_a_load_needs_an_end() -> None:

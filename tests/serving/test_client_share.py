@@ -16,12 +16,12 @@ from wattmark.serving.bench import Bench, BenchResult, Plan
 from wattmark.serving.energy import measured as bench_energy
 from wattmark.serving.energy.measured import Idle
 from wattmark.serving.load.arrivals import ClosedLoop
-from wattmark.serving.load.client import Known, Target
+from wattmark.serving.load.client import ServerProfile, Target
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.wire.dialects import named
 from wattmark.serving.prompts.base import Conversation, Fixed, Turn
 from wattmark.serving.prompts.synthetic import Filler
-from wattmark.serving.server.local import Target as Opened
+from wattmark.serving.server.local import RunningServer
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
 POWER_W, IDLE_W = 50.0, 10.0
@@ -73,7 +73,7 @@ def serving() -> Generator[str]:
 def bench_result(seconds: float) -> BenchResult:
     with serving() as url:
         bench = Bench(
-            Opened(url, "server"), Target(url, model="m"), Known(named("vllm"), "m"), Filler(),
+            RunningServer(url, "server"), Target(url, model="m"), ServerProfile(named("vllm"), "m"), Filler(),
             idle=Idle({"cpu": IDLE_W}, 0.0, "given"),
         )  # fmt: skip
         return bench.run(

@@ -28,14 +28,13 @@ from wattmark.serving.energy.measured import BenchEnergy, CpuMeter, Idle, energy
 from wattmark.serving.figures.latency import Goal, Metrics
 from wattmark.serving.figures.latency import measure as measure_load
 from wattmark.serving.load.arrivals import Arrivals, OpenLoop
-from wattmark.serving.load.client import Known, find_filler, look, run, run_load_blocking
+from wattmark.serving.load.client import ServerProfile, find_filler, probe, run, run_load_blocking
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
 from wattmark.serving.load.wire.target import LOOPBACK, Target
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Filler, Synthetic
-from wattmark.serving.server.local import LOCAL, ServerOptions, open_target
-from wattmark.serving.server.local import Target as Opened
+from wattmark.serving.server.local import LOCAL, RunningServer, ServerOptions, open_server
 from wattmark.tracker.measure import Run, measure
 from wattmark.tracker.process import this_process
 
@@ -126,9 +125,9 @@ class BenchResult:
 class Bench:
     """A server that was looked at and is ready for loads; made by :func:`open_bench`."""
 
-    opened: Opened
+    server: RunningServer
     target: Target
-    known: Known
+    profile: ServerProfile
     filler: Filler
     idle: Idle | None = None
 
@@ -154,17 +153,17 @@ class Bench:
         """
         workload = plan.workload or Synthetic(plan.input, plan.output, seed=plan.seed, filler=self.filler)
         measured: Run = measure(
-            name or f"llm bench {self.opened.model or self.known.model or self.target.url}",
+            name or f"llm bench {self.server.model or self.profile.model or self.target.url}",
             tags={"kind": "serving", **(tags or {})},
         )
-        cpu = CpuMeter(self.opened.pid)
+        cpu = CpuMeter(self.server.pid)
         with measured:
             idle_ns = self._rest(measured, plan) if self.idle is None else None
             at_rest = cpu.lap()
             with measured.span("load") as span:
                 load = run_load_blocking(
                     self.target, plan.arrivals, workload,
-                    limits=plan.limits, known=self.known, on_progress=on_progress,
+                    limits=plan.limits, profile=self.profile, on_progress=on_progress,
                 )  # fmt: skip
             at_work = cpu.lap()
         view = measured.view
@@ -180,7 +179,7 @@ class Bench:
         warnings = [*load.warnings, *(energy.notes if energy else ()), *self._warnings(view)]
         return BenchResult(
             measured.id if view.curves else "",
-            self.opened.as_dict(),
+            self.server.as_dict(),
             load,
             measure_load(load, goal=plan.goal),
             energy,
@@ -218,13 +217,13 @@ def open_bench(
     target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect, endpoint, ...).
     Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
     """
-    with open_target(where, options, environ, on_writing) as opened:
+    with open_server(where, options, environ, on_writing) as server:
         if where.startswith(LOCAL):
-            target = {"model": opened.model, "dialect": "llama.cpp", **target}
-        chosen = Target(opened.base_url, **target)
-        known = run(look(chosen))
-        filler = run(find_filler(chosen, known))
-        yield Bench(opened, chosen, known, filler)
+            target = {"model": server.model, "dialect": "llama.cpp", **target}
+        chosen = Target(server.base_url, **target)
+        profile = run(probe(chosen))
+        filler = run(find_filler(chosen, profile))
+        yield Bench(server, chosen, profile, filler)
 
 
 def save(result: BenchResult) -> bool:

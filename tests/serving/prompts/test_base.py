@@ -20,7 +20,7 @@ from wattmark.serving.load.client import (
     Synthetic,
     Target,
     find_filler,
-    look,
+    probe,
     run_load,
 )
 from wattmark.serving.prompts.base import Conversation, Fixed, Turn
@@ -72,13 +72,13 @@ def test_prompts_are_exactly_as_long_as_asked_once_the_tokenizer_is_known(endpoi
     async def main():
         async with ScriptedServer() as server:
             target = Target(server.url, endpoint=endpoint)
-            known = await look(target)
-            filler = await find_filler(target, known)
+            profile = await probe(target)
+            filler = await find_filler(target, profile)
             workload = Synthetic(
                 Lengths.uniform(20, 90), Lengths.uniform(1, 6), filler=filler, prefix_tokens=10
             )
             return filler, await run_load(
-                target, ClosedLoop.of(4), workload, known=known, limits=Limits(requests=30)
+                target, ClosedLoop.of(4), workload, profile=profile, limits=Limits(requests=30)
             )
 
     filler, result = asyncio.run(main())

@@ -10,7 +10,7 @@ import pytest
 
 from wattmark.errors import ConfigError, ServerError
 from wattmark.serving.server.hub import hub_file, is_hub_name
-from wattmark.serving.server.local import open_target
+from wattmark.serving.server.local import open_server
 
 FILES = [
     "README.md", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "mmproj-m.gguf",
@@ -111,7 +111,7 @@ def test_offline_is_said_with_another_way(hub, error: Exception):
     hub.error = error
     with (
         pytest.raises(ServerError, match="o/n cannot be had from Hugging Face") as caught,
-        open_target("local:o/n"),
+        open_server("local:o/n"),
     ):
         pass
     assert "local:PATH" in (caught.value.hint or "")

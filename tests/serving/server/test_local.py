@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from wattmark.errors import ConfigError, MissingExtra, ServerError
-from wattmark.serving.server.local import ServerOptions, Target, default_threads, open_target
+from wattmark.serving.server.local import RunningServer, ServerOptions, default_threads, open_server
 
 needs_llama = pytest.mark.skipif(
     importlib.util.find_spec("xllamacpp") is None or importlib.util.find_spec("gguf") is None,
@@ -25,9 +25,9 @@ needs_llama = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     environ = {"WATTMARK_DATA_DIR": str(tmp_path_factory.mktemp("llm"))}
-    with open_target("local:1m", ServerOptions(slots=2, context=256), environ) as opened:
+    with open_server("local:1m", ServerOptions(slots=2, context=256), environ) as opened:
         yield opened
 
 
@@ -42,7 +42,7 @@ def read(request: str | urllib.request.Request) -> str:
 
 
 def test_a_url_is_taken_as_it_is():
-    with open_target("http://example.org:8000/v1/") as target:
+    with open_server("http://example.org:8000/v1/") as target:
         assert target.base_url == "http://example.org:8000"
         assert not target.noise
         assert target.as_dict()["local"] is False
@@ -51,7 +51,7 @@ def test_a_url_is_taken_as_it_is():
 @pytest.mark.parametrize("where", ["10m", "ftp://host", "local:", "local:huge", "local:/nowhere/model.gguf"])
 def test_what_is_no_server_is_refused_with_a_sentence(where: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wattmark.serving.server.local.find_spec", lambda name: object())
-    with pytest.raises(ConfigError), open_target(where):
+    with pytest.raises(ConfigError), open_server(where):
         pass
 
 
@@ -59,13 +59,13 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("wattmark.serving.server.local.find_spec", lambda name: object())
     path = tmp_path / "model.gguf"
     path.write_bytes(b"PK\x03\x04")
-    with pytest.raises(ConfigError, match="not a GGUF file"), open_target(f"local:{path}"):
+    with pytest.raises(ConfigError, match="not a GGUF file"), open_server(f"local:{path}"):
         pass
 
 
 def test_a_missing_backend_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wattmark.serving.server.local.find_spec", lambda name: None)
-    with pytest.raises(MissingExtra) as caught, open_target("local:1m"):
+    with pytest.raises(MissingExtra) as caught, open_server("local:1m"):
         pass
     assert "llm" in (caught.value.hint or "")
 
@@ -84,7 +84,7 @@ def test_a_core_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch):
 
 
 @needs_llama
-def test_a_chat_answer_has_exactly_the_tokens_that_were_asked_for(target: Target):
+def test_a_chat_answer_has_exactly_the_tokens_that_were_asked_for(target: RunningServer):
     for _ in range(2):
         answer = json.loads(
             post(
@@ -101,7 +101,7 @@ def test_a_chat_answer_has_exactly_the_tokens_that_were_asked_for(target: Target
 
 
 @needs_llama
-def test_a_streamed_completion_sends_one_character_per_token(target: Target):
+def test_a_streamed_completion_sends_one_character_per_token(target: RunningServer):
     body = {"prompt": "count: ", "max_tokens": 12, "stream": True, "stream_options": {"include_usage": True}}
     lines = [
         line.removeprefix("data: ")
@@ -117,7 +117,7 @@ def test_a_streamed_completion_sends_one_character_per_token(target: Target):
 
 
 @needs_llama
-def test_the_target_says_that_the_text_is_noise(target: Target):
+def test_the_target_says_that_the_text_is_noise(target: RunningServer):
     assert target.noise
     assert "noise" in target.description
     assert target.as_dict()["text_is_noise"] is True
@@ -127,7 +127,7 @@ def test_the_target_says_that_the_text_is_noise(target: Target):
 
 
 @needs_llama
-def test_metrics_of_the_server_can_be_read(target: Target):
+def test_metrics_of_the_server_can_be_read(target: RunningServer):
     text = read(f"{target.base_url}/metrics")
     assert "llamacpp:prompt_tokens_total" in text
 
@@ -137,7 +137,7 @@ def test_no_process_is_left_when_the_block_ends_even_by_an_error():
     pids: list[int] = []
 
     def fail_inside():
-        with open_target("local:1m-q8_0", ServerOptions(slots=1, context=64)) as target:
+        with open_server("local:1m-q8_0", ServerOptions(slots=1, context=64)) as target:
             assert target.pid is not None
             pids.append(target.pid)
             assert os.getpgid(target.pid) == target.pid
@@ -154,7 +154,7 @@ def test_a_server_in_the_middle_of_an_answer_goes_without_being_killed(monkeypat
         pytest.fail("the server had to be killed")
 
     monkeypatch.setattr("wattmark.serving.server.local.os.killpg", killed)
-    with open_target("local:1m", ServerOptions(slots=1, context=30_000)) as target:
+    with open_server("local:1m", ServerOptions(slots=1, context=30_000)) as target:
         body = json.dumps({"prompt": "a", "max_tokens": 29_000, "stream": True}).encode()
         request = urllib.request.Request(
             f"{target.base_url}/v1/completions", body, {"Content-Type": "application/json"}
@@ -169,8 +169,8 @@ def test_a_server_in_the_middle_of_an_answer_goes_without_being_killed(monkeypat
 @needs_llama
 def test_the_server_ends_when_its_parent_is_killed(data_dir: Path):
     code = (
-        "from wattmark.serving.server.local import open_target\n"
-        "with open_target('local:1m') as target:\n"
+        "from wattmark.serving.server.local import open_server\n"
+        "with open_server('local:1m') as target:\n"
         "    print(target.pid, flush=True)\n"
         "    input()\n"
     )
@@ -197,7 +197,7 @@ def test_a_file_that_llama_cannot_load_is_an_error_with_its_last_words(tmp_path:
     log = tmp_path / "server.log"
     with (
         pytest.raises(ServerError, match="did not start") as caught,
-        open_target(f"local:{path}", ServerOptions(log_path=str(log))),
+        open_server(f"local:{path}", ServerOptions(log_path=str(log))),
     ):
         pass
     assert str(log) in (caught.value.hint or "")

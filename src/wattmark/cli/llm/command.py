@@ -67,7 +67,7 @@ def serve(
 
     from wattmark.cli.llm.progress import WritingBar
     from wattmark.serving.server.hub import is_hub_name
-    from wattmark.serving.server.local import LOCAL, open_target
+    from wattmark.serving.server.local import LOCAL, open_server
 
     model = size
     if gguf is not None:
@@ -75,7 +75,7 @@ def serve(
     if model is None or (size is not None and gguf is not None):
         raise ConfigError("give a size or a GGUF file", hint="wattmark llm serve --size 10m")
     options = _options(slots, context, threads, number_format, seed, port, prompt_cache)
-    with WritingBar() as bar, open_target(LOCAL + model, options, on_writing=bar.show) as target:
+    with WritingBar() as bar, open_server(LOCAL + model, options, on_writing=bar.show) as target:
         bar.clear()
         typer.echo(f"{target.base_url} serves {plain(target.description)}")
         typer.echo(f"measure it: wattmark llm bench {target.base_url} --concurrency 4 --requests 100")

@@ -29,7 +29,7 @@ BUSY_CORES = 0.2
 NOT_IDLE_CORES = 0.5
 """A machine with more than this many busy cores on average is not idle: its watts then are no idle watts."""
 
-_LOOK_S = 0.15
+_GLANCE_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def wait_for_rest(most_s: float, *, sleep: Callable[[float], None] = time.sleep)
     deadline = time.monotonic() + most_s
     while True:
         before, since = host_busy_s(), time.monotonic()
-        sleep(_LOOK_S)
+        sleep(_GLANCE_S)
         busy = _difference(before, host_busy_s())
         if busy is None or busy <= NOT_IDLE_CORES * (time.monotonic() - since):
             return True

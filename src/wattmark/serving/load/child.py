@@ -58,7 +58,7 @@ async def work(job: Job, outbox: _Outbox) -> Ending:
     limits = dataclasses.replace(job.limits, keep_records=False)
     conversations = job.workload.conversations(job.part, job.parts)
     engine = Engine(
-        job.target, job.known.dialect, job.known.model, job.arrivals, conversations, limits,
+        job.target, job.profile.dialect, job.profile.model, job.arrivals, conversations, limits,
         on_record=outbox.record, on_progress=outbox.progress, start_ns=start_ns,
     )  # fmt: skip
     loop = asyncio.get_running_loop()

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Replay, Segment
 from wattmark.serving.load.engine import Engine
 from wattmark.serving.load.limits import Limits
-from wattmark.serving.load.probe import Known, find_filler, look
+from wattmark.serving.load.probe import ServerProfile, find_filler, probe
 from wattmark.serving.load.processes import Processes
 from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
 from wattmark.serving.load.scrape import Scraper, timing_series
@@ -30,8 +30,23 @@ from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Synthetic
 
 __all__ = [
-    "ClosedLoop", "Known", "Lengths", "Limits", "LoadResult", "OpenLoop", "Progress", "Replay", "RequestRecord", "Segment",
-    "Synthetic", "Target", "find_filler", "look", "run", "run_load", "run_load_blocking",
+    "ClosedLoop",
+    "Lengths",
+    "Limits",
+    "LoadResult",
+    "OpenLoop",
+    "Progress",
+    "Replay",
+    "RequestRecord",
+    "Segment",
+    "ServerProfile",
+    "Synthetic",
+    "Target",
+    "find_filler",
+    "probe",
+    "run",
+    "run_load",
+    "run_load_blocking",
 ]  # fmt: skip
 
 LATE_S = 0.01
@@ -45,12 +60,12 @@ async def run_load(
     workload: Workload,
     *,
     limits: Limits | None = None,
-    known: Known | None = None,
+    profile: ServerProfile | None = None,
     on_record: Callable[[RequestRecord], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> LoadResult:
-    """Send a load and return its records. The server is looked at first (see :func:`look`) unless ``known`` is given.
+    """Send a load and return its records. The server is looked at first (see :func:`probe`) unless ``profile`` is given.
 
     on_record is called with each record as soon as it is whole, on_progress a few times a second. Setting ``stop`` ends
     the test early and keeps what was measured. Raises ServerError if the server cannot be used at all, ConfigError for
@@ -58,19 +73,19 @@ async def run_load(
     is in flight is given up, recorded through ``on_record``, and nothing is returned.
     """
     limits = limits or Limits()
-    known = known or await look(target, answer_s=limits.first_byte_s)
-    warnings = [*known.warnings, *_sockets_warning(arrivals)]
-    scraper = Scraper(target, limits.scrape_s) if limits.scrape_s and known.dialect.metrics else None
+    profile = profile or await probe(target, answer_s=limits.first_byte_s)
+    warnings = [*profile.warnings, *_sockets_warning(arrivals)]
+    scraper = Scraper(target, limits.scrape_s) if limits.scrape_s and profile.dialect.metrics else None
     scraping = asyncio.create_task(scraper.run()) if scraper else None
     wall_ns, cpu_s = time.time_ns(), time.process_time()
     generator: Engine | Processes
     if limits.processes > 1:
         generator = Processes(
-            target, known, arrivals, workload, limits, on_record=on_record, on_progress=on_progress
+            target, profile, arrivals, workload, limits, on_record=on_record, on_progress=on_progress
         )
     else:
         generator = Engine(
-            target, known.dialect, known.model, arrivals, workload.conversations(), limits,
+            target, profile.dialect, profile.model, arrivals, workload.conversations(), limits,
             on_record=on_record, on_progress=on_progress,
         )  # fmt: skip
     watcher = asyncio.create_task(_stop_when(stop, generator)) if stop else None
@@ -86,7 +101,7 @@ async def run_load(
         (generator.cpu_s, generator.pids) if isinstance(generator, Processes) else (0.0, ())
     )
     result = LoadResult(
-        url=shown_url(target.url), model=known.model, dialect=known.dialect.name, arrivals=arrivals.describe(),
+        url=shown_url(target.url), model=profile.model, dialect=profile.dialect.name, arrivals=arrivals.describe(),
         workload=workload.describe(), started_ns=generator.started_ns, ended_ns=ended_ns, started_wall_ns=wall_ns,
         stopped_sending_ns=generator.stopped_sending_ns or ended_ns, records=generator.records, counts=generator.counts,
         client_cpu_s=time.process_time() - cpu_s + children_cpu_s, client_pids=(os.getpid(), *pids),
@@ -105,7 +120,7 @@ def run_load_blocking(
     workload: Workload,
     *,
     limits: Limits | None = None,
-    known: Known | None = None,
+    profile: ServerProfile | None = None,
     on_record: Callable[[RequestRecord], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> LoadResult:
@@ -116,7 +131,7 @@ def run_load_blocking(
         stop = asyncio.Event()
         with _first_interrupt_sets(stop):
             return await run_load(
-                target, arrivals, workload, limits=limits, known=known,
+                target, arrivals, workload, limits=limits, profile=profile,
                 on_record=on_record, on_progress=on_progress, stop=stop,
             )  # fmt: skip
 

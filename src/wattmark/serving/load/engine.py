@@ -14,14 +14,14 @@ from time import monotonic_ns
 from typing import Any
 
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop
-from wattmark.serving.load.exchange import Answer
+from wattmark.serving.load.exchange import Exchange
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import Outcome, Progress, RequestRecord
 from wattmark.serving.load.wire.body import BodyWriter
 from wattmark.serving.load.wire.connection import ConnectFailed, Pool
 from wattmark.serving.load.wire.dialects import Dialect
 from wattmark.serving.load.wire.target import Target, without_key
-from wattmark.serving.prompts.base import Conversation, Talk, Turn
+from wattmark.serving.prompts.base import Conversation, ConversationState, Turn
 
 BURST = 64
 """Requests sent before answers are looked at again, when the generator is behind."""
@@ -74,7 +74,7 @@ class Engine:
         self._pool = Pool(target.address(), limits.connect_s)
         self._loop = asyncio.get_running_loop()
         self._finished: asyncio.Future[None] = self._loop.create_future()
-        self._flying: set[Answer] = set()
+        self._flying: set[Exchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._starting = self._generating = True
@@ -158,7 +158,7 @@ class Engine:
         self._later(max(0.0, (self._next_ns - monotonic_ns()) / 1e9), self._arrive)
 
     def _arrive(self) -> None:
-        """Send all that is due; what is not yet due waits for the clock, and nothing waits for an answer."""
+        """Send all that is due; what is not yet due waits for the clock, and nothing waits for an exchange."""
         for _ in range(BURST):
             if not self._starting or self._next_ns is None:
                 return
@@ -181,92 +181,92 @@ class Engine:
             self._stop_starting()
             return
         self._unfinished += len(conversation.turns) > 1
-        self._say(Talk(conversation), scheduled_ns or monotonic_ns())
+        self._send_turn(ConversationState(conversation), scheduled_ns or monotonic_ns())
 
     # One turn.
 
-    def _say(self, talk: Talk, scheduled_ns: int) -> None:
-        conversation = talk.conversation
-        turn = conversation.turns[talk.turn]
+    def _send_turn(self, state: ConversationState, scheduled_ns: int) -> None:
+        conversation = state.conversation
+        turn = conversation.turns[state.turn]
         record = RequestRecord(
-            self._sent, conversation.number, talk.turn, scheduled_ns, monotonic_ns(),
+            self._sent, conversation.number, state.turn, scheduled_ns, monotonic_ns(),
             wanted_input_tokens=turn.input_tokens, wanted_output_tokens=turn.output_tokens,
         )  # fmt: skip
-        body = self._body(talk, turn)
-        answer = Answer(
-            record, self._head % (self._sent, len(body)) + body, on_end=self._ended, on_resend=self._fly,
-            keep_text=self.limits.keep_text or len(conversation.turns) > 1, extra=talk,
+        body = self._body(state, turn)
+        exchange = Exchange(
+            record, self._head % (self._sent, len(body)) + body, on_end=self._ended, on_resend=self._send_on_new_connection,
+            keep_text=self.limits.keep_text or len(conversation.turns) > 1, extra=state,
         )  # fmt: skip
         self._sent += 1
-        self._unfinished -= 0 < talk.turn == len(conversation.turns) - 1
+        self._unfinished -= 0 < state.turn == len(conversation.turns) - 1
         self.stopped_sending_ns = record.released_ns
-        self._flying.add(answer)
+        self._flying.add(exchange)
         if self.limits.requests is not None and self._sent >= self.limits.requests:
             self._stop_sending()
         connection = self._pool.take()
         if connection is not None:
-            connection.send(answer)
+            connection.send(exchange)
         else:
-            self._fly(answer)
+            self._send_on_new_connection(exchange)
 
-    def _body(self, talk: Talk, turn: Turn) -> bytes:
+    def _body(self, state: ConversationState, turn: Turn) -> bytes:
         if self.target.endpoint == "chat":
-            talk.messages.append({"role": "user", "content": turn.text})
-            return self._bodies.write("messages", talk.messages, turn.output_tokens)
+            state.messages.append({"role": "user", "content": turn.text})
+            return self._bodies.write("messages", state.messages, turn.output_tokens)
         if turn.token_ids is not None:
             return self._bodies.write("prompt", turn.token_ids, turn.output_tokens)
-        talk.messages.append({"content": turn.text})
-        said = "".join(str(message.get("content", "")) for message in talk.messages)
+        state.messages.append({"content": turn.text})
+        said = "".join(str(message.get("content", "")) for message in state.messages)
         return self._bodies.write("prompt", said, turn.output_tokens)
 
-    def _fly(self, answer: Answer) -> None:
-        task = self._loop.create_task(self._connect(answer))
+    def _send_on_new_connection(self, exchange: Exchange) -> None:
+        task = self._loop.create_task(self._connect(exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, answer: Answer) -> None:
+    async def _connect(self, exchange: Exchange) -> None:
         try:
             connection = await self._pool.connect()
         except ConnectFailed as error:
-            answer.fail(error.outcome, str(error))
+            exchange.fail(error.outcome, str(error))
             return
-        if answer.ended:
+        if exchange.ended:
             self._pool.give_back(connection)
         else:
-            connection.send(answer)
+            connection.send(exchange)
 
-    def _ended(self, answer: Answer) -> None:
+    def _ended(self, exchange: Exchange) -> None:
         """The answer's record is whole: keep it, and let its user go on."""
-        record, talk = answer.record, answer.extra
-        self._flying.discard(answer)
+        record, state = exchange.record, exchange.extra
+        self._flying.discard(exchange)
         if record.error is not None:
             record.error = without_key(record.error, self._key)
         self.counts[record.outcome] += 1
         self._output_tokens += record.output_tokens or 0
         if record.ok:
             self._failures_in_row = 0
-            text, talk.turn = record.text, talk.turn + 1
+            text, state.turn = record.text, state.turn + 1
             if not self.limits.keep_text:
                 record.text = None
         else:
             text = None
-            self._unfinished -= talk.turn < len(talk.conversation.turns) - 1
+            self._unfinished -= state.turn < len(state.conversation.turns) - 1
             self._count_failure(record)
         if self.limits.keep_records:
             self.records.append(record)
         if self._on_record is not None:
             self._on_record(record)
-        if record.ok and self._generating and talk.turn < len(talk.conversation.turns):
-            talk.messages.append({"role": "assistant", "content": text or ""})
-            pause_s = talk.conversation.turns[talk.turn].think_s
-            self._pause(pause_s, self._say_if_generating, talk, monotonic_ns() + int(pause_s * 1e9))
+        if record.ok and self._generating and state.turn < len(state.conversation.turns):
+            state.messages.append({"role": "assistant", "content": text or ""})
+            pause_s = state.conversation.turns[state.turn].think_s
+            self._pause(pause_s, self._send_turn_if_generating, state, monotonic_ns() + int(pause_s * 1e9))
         elif isinstance(self.arrivals, ClosedLoop):
             self._next_user(record)
         self._end_if_idle()
 
-    def _say_if_generating(self, talk: Talk, scheduled_ns: int) -> None:
+    def _send_turn_if_generating(self, state: ConversationState, scheduled_ns: int) -> None:
         if self._generating:
-            self._say(talk, scheduled_ns)
+            self._send_turn(state, scheduled_ns)
 
     def _next_user(self, record: RequestRecord) -> None:
         """A place in the closed loop is free: the next conversation takes it, after a pause if there is one."""
@@ -329,34 +329,34 @@ class Engine:
             loop.default_exception_handler(context)
 
     def _abandon(self, why: str) -> None:
-        for answer in list(self._flying):
-            self._drop(answer, "abandoned", why)
+        for exchange in list(self._flying):
+            self._drop(exchange, "abandoned", why)
 
-    def _drop(self, answer: Answer, outcome: Outcome, why: str) -> None:
-        connection = answer.connection
-        if connection is not None and connection.exchange is answer:
+    def _drop(self, exchange: Exchange, outcome: Outcome, why: str) -> None:
+        connection = exchange.connection
+        if connection is not None and connection.exchange is exchange:
             connection.abort()
-        answer.fail(outcome, why)
+        exchange.fail(outcome, why)
 
     # Clocks.
 
     def _watch(self) -> None:
         """Give up what has taken too long. One look at everything is cheaper than a timer per request."""
         limits, now = self.limits, monotonic_ns()
-        for answer in list(self._flying):
-            if not answer.sent_ns:
+        for exchange in list(self._flying):
+            if not exchange.sent_ns:
                 continue
-            heard = max(answer.heard_ns, answer.sent_ns)
-            silent_s, total_s = (now - heard) / 1e9, (now - answer.sent_ns) / 1e9
-            if answer.heard_ns < answer.sent_ns and silent_s > limits.first_byte_s:
-                self._drop(answer, "no_answer", f"no answer within {limits.first_byte_s:g} s")
-            elif answer.heard_ns >= answer.sent_ns and silent_s > limits.stall_s:
-                if answer.finished_stream:
-                    self._drop(answer, "cut", "")  # after [DONE] this is a good answer
+            heard = max(exchange.heard_ns, exchange.sent_ns)
+            silent_s, total_s = (now - heard) / 1e9, (now - exchange.sent_ns) / 1e9
+            if exchange.heard_ns < exchange.sent_ns and silent_s > limits.first_byte_s:
+                self._drop(exchange, "no_answer", f"no answer within {limits.first_byte_s:g} s")
+            elif exchange.heard_ns >= exchange.sent_ns and silent_s > limits.stall_s:
+                if exchange.finished_stream:
+                    self._drop(exchange, "cut", "")  # after [DONE] this is a good exchange
                 else:
-                    self._drop(answer, "stalled", f"the answer stopped coming for {limits.stall_s:g} s")
+                    self._drop(exchange, "stalled", f"the answer stopped coming for {limits.stall_s:g} s")
             elif limits.total_s is not None and total_s > limits.total_s:
-                self._drop(answer, "too_long", f"not complete after {limits.total_s:g} s")
+                self._drop(exchange, "too_long", f"not complete after {limits.total_s:g} s")
 
     def _report(self) -> None:
         if self._on_progress is not None:

@@ -24,10 +24,10 @@ DEEPEST_ERROR = 8
 STATUS_WORDS = {401: "the API key was refused", 403: "not allowed", 404: "no such model or path"}
 
 
-class Answer:
-    """One request on its way; implements :class:`wattmark.serving.load.wire.connection.Exchange`.
+class Exchange:
+    """One request on its way; implements :class:`wattmark.serving.load.wire.connection.ResponseHandler`.
 
-    ``on_end(answer)`` is called once, when the record is whole; ``on_resend(answer)`` asks for another connection.
+    ``on_end(exchange)`` is called once, when the record is whole; ``on_resend(exchange)`` asks for another connection.
     """
 
     __slots__ = (
@@ -40,8 +40,8 @@ class Answer:
         record: RequestRecord,
         payload: bytes,
         *,
-        on_end: Callable[[Answer], None],
-        on_resend: Callable[[Answer], None],
+        on_end: Callable[[Exchange], None],
+        on_resend: Callable[[Exchange], None],
         keep_text: bool = False,
         extra: Any = None,
     ) -> None:

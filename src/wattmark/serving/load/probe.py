@@ -25,7 +25,7 @@ HELP = {
     403: "is the API key right?",
     404: "is this the server's address, and does it have that model?",
 }
-LOOK_S = 5.0
+PROBE_S = 5.0
 """Time limit of one look at a path; a server that is this slow at naming its models will not be measured well."""
 
 LARGEST_REPLY = 16 * 1024 * 1024
@@ -94,7 +94,7 @@ class Fetcher:
     async def __aexit__(self, *_: object) -> None:
         await self._pool.close()
 
-    async def get(self, path: str, timeout_s: float = LOOK_S) -> Reply:
+    async def get(self, path: str, timeout_s: float = PROBE_S) -> Reply:
         """GET a path (below the target's prefix). Raises ConnectFailed."""
         head = self.target.head(key=self._key, path=self.target.prefix + path, method="GET")
         return await self._fetch(head + b"\r\n", timeout_s)
@@ -125,7 +125,7 @@ class Fetcher:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ServerProfile:
     """What is known of a server: how to speak to it, and which model to ask for."""
 
     dialect: Dialect
@@ -133,22 +133,22 @@ class Known:
     warnings: tuple[str, ...] = ()
 
 
-async def look(target: Target, *, answer_s: float = 300.0) -> Known:
+async def probe(target: Target, *, answer_s: float = 300.0) -> ServerProfile:
     """Find out dialect and model. If both are named, nothing is asked; a check that costs no request is not made.
 
     Otherwise a few paths are read, and one request for one token shows which optional fields the server refuses.
     Raises ServerError if the server cannot be reached or does not answer a plain request.
     """
     if target.dialect != "auto" and target.model is not None:
-        return Known(dialects.named(target.dialect), target.model, tuple(target.warnings()))
+        return ServerProfile(dialects.named(target.dialect), target.model, tuple(target.warnings()))
     async with Fetcher(target) as fetcher:
         try:
-            return await _look(fetcher, target, answer_s)
+            return await _probe(fetcher, target, answer_s)
         except ConnectFailed as error:
             raise ServerError(f"{shown_url(target.url)}: {error}", hint=HINTS.get(error.outcome)) from error
 
 
-async def _look(fetcher: Fetcher, target: Target, answer_s: float) -> Known:
+async def _probe(fetcher: Fetcher, target: Target, answer_s: float) -> ServerProfile:
     clues: dict[str, Clue] = {}
     dialect = None if target.dialect == "auto" else dialects.named(target.dialect)
     for path in dialects.CLUE_PATHS:
@@ -170,7 +170,7 @@ async def _look(fetcher: Fetcher, target: Target, answer_s: float) -> Known:
     dialect, refused = await _check(fetcher, target, dialect, model, answer_s)
     if refused:
         warnings.append(f"the server refuses {', '.join(refused)}; left out")
-    return Known(dialect, model, tuple(warnings))
+    return ServerProfile(dialect, model, tuple(warnings))
 
 
 async def _check(
@@ -195,7 +195,7 @@ async def _check(
         refused += fields
 
 
-async def find_filler(target: Target, known: Known, *, answer_s: float = 300.0) -> Filler:
+async def find_filler(target: Target, profile: ServerProfile, *, answer_s: float = 300.0) -> Filler:
     """Units of text that are one token each for this server's tokenizer (at most four requests for one token).
 
     Raises ServerError if the server cannot be reached.
@@ -204,7 +204,7 @@ async def find_filler(target: Target, known: Known, *, answer_s: float = 300.0) 
 
         async def count_tokens(text: str) -> int | None:
             reply = await fetcher.post(
-                _short(target, known.dialect, known.model, text, stream=False), answer_s
+                _short(target, profile.dialect, profile.model, text, stream=False), answer_s
             )
             usage: Any = reply.json().get("usage")
             tokens: Any = usage.get("prompt_tokens") if isinstance(usage, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -21,7 +21,7 @@ from typing import Any
 from wattmark.errors import ConfigError, ServerError
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, Thinned
 from wattmark.serving.load.limits import Limits
-from wattmark.serving.load.probe import Known
+from wattmark.serving.load.probe import ServerProfile
 from wattmark.serving.load.records import Outcome, Progress, RequestRecord
 from wattmark.serving.load.wire.target import Target
 from wattmark.serving.prompts.base import Workload
@@ -36,7 +36,7 @@ class Job:
     """What one child does."""
 
     target: Target
-    known: Known
+    profile: ServerProfile
     arrivals: Arrivals
     workload: Workload
     limits: Limits
@@ -61,7 +61,7 @@ class Processes:
     def __init__(
         self,
         target: Target,
-        known: Known,
+        profile: ServerProfile,
         arrivals: Arrivals,
         workload: Workload,
         limits: Limits,
@@ -80,7 +80,13 @@ class Processes:
         self._limits, self._on_record, self._on_progress = limits, on_record, on_progress
         self._jobs = [
             Job(
-                target, known, share, workload, _share(limits, part, limits.processes), part, limits.processes
+                target,
+                profile,
+                share,
+                workload,
+                _share(limits, part, limits.processes),
+                part,
+                limits.processes,
             )
             for part in range(limits.processes)
             if (share := _arrivals(arrivals, part, limits.processes)) is not None

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, NamedTuple
 
-from wattmark.serving.load.probe import LOOK_S, Fetcher
+from wattmark.serving.load.probe import PROBE_S, Fetcher
 from wattmark.serving.load.wire.connection import ConnectFailed
 from wattmark.serving.load.wire.target import Target
 
@@ -87,7 +87,7 @@ def parse_metrics(text: str) -> dict[Wanted, float]:
 class Scraper:
     """Reads ``/metrics`` every so often until cancelled. ``problem`` says why nothing was read the last time, if so."""
 
-    def __init__(self, target: Target, period_s: float, answer_s: float = LOOK_S) -> None:
+    def __init__(self, target: Target, period_s: float, answer_s: float = PROBE_S) -> None:
         self.problem: str | None = None
         self.stopping = False
         """Set before the task is cancelled: up to Python 3.11 ``asyncio.wait_for`` loses a cancellation that meets an

@@ -36,7 +36,7 @@ class Conversation(NamedTuple):
     before: tuple[Mapping[str, Any], ...] = ()
 
 
-class Talk:
+class ConversationState:
     """A conversation under way: what is left to say, what was said."""
 
     __slots__ = ("conversation", "messages", "turn")

@@ -16,7 +16,7 @@ from wattmark.errors import ConfigError, ServerError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[^:]+)?")
 _PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
-LOOK_S = 10.0
+PROBE_S = 10.0
 MOST_SHOWN = 12
 BY_HAND = "download the file by other means and give local:PATH"
 
@@ -47,7 +47,7 @@ def hub_file(name: str) -> Path:
             return cached / parts[0][0]
     failures = _failures(hub)
     try:
-        found = hub.HfApi().model_info(repo, timeout=LOOK_S).siblings or ()
+        found = hub.HfApi().model_info(repo, timeout=PROBE_S).siblings or ()
         parts = _chosen(repo, [str(one.rfilename) for one in found], wanted)
         paths = [hub.hf_hub_download(repo, part) for part in parts]
         return Path(paths[0])

@@ -1,6 +1,6 @@
 """A model server that is always at hand: llama.cpp through the ``xllamacpp`` wheel, in a process of its own.
 
-``open_target("local:10m")`` stands wherever a URL is asked for: it writes a model of that size with random weights if
+``open_server("local:10m")`` stands wherever a URL is asked for: it writes a model of that size with random weights if
 need be, serves it on the loopback interface, and takes it down again. The text of such a model is noise; every
 description says so. Needs the extra ``[llm]``; a URL given instead needs nothing.
 """
@@ -70,7 +70,7 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RunningServer:
     """A server to send requests to.
 
     base_url: without a trailing slash and without ``/v1``. model: the name that requests carry, None where the
@@ -106,12 +106,12 @@ class Target:
 
 
 @contextmanager
-def open_target(
+def open_server(
     where: str,
     options: ServerOptions | None = None,
     environ: Mapping[str, str] | None = None,
     on_writing: Callable[[float], None] | None = None,
-) -> Generator[Target]:
+) -> Generator[RunningServer]:
     """The server at a URL, or one of our own for as long as the block runs.
 
     where: ``http://...`` or ``https://...``; ``local:SIZE`` (``local:10m``, ``local:10m-q8_0``) for random weights;
@@ -124,7 +124,7 @@ def open_target(
         ServerError: the server did not start; the end of its log is in the message.
     """
     if where.startswith(("http://", "https://")):
-        yield Target(where.rstrip("/").removesuffix("/v1"), f"server at {where}")
+        yield RunningServer(where.rstrip("/").removesuffix("/v1"), f"server at {where}")
         return
     if not where.startswith(LOCAL):
         raise ConfigError(
@@ -200,7 +200,7 @@ class _ServerProcess:
             line += piece
         self._ready = json.loads(line)
 
-    def target(self, noise: bool) -> Target:
+    def target(self, noise: bool) -> RunningServer:
         """What a client needs to know."""
         options = self._options
         threads = options.threads or default_threads()
@@ -210,7 +210,7 @@ class _ServerProcess:
         )
         if noise:
             description += f"; {NOISE_NOTE}"
-        return Target(
+        return RunningServer(
             self._ready["url"].rstrip("/"),
             description,
             self._alias,

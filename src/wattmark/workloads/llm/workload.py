@@ -104,7 +104,7 @@ class LlmWorkload:
         asked = llm_tasks.problems_of({**config, "requests": WARM_UP_REQUESTS}, seed=-1)
         run_load_blocking(
             bench.target, ClosedLoop.of(2), asked or Synthetic(*lengths, filler=bench.filler),
-            limits=Limits(requests=WARM_UP_REQUESTS, scrape_s=None), known=bench.known,
+            limits=Limits(requests=WARM_UP_REQUESTS, scrape_s=None), profile=bench.profile,
         )  # fmt: skip
 
     def run(self, config: Config, span: SpanMaker) -> dict[str, Any]:

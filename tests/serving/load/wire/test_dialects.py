@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from wattmark.errors import ConfigError, ServerError
-from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, look, run_load
+from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, probe, run_load
 from wattmark.serving.load.wire.dialects import DIALECTS, Clue, choose_model, named, recognise, refused_fields
 from wattmark.testing.scripted_server import Script, ScriptedServer
 
@@ -17,7 +17,7 @@ SHORT = Synthetic(Lengths.fixed(8), Lengths.fixed(3))
 def found(flavour: str, **target: str):
     async def main():
         async with ScriptedServer(flavour=flavour) as server:
-            return await look(Target(server.url, **target)), server.log
+            return await probe(Target(server.url, **target)), server.log
 
     return asyncio.run(main())
 
@@ -44,21 +44,21 @@ def test_each_kind_of_server_is_recognised_and_answers(flavour: str):
 
 
 def test_an_unknown_server_is_said_to_be_one():
-    known, _ = found("compatible")
-    assert "not recognised" in known.warnings[0]
+    profile, _ = found("compatible")
+    assert "not recognised" in profile.warnings[0]
 
 
 def test_a_named_dialect_and_model_cost_no_request():
-    known, log = found("vllm", dialect="tgi", model="m")
-    assert known.dialect.name == "tgi"
+    profile, log = found("vllm", dialect="tgi", model="m")
+    assert profile.dialect.name == "tgi"
     assert log == []
 
 
 def test_fields_that_a_server_refuses_are_left_out():
-    known, _ = found("transformers", dialect="vllm")
-    assert not known.dialect.ignore_eos
-    assert not known.dialect.stream_options
-    assert "ignore_eos" in known.warnings[0]
+    profile, _ = found("transformers", dialect="vllm")
+    assert not profile.dialect.ignore_eos
+    assert not profile.dialect.stream_options
+    assert "ignore_eos" in profile.warnings[0]
     body = {"model": "m", "max_tokens": 3, "temperature": 0}
     assert refused_fields(400, "Unsupported parameter: 'max_tokens'", body) == ["max_tokens"]
     assert refused_fields(500, "temperature of the GPU", body) == []

@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("httptools", "llm") from error
 
 
-class Exchange(Protocol):
+class ResponseHandler(Protocol):
     """What a connection needs to know of a request. Times are monotonic ns; 0 is "not yet"."""
 
     payload: bytes
@@ -77,14 +77,14 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.transport: asyncio.Transport | None = None
-        self.exchange: Exchange | None = None
+        self.exchange: ResponseHandler | None = None
         self.used = 0
         self.closed = False
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[bytes, bytes] = {}
         self._until_close = False
 
-    def send(self, exchange: Exchange) -> None:
+    def send(self, exchange: ResponseHandler) -> None:
         """Write the request; its ``sent_ns`` is the moment before the write."""
         assert self.transport is not None
         self.exchange = exchange
