@@ -20,7 +20,10 @@ _ACCURACY = Accuracy(
     0.10,
     0.0,
     "https://docs.kernel.org/gpu/amdgpu/thermal.html gives the unit but no accuracy; filtering and delay of "
-    "these sensors: McDaniel et al., arXiv 2604.06056. No error bound is published: 10 % is assumed",
+    "these sensors: McDaniel et al., arXiv 2604.06056. No error bound is published: 10 % is assumed, "
+    "half of it as dependent on the work",
+    0.05,
+    0.05,
 )
 _MI300A = "0x74a0"
 

@@ -8,6 +8,7 @@ named tuples rather than dataclasses: the recorder imports this in the milliseco
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -20,17 +21,42 @@ COMPONENTS: tuple[Component, ...] = ("cpu", "gpu", "dram", "soc", "host")
 
 
 class Accuracy(NamedTuple):
-    """How far a channel may be from the truth, nineteen times in twenty.
+    """How far a channel may be from the truth, nineteen times in twenty, and what of it is common to what.
 
     The true energy of an interval lies within ``value * (1 - relative_low) - absolute_w * seconds`` and
     ``value * (1 + relative_high) + absolute_w * seconds``. ``citation`` names the documentation or the
     published validation that says so.
+
+    The relative part is three independent errors (figures: docs/science/error-budget.md): ``character_*``
+    depends on the work (instruction mix, memory traffic, level of load), so it is common to repeats of one
+    command only; ``curve_*`` is common to all machines with this part; what is left of the whole in
+    quadrature, ``specimen_*``, is a constant of this machine or board. An accuracy without a split is all
+    specimen. ``absolute_w`` is a constant of the machine too.
     """
 
     relative_low: float
     relative_high: float
     absolute_w: float
     citation: str
+    character_low: float = 0.0
+    character_high: float = 0.0
+    curve_low: float = 0.0
+    curve_high: float = 0.0
+
+    @property
+    def specimen_low(self) -> float:
+        """Of the value, downwards: what this machine's own constant may take."""
+        return math.sqrt(max(0.0, self.relative_low**2 - self.character_low**2 - self.curve_low**2))
+
+    @property
+    def specimen_high(self) -> float:
+        """Of the value, upwards: what this machine's own constant may add."""
+        return math.sqrt(max(0.0, self.relative_high**2 - self.character_high**2 - self.curve_high**2))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Accuracy:
+        """From ``_asdict()`` of this or another version: unknown keys are ignored, missing ones keep their default."""
+        return cls(**{key: value for key, value in data.items() if key in cls._fields})
 
 
 class Channel(NamedTuple):
@@ -72,7 +98,7 @@ class Channel(NamedTuple):
     def from_dict(cls, data: Mapping[str, Any]) -> Channel:
         """The inverse of :meth:`to_dict`; unknown keys of newer versions are ignored."""
         known = {key: value for key, value in data.items() if key in cls._fields}
-        known["accuracy"] = Accuracy(**known["accuracy"])
+        known["accuracy"] = Accuracy.from_dict(known["accuracy"])
         known["inside"] = tuple(known.get("inside", ()))
         return cls(**known)
 

@@ -30,7 +30,9 @@ _CHANNEL = Channel(
         0.10,
         0.0,
         "https://docs.kernel.org/power/power_supply_class.html states units but no accuracy, and gauges "
-        "differ: 10 % is assumed",
+        "differ: 10 % is assumed, a third of it as dependent on the work",
+        0.033,
+        0.033,
     ),
     resolution_uj=1.0,
     # Gauges are polled; smart batteries refresh their registers about once a second.

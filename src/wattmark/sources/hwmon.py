@@ -31,7 +31,9 @@ UNVALIDATED = Accuracy(
     0.10,
     0.0,
     "https://docs.kernel.org/hwmon/sysfs-interface.html gives the unit but no accuracy, and no published "
-    "validation of this sensor is known to Wattmark: 10 % is assumed",
+    "validation of this sensor is known to Wattmark: 10 % is assumed, half of it as dependent on the work",
+    0.05,
+    0.05,
 )
 # Gain error 0.25 %, shunt offset 80 µV and a step of 40 µV (datasheet), over shunts of 5 mΩ +- 1 % on Jetson
 # modules; 80 µV / 5 mΩ at a 19 V input is 0.3 W.
@@ -41,6 +43,8 @@ INA3221 = Accuracy(
     0.3,
     "TI INA3221 datasheet SBOS576, electrical characteristics; shunts of 5 mΩ, 1 %: "
     "NVIDIA Jetson AGX Xavier Product Design Guide DG-09840-001, figure 5-14",
+    0.005,
+    0.005,
 )
 
 _OWNED_ELSEWHERE = ("amdgpu", "i915", "xe")
@@ -321,7 +325,12 @@ def _accuracy(folder: str, chip: str, number: int) -> Accuracy:
     if error <= 0:
         return UNVALIDATED
     return Accuracy(
-        error, error, 0.0, f"stated by the meter's firmware in {folder}/power{number}_accuracy (ACPI _PMC)"
+        error,
+        error,
+        0.0,
+        f"stated by the meter's firmware in {folder}/power{number}_accuracy (ACPI _PMC)",
+        error / 4,
+        error / 4,
     )
 
 

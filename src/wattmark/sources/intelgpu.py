@@ -21,7 +21,9 @@ _ACCURACY = Accuracy(
     0.10,
     0.0,
     "Linux Documentation/ABI/testing/sysfs-driver-intel-xe-hwmon gives the unit but no accuracy, and no "
-    "published validation is known to Wattmark: 10 % is assumed",
+    "published validation is known to Wattmark: 10 % is assumed, half of it as dependent on the work",
+    0.05,
+    0.05,
 )
 # One step of the hardware counter with the usual energy unit of 2^-14 J (drivers/gpu/drm/i915/i915_hwmon.c).
 _STEP_UJ = 1e6 / 2**14

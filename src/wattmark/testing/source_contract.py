@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -110,6 +111,9 @@ class SourceContract:
             assert channel.accuracy.relative_low >= 0
             assert channel.accuracy.relative_high >= 0
             assert channel.accuracy.absolute_w >= 0
+            low, high = channel.accuracy.relative_low, channel.accuracy.relative_high
+            assert math.hypot(channel.accuracy.character_low, channel.accuracy.curve_low) <= low + 1e-9
+            assert math.hypot(channel.accuracy.character_high, channel.accuracy.curve_high) <= high + 1e-9
             assert channel.resolution_uj > 0
             assert channel.update_period_s > 0
             assert channel.max_power_w > 0

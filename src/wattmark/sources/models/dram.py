@@ -29,12 +29,18 @@ W_PER_GB = 0.3725
 CAPACITANCE_F = 2 * (1.3 * 1.2) / (1.2**2 * 1333e6)
 """About 1.6 nF a DIMM: 1/2 C V^2 f = 1.3 A x 1.2 V at 1333 MHz."""
 
+# docs/science/error-budget.md: counters of seven machines say 0.19 to 0.49 W/GB where memory rests and 0.6 to 1.2 W/GB
+# where it streams; large modules draw several times less.
 _GREEN = Accuracy(
     0.85,
-    0.60,
+    2.20,
     0.0,
-    "modelled: 0.3725 W/GB (Lannelongue et al. 2021); a cautious bound, no published interval: large modules "
-    "draw several times less per GB, busy small ones more",
+    "modelled: 0.3725 W/GB (Lannelongue et al. 2021); no published interval: large modules draw several times "
+    "less per GB, memory that streams three times as much (docs/science/error-budget.md)",
+    0.35,
+    1.50,
+    0.60,
+    0.60,
 )
 _DIMM = Accuracy(
     0.60,
@@ -42,6 +48,10 @@ _DIMM = Accuracy(
     0.0,
     "modelled: 1/2 C V^2 f per DIMM (arXiv 2406.14328), C fixed by 1.3 A a module; a cautious bound, no "
     "published interval: load, ranks and refresh are left out",
+    0.35,
+    1.50,
+    0.30,
+    0.30,
 )
 
 

@@ -23,8 +23,10 @@ from wattmark.units import J_PER_KWH, UJ_PER_J
 # arXiv:2509.22092), so the truth may be value / 1.4 to value / 0.6. Its memory term is
 # watts per GB installed, whatever the use; the truth may be a tenth of it.
 _CITATION = "imported from CodeCarbon; errors of up to 40 % (Fischer 2025, arXiv:2509.22092)"
-_TOTAL = Accuracy(1 - 1 / 1.4, 1 / 0.6 - 1, 0.0, _CITATION)
-_DRAM = Accuracy(0.9, 1 / 0.6 - 1, 0.0, f"{_CITATION}; memory is counted by capacity, whatever its use")
+_TOTAL = Accuracy(1 - 1 / 1.4, 1 / 0.6 - 1, 0.0, _CITATION, 0.21, 0.28)
+_DRAM = Accuracy(
+    0.9, 1 / 0.6 - 1, 0.0, f"{_CITATION}; memory is counted by capacity, whatever its use", 0.35, 0.5
+)
 _PARTS: tuple[tuple[str, Component, Accuracy], ...] = (
     ("cpu_energy", "cpu", _TOTAL),
     ("gpu_energy", "gpu", _TOTAL),

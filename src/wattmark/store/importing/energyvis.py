@@ -31,6 +31,8 @@ _ACCURACY = Accuracy(
     0.0,
     "imported from EnergyVis; how it was measured is not in the file, so as for other tools, up to 40 % "
     "(Fischer 2025, arXiv:2509.22092)",
+    0.21,
+    0.28,
 )
 _COMPONENTS: tuple[Component, ...] = ("cpu", "gpu")
 _MOST_KWH = 1e9

@@ -55,7 +55,9 @@ _RENAMED = {
 _WATTS = {"": 1.0, "w": 1.0, "mw": 1e-3, "kw": 1e3}
 # Board power is good to 5 % (over 70 GPUs: Yang et al., "Part-time power measurements", arXiv:2312.02741) or
 # 5 W (nvidia-smi's manual page, power.draw); a log once a second also misses what changes in between.
-_ACCURACY = Accuracy(0.05, 0.05, 5.0, "nvidia-smi manual, power.draw: +/- 5 W; arXiv:2312.02741: +/- 5 %")
+_ACCURACY = Accuracy(
+    0.05, 0.05, 5.0, "nvidia-smi manual, power.draw: +/- 5 W; arXiv:2312.02741: +/- 5 %", 0.01, 0.01
+)
 _GAP_PERIODS = 10.0
 
 

@@ -150,6 +150,10 @@ _SPREAD: dict[Match, tuple[float, float]] = {
     "vendor": (0.70, 1.90),
     "generic": (0.80, 3.00),
 }
+CHARACTER = (0.21, 0.28)
+"""What of the spread depends on the work (low, high): sd 0.13 of ln watts between loads of one machine."""
+_SPECIMEN = (0.27, 0.37)
+"""And on this machine's configuration (boost, power limit, sleep states): sd 0.17 between machines with one part."""
 _ABSOLUTE_SHARE = 0.03
 """Of TDP, both ways: idle power depends on firmware settings more than on the part."""
 
@@ -163,6 +167,16 @@ def package_power_w(part: CpuPart, utilisation: float) -> Estimate:
     value = curve_power_w(CURVES[part.curve], part, utilisation)
     low, high, absolute_w = package_spread(part)
     return Estimate(value, max(0.0, value * (1 - low) - absolute_w), value * (1 + high) + absolute_w)
+
+
+def curve_share(low: float, high: float) -> tuple[float, float]:
+    """What of the spread ``low``, ``high`` is common to all machines with one part."""
+    rest = (
+        whole**2 - character**2 - specimen**2
+        for whole, character, specimen in zip((low, high), CHARACTER, _SPECIMEN, strict=True)
+    )
+    below, above = (math.sqrt(max(0.0, part)) for part in rest)
+    return below, above
 
 
 def package_spread(part: CpuPart) -> tuple[float, float, float]:

@@ -80,14 +80,16 @@ class Model(NamedTuple):
         """The interval of the channel; narrower where the user gave both ends."""
         if self.scope != "package":
             low, high, absolute_w = cpu_curves.host_spread(self.part)
-            return Accuracy(low, high, absolute_w * self.packages, _HOST_CITATION)
+            character = cpu_curves.CHARACTER
+            return Accuracy(low, high, absolute_w * self.packages, _HOST_CITATION, *character)
         low, high, absolute_w = cpu_curves.package_spread(self.part)
         if self.idle_w is not None and self.max_w is not None:
             low, high = (
                 0.25,
                 0.30,
             )  # what is left is the shape between the ends, and the workload's own character
-        return Accuracy(low, high, absolute_w * self.packages, _CITATION)
+        character, curve = cpu_curves.CHARACTER, cpu_curves.curve_share(low, high)
+        return Accuracy(low, high, absolute_w * self.packages, _CITATION, *character, *curve)
 
 
 class CpuModelSource:
