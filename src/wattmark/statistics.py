@@ -7,13 +7,198 @@ against scipy's.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev, variance
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattmark.quantity import Quantity
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 
 CONFIDENCE = 0.95
 """How often an interval should hold the truth."""
+ALPHA = 1 - CONFIDENCE
 UPPER = (1 + CONFIDENCE) / 2
 """The probability at the upper end of a two-sided interval; the lower end has ``1 - UPPER``."""
+RESAMPLES = 1_000
+NORMAL_MEAN_FROM = 2_000
+"""From so many values on their mean is taken to be normal: resampling them would cost seconds and change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure of a sample with the interval that the sample alone gives it.
+
+    low or high is None where the sample is too small to bound it (the 99th percentile of 20 values has no upper end).
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+# --- means ---
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """The mean of what is known; None if nothing is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def mean_half_width(values: Sequence[float]) -> float | None:
+    """Half the interval of the mean of repeats, by Student's t; None below two values."""
+    if len(values) < 2:
+        return None
+    return t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+
+
+def mean_interval(
+    values: Float64,
+    low: Float64 | None = None,
+    high: Float64 | None = None,
+    unit: str = "",
+    *,
+    signed: bool = False,
+) -> Quantity | None:
+    """The mean over repeats (n,) with its interval; None where no value is known (NaN: not known).
+
+    Two things make it uncertain: the repeats scatter (Student's t over them, from two on), and each was measured with an
+    error that the repeats share (the mean distance to ``low`` and ``high``, which averaging does not shrink). They are
+    independent, so they are added in squares. What cannot be negative has no interval that is: where all values are at
+    least 0, so is the lower bound, unless they are ``signed``.
+    """
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    repeats: list[float] = values[known].tolist()
+    mean, scatter = fmean(repeats), mean_half_width(repeats) or 0.0
+    below, above = (
+        0.0
+        if bound is None
+        else abs(mean_of(x for x in (values - bound).tolist() if math.isfinite(x)) or 0.0)
+        for bound in (low, high)
+    )
+    lowest = mean - math.hypot(scatter, below)
+    if not signed and min(repeats) >= 0:
+        lowest = max(0.0, lowest)
+    return Quantity(mean, lowest, mean + math.hypot(scatter, above), unit)
+
+
+def resampled_mean(values: Float64, *, seed: int = 0) -> Estimate:
+    """The mean of values (n,), n > 0, of any shape, with the percentile interval of the bootstrap (Efron and Tibshirani, An
+    Introduction to the Bootstrap, 1993, chapter 13); that of the normal distribution from :data:`NORMAL_MEAN_FROM` on."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Estimate(mean, None, None)
+    if len(values) > NORMAL_MEAN_FROM:
+        half = t_quantile(math.inf) * float(values.std(ddof=1)) / math.sqrt(len(values))
+        return Estimate(mean, mean - half, mean + half)
+    low, high = central(resampled(values, seed=seed).mean(axis=1))
+    return Estimate(mean, min(low, mean), max(high, mean))
+
+
+def difference_of_means(reference: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+    """``other - reference`` of the means, and half its interval; at least one group has two values or more.
+
+    Two groups: Welch's, degrees of freedom after Satterthwaite (B. L. Welch, The generalization of "Student's" problem
+    when several different population variances are involved, Biometrika 34, 1947). A single value against a group is
+    taken to spread as the group does (J. R. Crawford and D. C. Howell, Comparing an individual's test score against
+    norms derived from small samples, The Clinical Neuropsychologist 12, 1998). Raises ValueError for two single values.
+    """
+    gap = fmean(other) - fmean(reference)
+    repeated = [group for group in (reference, other) if len(group) > 1]
+    if not repeated:
+        raise ValueError("one of the groups needs two values or more")
+    if len(repeated) == 1:
+        (group,) = repeated
+        return gap, t_quantile(len(group) - 1) * math.sqrt(variance(group) * (1 + 1 / len(group)))
+    terms = [(variance(group) / len(group), len(group) - 1) for group in repeated]
+    error, freedom = welch([term for term, _ in terms], [own for _, own in terms])
+    return gap, 0.0 if error == 0 else t_quantile(freedom) * error
+
+
+def welch(variances: Sequence[float], freedoms: Sequence[float]) -> tuple[float, float]:
+    """Standard error of a sum of independent means whose ``variances`` were estimated with ``freedoms``, and its degrees
+    of freedom after Satterthwaite (Biometrics Bulletin 2, 1946); 1 where nothing scatters."""
+    whole = sum(variances)
+    if whole <= 0:
+        return 0.0, 1.0
+    shares = sum((own / whole) ** 2 / freedom for own, freedom in zip(variances, freedoms, strict=True))
+    return math.sqrt(whole), 1 / shares
+
+
+# --- order statistics ---
+
+
+def percentile(values: Float64, percent: float) -> Estimate:
+    """A percentile of values (n,), n > 0, with its interval from order statistics, whatever the shape (David and Nagaraja,
+    Order Statistics, 3rd ed., section 7.1)."""
+    ordered = np.sort(values)
+    value = float(np.percentile(ordered, percent))
+    low, high = ranks(len(ordered), percent / 100)
+    bottom = None if low is None else min(float(ordered[low]), value)
+    top = None if high is None else max(float(ordered[high]), value)
+    return Estimate(value, bottom, top)
+
+
+@lru_cache(maxsize=4096)
+def ranks(count: int, share: float) -> tuple[int | None, int | None]:
+    """The places (from 0) of the order statistics of ``count`` values that hold their ``share``-quantile, with at most 2.5 %
+    beyond each; None where even the outermost one is passed more often.
+
+    The number B of values below the true quantile is binomial, and P(B >= k) = I_share(k, count - k + 1).
+    """
+
+    def fewer(
+        k: int,
+    ) -> float:  # P(B < k), and from 1 - share's side P(B >= k), without a difference of near ones
+        return beta_cdf(1 - share, count - k + 1, k) if k > 0 else 0.0
+
+    def as_many(k: int) -> float:
+        return beta_cdf(share, k, count - k + 1) if k > 0 else 1.0
+
+    tail = 1 - UPPER
+    reach = t_quantile(math.inf) * math.sqrt(count * share * (1 - share))
+    low = min(count, max(0, math.floor(count * share - reach)))
+    while low < count and fewer(low + 1) <= tail:
+        low += 1
+    while fewer(low) > tail:
+        low -= 1
+    high = min(count + 1, max(1, math.ceil(count * share + reach) + 1))
+    while high > 1 and as_many(high - 1) <= tail:
+        high -= 1
+    while high <= count and as_many(high) > tail:
+        high += 1
+    return (low - 1 if low >= 1 else None), (high - 1 if high <= count else None)
+
+
+# --- resampling ---
+
+
+def resampled(values: NDArray[Any], resamples: int = RESAMPLES, *, seed: int = 0) -> NDArray[Any]:
+    """``resamples`` samples of the size of values (n,), drawn from them with replacement: (resamples, n)."""
+    return values[np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))]
+
+
+def central(samples: Sequence[float] | Float64) -> tuple[float, float]:
+    """The central 95 % of samples (n,) without holes."""
+    low, high = np.quantile(samples, (1 - UPPER, UPPER))
+    return float(low), float(high)
+
+
+def finite(value: float) -> float | None:
+    """A float for plain data: None for NaN and infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+# --- Student's t ---
 
 _NORMAL_FROM = 1_000.0
 """From so many degrees of freedom on, Student's t by its expansion about the normal is good to 1e-11."""
@@ -68,7 +253,7 @@ def beta_cdf(x: float, a: float, b: float) -> float:
     tiny = 1e-300
     c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
     fraction = d
-    for m in range(1, 1_000):
+    for m in range(1, 10_000):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):

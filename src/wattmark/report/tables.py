@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from wattmark.errors import ConfigError, MissingExtra
+from wattmark.statistics import finite
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.correlate import CorrelationMap
 from wattmark.studies.analysis.data.study_data import StudyData
-from wattmark.studies.analysis.statistics import finite
 from wattmark.studies.results import StudyResults
 
 Table = Mapping[str, Sequence[Any]]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, stdev
+from statistics import fmean
 
 from wattmark.quantity import Quantity, total
 from wattmark.runs.differences import Difference, counts_of, of_groups, of_quantities
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
-from wattmark.statistics import t_quantile
+from wattmark.statistics import mean_half_width
 
 PER = "energy_j/"
 """Measures whose name begins so are joules per something."""
@@ -208,7 +208,7 @@ def _mean(values: Sequence[Quantity]) -> Quantity:
         return values[0]
     numbers = [one.value for one in values]
     mean = fmean(numbers)
-    half = t_quantile(len(numbers) - 1) * stdev(numbers) / math.sqrt(len(numbers))
+    half = mean_half_width(numbers) or 0.0
     return Quantity(mean, mean - half, mean + half, values[0].unit, f"mean of {len(numbers)} runs")
 
 

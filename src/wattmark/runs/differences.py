@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Any
 
 from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord, Spans
-from wattmark.statistics import t_quantile
+from wattmark.statistics import difference_of_means
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +52,12 @@ def of_quantities(reference: Quantity, other: Quantity) -> Difference:
 
 
 def of_groups(reference: Sequence[float], other: Sequence[float]) -> Difference:
-    """Two groups of which at least one has two values or more: difference of the means with a 95 % interval.
-
-    Two groups: Welch's, degrees of freedom after Satterthwaite (B. L. Welch, The generalization of "Student's" problem
-    when several different population variances are involved, Biometrika 34, 1947). A single value against a group is
-    taken to spread as the group does (J. R. Crawford and D. C. Howell, Comparing an individual's test score against
-    norms derived from small samples, The Clinical Neuropsychologist 12, 1998). Raises ValueError for two single values.
-    """
-    groups = (reference, other)
-    gap = fmean(other) - fmean(reference)
-    repeated = [group for group in groups if len(group) > 1]
-    if not repeated:
-        raise ValueError("one of the groups needs two values or more")
-    half = 0.0
-    if len(repeated) == 1:
-        freedom = len(repeated[0]) - 1
-        half = t_quantile(freedom) * math.sqrt(variance(repeated[0]) * (1 + 1 / len(repeated[0])))
-    elif (spread := sum(terms := [variance(group) / len(group) for group in groups])) > 0:
-        freedom = spread**2 / sum(
-            term**2 / (len(group) - 1) for term, group in zip(terms, groups, strict=True)
-        )
-        half = t_quantile(freedom) * math.sqrt(spread)
-    mean = fmean(reference)
-    percent = tuple(value / mean * 100 for value in (gap, gap - half, gap + half)) if mean > 0 else None
-    return Difference(gap, gap - half, gap + half, percent)  # pyright: ignore[reportArgumentType]
+    """Two groups of which at least one has two values or more: difference of the means with a 95 % interval (see
+    :func:`wattmark.statistics.difference_of_means`). Raises ValueError for two single values."""
+    gap, half = difference_of_means(reference, other)
+    low, high, mean = gap - half, gap + half, fmean(reference)
+    percent = (gap / mean * 100, low / mean * 100, high / mean * 100) if mean > 0 else None
+    return Difference(gap, low, high, percent)
 
 
 def counts_of(record: RunRecord) -> dict[str, float]:

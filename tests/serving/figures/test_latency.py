@@ -5,12 +5,11 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wattmark.serving.figures.latency import Goal, Metrics, distribution, measure, percentile
+from wattmark.serving.figures.latency import Goal, Metrics, distribution, measure
 from wattmark.serving.figures.sweep import SweepPoint, doubling, find_knee, run_sweep
 from wattmark.serving.load.records import LoadResult, RequestRecord
 
@@ -97,23 +96,6 @@ def test_goodput_counts_answers_that_meet_every_limit():
     assert figures.goodput_per_s == pytest.approx(figures.requests_per_s / 2)
     assert Goal(tpot_s=1).met_by(record(0, 0, 1, 0, 1)) is None
     assert Goal(e2e_s=0.01).met_by(record(0, 0, 50, 1, 3)) is False
-
-
-def test_a_small_sample_does_not_bound_its_99th_percentile():
-    found = percentile(np.arange(20.0), 99)
-    assert found.low is not None
-    assert found.high is None
-
-
-@pytest.mark.parametrize(("count", "percent"), [(60, 50), (200, 90), (1_500, 95)])
-def test_intervals_of_percentiles_hold_the_truth_as_often_as_they_say(count: int, percent: float):
-    dice = np.random.default_rng(5)
-    truth = -np.log(1 - percent / 100)
-    inside = 0
-    for _ in range(400):
-        found = percentile(np.sort(dice.exponential(size=count)), percent)
-        inside += found.low <= truth <= (np.inf if found.high is None else found.high)
-    assert 0.92 <= inside / 400 <= 0.995
 
 
 @given(st.lists(st.floats(0, 1e3), min_size=1, max_size=60))

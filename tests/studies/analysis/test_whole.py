@@ -21,10 +21,9 @@ def test_everything_of_a_small_study() -> None:
     assert found.statuses == {"completed": 20, "out-of-memory": 1}
     assert found.methods == {"cpu": ("counter",), "gpu": ("integrated",)}
     assert found.architecture_factor == "model"
-    assert [cell.label for cell in found.cells[:2]] == ["A, batch_size=8", "A, batch_size=64"]
-    one = found.cells[0].metrics["e_tr"]
-    assert one.low is not None
-    assert one.low < one.mean
+    assert [cell.label for cell in found.cells[:2]] == ["A, batch_size 8", "A, batch_size 64"]
+    one = found.cells[0].means["e_tr"]
+    assert one.low < one.value
     assert {(m.per, m.scope, m.kind) for m in found.correlations} == {
         (per, scope, kind)
         for per in ("model", "epoch")

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-import math
-
-import pytest
-
 from wattmark.studies.designs.design import Design
-from wattmark.studies.designs.plan import Trial, cells, further_trials, half_width_pct, plan, trial_id
+from wattmark.studies.designs.plan import Trial, cells, further_trials, plan, trial_id
 from wattmark.studies.results import TrialResult
 
 
@@ -60,13 +56,6 @@ def test_ids_depend_on_levels_and_repeat_only() -> None:
         len({trial_id({"a": 1}, 0), trial_id({"a": 1.0}, 0), trial_id({"a": "1"}, 0), trial_id({"a": 1}, 1)})
         == 4
     )
-
-
-def test_the_interval_is_students() -> None:
-    # mean 10, standard deviation 1, n 3: 4.303 / sqrt(3) = 2.484, 24.84 % of the mean
-    assert half_width_pct([9.0, 10.0, 11.0]) == pytest.approx(24.84, abs=0.01)
-    assert half_width_pct([10.0]) == math.inf
-    assert half_width_pct([10.0] * 40) == 0
 
 
 def test_cells_are_repeated_until_their_mean_is_known() -> None:

@@ -12,7 +12,8 @@ from wattmark.cli.terminal.output import plain
 from wattmark.cli.terminal.render import new_table
 from wattmark.quantity import Quantity
 from wattmark.serving.bench import BenchResult
-from wattmark.serving.figures.latency import Distribution, Estimate
+from wattmark.serving.figures.latency import Distribution
+from wattmark.statistics import Estimate
 from wattmark.units import format_duration, format_energy, format_mass, significant
 
 if TYPE_CHECKING:

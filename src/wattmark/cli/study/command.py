@@ -15,6 +15,7 @@ from wattmark.errors import ConfigError
 from wattmark.units import format_duration, format_energy
 
 if TYPE_CHECKING:
+    from wattmark.quantity import Quantity
     from wattmark.studies.designs.design import Design
     from wattmark.studies.results import StudyResults
 
@@ -125,6 +126,23 @@ def status(
         out.print(f"  {failure['status']}: {plain(failure['trial'])}: {plain(failure['error'])}")
     if data["left"] and not data["running"]:
         out.print(f"  wattmark study resume {plain(data['name'])}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The study.")],
+    json_path: JsonPath = None,
+) -> None:
+    """What each cell of a study cost and achieved, every mean with its 95 % interval.
+
+    \b
+    Example: wattmark study show vision
+    """
+    from wattmark.studies.execution.state import load_results
+
+    results = load_results(name)
+    if not write_json(_summary(results), json_path):
+        _render(results)
 
 
 @app.command()
@@ -249,28 +267,32 @@ def _run(
 def _render(results: StudyResults) -> None:
     from rich.table import Table
 
-    from wattmark.studies.summary import cell_rows
+    from wattmark.studies.analysis.data.study_data import StudyData
+    from wattmark.studies.analysis.data.summaries import cell_summaries
 
-    rows = cell_rows(results)
-    out = console()
-    declared: dict[str, Any] = results.design.get("quality") or {}
-    metric = str(declared.get("metric", "accuracy"))
-    known = any(metric in row["metrics"] for row in rows)
+    data = StudyData(results)
+    cells = cell_summaries(results, data)
+    quality = data.quality if any(data.quality in cell.means for cell in cells) else None
     table = Table(box=None, pad_edge=False)
     table.add_column(" ".join(results.factors) or "trial")
-    for head in ("runs", "energy", "± 95 %", "time", *([metric] if known else [])):
+    for head in ("runs", "energy", "± 95 %", "time", *([quality] if quality else [])):
         table.add_column(head, justify="right")
-    for row in rows:
-        energy = "-" if row["energy_j"] is None else format_energy(row["energy_j"])
-        spread = "-" if row["energy_pct"] is None else f"{row['energy_pct']:.1f} %"
-        time = "-" if row["duration_s"] is None else format_duration(row["duration_s"])
-        value = row["metrics"].get(metric)
-        quality = ["-" if value is None else f"{value:.3f}"] if known else []
-        label = " ".join(str(level) for level in row["factors"].values()) or results.name
-        table.add_row(plain(label), f"{row['completed']}/{row['runs']}", energy, spread, time, *quality)
+    for cell in cells:
+        energy, time = cell.energy_j, cell.duration_s
+        row = [
+            " ".join(str(level) for level in cell.levels.values()) or results.name,
+            f"{len(cell.trials)}/{cell.runs}",
+            "-" if energy is None else format_energy(energy.value),
+            "-" if energy is None else _half_widths(energy),
+            "-" if time is None else format_duration(time.value),
+        ]
+        if quality:
+            row.append(f"{cell.means[quality].value:.3f}" if quality in cell.means else "-")
+        table.add_row(*map(plain, row))
+    out = console()
     out.print(table)
     modelled = sorted(
-        {name for trial in results.trials for name, how in trial.methods.items() if how == "modelled"}
+        {name for trial in results.trials for name, method in trial.methods.items() if method == "modelled"}
     )
     if modelled:
         out.print(f"{' and '.join(modelled)} modelled here, not measured")
@@ -280,10 +302,19 @@ def _render(results: StudyResults) -> None:
     out.print(f"report: wattmark study report {results.name}")
 
 
-def _summary(results: StudyResults) -> dict[str, Any]:
-    from wattmark.studies.summary import cell_rows
+def _half_widths(mean: Quantity) -> str:
+    """The ends of an interval as percentages of the mean: ``1.5 %``, or ``-4.3 +6.2 %`` where they differ."""
+    if not mean.value:
+        return "-"
+    down, up = (f"{100 * abs(end - mean.value) / abs(mean.value):.1f}" for end in (mean.low, mean.high))
+    return f"{up} %" if down == up else f"-{down} +{up} %"
 
-    return {"name": results.name, "cells": cell_rows(results), **_status(results.name)}
+
+def _summary(results: StudyResults) -> dict[str, Any]:
+    from wattmark.studies.analysis.data.summaries import cell_summaries
+
+    cells = [cell.to_dict() for cell in cell_summaries(results)]
+    return {"name": results.name, "cells": cells, **_status(results.name)}
 
 
 def _status(name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from wattmark.predict.whatif.answers import Unknown
 from wattmark.predict.whatif.state import State, Step, scaled
 from wattmark.quantity import Quantity
+from wattmark.statistics import central, resampled
 from wattmark.studies.results import StudyResults, TrialResult
 
 _ENOUGH = 6
@@ -103,10 +104,8 @@ def _ratio(
     if min(len(old), len(new)) < _ENOUGH:
         low, high = float(new.min() / old.max()), float(new.max() / old.min())
     else:
-        rng = np.random.default_rng(0)
-        ratios = [
-            np.median(rng.choice(new, len(new))) / np.median(rng.choice(old, len(old)))
-            for _ in range(_RESAMPLES)
-        ]
-        low, high = (float(end) for end in np.quantile(ratios, (0.025, 0.975)))
+        medians = (
+            np.median(resampled(x, _RESAMPLES, seed=seed), axis=1) for seed, x in enumerate((new, old))
+        )
+        low, high = central(next(medians) / next(medians))
     return Quantity(value, min(low, value), max(high, value), "", source)  # fmt: skip

@@ -21,9 +21,9 @@ from wattmark.report.figures.training import (
     scale_for,
     scaled,
 )
+from wattmark.statistics import Int64, mean_interval
 from wattmark.studies.analysis.data.plain import plain_mapping
-from wattmark.studies.analysis.data.study_data import Group, StudyData, mean_interval, shorten
-from wattmark.studies.analysis.statistics import Int64
+from wattmark.studies.analysis.data.study_data import Group, StudyData, shorten
 
 BATCHES = ("batch_size", "batch")
 

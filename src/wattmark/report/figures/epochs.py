@@ -10,8 +10,8 @@ from wattmark.report.drawing.charts import dots, lines
 from wattmark.report.drawing.marks import Drawing, Line
 from wattmark.report.drawing.style import BLUE, GREEN, SERIES
 from wattmark.report.figures.training import MOST_ROWS, Figure, Panel, by_model, runs
-from wattmark.studies.analysis.data.study_data import StudyData, mean_interval
-from wattmark.studies.analysis.statistics import Float64, Int64
+from wattmark.statistics import Float64, Int64, mean_interval
+from wattmark.studies.analysis.data.study_data import StudyData
 
 MOST_LINES = 14
 MOST_EPOCHS = 100

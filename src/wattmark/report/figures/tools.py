@@ -20,9 +20,9 @@ from wattmark.report.figures.training import (
     runs,
     scaled,
 )
+from wattmark.statistics import Float64, mean_interval
 from wattmark.studies.analysis.data.plain import plain_mapping
-from wattmark.studies.analysis.data.study_data import Group, StudyData, mean_interval, show_level
-from wattmark.studies.analysis.statistics import Float64
+from wattmark.studies.analysis.data.study_data import Group, StudyData, show_level
 from wattmark.units import J_PER_WH
 
 WITHOUT = "none"

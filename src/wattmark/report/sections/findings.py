@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wattmark.report.html.markup import Html, join, tag
+from wattmark.statistics import ALPHA
 from wattmark.studies.analysis import Analysis
 from wattmark.studies.analysis.correlate import Predictor
 from wattmark.studies.analysis.data.metrics import METRICS
 from wattmark.studies.analysis.data.plain import FILES
 from wattmark.studies.analysis.data.study_data import StudyData, show_level
 from wattmark.studies.analysis.effects import Difference, Effect
-from wattmark.studies.analysis.statistics import ALPHA
 from wattmark.units import format_duration, format_energy, significant
 
 MOST_PAIRS = 15

@@ -24,6 +24,7 @@ from wattmark.serving.energy.attribution import (
     attribute,
 )
 from wattmark.serving.energy.costs import TokenCosts, fit_costs
+from wattmark.statistics import Estimate, percentile, resampled_mean
 from wattmark.units import J_PER_KWH
 
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
@@ -266,29 +267,21 @@ def _mean(request_j: Float64, own: Quantity | None, seed: int) -> Quantity | Non
     """The mean with what chance in the choice of requests (bootstrap) and the sensor leave open."""
     if own is None or not len(request_j):
         return None
-    generator = np.random.default_rng(seed)
-    count = len(request_j)
-    means = [float(generator.choice(request_j, count).mean()) for _ in range(200)]
-    low, high = (float(end) for end in np.quantile(means, (0.025, 0.975)))
-    return _widened(float(request_j.mean()), low, high, own)
+    return _widened(resampled_mean(request_j, seed=seed), own)
 
 
 def _percentile(request_j: Float64, at: int, own: Quantity | None) -> Quantity | None:
-    """A percentile with the order statistics that hold it 19 times in 20 (binomial, normal approximation)."""
-    count = len(request_j)
+    """A percentile with the order statistics that hold it 19 times in 20, and what the sensor leaves open."""
     share = at / 100
-    if own is None or count * min(share, 1 - share) < FEWEST_FOR_TAILS:
+    if own is None or len(request_j) * min(share, 1 - share) < FEWEST_FOR_TAILS:
         return None
-    ordered = np.sort(request_j)
-    reach = 1.96 * np.sqrt(count * share * (1 - share))
-    low = ordered[max(0, int(np.floor(count * share - reach)))]
-    high = ordered[min(count - 1, int(np.ceil(count * share + reach)))]
-    return _widened(float(np.percentile(ordered, at)), float(low), float(high), own)
+    return _widened(percentile(request_j, at), own)
 
 
-def _widened(value: float, low: float, high: float, own: Quantity) -> Quantity:
+def _widened(sample: Estimate, own: Quantity) -> Quantity:
     down, up = _relative(own)
-    return Quantity(value, min(low, value) * down, max(high, value) * up, "J", own.source)
+    low, high = (sample.value if end is None else end for end in (sample.low, sample.high))
+    return Quantity(sample.value, low * down, high * up, "J", own.source)
 
 
 def _relative(energy: Quantity) -> tuple[float, float]:

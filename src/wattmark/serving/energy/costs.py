@@ -29,6 +29,7 @@ from wattmark.serving.energy.attribution import (
     TokenWeights,
     tokens_in,
 )
+from wattmark.statistics import central
 
 FEWEST_BINS = 20
 LEAST_TOLERANCE = 0.02
@@ -214,7 +215,7 @@ def _bootstrap(rows: Float64, joules: Float64, resamples: int, seed: int) -> Flo
 def _quantity(
     column: int, value: float, spread: NDArray[np.float64], total: Quantity | None
 ) -> tuple[Quantity | None, str | None]:
-    low, high = (float(end) for end in np.quantile(spread, (0.025, 0.975)))
+    low, high = central(spread)
     low, high = min(low, value), max(high, value)
     if value <= 0 or max(value - low, high - value) > MOST_SPREAD * value:
         return None, f"what {_NAMES[column]} costs lies somewhere in {low:.3g} to {high:.3g} {_UNITS[column]}"

@@ -11,33 +11,17 @@ Failed requests are in no latency figure; they are counted. Where there is nothi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wattmark.serving.figures.steady import Window, steady_window
 from wattmark.serving.load.records import LoadResult, RequestRecord
+from wattmark.statistics import Estimate, percentile, resampled_mean
 
-Float64 = NDArray[np.float64]
 PERCENTILES = (50, 90, 95, 99)
-CONFIDENCE = 0.95
-RESAMPLES = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with the interval that should hold the true one nineteen times in twenty.
-
-    low or high is None where the sample is too small to bound it (the 99th percentile of 20 requests has no upper end).
-    """
-
-    value: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,56 +171,9 @@ def distribution(values: Iterable[float | None]) -> Distribution | None:
     if not known.size:
         return None
     return Distribution(
-        len(known), _mean(known), float(known[0]), float(known[-1]),
+        len(known), resampled_mean(known, seed=len(known)), float(known[0]), float(known[-1]),
         {percent: percentile(known, percent) for percent in PERCENTILES},
     )  # fmt: skip
-
-
-def percentile(ordered: Float64, percent: float) -> Estimate:
-    """A percentile of sorted values with its distribution-free interval.
-
-    The number of values below the true one is binomial, so order statistics bound it (David and Nagaraja, Order
-    Statistics, 3rd ed., section 7.1), whatever the shape; normal approximation of the binomial from 1,000 values on.
-    """
-    count, share = len(ordered), percent / 100
-    value = float(np.percentile(ordered, percent))
-    low, high = _binomial_ends(count, share)
-    bottom = float(ordered[low - 1]) if low >= 1 else None
-    top = float(ordered[high - 1]) if high <= count else None
-    return Estimate(
-        value, None if bottom is None else min(bottom, value), None if top is None else max(top, value)
-    )
-
-
-def _binomial_ends(count: int, share: float) -> tuple[int, int]:
-    """Ranks (from 1; 0 and count+1 are "none") with at most 2.5 % beyond each."""
-    tail = (1 - CONFIDENCE) / 2
-    if count > 1_000:
-        spread = 1.959964 * math.sqrt(count * share * (1 - share))
-        return max(0, math.floor(count * share - spread)), min(
-            count + 1, math.ceil(count * share + spread) + 1
-        )
-    ranks = np.arange(count + 1)
-    logs = np.array(
-        [math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in range(count + 1)]
-    )
-    below = np.cumsum(np.exp(logs + ranks * math.log(share) + (count - ranks) * math.log1p(-share)))
-    # P(true < x_low) = P(B < low) and P(true > x_high) = P(B >= high), with B the number of values below the true one
-    low = int(np.searchsorted(below, tail, side="right"))
-    high = int(np.searchsorted(below, 1 - tail, side="left")) + 1
-    return low, high
-
-
-def _mean(values: Float64) -> Estimate:
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Estimate(mean, None, None)
-    if len(values) > 2_000:  # by then the mean is normal, and a bootstrap would cost seconds
-        half = 1.959964 * float(values.std(ddof=1)) / math.sqrt(len(values))
-        return Estimate(mean, mean - half, mean + half)
-    drawn = np.random.default_rng(len(values)).integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
-    return Estimate(mean, min(float(low), mean), max(float(high), mean))
 
 
 def _gaps(records: list[RequestRecord]) -> Distribution | None:

@@ -7,7 +7,8 @@ Statistics need scipy (extra ``study``), metrics and tables only numpy.
 from __future__ import annotations
 
 from wattmark.studies.analysis.data.metrics import METRICS, Metric, table
+from wattmark.studies.analysis.data.summaries import CellSummary
 from wattmark.studies.analysis.guidelines.training import Guideline
-from wattmark.studies.analysis.whole import Analysis, CellSummary, MeanInterval, analyse
+from wattmark.studies.analysis.whole import Analysis, analyse
 
-__all__ = ["METRICS", "Analysis", "CellSummary", "Guideline", "MeanInterval", "Metric", "analyse", "table"]
+__all__ = ["METRICS", "Analysis", "CellSummary", "Guideline", "Metric", "analyse", "table"]

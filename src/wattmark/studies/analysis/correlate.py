@@ -17,8 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wattmark.statistics import UPPER, Float64, Int64, central, resampled
 from wattmark.studies.analysis.data.columns import Columns
-from wattmark.studies.analysis.statistics import ALPHA, Float64, Int64, holm, scipy_stats
+from wattmark.studies.analysis.significance import holm, scipy_stats
 
 SHOWN_FROM = 0.7
 _FEWEST_CELLS = 4
@@ -133,7 +134,7 @@ def _block(x: Float64, cell: Int64, kind: str, seed: int) -> tuple[Float64, Floa
     # A resample in which a metric happens to be constant has no r; it does not count.
     enough = np.isfinite(drawn).mean(axis=0) > 0.9
     filled = np.where(enough, drawn, 0.0)
-    low, high = np.nanquantile(filled, (ALPHA / 2, 1 - ALPHA / 2), axis=0)
+    low, high = np.nanquantile(filled, (1 - UPPER, UPPER), axis=0)
     return r, np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
 
@@ -263,15 +264,14 @@ def _judge(
     without = (y - y.mean()) * n / (n - 1)
     relative = np.abs(np.exp(-residual) - 1)
     rng = np.random.default_rng(seed)
-    means = relative[rng.integers(0, n, (1000, n))].mean(axis=1)
-    low, high = np.quantile(means, (ALPHA / 2, 1 - ALPHA / 2))
+    low, high = central(resampled(relative, seed=seed).mean(axis=1))
     shuffled = _left_out(rng.permuted(np.tile(x, (1999, 1)), axis=1), y)
     p = (1 + int(((shuffled**2).sum(axis=1) <= (residual**2).sum()).sum())) / 2000
     slope = float(np.cov(x, y)[0, 1] / x.var(ddof=1))
     r = float(np.corrcoef(x, y)[0, 1])
     error_without = float(np.abs(np.exp(-without) - 1).mean())
     error = float(relative.mean())
-    return Predictor(name, target, n, slope, r**2, error, float(low), float(high), error_without, p, p), p
+    return Predictor(name, target, n, slope, r**2, error, low, high, error_without, p, p), p
 
 
 def _left_out(x: Float64, y: Float64) -> Float64:

@@ -23,19 +23,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.studies.analysis.data.cells import group, levels
-from wattmark.studies.analysis.data.columns import Columns
-from wattmark.studies.analysis.statistics import (
-    ALPHA,
+from wattmark.statistics import (
     Float64,
     Int64,
-    bootstrap_medians,
+    central,
     finite,
-    holm,
-    median_interval,
-    percentiles,
-    scipy_stats,
+    percentile,
+    resampled,
+    t_quantile,
+    t_tail,
+    welch,
 )
+from wattmark.studies.analysis.data.cells import group, levels
+from wattmark.studies.analysis.data.columns import Columns
+from wattmark.studies.analysis.significance import holm, scipy_stats
 from wattmark.studies.results import TrialResult
 
 Test = Literal["welch", "paired-permutation"]
@@ -146,17 +147,18 @@ def _effect(
     if len(present) < 2:
         return None
     samples = {k: y[code == k] for k in present}
-    medians = {k: bootstrap_medians(samples[k], _RESAMPLES, seed + k) for k in present}
+    medians = {k: np.median(resampled(samples[k], _RESAMPLES, seed=seed + k), axis=1) for k in present}
     summaries: list[Level] = []
     for k in present:
-        low, high = median_interval(samples[k])
-        summaries.append(Level(values[k], len(samples[k]), float(np.median(samples[k])), low, high))
+        median = percentile(samples[k], 50)
+        bounds = (None, None) if median.low is None else (median.low, median.high)
+        summaries.append(Level(values[k], len(samples[k]), median.value, *bounds))
     moments = _moments(code, block, np.log(y) if ratio else y, len(values))
     pairs: list[Difference] = []
     for i, j in combinations(present, 2):
         contrast = _contrast(moments, i, j, seed)
         if contrast is not None:
-            low, high = percentiles(medians[j] - medians[i])
+            low, high = central(medians[j] - medians[i])
             change = float(np.median(samples[j]) - np.median(samples[i]))
             pairs.append(_difference(values[i], values[j], ratio, contrast, (change, low, high)))
     # Only blocks that hold every level: else a factor would be given what the settings of its levels do.
@@ -209,10 +211,8 @@ def _contrast(cells: _Moments, i: int, j: int, seed: int) -> _Contrast | None:
     if (cells.n[[i, j]][:, common] > 1).all():
         parts = np.concatenate([cells.variance[k, common] / cells.n[k, common] for k in (i, j)])
         freedom = np.concatenate([cells.n[k, common] - 1 for k in (i, j)])
-        variance = float(parts.sum())
-        df = variance**2 / float((parts**2 / freedom).sum()) if variance > 0 else 1.0
-        error = np.sqrt(variance) / blocks
-        return _t_contrast(value, float(error), df, blocks)
+        error, df = welch(parts.tolist(), freedom.tolist())
+        return _t_contrast(value, error / blocks, df, blocks)
     if blocks < 2:
         return _Contrast(value, None, None, blocks, None, None, None)
     plain = _t_contrast(value, float(d.std(ddof=1) / np.sqrt(blocks)), blocks - 1, blocks)
@@ -223,9 +223,7 @@ def _contrast(cells: _Moments, i: int, j: int, seed: int) -> _Contrast | None:
 def _t_contrast(value: float, error: float, df: float, blocks: int) -> _Contrast:
     if error == 0:  # repeats that agree to the last bit: the difference is what it is
         return _Contrast(value, value, value, blocks, "welch", 1.0 if value == 0 else 0.0, None)
-    t = scipy_stats().t
-    reach = float(t.ppf(1 - ALPHA / 2, df)) * error
-    p = float(2 * t.sf(abs(value) / error, df))
+    reach, p = t_quantile(df) * error, 2 * t_tail(df, abs(value) / error)
     return _Contrast(value, value - reach, value + reach, blocks, "welch", p, None)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wattmark.statistics import Float64
 from wattmark.studies.analysis.data.cells import Cells
 from wattmark.studies.analysis.data.columns import Columns
-from wattmark.studies.analysis.statistics import Float64
 from wattmark.studies.results import TrialResult
 
 CUTOFF = 3.5

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from wattmark.statistics import Float64, Int64, central
 from wattmark.studies.analysis.data.cells import Cells
 from wattmark.studies.analysis.data.quality import ACCURACY, Quality
-from wattmark.studies.analysis.statistics import Float64, Int64, percentiles
 
 _RESAMPLES = 1000
 Bools = NDArray[np.bool_]
@@ -107,7 +107,7 @@ def _steps(
         low = high = None
         gain = drawn_a[:, dear] - drawn_a[:, cheap]
         # Where the gain itself may be nothing, a cost per point has no interval.
-        if n[cheap] > 1 and n[dear] > 1 and np.quantile(gain, 0.025) > 0:
-            low, high = percentiles((drawn_e[:, dear] - drawn_e[:, cheap]) / gain)
+        if n[cheap] > 1 and n[dear] > 1 and central(gain)[0] > 0:
+            low, high = central((drawn_e[:, dear] - drawn_e[:, cheap]) / gain)
         found[dear] = (value, low, high)
     return found

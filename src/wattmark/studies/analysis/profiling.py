@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from wattmark.studies.analysis.statistics import Float64
+from wattmark.statistics import Float64
 from wattmark.studies.results import TrialResult
 
 WINDOWS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30, 0.50)

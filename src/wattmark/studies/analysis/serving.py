@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
+from wattmark.statistics import Float64, t_quantile, t_tail
 from wattmark.studies.analysis.data.cells import group
-from wattmark.studies.analysis.statistics import Float64, holm, scipy_stats
+from wattmark.studies.analysis.significance import holm
 from wattmark.studies.results import StudyResults, TrialResult
 
 LOADS = {"rate": "requests/s", "concurrency": "requests at a time"}
@@ -79,15 +80,14 @@ class Scatter:
 
         The error is that of the common scatter, or of these two samples where they scatter more (Student's t).
         """
-        stats = scipy_stats()
         own = sum(float(one.var(ddof=1)) / len(one) if len(one) > 1 else 0.0 for one in (a, b))
         error = math.sqrt(max(own, self.deviation**2 * (1 / len(a) + 1 / len(b))))
         difference = float(a.mean() - b.mean())
         if error == 0:
             return Quantity.exact(math.exp(difference), ""), float(difference < 0)
-        reach = float(stats.t.ppf(0.975, self.freedom)) * error
+        reach = t_quantile(self.freedom) * error
         low, value, high = (math.exp(min(difference + sign * reach, 50.0)) for sign in (-1, 0, 1))
-        return Quantity(value, low, high, ""), float(stats.t.sf(difference / error, self.freedom))
+        return Quantity(value, low, high, ""), t_tail(self.freedom, difference / error)
 
 
 def load_factor(results: StudyResults) -> str | None:

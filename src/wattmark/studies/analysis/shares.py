@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wattmark.statistics import Float64
 from wattmark.studies.analysis.data.cells import Cells
-from wattmark.studies.analysis.statistics import Float64
 from wattmark.studies.results import TrialResult
 
 UNSTAGED = "outside stages"

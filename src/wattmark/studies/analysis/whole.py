@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from wattmark.statistics import Float64
 from wattmark.studies.analysis.correlate import CorrelationMap, Predictor, correlate, predictors
 from wattmark.studies.analysis.data.cells import Cells, architecture_factor, group, label
 from wattmark.studies.analysis.data.columns import Columns, Frame, frame
 from wattmark.studies.analysis.data.metrics import Table, gpu_only, metric_columns, table_of
 from wattmark.studies.analysis.data.quality import Quality, quality_of
+from wattmark.studies.analysis.data.study_data import StudyData
+from wattmark.studies.analysis.data.summaries import CellSummary, cell_summaries
 from wattmark.studies.analysis.effects import DIFFERENCES, EFFECT_METRICS, Effect, effects
 from wattmark.studies.analysis.guidelines.serving import serving_guidelines
 from wattmark.studies.analysis.guidelines.training import Guideline, guidelines
@@ -22,28 +24,7 @@ from wattmark.studies.analysis.pareto import ParetoPoint, pareto
 from wattmark.studies.analysis.profiling import ProfilingError, profile
 from wattmark.studies.analysis.serving import serving_cells
 from wattmark.studies.analysis.shares import CellShares, shares
-from wattmark.studies.analysis.statistics import ALPHA, Float64, finite, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
-
-
-@dataclass(frozen=True, slots=True)
-class MeanInterval:
-    """Mean over a cell's trials with the 95 % t interval of the mean; low and high are None with one trial."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    trials: int
-
-
-@dataclass(frozen=True, slots=True)
-class CellSummary:
-    """One cell: its label, its levels, and every metric that its trials have."""
-
-    label: str
-    settings: Mapping[str, Any]
-    trials: int
-    metrics: Mapping[str, MeanInterval]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +90,7 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         methods=_methods(trials),
         trials=table_of(data, factors, "trial"),
         epochs=table_of(data, factors, "epoch"),
-        cells=_summaries(cells, metrics),
+        cells=cell_summaries(results, StudyData(results, data)),
         effects=tuple(found),
         correlations=tuple(_correlations(data, cells, seed)),
         predictors=tuple(predicted),
@@ -164,32 +145,6 @@ def _predictors(
     names = [trial.factors.get(architecture) for trial in trials]
     settings = [label({name: trial.factors.get(name) for name in others}) for trial in trials]
     return predictors(metrics, names, settings, seed=seed)
-
-
-def _summaries(cells: Cells, metrics: Columns) -> tuple[CellSummary, ...]:
-    per_cell: list[dict[str, MeanInterval]] = [{} for _ in range(len(cells))]
-    t = scipy_stats().t
-    counts = np.bincount(cells.code, minlength=len(cells))
-    for name, values in metrics.items():
-        known = np.isfinite(values)
-        code, y = cells.code[known], values[known]
-        n = np.bincount(code, minlength=len(cells))
-        mean = np.bincount(code, y, minlength=len(cells)) / np.maximum(n, 1)
-        squares = np.bincount(code, (y - mean[code]) ** 2, minlength=len(cells))
-        many = np.where(n > 1, n, 2)
-        reach = t.ppf(1 - ALPHA / 2, many - 1) * np.sqrt(squares / (many - 1) / many)
-        reach = np.where(n > 1, reach, np.nan)
-        floor = 0.0 if (y >= 0).all() else -np.inf  # what cannot be negative has no interval that is
-        for k in np.flatnonzero(n).tolist():
-            low, high = (
-                finite(max(mean[k] - reach[k], floor) if n[k] > 1 else np.nan),
-                finite(mean[k] + reach[k]),
-            )
-            per_cell[k][name] = MeanInterval(float(mean[k]), low, high, int(n[k]))
-    return tuple(
-        CellSummary(cells.labels[k], cells.settings[k], int(counts[k]), per_cell[k])
-        for k in range(len(cells))
-    )
 
 
 def _methods(trials: Sequence[TrialResult]) -> dict[str, tuple[str, ...]]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wattmark.statistics import t_quantile
+from wattmark.statistics import mean_half_width, mean_of
 from wattmark.studies.designs.design import Design, Stop
 from wattmark.studies.results import TrialResult
 
@@ -72,16 +71,6 @@ def trial_id(factors: Mapping[str, Any], repeat: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def half_width_pct(values: Sequence[float]) -> float:
-    """Half the 95 % interval of the mean as a percentage of the mean; infinite for fewer than two values or mean 0."""
-    n = len(values)
-    mean = sum(values) / n if n else 0.0
-    if n < 2 or mean == 0:
-        return math.inf
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    return 100 * t_quantile(n - 1) * deviation / math.sqrt(n) / abs(mean)
-
-
 def metric_of(trial: TrialResult, name: str) -> float | None:
     """A trial's number by name: ``energy_j``, ``duration_s``, or what the workload reported."""
     if name == "energy_j":
@@ -93,7 +82,9 @@ def _known(stop: Stop, results: Sequence[TrialResult]) -> bool:
     values = [metric_of(trial, stop.metric) for trial in results if trial.status == "completed"]
     if results and not values:
         return True  # it only ever failed: more of the same tells nothing
-    return half_width_pct([value for value in values if value is not None]) <= stop.within_pct
+    repeats = [value for value in values if value is not None]
+    half, mean = mean_half_width(repeats), mean_of(repeats)
+    return half is not None and bool(mean) and 100 * half / abs(mean) <= stop.within_pct
 
 
 def _block(design: Design, block: Sequence[dict[str, Any]], repeat: int, first: int) -> list[Trial]:

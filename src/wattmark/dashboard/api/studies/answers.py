@@ -18,7 +18,8 @@ from wattmark.studies.execution.state import DESIGN, LOCK, TRIALS, StudyFolder, 
 from wattmark.studies.results import StudyResults, TrialResult
 
 if TYPE_CHECKING:
-    from wattmark.studies.analysis.data.study_data import Group, StudyData
+    from wattmark.studies.analysis.data.study_data import StudyData
+    from wattmark.studies.analysis.data.summaries import CellSummary
 
 LOG_BYTES = 20_000
 MOST_TRIALS = 5_000
@@ -124,6 +125,7 @@ def progress(study: StudyFolder) -> dict[str, Any]:
 def arranged(study: StudyFolder) -> dict[str, Any]:
     """The fields of :class:`wattmark.dashboard.api.studies.routes.Study` beside the progress."""
     from wattmark.studies.analysis.data.study_data import StudyData
+    from wattmark.studies.analysis.data.summaries import cell_summaries
 
     results = _results(study)
     data = StudyData(results)
@@ -137,7 +139,11 @@ def arranged(study: StudyFolder) -> dict[str, Any]:
         "subject": data.subject,
         "quality": data.quality,
         "metrics": metrics,
-        "cells": [_cell(data, cell, metrics, design) for cell in data.cells],
+        "cells": [
+            _cell(cell, metrics, design, results.name)
+            for cell in cell_summaries(results, data)
+            if cell.trials
+        ],
         "trials": [_trial(trial) for trial in results.trials[-MOST_TRIALS:]],
         "environment": {host: dict(facts) for host, facts in results.environment.items()},
     }
@@ -200,50 +206,35 @@ def _epochs(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
 
 def _metrics(data: StudyData) -> list[MetricOut]:
     from wattmark.studies.analysis.data.metrics import METRICS
+    from wattmark.studies.analysis.data.study_data import DURATION
 
-    given = {name for trial in data.trials for name in trial.metrics}
-    ends = {name for name in given if name.endswith(("_low", "_high"))}
-    names = [*METRICS, *sorted(given - ends - METRICS.keys()), "duration_s"]
     found: list[MetricOut] = []
-    for name in names:
-        values = [trial.duration_s for trial in data.trials] if name == "duration_s" else data.values(name)
-        if any(math.isfinite(value) for value in values):
-            metric = METRICS.get(name)
-            unit, meaning = (
-                (metric.unit, metric.formula) if metric else (_unit(name), "as the workload reports it")
-            )
-            found.append(MetricOut(name=name, unit="" if unit == "1" else unit, meaning=meaning))
+    for name in data.metric_names:
+        if name == DURATION:
+            found.append(MetricOut(name="duration_s", unit="s", meaning="the whole trial"))
+            continue
+        metric = METRICS.get(name)
+        unit, meaning = (
+            (metric.unit, metric.formula) if metric else (_unit(name), "as the workload reports it")
+        )
+        found.append(MetricOut(name=name, unit="" if unit == "1" else unit, meaning=meaning))
     return found
 
 
-def _cell(data: StudyData, cell: Group, metrics: Sequence[MetricOut], design: Path) -> CellOut:
-    import numpy as np
-
-    from wattmark.studies.analysis.data.study_data import mean_interval
-
-    found: dict[str, Q] = {}
-    for metric in metrics:
-        if metric.name == "duration_s":
-            lengths = np.array([data.trials[int(row)].duration_s for row in cell.rows])
-            quantity = mean_interval(lengths, unit="s")
-        elif f"{metric.name}_low" in data.trials[0].metrics:
-            value, low, high = (
-                data.values(f"{metric.name}{end}")[cell.rows] for end in ("", "_low", "_high")
-            )
-            quantity = mean_interval(value, low, high, metric.unit)
-        else:
-            quantity = data.mean(cell, metric.name)
-        if quantity is not None:
-            found[metric.name] = _q(quantity, metric.unit)
-    trials = [data.trials[int(row)] for row in cell.rows]
+def _cell(cell: CellSummary, metrics: Sequence[MetricOut], design: Path, name: str) -> CellOut:
+    means = dict(cell.means)
+    if cell.duration_s is not None:
+        means["duration_s"] = cell.duration_s
     return CellOut(
         label=cell.label,
         factors=dict(cell.levels),
-        trials=[trial.trial_id for trial in trials],
-        completed=len(trials),
-        metrics=found,
-        modelled=data.modelled_share("total", cell),
-        command=_command(design, data.results.name, cell.levels),
+        trials=list(cell.trials),
+        completed=len(cell.trials),
+        metrics={
+            metric.name: _q(means[metric.name], metric.unit) for metric in metrics if metric.name in means
+        },
+        modelled=cell.modelled,
+        command=_command(design, name, cell.levels),
     )
 
 

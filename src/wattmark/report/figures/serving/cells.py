@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
-from wattmark.studies.analysis.data.study_data import Group, StudyData, mean_interval, shorten, show_level
+from wattmark.studies.analysis.data.study_data import Group, StudyData, shorten, show_level
 from wattmark.studies.analysis.serving import NO_TASK
 
 _OF_TASKS = ("task", "mode", "level")
@@ -67,9 +67,7 @@ def name_of(data: StudyData, levels: dict[str, Any]) -> str:
 
 def cell_quantity(data: StudyData, cell: Group, name: str) -> Quantity | None:
     """Mean over the cell's trials, with the scatter and the measured interval of each (``_low``, ``_high``)."""
-    low, high = data.values(f"{name}_low")[cell.rows], data.values(f"{name}_high")[cell.rows]
-    known = bool(np.isfinite(low).any())
-    return mean_interval(data.values(name)[cell.rows], low if known else None, high if known else None)
+    return data.mean(cell, name)
 
 
 def positive(quantity: Quantity) -> Quantity:

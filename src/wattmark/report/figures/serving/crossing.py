@@ -8,6 +8,7 @@ from wattmark.report.drawing.charts import dots
 from wattmark.report.drawing.marks import Drawing
 from wattmark.report.figures.serving.cells import left_out_words, runs_of, text_cells
 from wattmark.report.figures.training import Figure, Panel, has
+from wattmark.statistics import ALPHA
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.serving import (
     Crossing,
@@ -16,7 +17,6 @@ from wattmark.studies.analysis.serving import (
     load_factor,
     serving_cells,
 )
-from wattmark.studies.analysis.statistics import ALPHA
 
 MOST_CROSSINGS = 10
 

@@ -19,8 +19,8 @@ from wattmark.report.figures.serving.cells import (
     text_cells,
 )
 from wattmark.report.figures.training import Figure, Panel, has, scale_for
+from wattmark.statistics import Float64, t_quantile
 from wattmark.studies.analysis.data.study_data import Group, StudyData, show_level
-from wattmark.studies.analysis.statistics import Float64, scipy_stats
 from wattmark.units import significant
 
 MOST_MODELS = 4
@@ -83,7 +83,7 @@ def plane_of(data: StudyData, cells: list[Group], metric: str) -> Plane | None:
     freedom = len(joules) - 3
     rest: Float64 = 1 - design @ solved
     errors: Float64 = np.sqrt(np.diag(inverse) * float(rest @ rest) / freedom)
-    reach = float(scipy_stats().t.ppf(0.975, freedom)) * errors
+    reach = t_quantile(freedom) * errors
     on, prefill, decode = (
         Quantity(value, value - far, value + far, "J")
         for value, far in zip(solved.tolist(), reach.tolist(), strict=True)

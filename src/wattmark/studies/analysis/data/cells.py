@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.studies.analysis.statistics import Int64, codes
+from wattmark.statistics import Int64
 from wattmark.studies.results import TrialResult
 
 ARCHITECTURE_FACTORS = ("model", "architecture", "network", "estimator")
@@ -54,3 +54,15 @@ def levels(trials: Sequence[TrialResult], factor: str) -> tuple[list[Any], Int64
 def architecture_factor(factors: Sequence[str]) -> str | None:
     """The factor that says which model it is, if one varies."""
     return next((name for name in ARCHITECTURE_FACTORS if name in factors), None)
+
+
+def codes(values: Sequence[object]) -> tuple[list[Any], Int64]:
+    """Distinct values in a sensible order (numbers by size, else by first appearance), and each value's place in it."""
+    distinct: dict[str, Any] = {}
+    for value in values:
+        distinct.setdefault(str(value), value)
+    keys = list(distinct)
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in distinct.values()):
+        keys.sort(key=lambda key: distinct[key])
+    place = {key: index for index, key in enumerate(keys)}
+    return [distinct[key] for key in keys], np.array([place[str(value)] for value in values], np.int64)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.studies.analysis.statistics import Float64, Int64
+from wattmark.statistics import Float64, Int64
 from wattmark.studies.results import Stage, TrialResult
 
 Columns = dict[str, Float64]

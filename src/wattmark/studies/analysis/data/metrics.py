@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wattmark.statistics import Float64, finite
 from wattmark.studies.analysis.data.columns import Columns, Frame, frame
-from wattmark.studies.analysis.statistics import Float64, finite
 from wattmark.studies.results import StudyResults, TrialResult
 from wattmark.units import J_PER_WH
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from wattmark.studies.analysis.statistics import Float64
+from wattmark.statistics import Float64
 
 _SHARES = ("accuracy", "f1", "f1_macro", "auc", "precision", "recall", "balanced_accuracy")
 _OTHERS = ("r2", "kappa", "mcc", "bleu", "score", "quality")

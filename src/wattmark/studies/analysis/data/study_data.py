@@ -5,24 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.sources.base import COMPONENTS
+from wattmark.statistics import Float64, Int64, mean_interval
+from wattmark.studies.analysis.data.cells import codes
 from wattmark.studies.analysis.data.columns import Columns, Frame
 from wattmark.studies.analysis.data.columns import frame as read_frame
 from wattmark.studies.analysis.data.metrics import METRICS, metric_columns
 from wattmark.studies.analysis.data.plain import plain_list, plain_mapping
 from wattmark.studies.analysis.data.quality import Quality, quality_of
-from wattmark.studies.analysis.statistics import Float64, Int64, codes, scipy_stats
 from wattmark.studies.results import StudyResults, TrialResult
 from wattmark.text import clean
 
 SUBJECTS = ("model", "architecture", "network", "estimator", "algorithm", "tool")
 LONGEST_LABEL = 34
+DURATION = "total_duration_s"
+"""Seconds of the whole trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,23 @@ class StudyData:
             name for name in results.factors if len({str(t.factors.get(name)) for t in self.trials}) > 1
         ]
         self.subject = self._subject()
+        self._reported_columns: dict[str, Float64] = {}
         self._known_bounds: dict[str, tuple[Float64 | None, Float64 | None]] = {}
 
     @cached_property
     def cells(self) -> list[Group]:
         """One group per combination of levels, in the order of the design."""
         groups = self._groups(self.factors)
-        return sorted(groups, key=lambda group: [_order(group.levels[name]) for name in self.factors])
+        return sorted(groups, key=lambda group: self.place(group.levels))
+
+    def place(self, levels: Mapping[str, Any]) -> list[tuple[int, float, str]]:
+        """What sorts cells by the order in which the design has their levels; those that it does not have come last, numbers
+        by size."""
+        for row, listed in enumerate(plain_list(self.results.design.get("trial"))):
+            if all(plain_mapping(listed).get(name) == level for name, level in levels.items()):
+                return [(0, row, "")]
+        given = plain_mapping(self.results.design.get("factors"))
+        return [_place(plain_list(given.get(name)), level) for name, level in levels.items()]
 
     @cached_property
     def models(self) -> list[Group]:
@@ -104,11 +117,28 @@ class StudyData:
         return cells * repeats * max(1, len(hosts))
 
     def values(self, name: str) -> Float64:
-        """One number per completed trial: a metric of the analysis, or one that the workload reported; NaN if missing."""
-        if name not in self.columns:
+        """One number per completed trial: a metric of the analysis, else one that the workload reported, else a column of
+        what was read; NaN if missing."""
+        if name in METRICS or name == DURATION or (name in self.columns and name not in self.reported):
+            return self.columns[name]
+        if name not in self._reported_columns:
             given = (trial.metrics.get(name) for trial in self.trials)
-            self.columns[name] = np.array([math.nan if value is None else float(value) for value in given])
-        return self.columns[name]
+            self._reported_columns[name] = np.array(
+                [math.nan if value is None else float(value) for value in given], np.float64
+            )
+        return self._reported_columns[name]
+
+    @cached_property
+    def reported(self) -> frozenset[str]:
+        """The metrics that the workload gave some completed trial."""
+        return frozenset(name for trial in self.trials for name in trial.metrics)
+
+    @cached_property
+    def metric_names(self) -> tuple[str, ...]:
+        """All metrics that some completed trial has a number for: the analysis' own, then the workload's."""
+        ends = {name for name in self.reported if name.endswith(("_low", "_high"))}
+        names = (*METRICS, DURATION, *sorted(self.reported - ends - METRICS.keys() - {DURATION}))
+        return tuple(name for name in names if np.isfinite(self.values(name)).any())
 
     def component_j(self, component: str) -> tuple[Float64, Float64, Float64]:
         """Energy of one component (or ``total``) over the whole of each trial: value, low, high; NaN if missing."""
@@ -120,7 +150,7 @@ class StudyData:
 
     def mean(self, group: Group, name: str) -> Quantity | None:
         """Mean of a metric over the group's trials, with its interval (see :func:`mean_interval`)."""
-        unit = METRICS[name].unit if name in METRICS else ""
+        unit = METRICS[name].unit if name in METRICS else "s" if name == DURATION else ""
         low, high = self._bounds(name)
         rows = group.rows
         found = mean_interval(
@@ -135,16 +165,19 @@ class StudyData:
         return replace(found, high=max(found.value, min(1.0, found.high))) if found and share else found
 
     def _bounds(self, name: str) -> tuple[Float64 | None, Float64 | None]:
-        """The measuring error of a metric that is made of joules, per trial: as wide, relatively, as that of its joules."""
+        """The measuring error of a metric per trial: where it is made of joules as wide, relatively, as that of these; else
+        what the workload reported as its ``_low`` and ``_high``."""
         if name not in self._known_bounds:
             self._known_bounds[name] = self._bounds_of(name)
         return self._known_bounds[name]
 
     def _bounds_of(self, name: str) -> tuple[Float64 | None, Float64 | None]:
         if name in _JOULES:
-            base, low, high = (self.values(column) for column in _JOULES[name])
+            base, low, high = (self.columns[column] for column in _JOULES[name])
         elif name in _POWERS:
             base, low, high = self.component_j(_POWERS[name])
+        elif f"{name}_low" in self.reported and f"{name}_high" in self.reported:
+            return self.values(f"{name}_low"), self.values(f"{name}_high")
         else:
             return None, None
         values = self.values(name)
@@ -212,10 +245,13 @@ class StudyData:
         _, place = codes(words)
         groups: list[Group] = []
         for number in range(int(place.max()) + 1):
-            rows = np.flatnonzero(place == number)
-            levels = dict(zip(names, keys[int(rows[0])], strict=True))
-            groups.append(Group(self.label(levels), levels, rows))
+            rows: list[int] = np.flatnonzero(place == number).tolist()
+            groups.append(self.group(dict(zip(names, keys[rows[0]], strict=True)), rows))
         return groups
+
+    def group(self, levels: Mapping[str, Any], rows: Sequence[int]) -> Group:
+        """The completed trials at ``rows`` under the name of these levels."""
+        return Group(self.label(levels), levels, np.array(rows, np.int64))
 
     def label(self, levels: Mapping[str, Any]) -> str:
         """How a combination of levels is named: the subject by its level alone, the others with their factor."""
@@ -237,42 +273,6 @@ _JOULES = {
 _POWERS = {"cpu_power": "cpu", "gpu_power": "gpu", "dram_power": "dram"}
 
 
-def mean_interval(
-    values: Float64,
-    low: Float64 | None = None,
-    high: Float64 | None = None,
-    unit: str = "",
-    *,
-    signed: bool = False,
-) -> Quantity | None:
-    """The mean over repeats with a 95 % interval; None where no value is known.
-
-    Two things make it uncertain: the repeats scatter (Student's t over them, from two on), and each was measured with an
-    error that the repeats share (the mean distance to ``low`` and ``high``, which averaging does not shrink). They are
-    independent, so they are added in squares. What cannot be negative has no interval that is: where all values are at
-    least 0, so is the lower bound.
-    """
-    known = np.isfinite(values)
-    count = int(known.sum())
-    if not count:
-        return None
-    mean = float(values[known].mean())
-    scatter = float(values[known].std(ddof=1)) / math.sqrt(count) * _student(count) if count > 1 else 0.0
-    below, above = (
-        0.0 if bound is None else abs(float(np.nan_to_num((values - bound)[known]).mean()))
-        for bound in (low, high)
-    )
-    lowest = mean - math.hypot(scatter, below)
-    if not signed and (values[known] >= 0).all():
-        lowest = max(0.0, lowest)
-    return Quantity(mean, lowest, mean + math.hypot(scatter, above), unit)
-
-
-@lru_cache(maxsize=256)
-def _student(count: int) -> float:
-    return float(scipy_stats().t.ppf(0.975, count - 1))
-
-
 def show_level(level: object) -> str:
     """A level as people write it."""
     if isinstance(level, bool):
@@ -286,8 +286,10 @@ def shorten(text: str, most: int = LONGEST_LABEL) -> str:
     return line if len(line) <= most else f"{line[: most * 2 // 3 - 1]}…{line[-(most // 3) :]}"
 
 
-def _order(level: object) -> tuple[int, float, str]:
-    return (0, float(str(level)), "") if _is_number(level) else (1, 0.0, str(level))
+def _place(order: Sequence[object], level: object) -> tuple[int, float, str]:
+    if level in order:
+        return 0, order.index(level), ""
+    return (1, float(str(level)), "") if _is_number(level) else (2, 0.0, str(level))
 
 
 def _is_number(level: object) -> bool:

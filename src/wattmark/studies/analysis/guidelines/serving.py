@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import Quantity
+from wattmark.statistics import ALPHA, t_quantile
 from wattmark.studies.analysis.guidelines.training import Guideline, Strength
 from wattmark.studies.analysis.serving import (
     LOADS,
@@ -25,7 +26,7 @@ from wattmark.studies.analysis.serving import (
     load_factor,
     serving_cells,
 )
-from wattmark.studies.analysis.statistics import ALPHA, holm, scipy_stats
+from wattmark.studies.analysis.significance import holm, scipy_stats
 from wattmark.studies.results import StudyResults
 from wattmark.units import significant
 
@@ -67,7 +68,7 @@ def _idle(cells: Sequence[ServingCell], load: str) -> list[Guideline]:
     scatter = Scatter.of(list(shares.values()))
     if scatter is None:
         return []
-    reach = float(scipy_stats().t.ppf(1 - ALPHA / 2 / len(known), scatter.freedom)) * scatter.deviation
+    reach = t_quantile(scatter.freedom, 1 - ALPHA / 2 / len(known)) * scatter.deviation
     most: float | None = None
     for level in sorted({float(cell.levels[load]) for cell in known}):
         here = [cell for cell in known if float(cell.levels[load]) == level]
@@ -196,7 +197,7 @@ def _more_right(cell: ServingCell, plain: ServingCell) -> tuple[Quantity | None,
     if scatter is not None:
         variance += scatter.deviation**2 * (1 / len(energy) + 1 / len(energy_plain))
     cost = energy.mean() / (right / answered), energy_plain.mean() / (right_plain / answered_plain)
-    reach = float(scipy_stats().norm.ppf(0.975)) * math.sqrt(variance)
+    reach = t_quantile(math.inf) * math.sqrt(variance)
     ratio = float(cost[0] / cost[1])
     return Quantity(ratio, ratio * math.exp(-reach), ratio * math.exp(reach), ""), p
 
@@ -232,7 +233,7 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
     if scatter is None:
         return []
     own = best.values("j_per_request")
-    reach = float(scipy_stats().t.ppf(0.975, scatter.freedom)) * scatter.deviation / math.sqrt(len(own))
+    reach = t_quantile(scatter.freedom) * scatter.deviation / math.sqrt(len(own))
     value = float(np.exp(np.log(own).mean()))
     joules = Quantity(value, value * math.exp(-reach), value * math.exp(reach), "J")
     limits = " and ".join(

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from wattmark.statistics import ALPHA
 from wattmark.studies.analysis.correlate import Predictor
 from wattmark.studies.analysis.data.cells import label, levels
 from wattmark.studies.analysis.data.columns import Columns
 from wattmark.studies.analysis.data.quality import ACCURACY, Quality
 from wattmark.studies.analysis.effects import Difference, Effect
 from wattmark.studies.analysis.pareto import ParetoPoint
-from wattmark.studies.analysis.statistics import ALPHA
 from wattmark.studies.results import TrialResult
 from wattmark.units import format_energy, significant
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattmark.errors import MissingExtra
-from wattmark.studies.analysis.statistics import codes, holm, median_interval, scipy_stats
+from wattmark.studies.analysis.data.cells import codes
+from wattmark.studies.analysis.significance import holm, scipy_stats
 
 
 def test_holm_by_hand() -> None:
@@ -40,19 +41,3 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(MissingExtra) as caught:
         scipy_stats()
     assert "wattmark[study]" in str(caught.value.hint)
-
-
-def test_a_median_has_an_interval_from_six_values_on_that_holds_it_whatever_the_shape() -> None:
-    assert median_interval(np.arange(5.0)) == (None, None)
-    assert median_interval(np.arange(6.0)) == (0.0, 5.0)  # misses with 2 / 2**6
-    assert median_interval(np.arange(9.0)) == (
-        1.0,
-        7.0,
-    )  # misses with 20 / 2**9; one rank further in, 92 / 2**9
-    draws = np.random.default_rng(0).exponential(size=(400, 9))
-    held = [
-        low <= np.log(2) <= high
-        for low, high in map(median_interval, draws)
-        if low is not None and high is not None
-    ]
-    assert np.mean(held) >= 0.94
