@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,15 +172,124 @@ def test_true_energy_comes_back_exactly_through_wraps_glitches_and_missing_readi
     assert holes(curve) == []
 
 
-@given(raws=st.lists(st.one_of(st.none(), st.integers(0, WRAP)), max_size=60))
-def test_no_garbage_makes_the_curve_fall_or_rise_faster_than_hardware_can(raws):
+def voids(curve):
+    return [(e[3]["from_ns"], e[3]["to_ns"]) for e in curve.events if e[0] in ("blip", "catch_up")]
+
+
+def told(curve, samples):
+    """What a reader makes of samples (t_ns, µJ) and events: joules in all, seconds that are not known."""
+    inside = voids(curve)
+    good = [(t, e) for t, e in samples if e is not None and not any(a < t < b for a, b in inside)]
+    unknown = [(a, b) for a, b in holes(curve) if not any(c <= a and b <= d for c, d in inside)]
+    assert all(before[1] <= after[1] for before, after in pairwise(good)), "what stands never falls"
+    return (good[-1][1] - good[0][1]) / 1e6, sum(b - a for a, b in unknown) / 1e9
+
+
+garbage = st.one_of(
+    st.none(), st.integers(0, WRAP), st.integers(0, 2**70), st.sampled_from([0, WRAP, 2**63, 2**64])
+)
+
+
+@given(
+    raws=st.lists(garbage, max_size=60),
+    wrap=st.sampled_from([WRAP, None]),
+    kind=st.sampled_from(["counter", "energy"]),
+)
+def test_no_garbage_makes_the_curve_fall_or_rise_faster_than_hardware_can(raws, wrap, kind):
+    curve = curve_for(channel(kind, wrap))
+    samples = [(i * TICK, curve.feed(i * TICK, raw)) for i, raw in enumerate(raws)]
+    known = [(t, e) for t, e in samples if e is not None and not any(a < t < b for a, b in voids(curve))]
+    for (before_ns, before), (after_ns, after) in pairwise(known):
+        assert 0 <= after - before <= 1_500_000_000 * ((after_ns - before_ns) / 1e9 + 1.1) + 200
+        assert after < 2**63
+
+
+@given(
+    period_s=st.sampled_from([0.01, 0.05, 0.1, 0.3, 1.0]),
+    watts=st.floats(0.5, 150),
+    start=st.one_of(st.integers(0, 10**7), st.integers(10**9, WRAP - 1)),
+    wrap=st.sampled_from([WRAP, None]),
+    quiet_s=st.floats(1.0, 4.0),
+    away_s=st.floats(0.02, 1.5),
+    away=st.one_of(
+        st.integers(50_000_000, 2_000_000_000),
+        st.sampled_from([2**50, 2**64, -1, "zero", "stale"]),
+    ),
+    times=st.integers(1, 3),
+)
+def test_a_counter_that_is_away_for_a_moment_and_comes_back_costs_nothing_at_any_rate(
+    period_s, watts, start, wrap, quiet_s, away_s, away, times
+):
+    """Too high by some joules, at 2^50, beyond its range, below zero, near zero, or at an old value."""
+    start += 10**9 * (
+        away in ("zero", "stale")
+    )  # what falls back by a few joules may as well have begun anew
+    curve = curve_for(channel(wrap=wrap))
+    cycle_s, samples, t = quiet_s + away_s, [], 0.0
+    end_s = times * cycle_s + 2.0 + 3 * period_s
+    while t < end_s:
+        raw = start + watts * t * 1e6
+        if t % cycle_s > quiet_s and t < times * cycle_s:
+            left = raw - watts * (t % cycle_s - quiet_s) * 1e6
+            absolute = {"zero": 200 + raw - left, "stale": max(left - 0.5e6, 0)}
+            raw = absolute[away] if away in absolute else away if away in (2**50, 2**64, -1) else raw + away
+            raw = raw if raw < 2**40 or not wrap else away
+        raw = int(raw) if not wrap or raw in (2**50, 2**64, -1) else int(raw) % WRAP
+        samples.append((int(t * SECOND), curve.feed(int(t * SECOND), raw)))
+        t += period_s
+    joules, unknown_s = told(curve, samples)
+    expected = watts * (samples[-1][0] - samples[0][0]) / SECOND
+    slack = 1e-3 + 2 * watts * period_s
+    assert joules <= expected + slack
+    assert joules >= expected - watts * unknown_s - slack
+    assert unknown_s <= times * 2 * (away_s + 2 * period_s)
+
+
+def test_a_blip_is_told_even_where_it_is_possible_and_readings_are_rare():
     curve = CounterCurve(channel())
-    last_uj, last_ns = 0, 0
-    for i, raw in enumerate(raws):
-        value = curve.feed(i * TICK, raw)
-        if value is not None:
-            assert 0 <= value - last_uj <= 1_500_000_000 * ((i * TICK - last_ns) / 1e9 + 1.1) + 200
-            last_uj, last_ns = value, i * TICK
+    level = 10**9
+    raws = [level + 6_000_000 * i + (696_000_000 if i in (3, 8) else 0) for i in range(12)]
+    samples = [(i * SECOND, curve.feed(i * SECOND, raw)) for i, raw in enumerate(raws)]
+    assert told(curve, samples) == (66.0, 0.0)
+    assert codes(curve).count("blip") == 2
+
+
+def test_a_counter_that_begins_at_zero_and_is_reset_to_zero_is_no_blip():
+    curve = CounterCurve(channel(wrap=None))
+    raws = [3_000_000 * i for i in range(30)] + [3_000_000 * i for i in range(10)]
+    samples = [(i * TICK, curve.feed(i * TICK, raw)) for i, raw in enumerate(raws)]
+    joules, unknown_s = told(curve, samples)
+    assert (joules, unknown_s) == (pytest.approx(29 * 3 + 9 * 3), 0.1)
+    assert "reset" in codes(curve)
+
+
+def test_a_counter_that_stood_still_for_long_and_catches_up_is_bridged():
+    curve = CounterCurve(channel(max_power_w=300.0))
+    raws = [25_000_000 * (i if i < 10 or i >= 50 else 9) for i in range(60)]
+    samples = [(i * TICK, curve.feed(i * TICK, raw)) for i, raw in enumerate(raws)]
+    assert told(curve, samples) == (59 * 25.0, 0.0)
+    assert codes(curve) == ["base", "refused_jump", "catch_up", "base"]
+
+
+@pytest.mark.parametrize("raw", [WRAP, WRAP + 5, 10**12, 2**63, 2**64, -1])
+@pytest.mark.parametrize("at", [0, 1, 5, 9])
+def test_a_reading_beyond_the_range_says_nothing(raw, at):
+    curve = CounterCurve(channel())
+    raws = [(WRAP - 25_000_000 + 5_000_000 * i) % WRAP for i in range(10)]
+    raws[at] = raw
+    samples = [(i * TICK, curve.feed(i * TICK, one)) for i, one in enumerate(raws)]
+    assert samples[at][1] is None
+    assert told(curve, samples)[0] == pytest.approx(45.0 - 5.0 * (at in (0, 9)))
+
+
+@pytest.mark.parametrize("scope", ["package", "socket", "machine"])
+def test_a_power_below_any_idle_is_doubted_and_a_rail_may_be_off(scope):
+    curve = PowerCurve(channel("power")._replace(scope=scope))
+    assert curve.feed(0, 0.0) is None
+    assert curve.feed(TICK, 0.012) is None
+    assert codes(curve) == ["below_idle"]
+    off = PowerCurve(channel("power")._replace(scope="cpu+gpu rail"))
+    assert (off.feed(0, 0.0), off.feed(TICK, 0.0)) == (0, 0)
 
 
 @given(start=st.integers(0, WRAP - 1), truth=st.integers(0, 5 * WRAP), later=st.integers(-(10**9), 10**9))
@@ -224,8 +335,15 @@ def test_power_that_cannot_be_is_refused_once(nonsense):
 
 def test_modelled_energy_starts_at_zero_and_a_step_back_is_a_hole():
     curve = EnergyCurve(channel("energy"))
-    assert feed_all(curve, [1_000, 1_500, None, 2_000, 10, 60]) == [0, 500, None, 1_000, 1_000, 1_050]
+    assert feed_all(curve, [1_000, 1_500, None, 2_000, 10, 60]) == [0, 500, None, 1_000, None, 1_050]
     assert holes(curve) == [(3 * TICK, 4 * TICK)]
+
+
+@pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), -1.0, 1e30])
+def test_an_energy_that_is_no_number_is_refused(nonsense):
+    curve = EnergyCurve(channel("energy", wrap=None))
+    assert feed_all(curve, [1_000, 1_500.0, nonsense, 2_000]) == [0, 500, None, 1_000]
+    assert codes(curve) == ["base", "out_of_range"]
 
 
 def test_each_kind_has_its_curve():

@@ -81,6 +81,27 @@ def test_many_notes_of_one_kind_are_a_few_warnings(tmp_path: Path) -> None:
     assert told[-1] == "cpu0/package: reset 4 (and 1 more like this)"
 
 
+def test_what_a_counter_said_while_it_was_away_is_dropped_with_its_holes_and_the_energy_stays(
+    tmp_path: Path,
+) -> None:
+    said = {"channel": "cpu0/package", "message": "cpu0/package was somewhere"}
+    notes = [
+        {"code": "reset", "t_ns": 2 * SECOND, **said},
+        {"code": "hole", "t_ns": 2 * SECOND, "from_ns": SECOND, "to_ns": 2 * SECOND, **said},
+        {"code": "blip", "t_ns": 4 * SECOND, "from_ns": SECOND, "to_ns": 4 * SECOND, **said},
+        {"code": "reset", "t_ns": 5 * SECOND, **said},
+    ]
+    joules = [0, 50, 50 + 700, 50 + 750, 200, 250]
+    session = SessionData(write_session(tmp_path / "s", [10**6 * energy for energy in joules], notes))
+    (run,) = session.runs()
+    assert covered_s(session, 5) == pytest.approx(5.0)
+    assert run.curves[0].energy_uj.tolist() == [0, 50_000_000, 200_000_000, 250_000_000]
+    assert [warning.code for warning in run.warnings if warning.code in ("blip", "reset")] == [
+        "blip",
+        "reset",
+    ]
+
+
 def test_what_is_no_file_is_no_journal(tmp_path: Path) -> None:
     folder = Path(write_session(tmp_path / "s", [0, 1]))
     os.mkfifo(folder / "events-99.wmj")

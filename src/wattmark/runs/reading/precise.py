@@ -42,7 +42,10 @@ class PreciseReader:
         before = time.monotonic_ns()
         values = [value for source in self._sources for value in source.read()[: len(source.channels)]]
         now = (before + time.monotonic_ns()) // 2
-        raw = [journal.MISSING if value is None else int(value) for value in values]
+        raw = [
+            int(value) if value is not None and 0 <= value < -journal.MISSING else journal.MISSING
+            for value in values
+        ]
         log.write(
             journal.READING,
             journal.READING_HEAD.pack(now)

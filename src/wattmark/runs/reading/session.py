@@ -7,7 +7,7 @@ or while it is written, gives what is there at that time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from wattmark.recorder import journal, tree
 from wattmark.recorder.launch import LOG
 from wattmark.recorder.system import boot_id
 from wattmark.runs.energy import CurveEnergy
-from wattmark.runs.reading import precise
+from wattmark.runs.reading import plausible, precise
 from wattmark.runs.reading.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
 from wattmark.runs.reading.spans import collect_spans
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
@@ -27,7 +27,7 @@ from wattmark.sources.rapl.mirrors import judge_mirrors
 _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {
     "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
-    "disk-back", "read-slower", "reading-failed", "source-problem",
+    "disk-back", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
 }  # fmt: skip
 
 
@@ -46,7 +46,8 @@ class SessionData:
         self.folder = folder
         self.recorder: RecorderData = read_recorder(folder) if recorder is None else recorder
         self.events: list[ProcessEvents] = read_events(folder) if events is None else events
-        self._curves = list(_curves(self.recorder))
+        self._notes = plausible.settled(self.recorder.notes)
+        self._curves = list(_curves(self.recorder, self._notes))
         readings: dict[str, list[tuple[int, int]]] = {}
         for one in self.events:
             for channel, points in one.readings.items():
@@ -156,13 +157,14 @@ class SessionData:
             yield RunWarning("interrupted", "the measured process was ended before it could finish its run")
         recorder = self.recorder
         told: dict[tuple[str, str], list[str]] = {}
-        for note in recorder.notes:
+        for note in self._notes:
             if (
                 note["code"] in _NOTES_THAT_WARN
                 and record.start_ns - 1_000_000_000 <= note["t_ns"] <= record.end_ns
             ):
-                where = f"{note['channel']}: " if note.get("channel") else ""
-                told.setdefault((str(note["code"]), where), []).append(f"{where}{note['message']}")
+                channel = str(note.get("channel") or "")
+                where = f"{channel}: " if channel and not str(note["message"]).startswith(channel) else ""
+                told.setdefault((str(note["code"]), channel), []).append(f"{where}{note['message']}")
         for (code, _), messages in told.items():
             for message in messages[:_ALIKE]:
                 yield RunWarning(code, message)
@@ -236,14 +238,15 @@ def session_folders(journals: str) -> list[str]:
     ]
 
 
-def _curves(recorder: RecorderData) -> Iterator[Curve]:
+def _curves(recorder: RecorderData, notes: Sequence[Mapping[str, Any]]) -> Iterator[Curve]:
     holes: dict[str, list[tuple[int, int]]] = {}
-    for note in recorder.notes:
+    for note in notes:
         if note["code"] == "hole" and note.get("channel") and note["to_ns"] > note["from_ns"]:
             holes.setdefault(note["channel"], []).append((note["from_ns"], note["to_ns"]))
     for group in recorder.groups:
         for column, channel in enumerate(group.channels):
             known = group.energy_uj[:, column] != journal.MISSING
+            known &= plausible.standing(channel.id, group.t_ns, notes)
             t_ns = group.t_ns[known]
             energy = np.maximum.accumulate(group.energy_uj[known, column]) if len(t_ns) else t_ns
             rising = np.concatenate(([True], np.diff(t_ns) > 0)) if len(t_ns) else known[:0]
