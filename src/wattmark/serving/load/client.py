@@ -207,6 +207,9 @@ def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
         found.append(
             f"{len(problems)} answers carried token counts that cannot be true ({problems[0]}); they are left out"
         )
+    odd = [record.usage_note for record in result.records if record.usage_note]
+    if odd:
+        found.append(f"{len(odd)} answers carried odd token counts, which were taken as they are ({odd[0]})")
     uncounted = sum(1 for record in result.ok if record.output_tokens is None) - len(problems)
     if uncounted > 0:
         found.append(f"{uncounted} answers came without token counts: no figures per token for them")

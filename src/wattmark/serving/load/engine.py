@@ -158,7 +158,7 @@ class Engine:
         self._later(max(0.0, (self._next_ns - monotonic_ns()) / 1e9), self._arrive)
 
     def _arrive(self) -> None:
-        """Send all that is due; what is not yet due waits for the clock, and nothing waits for an exchange."""
+        """Send all that is due; what is not yet due waits for the clock, and nothing waits for an answer."""
         for _ in range(BURST):
             if not self._starting or self._next_ns is None:
                 return
@@ -352,7 +352,7 @@ class Engine:
                 self._drop(exchange, "no_answer", f"no answer within {limits.first_byte_s:g} s")
             elif exchange.heard_ns >= exchange.sent_ns and silent_s > limits.stall_s:
                 if exchange.finished_stream:
-                    self._drop(exchange, "cut", "")  # after [DONE] this is a good exchange
+                    self._drop(exchange, "cut", "")  # after [DONE] this is a good answer
                 else:
                     self._drop(exchange, "stalled", f"the answer stopped coming for {limits.stall_s:g} s")
             elif limits.total_s is not None and total_s > limits.total_s:

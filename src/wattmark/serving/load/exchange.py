@@ -6,6 +6,7 @@ answer becomes the record's outcome and one sentence.
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from collections.abc import Callable
@@ -13,14 +14,19 @@ from email.utils import parsedate_to_datetime
 from time import monotonic_ns
 from typing import Any, cast
 
-from wattmark.serving.load.records import Outcome, RequestRecord, usage_counts
+from wattmark.serving.load.records import Outcome, RequestRecord
+from wattmark.serving.load.usage import merge_usage, usage_counts
 from wattmark.serving.load.wire.body import loads
 from wattmark.serving.load.wire.connection import Connection
-from wattmark.serving.load.wire.sse import EventStream
+from wattmark.serving.load.wire.sse import ErrorEvent, EventStream
 
 LONGEST_ERROR = 300
 LARGEST_BODY = 64 * 1024 * 1024
 DEEPEST_ERROR = 8
+FIELDS_OF_EVENTS = (b"data", b"event", b"id", b"retry", b":")
+"""How an event stream can begin (WHATWG HTML, 9.2.6): servers send streams under other content types, too, or none."""
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""Fields in which servers send what a model thinks before it answers (vLLM and DeepSeek, OpenRouter, Ollama and others)."""
 STATUS_WORDS = {401: "the API key was refused", 403: "not allowed", 404: "no such model or path"}
 
 
@@ -31,7 +37,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_done", "_events", "_failed", "_keep_text", "_moved", "_size", "_texts", "_unpack", "_usage",
+        "_body", "_done", "_events", "_failed", "_keep_text", "_moved", "_said", "_size", "_texts", "_undecided", "_unpack",
+        "_usage",
         "connection", "extra", "heard_ns", "on_end", "on_resend", "payload", "record", "sent_ns",
     )  # fmt: skip
 
@@ -61,6 +68,8 @@ class Exchange:
         self._usage: dict[str, Any] | None = None
         self._done = False
         self._failed = False
+        self._said: bytes | None = None  # the last event without a choice, for as long as no choice came
+        self._undecided = False
         self._moved: str | None = None
         self._unpack: Any = None
 
@@ -82,6 +91,8 @@ class Exchange:
         if status == 200:
             if headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
                 self._events = EventStream()
+            else:
+                self._undecided = True
         elif location := headers.get(b"location"):
             self._moved = _shown(location)
         if coding := headers.get(b"content-encoding"):
@@ -103,6 +114,8 @@ class Exchange:
             if self._unpack.unconsumed_tail:
                 self._give_up("malformed", f"an answer of more than {LARGEST_BODY} bytes")
                 return
+        if self._undecided:
+            data = self._told_by_its_beginning(data)
         if self._events is None:
             self._size += len(data)
             if self._size > LARGEST_BODY:
@@ -132,7 +145,9 @@ class Exchange:
             for event in self._events.end():
                 if not self._event(event):
                     return
-            if self._done or record.finish_reason is not None:
+            if self.record.choices == 0 and (self._done or self._said is not None):
+                self.fail("server_error", f"the stream held no choice: {_shown(self._said or b'[DONE]')}")
+            elif self._done or record.finish_reason is not None:
                 self._well()
             else:
                 self.fail("cut", "the stream ended without a finish_reason or [DONE]")
@@ -159,34 +174,61 @@ class Exchange:
 
     # Reading.
 
+    def _told_by_its_beginning(self, data: bytes) -> bytes:
+        """Whether this is a stream, whatever its content type says; the bytes so far once they are enough to tell."""
+        data = b"".join((*self._body, data))
+        begin = data.lstrip(b"\xef\xbb\xbf\r\n\t ")[:5]
+        if any(begin.startswith(name) for name in FIELDS_OF_EVENTS):
+            self._events = EventStream()
+        elif any(name.startswith(begin) for name in FIELDS_OF_EVENTS):
+            self._body.clear()
+            self._size = 0
+            return data
+        self._undecided = False
+        self._body.clear()
+        self._size = 0
+        return data
+
     def _event(self, data: bytes) -> bool:
         """Take in one event; False if it ended the exchange badly."""
         if data == b"[DONE]":
             self._done = True
             return True
         try:
-            event: Any = loads(data)
+            event: Any = lenient_loads(data)
             choices = event.get("choices")
             choice = choices[0] if choices else None
-            text = _text_of(choice) if choice else None
+            text, thought = _text_of(choice) if choice else (None, False)
         except (ValueError, AttributeError, TypeError, LookupError):
             if data.strip() == b"[DONE]":
                 self._done = True
                 return True
+            if type(data) is ErrorEvent:
+                self._give_up("server_error", f"the server reported within the stream: {_shown(data)}")
+                return False
             self._give_up("malformed", f"a stream event that is no completion chunk: {_shown(data)}")
             return False
         record = self.record
         if text:
             record.chunk_ns.append(self.heard_ns)
+            record.text_size += len(text)
+            if thought:
+                record.reasoning_chunks += 1
+            elif record.first_answer_ns is None:
+                record.first_answer_ns = self.heard_ns
             if self._keep_text:
-                self._texts.append(str(text))
-        if choice and (reason := choice.get("finish_reason")):
-            record.finish_reason = str(reason)
-        if (error := event.get("error")) is not None:
+                self._texts.append(text)
+        if choice:
+            record.choices += 1
+            if reason := choice.get("finish_reason"):
+                record.finish_reason = str(reason)
+        elif not record.choices and not event.get("usage"):
+            self._said = data
+        if (error := _error_in(event, data)) is not None:
             self._give_up("server_error", f"the server reported within the stream: {_message(error)}")
             return False
-        if usage := event.get("usage"):
-            self._usage = usage
+        if usage := event.get("usage") or _usage_elsewhere(event):
+            self._usage = merge_usage(self._usage, usage)
         if timings := event.get("timings"):
             record.timings = _numbers(timings)
         return True
@@ -195,20 +237,29 @@ class Exchange:
         """The whole answer of a request that was not streamed."""
         data = b"".join(self._body)
         try:
-            document: Any = loads(data)
+            document: Any = lenient_loads(data)
+            if (error := _error_in(document, data)) is not None and not document.get("choices"):
+                self.fail("server_error", f"the server reported: {_message(error)}")
+                return
             choice = document["choices"][0]
-            text = _text_of(choice)
-            self._usage = document.get("usage")
+            text, thought = _text_of(choice)
+            usage = document.get("usage") or _usage_elsewhere(document)
             timings = document.get("timings")
         except (ValueError, AttributeError, TypeError, LookupError):
             self.fail("malformed", f"an answer that is no completion: {_shown(data)}")
             return
+        record = self.record
+        record.choices = 1
+        record.text_size = len(text or "")
+        record.reasoning_chunks = int(thought)
+        if usage:
+            self._usage = merge_usage(None, usage)
         if reason := choice.get("finish_reason"):
-            self.record.finish_reason = str(reason)
+            record.finish_reason = str(reason)
         if timings:
-            self.record.timings = _numbers(timings)
+            record.timings = _numbers(timings)
         if self._keep_text and text:
-            self._texts.append(str(text))
+            self._texts.append(text)
         self._well()
 
     def _refused(self) -> None:
@@ -233,6 +284,9 @@ class Exchange:
 
     def _well(self) -> None:
         record = self.record
+        if record.finish_reason == "error":  # OpenRouter, LiteLLM: the model broke off
+            self.fail("server_error", "the server ended the answer with finish_reason error")
+            return
         record.outcome = "ok"
         if record.chunk_ns:
             record.first_token_ns, record.last_token_ns = record.chunk_ns[0], record.chunk_ns[-1]
@@ -242,7 +296,7 @@ class Exchange:
             except AttributeError:
                 record.usage_problem = "usage that is no object"
         if self._keep_text:
-            record.text = "".join(self._texts)
+            record.text = whole_text(self._texts)
         self._close()
 
     def _coded(self, coding: bytes) -> None:
@@ -270,22 +324,71 @@ class Exchange:
         self.on_end(self)
 
 
-def _text_of(choice: Any) -> str | None:
-    """The text in a choice of any shape: chat delta, chat message, completion; reasoning and tool calls count."""
+def lenient_loads(data: bytes) -> Any:
+    """JSON that may hold half a UTF-8 character or a lone surrogate: some servers cut a token's bytes in two.
+
+    Raises ValueError if it is no JSON even so.
+    """
+    try:
+        return loads(data)
+    except ValueError as error:
+        try:
+            return json.loads(data.decode("utf-8", "replace"))
+        except RecursionError:
+            raise error from None
+
+
+def whole_text(parts: list[str]) -> str:
+    """The parts as one text; halves of a surrogate pair that came in two parts are joined, lone ones replaced."""
+    text = "".join(parts)
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _text_of(choice: Any) -> tuple[str | None, bool]:
+    """The text in a choice of any shape (chat delta, chat message, completion; tool calls count), and whether it is
+    what the model thinks before it answers."""
     text = choice.get("text")
     if text is not None:
-        return text
+        return str(text), False
     said = choice.get("delta") or choice.get("message")
     if not said:
-        return None
+        return None, False
     content = said.get("content")
     if content:
-        return content
-    thought = said.get("reasoning_content") or said.get("reasoning")
-    if thought:
-        return thought
+        return (content, False) if isinstance(content, str) else _text_of_parts(content)
+    for name in THOUGHTS:
+        if thought := said.get(name):
+            return str(thought), True
     calls = said.get("tool_calls")
-    return str(calls) if calls else None
+    return (str(calls) if calls else None), False
+
+
+def _text_of_parts(parts: Any) -> tuple[str | None, bool]:
+    """Content as a list of typed parts (Mistral: ``{"type": "thinking", ...}`` and ``{"type": "text", ...}``)."""
+    listed = cast("list[Any]", parts) if isinstance(parts, list) else [parts]
+    typed = [cast("dict[str, Any]", part) for part in listed if isinstance(part, dict)]
+    thinks = bool(typed) and all(part.get("type") == "thinking" for part in typed)
+    texts: list[Any] = [
+        cast("dict[str, Any]", part).get("text", part) if isinstance(part, dict) else part for part in listed
+    ]
+    return "".join(text if isinstance(text, str) else str(text) for text in texts) or None, thinks
+
+
+def _error_in(event: Any, data: bytes) -> Any:
+    """The error that an event or document tells of, whole or as a field; None if there is none."""
+    if error := event.get("error"):
+        return error
+    if event.get("object") == "error" or type(data) is ErrorEvent:  # vLLM; ``event: error``
+        return event
+    return None
+
+
+def _usage_elsewhere(event: Any) -> Any:
+    """Token counts of Groq, whose streams have them in ``x_groq``."""
+    own = event.get("x_groq")
+    return own.get("usage") if isinstance(own, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def retry_after_s(value: bytes, date: bytes | None) -> float | None:

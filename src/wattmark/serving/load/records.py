@@ -34,8 +34,10 @@ class RequestRecord:
     scheduled_ns: when the arrival process wanted it. released_ns: when the generator got to it (the difference is
     the generator's own lateness). sent_ns: when it was written to an open connection. chunk_ns: arrival of every
     chunk that carried text; first_token_ns and last_token_ns are its ends (None if the answer was not streamed).
-    end_ns: the answer was complete, or the request had failed. Token counts are the server's own (``usage``);
-    ``usage_problem`` says why they were not believed. timings: the server's own times (llama.cpp), in ms.
+    first_answer_ns: the first chunk that was no reasoning. end_ns: the answer was complete, or the request had failed.
+    choices: events that carried a choice; reasoning_chunks: those of them with reasoning; text_size: characters that came.
+    Token counts are the server's own (``usage``); ``usage_problem`` says why they were not believed, ``usage_note`` what is
+    odd about counts that were. timings: the server's own times (llama.cpp), in ms.
     """
 
     index: int
@@ -63,6 +65,11 @@ class RequestRecord:
     retries: int = 0
     timings: dict[str, float] | None = None
     text: str | None = None
+    first_answer_ns: int | None = None
+    usage_note: str | None = None
+    choices: int = 0
+    reasoning_chunks: int = 0
+    text_size: int = 0
 
     @property
     def ok(self) -> bool:
@@ -138,39 +145,3 @@ class LoadResult:
             name: np.array([getattr(record, name) for record in self.records], dtype=np.float64)
             for name in names
         }
-
-
-def usage_counts(record: RequestRecord, usage: dict[str, Any], asked_tokens: int | None) -> None:
-    """Take the token counts of an OpenAI ``usage`` object into the record, if they can be true.
-
-    Cached and reasoning tokens are in ``prompt_tokens_details`` and ``completion_tokens_details`` (OpenAI API
-    reference, "The usage object"). Counts that cannot be true are left None and ``usage_problem`` says why.
-    """
-    given, made = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    chunks = len(record.chunk_ns)
-    if given is None or made is None:
-        problem = "usage without whole numbers of tokens"
-    elif made == 0 and chunks:
-        problem = f"usage says no output tokens, but {chunks} chunks of text came"
-    elif chunks > made + 2:  # a server may flush what it held back in a last chunk or two
-        problem = f"usage says {made} output tokens, but {chunks} chunks of text came"
-    elif asked_tokens is not None and made > asked_tokens:
-        problem = f"usage says {made} output tokens, but at most {asked_tokens} were asked for"
-    elif given == 0:
-        problem = "usage says that there was no input"
-    else:
-        problem = None
-        record.input_tokens, record.output_tokens = given, made
-        record.cached_tokens = _detail(usage, "prompt_tokens_details", "cached_tokens")
-        record.reasoning_tokens = _detail(usage, "completion_tokens_details", "reasoning_tokens")
-    record.usage_problem = problem
-
-
-def _detail(usage: dict[str, Any], group: str, name: str) -> int | None:
-    details: Any = usage.get(group)
-    return _count(details, name) if isinstance(details, dict) else None
-
-
-def _count(data: Any, name: str) -> int | None:
-    value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -51,10 +51,9 @@ class Dialect:
         """The JSON body of a request. ``prompt`` holds ``messages`` or ``prompt``."""
         body: dict[str, Any] = {} if model is None else {"model": model}
         body.update(prompt)
-        if stream:
-            body["stream"] = True
-            if self.stream_options:
-                body["stream_options"] = {"include_usage": True}
+        body["stream"] = stream  # in words: some servers stream unless told not to
+        if stream and self.stream_options:
+            body["stream_options"] = {"include_usage": True}
         if output_tokens is not None:
             body[self.max_tokens] = output_tokens
             if self.ignore_eos:

@@ -12,15 +12,20 @@ LONGEST_LINE = 16 * 1024 * 1024
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class EventStream:
-    """Feed it bytes, get the ``data`` of the events that are complete."""
+class ErrorEvent(bytes):
+    """The data of an event that the server named ``error``."""
 
-    __slots__ = ("_after_return", "_data", "_first", "_rest")
+
+class EventStream:
+    """Feed it bytes, get the ``data`` of the events that are complete; of those named ``error`` as :class:`ErrorEvent`."""
+
+    __slots__ = ("_after_return", "_data", "_failed", "_first", "_rest")
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
         self._first = True
+        self._failed = False
         self._after_return = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -43,7 +48,10 @@ class EventStream:
                 event = data[0] if len(data) == 1 else b"\n".join(data)
                 data.clear()
                 if event:
-                    events.append(event)
+                    events.append(ErrorEvent(event) if self._failed else event)
+                self._failed = False
+            elif line.startswith(b"event:"):
+                self._failed = line[6:].strip() == b"error"
         return events
 
     def end(self) -> list[bytes]:
