@@ -200,3 +200,23 @@ def test_a_removed_working_folder_is_no_error(tmp_path: Path, data_dir: Path):
 def source_path() -> dict[str, str]:
     """The environment in which a child finds this package, however the tests were started."""
     return {"PYTHONPATH": str(Path(settings.__file__).parent.parent)}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("runs.db", "{folder}/runs.db"),
+        ("sqlite:///runs.db", "sqlite:///{folder}/runs.db"),
+        ("/a/runs.db", "/a/runs.db"),
+        ("sqlite:////a/runs.db", "sqlite:////a/runs.db"),
+        ("postgresql://host/runs", "postgresql://host/runs"),
+    ],
+)
+def test_a_store_in_a_file_is_meant_from_the_folder_of_that_file(
+    project: Path, data_dir: Path, given: str, meant: str
+):
+    (project / "pyproject.toml").write_text(f'[tool.wattmark]\nstore = "{given}"\n')
+    assert settings.load()["store"] == meant.format(folder=project)
+    (project / "pyproject.toml").unlink()
+    write_user_file(data_dir, f'store = "{given}"\n')
+    assert settings.load()["store"] == meant.format(folder=data_dir)

@@ -145,7 +145,17 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
                 )
         elif not isinstance(value, str):
             raise ConfigError(f"{where}: {name} must be text, not {value!r}")
+        elif name == "store" and os.path.isabs(where):
+            checked[name] = located_store(value, os.path.dirname(where))
     return checked
+
+
+def located_store(store: str, folder: str) -> str:
+    """A store whose path, if it is relative, is meant from ``folder``: the same one from wherever it is opened."""
+    scheme, path = ("sqlite:///", store[10:]) if store.startswith("sqlite:///") else ("", store)
+    if not path or "://" in path:
+        return store
+    return f"{scheme}{os.path.join(folder, os.path.expanduser(path))}"
 
 
 def _is_table_of_tables(value: Any) -> bool:

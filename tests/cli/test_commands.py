@@ -91,6 +91,20 @@ def test_ls_filters_and_lists_the_newest_first(here, two) -> None:
     assert "model=big x" in table
 
 
+def test_a_run_is_one_line_of_ls_at_any_width(here, store, monkeypatch) -> None:
+    tags = {"model": "resnet18", "dataset": "cifar10", "note": "a longer word about it"}
+    keep(store, constant("20260301T120000-1f2e3d", 50, name="train-resnet18-on-cifar10.py", tags=tags))
+    monkeypatch.delenv("COLUMNS")
+    (row,) = [line for line in here("ls")[1].splitlines() if "20260301T120000" in line]
+    for word in ("train-resnet18-on-cifar10.py", "completed", "500 J", "note=a longer word about it"):
+        assert word in row
+    for width in (40, 80, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        out = here("ls")[1]
+        assert sum("2026030" in line for line in out.splitlines()) == 1
+        assert max(len(line) for line in out.splitlines()) <= width
+
+
 def test_an_empty_store_is_said_and_not_an_error(here) -> None:
     assert here("ls")[:2] == (0, "No runs. `wattmark run -- COMMAND` makes one.\n")
 

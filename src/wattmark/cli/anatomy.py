@@ -138,7 +138,7 @@ def _data(spec: str, found: ModelAnatomy | EstimatorAnatomy) -> dict[str, Any]:
 
 def _render(spec: str, found: ModelAnatomy | EstimatorAnatomy, layers: bool) -> None:
     from wattmark.anatomy import ModelAnatomy, rows
-    from wattmark.cli.terminal.render import new_table
+    from wattmark.cli.terminal.table import new_table
 
     out = console()
     out.print(f"{plain(spec)} ({plain(found.kind)})", style="bold")
@@ -193,12 +193,10 @@ def _networks() -> list[dict[str, Any]]:
 
 
 def _render_networks(networks: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+    from wattmark.cli.terminal.table import new_table
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("network", no_wrap=True)
-    for head in ("parameters", "published", "MACs", "published"):
-        table.add_column(head, justify="right", no_wrap=True)
+    numbers = ("parameters", "published", "MACs", "published MACs")
+    table = new_table("network", *numbers, numbers=numbers)
     apart: list[str] = []
     for row in networks:
         cells: list[str] = []

@@ -94,7 +94,7 @@ def idle_watts(session: Session, seconds: float) -> dict[str, float]:
 
 
 def _render(idle: dict[str, float], methods: dict[str, str], path: str) -> None:
-    from wattmark.cli.terminal.render import new_table
+    from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_power
 
     table = new_table("", "idle", "how", numbers=("idle",))

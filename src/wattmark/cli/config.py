@@ -48,15 +48,15 @@ def list_settings(json_path: JsonPath = None) -> None:
     Example: wattmark config list --json -
     """
     values, origins = settings.load(), _origins()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "value": values.get(name), "origin": origins.get(name), "meaning": meaning}
         for name, meaning in settings.KNOWN.items()
     ]
     if write_json(rows, json_path):
         return
-    from wattmark.cli.terminal.render import new_table
+    from wattmark.cli.terminal.table import new_table
 
-    table = new_table("setting", "value", "from", "meaning")
+    table = new_table("setting", "value", "from", "meaning", spare=("meaning", "from"))
     for row in rows:
         value = "" if row["value"] is None else _words(row["value"])
         table.add_row(row["name"], plain(value), plain(row["origin"] or "default"), row["meaning"])
@@ -155,6 +155,7 @@ def _checked(keys: list[str], text: str) -> Any:
         from wattmark.store.engine import store_url
 
         store_url(text)
+        return settings.located_store(text, str(Path.cwd()))  # as meant here, wherever it is read
     elif name in ("period_s", "pue"):
         value = _scalar(text)
         settings.recorder_settings({name: value})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wattmark import settings as configuration
 from wattmark.cli.child import CannotRun, Child
 from wattmark.cli.terminal.output import report_error, say, write_json
-from wattmark.errors import ConfigError, RunNotFound, WattmarkError
+from wattmark.errors import ConfigError, WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder.launch import Session
 from wattmark.tracker.measure import Span
@@ -214,7 +214,7 @@ def _kept(measured: _Measured) -> RunView:
     """Stop the recorder, put the run into the store, and read it; without a recorder an empty run that says so."""
     from wattmark.runs.reading.session import SessionData
     from wattmark.runs.view import RunView
-    from wattmark.store.ingest import ingest_session
+    from wattmark.workspace.runs import keep_session, store_here
 
     process = measured.process
     session = process.session
@@ -223,14 +223,10 @@ def _kept(measured: _Measured) -> RunView:
     folder = session.folder
     process.end()
     try:
-        from wattmark.store import open_store
-
-        with open_store(configuration.load().get("store")) as store:
-            ingest_session(store, folder, over=True)
-            try:  # the numbers that `show` will have, to the last digit; another process may have been first
-                return RunView(store.get(measured.run_id))
-            except RunNotFound:
-                pass  # processes that the command left behind still write to it
+        with store_here(ingest=False) as store:  # the numbers that `show` will have, to the last digit
+            record = keep_session(store, folder, measured.run_id)
+        if record is not None:
+            return RunView(record)
     except WattmarkError as error:
         say(f"the run is not in the store yet ({error}); its journal stays in {journals_dir()}")
     for record in SessionData(folder).runs():

@@ -47,12 +47,20 @@ def _render(found: dict[str, Any]) -> None:
     from rich.text import Text
 
     from wattmark.cli.store.show import accuracy_words
-    from wattmark.cli.terminal.render import new_table, render_warnings
+    from wattmark.cli.terminal.render import render_warnings
+    from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration, format_energy
 
     out = console()
     table = new_table(
-        "channel", "how", "resolution", "every", "accuracy", "counted", numbers=("resolution", "every")
+        "channel",
+        "how",
+        "resolution",
+        "every",
+        "accuracy",
+        "counted",
+        numbers=("resolution", "every"),
+        spare=("resolution", "every", "accuracy"),
     )
     citations: dict[str, int] = {}
     reasons: list[tuple[str, str]] = []

@@ -13,7 +13,6 @@ from typing import Protocol
 import numpy as np
 
 from wattmark.dashboard.live_hub import LiveHub
-from wattmark.errors import RunNotFound
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
 from wattmark.runs import health
@@ -23,6 +22,7 @@ from wattmark.runs.record import Int64, RunRecord, SeriesData, Spans
 from wattmark.runs.view import RunView
 from wattmark.sources.base import Series
 from wattmark.store import Store
+from wattmark.store.lookup import Candidate
 from wattmark.store.partial import StoredRun
 from wattmark.workspace.runs import place_of
 
@@ -220,13 +220,15 @@ class RunCache:
 
     def get(self, ref: str) -> OneRun:
         """The run that is meant, of the store or one that goes on. Raises RunNotFound."""
-        try:
-            run_id = self._store.resolve(ref)
-        except RunNotFound:
-            record = self._live.find(ref)
-            if record is None:
-                raise
-            return OneRun.of_view(RunView(record), going_on=True)
+        live: dict[str, RunRecord] = {}
+
+        def candidates() -> list[Candidate]:
+            live.update((record.run_id, record) for record in self._live.records())
+            return [Candidate(one.run_id, one.name, one.started_wall_ns) for one in live.values()]
+
+        run_id = self._store.resolve(ref, candidates)
+        if run_id in live:
+            return OneRun.of_view(RunView(live[run_id]), going_on=True)
         with self._lock:
             if run_id in self._runs:
                 self._runs.move_to_end(run_id)

@@ -15,13 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from wattmark import settings
 from wattmark.errors import ConfigError
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity
 from wattmark.recorder import journal
 from wattmark.runs.record import RunRecord
-from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.serving.energy.accounting import ServingEnergy
 from wattmark.serving.energy.measured import BenchEnergy, CpuMeter, Idle, energy_of, idle_of
@@ -235,15 +233,14 @@ def save(result: BenchResult) -> bool:
     session = process.session
     if not result.run_id or session is None or process.root_id:
         return False
-    from wattmark.store import open_store
-    from wattmark.store.ingest import ingest_session
+    from wattmark.workspace.runs import keep_session, replace, store_here
 
     process.end()
-    with open_store(settings.load().get("store")) as store:
-        ingest_session(store, session.folder, over=True)
-        record = with_figures(store.get(result.run_id), result)
-        store.replace(record, summarise(RunView(record)))
-    return True
+    with store_here(ingest=False) as store:
+        record = keep_session(store, session.folder, result.run_id)
+        if record is not None:
+            replace(store, with_figures(record, result))
+    return record is not None
 
 
 def with_figures(record: RunRecord, result: BenchResult) -> RunRecord:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
+from wattmark import settings
 from wattmark.errors import ConfigError, MissingExtra, StoreError
 from wattmark.paths import data_dir
 from wattmark.store.tables import SCHEMA_VERSION, version
@@ -29,13 +30,13 @@ _BUSY_S = 30
 
 
 def store_url(url_or_path: str | None = None, environ: Mapping[str, str] | None = None) -> sa.URL:
-    """The database meant: the argument, else ``WATTMARK_STORE``, else ``store.db`` in the data folder.
+    """The database meant: the argument, else the setting ``store``, else ``store.db`` in the data folder.
 
     A PostgreSQL URL (``postgresql://`` or ``postgres://``), a ``sqlite:///`` URL, or the path of a SQLite
     file. Raises ConfigError for another kind of URL.
     """
     env = os.environ if environ is None else environ
-    named = url_or_path or env.get("WATTMARK_STORE")
+    named = url_or_path or settings.load(env).get("store")
     if not named:
         return sa.URL.create("sqlite", database=str(Path(data_dir(env), "store.db")))
     scheme, separator, rest = named.partition("://")

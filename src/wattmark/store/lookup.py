@@ -4,47 +4,75 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from wattmark.errors import RunNotFound
-from wattmark.store import summaries, tables, trash
+from wattmark.store import tables, trash
 from wattmark.store.portable import storable
 
 _RECENT = re.compile(r"@-([1-9][0-9]{0,8})")
 _CANDIDATES = 5  # how many runs a message names
 
 
-def resolve(connection: sa.Connection, ref: str) -> str:
-    """The id of the run that ``ref`` means. Raises RunNotFound."""
+class Candidate(NamedTuple):
+    """What is needed of a run to say whether it is meant."""
+
+    run_id: str
+    name: str
+    started_wall_ns: int
+
+
+def resolve(connection: sa.Connection, ref: str, running: Callable[[], Iterable[Candidate]] = tuple) -> str:
+    """The id of the run that ``ref`` means, of those kept and those that ``running`` gives (asked for only when ``ref`` is
+    not a kept run's whole id). Raises RunNotFound."""
     ref = storable(ref)
-    r = tables.runs.c
+    if connection.execute(by_id(ref)).first() is not None:
+        return ref
+    r, others = tables.runs.c, list(running())
     recent = _RECENT.fullmatch("@-1" if ref == "last" else ref)
-    newest = sa.select(r.run_id).where(trash.kept()).order_by(r.started_wall_ns.desc(), r.run_id)
-    found: str | None
     if recent:
-        found = connection.execute(newest.offset(int(recent[1]) - 1).limit(1)).scalar()
-    else:
-        found = (
-            connection.execute(by_id(ref)).scalar()
-            or connection.execute(newest.where(r.name == ref).limit(1)).scalar()
-        )
-    if found is not None:
-        return found
-    begins = [r.run_id.startswith(ref, autoescape=True)] if ref and not recent else [sa.false()]
-    candidates = summaries.select(connection, begins, "newest", _CANDIDATES + 1)
-    if len(candidates) == 1:
-        return candidates[0].run_id
-    if candidates:
-        lines = ", ".join(f"{run.run_id} ({run.name})" for run in candidates[:_CANDIDATES])
-        more = " and more" if len(candidates) > _CANDIDATES else ""
+        number = int(recent[1])
+        newest = _newest([*_kept(connection, sa.true(), number), *others])
+        if number <= len(newest):
+            return newest[number - 1].run_id
+        raise _not_found(connection, ref, others)
+    if any(run.run_id == ref for run in others):
+        return ref
+    named = _newest([*_kept(connection, r.name == ref, 1), *(run for run in others if run.name == ref)])
+    if named:
+        return named[0].run_id
+    if not ref:
+        raise _not_found(connection, ref, others)
+    begins = _kept(connection, r.run_id.startswith(ref, autoescape=True), _CANDIDATES + 1)
+    begins = _newest([*begins, *(run for run in others if run.run_id.startswith(ref))])
+    if len(begins) == 1:
+        return begins[0].run_id
+    if begins:
+        lines = ", ".join(f"{run.run_id} ({run.name})" for run in begins[:_CANDIDATES])
+        more = " and more" if len(begins) > _CANDIDATES else ""
         raise RunNotFound(f"{ref!r} fits several runs: {lines}{more}", hint="give more of the id")
-    raise _not_found(connection, ref)
+    raise _not_found(connection, ref, others)
 
 
-def _not_found(connection: sa.Connection, ref: str) -> RunNotFound:
-    recent = summaries.select(connection, [], "newest", 1000)
+def _kept(connection: sa.Connection, where: sa.ColumnElement[bool], limit: int) -> list[Candidate]:
+    """The newest kept runs that meet a condition."""
+    r = tables.runs.c
+    chosen = sa.select(r.run_id, r.name, r.started_wall_ns).where(trash.kept(), where)
+    ordered = chosen.order_by(r.started_wall_ns.desc(), r.run_id).limit(limit)
+    return [Candidate(*row) for row in connection.execute(ordered)]
+
+
+def _newest(runs: Iterable[Candidate]) -> list[Candidate]:
+    """The newest first, a run that is both kept and running (it was kept this moment) once."""
+    unique = {run.run_id: run for run in runs}
+    return sorted(unique.values(), key=lambda run: (-run.started_wall_ns, run.run_id))
+
+
+def _not_found(connection: sa.Connection, ref: str, others: Iterable[Candidate]) -> RunNotFound:
+    recent = _newest([*_kept(connection, sa.true(), 1000), *others])
     if not recent:
         return RunNotFound(
             f"there is no run {ref!r}: the store is empty", hint="wattmark run -- COMMAND makes one"

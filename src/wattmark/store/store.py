@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -21,7 +21,7 @@ from wattmark.runs.record import RunRecord
 from wattmark.store import pack, summaries, tables, trash
 from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
 from wattmark.store.facts import facts_of
-from wattmark.store.lookup import by_id, resolve, tags_of
+from wattmark.store.lookup import Candidate, by_id, resolve, tags_of
 from wattmark.store.partial import StoredRun
 from wattmark.store.portable import storable
 from wattmark.store.summaries import Order, RunSummary
@@ -30,7 +30,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def open_store(url_or_path: str | None = None, environ: Mapping[str, str] | None = None) -> Store:
-    """The store at a path or URL; else what ``WATTMARK_STORE`` names, else ``store.db`` in the data folder.
+    """The store at a path or URL; else the one that the settings name (``WATTMARK_STORE``, ``[tool.wattmark]``, the user's
+    config.toml), else ``store.db`` in the data folder.
 
     It is created, or its schema brought up to date, if need be; several processes may do so at once. Raises
     ConfigError for an address that is none, MissingExtra without the PostgreSQL driver, StoreError otherwise.
@@ -74,10 +75,13 @@ class Store:
         _check_id(record)
         self._put(record, summary, replace=True)
 
-    def resolve(self, ref: str) -> str:
-        """The id of the run that is meant. Raises RunNotFound, which names near matches or the candidates."""
+    def resolve(self, ref: str, running: Callable[[], Iterable[Candidate]] = tuple) -> str:
+        """The id of the run that is meant. Raises RunNotFound, which names near matches or the candidates.
+
+        running: gives the runs that are not kept yet and may be meant as well.
+        """
         with self._reading() as connection:
-            return resolve(connection, ref)
+            return resolve(connection, ref, running)
 
     def get(self, ref: str) -> RunRecord:
         """The whole run."""

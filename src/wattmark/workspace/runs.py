@@ -1,10 +1,15 @@
-"""Runs for the surfaces: the store with all left-overs in it, runs that still go on, and the object of ``--json``."""
+"""Runs for every surface: kept ones and running ones by the same words, runs that have just ended, results with carbon.
+
+Whoever opens the store does it here (:func:`store_here`), so that all see the runs that the settings name.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
 from typing import Any
 
 from wattmark import settings
@@ -12,41 +17,136 @@ from wattmark.errors import RunNotFound, StoreError
 from wattmark.impact.emissions import Carbon, PueLike, carbon
 from wattmark.impact.locate import FoundZone, resolve_zone
 from wattmark.paths import journals_dir
+from wattmark.quantity import Quantity, total
+from wattmark.runs.comparison import methods_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
-from wattmark.store import Store, open_store
-from wattmark.store.ingest import ingest_leftovers, open_runs
+from wattmark.store import RunSummary, Store, open_store
+from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
+from wattmark.store.lookup import Candidate
 
 
 @contextmanager
 def store_here(*, ingest: bool = True) -> Generator[Store]:
     """The store that the settings name, with what runs left behind read into it."""
-    with open_store(settings.load().get("store")) as store:
+    with open_store() as store:
         if ingest:
             ingest_leftovers(store, journals_dir())
             store.purge()
         yield store
 
 
-def going_on(store: Store) -> list[RunView]:
-    """Runs that are not in the store yet, because something of them still lives; the newest first."""
-    known = {run.run_id for run in store.summaries(limit=1_000)}
-    return [RunView(record) for record in reversed(open_runs(journals_dir())) if record.run_id not in known]
+def keep(store: Store, record: RunRecord) -> bool:
+    """Put a run into the store with its summary; False if it is there already."""
+    return store.add(record, summarise(RunView(record)))
 
 
-def find_run(store: Store, ref: str) -> RunView:
-    """The run that ``ref`` means: an id, the beginning of one, a name, ``last`` or ``@-1``; one that goes on as well.
+def replace(store: Store, record: RunRecord) -> None:
+    """Put a run into the store in place of the one with its id."""
+    store.replace(record, summarise(RunView(record)))
 
-    Raises RunNotFound.
+
+def keep_session(store: Store, folder: str, run_id: str) -> RunRecord | None:
+    """Read the session of this process, whose recorder has ended, into the store; one of its runs as it is kept.
+
+    None where processes that it left behind still write to the run. Raises StoreError.
     """
+    ingest_session(store, folder, over=True)
     try:
-        return RunView(store.get(ref))
+        return store.get(run_id)  # another process may have been first
     except RunNotFound:
-        for view in going_on(store):
-            if ref and (view.id.startswith(ref) or view.name == ref):
-                return view
-        raise
+        return None
+
+
+def running(store: Store) -> list[RunView]:
+    """Runs that are not in the store yet, because something of them still lives; the newest first."""
+    kept = {run.run_id for run in store.summaries(limit=1_000)}
+    views = [RunView(record) for record in open_runs(journals_dir()) if record.run_id not in kept]
+    return sorted(views, key=lambda view: view.record.started_wall_ns, reverse=True)
+
+
+def find_run(store: Store, ref: str, live: Sequence[RunView] | None = None) -> RunView:
+    """The run that ``ref`` means, kept or running: an id, the beginning of one, a name (the newest run of that name),
+    ``last``, or ``@-1`` (the newest), ``@-2`` (the one before) and so on.
+
+    live: the running ones, where they are known already. Raises RunNotFound.
+    """
+    found = _find(store, ref, live)
+    return found if isinstance(found, RunView) else RunView(store.get(found))
+
+
+def find_ended(store: Store, refs: Iterable[str]) -> list[str]:
+    """The ids of the runs that are meant, by the words of :func:`find_run`, each once.
+
+    Raises RunNotFound, and StoreError for a run that still goes on: it cannot be changed yet.
+    """
+    run_ids: dict[str, None] = {}
+    for ref in refs:
+        found = _find(store, ref)
+        if isinstance(found, RunView):
+            raise StoreError(f"{ref} still goes on", hint="wait until it has ended")
+        run_ids[found] = None
+    return list(run_ids)
+
+
+def list_runs(
+    store: Store,
+    *,
+    status: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    name: str | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> list[RunSummary]:
+    """Kept and running runs that fit all of these, the newest first. The words are those of :meth:`Store.summaries`."""
+    kept = store.summaries(status=status or None, tag=tags, name=name, since=since, limit=limit)
+    live = [summary_of(view) for view in running(store)]
+    wanted = [word.partition("=") for word in tags]
+    fitting = [
+        run
+        for run in live
+        if (not status or run.status in status)
+        and (name is None or fnmatchcase(run.name, name.replace("[", "[[]")))
+        and (since is None or run.started_at >= since.astimezone())
+        and all(key in run.tags and (not equals or run.tags[key] == value) for key, equals, value in wanted)
+    ]
+    return sorted([*fitting, *kept], key=lambda run: run.started_at, reverse=True)[:limit]
+
+
+def summary_of(view: RunView) -> RunSummary:
+    """A run that is not in the store, as a list shows it."""
+    record, energy = view.record, view.energy
+    methods: dict[str, list[Quantity]] = {}
+    for curve in view.counted:
+        quantity = view.energy_by_channel.get(curve.curve.channel.id)
+        if quantity is not None:
+            methods.setdefault(curve.curve.channel.method, []).append(quantity)
+    sums = {method: total(parts) for method, parts in methods.items()}
+    return RunSummary(
+        run_id=record.run_id,
+        name=record.name,
+        status=record.status,
+        exit_code=record.exit_code,
+        host=record.host,
+        parent_id=record.parent_id,
+        started_at=datetime.fromtimestamp(record.started_wall_ns / 1e9, timezone.utc),
+        duration_s=record.duration_s,
+        energy_j=energy and energy.value,
+        energy_low_j=energy and energy.low,
+        energy_high_j=energy and energy.high,
+        energy_by_component={
+            name: view.energy_by_component[name]
+            for name in methods_of(view)
+            if name in view.energy_by_component
+        },
+        coverage=view.coverage,
+        tags=record.tags,
+        note="",
+        stored_bytes=0,
+        energy_by_method={method: part for method, part in sums.items() if part is not None},
+        settings=dict(record.extra.get("settings") or {}),
+    )
 
 
 def place_of(
@@ -88,17 +188,13 @@ def result(view: RunView, zone: str | None = None, pue: float | None = None) -> 
     return data
 
 
-def keep(store: Store, record: RunRecord) -> bool:
-    """Put a run into the store with its summary; False if it is there already."""
-    return store.add(record, summarise(RunView(record)))
+def _find(store: Store, ref: str, live: Sequence[RunView] | None = None) -> RunView | str:
+    """A running run, or the id of a kept one."""
+    views: dict[str, RunView] = {}
 
+    def candidates() -> list[Candidate]:
+        views.update((view.id, view) for view in (running(store) if live is None else live))
+        return [Candidate(view.id, view.name, view.record.started_wall_ns) for view in views.values()]
 
-def refuse_going_on(store: Store, refs: list[str]) -> None:
-    """Say plainly that a run that still goes on cannot be changed yet. Raises StoreError."""
-    for ref in refs:
-        try:
-            store.resolve(ref)
-        except RunNotFound:
-            if any(ref and (view.id.startswith(ref) or view.name == ref) for view in going_on(store)):
-                raise StoreError(f"{ref} still goes on", hint="wait until it has ended") from None
-            raise
+    run_id = store.resolve(ref, candidates)
+    return views.get(run_id, run_id)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from wattmark.cli.llm.bench import Outcome
 from wattmark.cli.terminal.output import plain
-from wattmark.cli.terminal.render import new_table
+from wattmark.cli.terminal.table import new_table
 from wattmark.quantity import Quantity
 from wattmark.serving.bench import BenchResult
 from wattmark.serving.figures.latency import Distribution
@@ -17,7 +17,7 @@ from wattmark.statistics import Estimate
 from wattmark.units import format_duration, format_energy, format_mass, significant
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from wattmark.cli.terminal.table import Table
 
 _HOW = {
     "counter": "counter",

@@ -122,7 +122,7 @@ def _shown(plan: Plan) -> Generator[Callable[[Progress], None]]:
 
 
 def _render(models: list[dict[str, Any]]) -> None:
-    from wattmark.cli.terminal.render import new_table
+    from wattmark.cli.terminal.table import new_table
 
     out = console()
     for model in models:

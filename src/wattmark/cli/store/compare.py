@@ -115,7 +115,7 @@ def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[s
 
 
 def _render(data: dict[str, Any]) -> None:
-    from wattmark.cli.terminal.render import new_table
+    from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration, format_energy, format_power
 
     shown = {

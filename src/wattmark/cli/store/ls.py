@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
-
-if TYPE_CHECKING:
-    from wattmark.runs.view import RunView
 
 app = typer.Typer(rich_markup_mode=None)
 STATUSES = ("running", "completed", "failed", "interrupted")
@@ -42,43 +38,19 @@ def ls(
     \b
     Example: wattmark ls --tag model=resnet18 --since 7d
     """
-    from wattmark.workspace.runs import going_on, store_here
+    from wattmark.workspace.runs import list_runs, store_here
 
     for word in status or ():
         if word not in STATUSES:
             raise ConfigError(f"--status cannot be {word!r}", hint=f"it is one of {', '.join(STATUSES)}")
     start = parse_since(since) if since else None
     with store_here() as store:
-        rows = [row_of(view) for view in going_on(store) if _fits(view, status, tag or [], name, start)]
-        found = store.summaries(status=status or None, tag=tag, name=name, since=start, limit=limit or None)
-        rows += [run.as_dict() for run in found]
-    if limit:
-        rows = rows[:limit]
+        runs = list_runs(
+            store, status=status or (), tags=tag or (), name=name, since=start, limit=limit or None
+        )
+    rows = [run.as_dict() for run in runs]
     if not write_json(rows, json_path):
         _render(rows)
-
-
-def row_of(view: RunView) -> dict[str, Any]:
-    """A run that is not in the store yet, in the shape of those that are."""
-    record, energy = view.record, view.energy
-    return {
-        "run_id": record.run_id,
-        "name": record.name,
-        "status": record.status,
-        "exit_code": record.exit_code,
-        "host": record.host,
-        "parent_id": record.parent_id,
-        "started_at": _started(view).isoformat(),
-        "duration_s": record.duration_s,
-        "energy_j": energy.value if energy else None,
-        "energy_low_j": energy.low if energy else None,
-        "energy_high_j": energy.high if energy else None,
-        "energy_by_component": {name: part.as_dict() for name, part in view.energy_by_component.items()},
-        "coverage": view.coverage,
-        "tags": dict(record.tags),
-        "note": "",
-        "stored_bytes": 0,
-    }
 
 
 def parse_age(text: str) -> timedelta:
@@ -107,31 +79,11 @@ def parse_since(text: str) -> datetime:
         ) from error
 
 
-def _started(view: RunView) -> datetime:
-    from datetime import timezone
-
-    return datetime.fromtimestamp(view.record.started_wall_ns / 1e9, timezone.utc)
-
-
-def _fits(
-    view: RunView, status: list[str] | None, tags: list[str], name: str | None, since: datetime | None
-) -> bool:
-    record = view.record
-    wanted = [word.partition("=") for word in tags]
-    return (
-        (not status or record.status in status)
-        and (name is None or fnmatchcase(record.name, name.replace("[", "[[]")))
-        and (since is None or _started(view) >= since)
-        and all(
-            key in record.tags and (not equals or record.tags[key] == value) for key, equals, value in wanted
-        )
-    )
-
-
 def _render(rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from wattmark.cli.terminal.render import STATUS_STYLES, new_table
+    from wattmark.cli.terminal.render import STATUS_STYLES
+    from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration, format_energy
 
     out = console()
@@ -140,7 +92,15 @@ def _render(rows: list[dict[str, Any]]) -> None:
         return
     tagged = ["tags"] if any(row["tags"] for row in rows) else []
     table = new_table(
-        "run", "name", "status", "started", "time", "energy", *tagged, numbers=("time", "energy")
+        "run",
+        "name",
+        "status",
+        "started",
+        "time",
+        "energy",
+        *tagged,
+        numbers=("time", "energy"),
+        spare=(*tagged, "started", "status", "time"),
     )
     this_year = datetime.now().astimezone().year
     for row in rows:

@@ -27,11 +27,10 @@ def rm(
     \b
     Example: wattmark rm 20260301T120000-1f --yes
     """
-    from wattmark.workspace.runs import refuse_going_on, store_here
+    from wattmark.workspace.runs import find_ended, store_here
 
     with store_here() as store:
-        refuse_going_on(store, refs)
-        run_ids = list(dict.fromkeys(store.resolve(ref) for ref in refs))
+        run_ids = find_ended(store, refs)
         if not yes:
             if not sys.stdin.isatty():
                 raise ConfigError(

@@ -87,7 +87,7 @@ def _chart(out: Console, view: RunView) -> None:
 
 def _channels(out: Console, data: dict[str, Any]) -> None:
     """How each number was got, with the citation of its accuracy below."""
-    from wattmark.cli.terminal.render import new_table
+    from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration, format_energy
 
     numbers = ("energy", "samples", "gap")
@@ -100,6 +100,7 @@ def _channels(out: Console, data: dict[str, Any]) -> None:
         "gap",
         "total",
         numbers=numbers,
+        spare=("gap", "samples", "accuracy"),
         title="how it was computed",
     )
     citations: dict[str, int] = {}
@@ -132,10 +133,9 @@ def accuracy_words(accuracy: dict[str, Any]) -> str:
 
 def _environment(out: Console, view: RunView) -> None:
     """What it ran on, as far as it was captured; values that are tables themselves are left to ``--json``."""
-    from wattmark.cli.terminal.render import new_table
+    from wattmark.cli.terminal.table import new_table
 
-    table = new_table("", "", title="environment")
-    table.show_header = False
+    table = new_table("fact", "value", prose=("value",), title="environment", show_header=False)
     facts = view.record.environment
     process: dict[str, Any] = facts.get("process") or {}
     rows = {**{key: value for key, value in facts.items() if key != "process"}, **process}

@@ -26,12 +26,12 @@ def tag(
     \b
     Example: wattmark tag last +paper model=resnet18 -draft
     """
-    from wattmark.workspace.runs import refuse_going_on, store_here
+    from wattmark.workspace.runs import find_ended, store_here
 
     add, remove = parse_changes(changes or [])
     with store_here() as store:
-        refuse_going_on(store, [ref])
-        tags = store.tag(ref, add, remove)
+        (run_id,) = find_ended(store, [ref])
+        tags = store.tag(run_id, add, remove)
     if not write_json(tags, json_path):
         for key, value in tags.items():
             typer.echo(plain(f"{key}={value}" if value else key))

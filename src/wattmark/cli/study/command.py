@@ -159,11 +159,11 @@ def ls(json_path: JsonPath = None) -> None:
     data = {"studies": rows, "builtin": builtin_names()}
     if write_json(data, json_path):
         return
-    from rich.table import Table
+    from wattmark.cli.terminal.table import new_table
 
     out = console()
     if rows:
-        table = Table("study", "trials", "failed", "energy", "state", box=None, pad_edge=False)
+        table = new_table("study", "trials", "failed", "energy", "state")
         for row in rows:
             state = "running" if row["running"] else "done" if not row["left"] else "interrupted"
             cells = (
@@ -265,18 +265,15 @@ def _run(
 
 
 def _render(results: StudyResults) -> None:
-    from rich.table import Table
-
+    from wattmark.cli.terminal.table import new_table
     from wattmark.studies.analysis.data.study_data import StudyData
     from wattmark.studies.analysis.data.summaries import cell_summaries
 
     data = StudyData(results)
     cells = cell_summaries(results, data)
     quality = data.quality if any(data.quality in cell.means for cell in cells) else None
-    table = Table(box=None, pad_edge=False)
-    table.add_column(" ".join(results.factors) or "trial")
-    for head in ("runs", "energy", "± 95 %", "time", *([quality] if quality else [])):
-        table.add_column(head, justify="right")
+    numbers = ("runs", "energy", "± 95 %", "time", *([quality] if quality else []))
+    table = new_table(" ".join(results.factors) or "trial", *numbers, numbers=numbers, spare=("time",))
     for cell in cells:
         energy, time = cell.energy_j, cell.duration_s
         row = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,22 @@ def plain(text: object) -> str:
     return "".join(sign if sign.isprintable() else "�" for sign in str(text))
 
 
+PIPE_WIDTH = 100_000
+"""Nothing that we print is wider, so nothing is wrapped or cut where no one said how wide it may be."""
+
+
 def console(*, stderr: bool = False) -> Console:
-    """A console that takes text as it stands: no markup, no emoji codes, no highlighting."""
+    """A console that takes text as it stands: no markup, no emoji codes, no highlighting.
+
+    As wide as the terminal, or as ``COLUMNS`` says; into a pipe or a file as wide as need be.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    told = stream.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(
+        stderr=stderr, markup=False, emoji=False, highlight=False, width=None if told else PIPE_WIDTH
+    )
 
 
 def say(message: str) -> None:

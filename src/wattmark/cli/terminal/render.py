@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from wattmark.cli.terminal.output import plain
+from wattmark.cli.terminal.table import Table, new_table
 from wattmark.quantity import Quantity, total
 from wattmark.units import format_duration, format_energy, format_mass, format_power, significant
 
@@ -50,23 +49,6 @@ def between(low: float, high: float) -> str:
     return f"{format_energy(low)} to {format_energy(high)}"
 
 
-def new_table(*columns: str, numbers: Sequence[str] = (), title: str | None = None) -> Table:
-    """A table in the house style; columns in ``numbers`` are aligned to the right."""
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
-    for column in columns:
-        whole = column in (
-            "run",
-            "channel",
-            "status",
-            "started",
-            *numbers,
-        )  # ids to be copied, numbers to be read: in one piece
-        table.add_column(
-            column, justify="right" if column in numbers else "left", overflow="fold", no_wrap=whole
-        )
-    return table
-
-
 def methods(data: _Data) -> dict[str, set[str]]:
     """Component -> methods of its counted channels (of all its channels if none is counted)."""
     found: dict[str, set[str]] = {}
@@ -78,7 +60,9 @@ def methods(data: _Data) -> dict[str, set[str]]:
 
 
 def _energy_table(data: _Data) -> Table:
-    table = new_table("", "energy", "between", "mean", "how", numbers=("energy", "between", "mean"))
+    table = new_table(
+        "", "energy", "between", "mean", "how", numbers=("energy", "between", "mean"), prose=("how",)
+    )
     counted = {channel["component"] for channel in data["channels"] if channel["counted_in_total"]}
     sums: dict[str, list[Quantity]] = {"measured": [], "modelled": []}
     for component, energy in data["energy_j"].items():
@@ -193,6 +177,7 @@ def render_spans(console: Console, spans: Sequence[_Data], most: int) -> None:
         "energy",
         "between",
         numbers=("times", "duration", "energy", "between"),
+        spare=("between", "times"),
         title=title,
     )
     for node in nodes.values():

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wattmark import settings
 from wattmark.errors import ConfigError, StoreError
 from wattmark.paths import journals_dir
 from wattmark.runs.reading.session import session_folders
@@ -247,7 +246,7 @@ class _StoreOrJournals:
 
     def __enter__(self) -> _StoreOrJournals:
         try:
-            self._store = open_store(settings.load().get("store"))
+            self._store = open_store()
         except StoreError as error:
             self._without(error)
         return self

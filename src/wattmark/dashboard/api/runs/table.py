@@ -11,11 +11,9 @@ from pydantic import BaseModel, Field, StringConstraints
 from wattmark import settings
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
-from wattmark.quantity import Quantity, total
-from wattmark.runs.comparison import methods_of
-from wattmark.runs.view import RunView
+from wattmark.quantity import Quantity
 from wattmark.store import RunSummary, Store
-from wattmark.workspace.runs import going_on, refuse_going_on
+from wattmark.workspace.runs import find_ended, running, summary_of
 from wattmark.workspace.totals import MEASURED, Places, energy_of, part_of
 
 router = APIRouter(tags=["runs"])
@@ -131,7 +129,7 @@ def runs(here: Here) -> Response:
     """Every run in columns; the browser filters, sorts and groups them."""
     stamp = here.store.stamp()
     table = RunTable(stamp=stamp)
-    live, places = running(here.store), Places()
+    live, places = live_runs(here.store), Places()
     for run in live:
         table.add(run, places)
     return Response(
@@ -165,7 +163,7 @@ def runs_going_on(here: Here) -> Running:
     stamp = here.store.stamp()
     table = RunTable(stamp=stamp)
     places = Places()
-    for run in running(here.store):
+    for run in live_runs(here.store):
         table.add(run, places)
     return Running(stamp=stamp, runs=table)
 
@@ -178,8 +176,7 @@ def edit_run(here: Here, run_id: Annotated[str, Path(pattern=ID)], change: Edit)
         raise ConfigError(
             f"the tag {sorted(clash)[0]!r} cannot be both set and removed", hint="do one of the two"
         )
-    refuse_going_on(here.store, [run_id])
-    found = here.store.resolve(run_id)
+    (found,) = find_ended(here.store, [run_id])
     if change.tags or change.remove_tags:
         here.store.tag(found, change.tags, change.remove_tags)
     if change.note is not None:
@@ -188,47 +185,9 @@ def edit_run(here: Here, run_id: Annotated[str, Path(pattern=ID)], change: Edit)
     return Edited(tags=tags, note=note)
 
 
-def running(store: Store) -> list[RunSummary]:
+def live_runs(store: Store) -> list[RunSummary]:
     """The runs that go on, in the shape of those that are stored."""
-    return [summary_of(view) for view in going_on(store)]
-
-
-def summary_of(view: RunView) -> RunSummary:
-    """A run that is not in the store, as a list shows it."""
-    from datetime import datetime, timezone
-
-    record, energy = view.record, view.energy
-    methods: dict[str, list[Quantity]] = {}
-    for curve in view.counted:
-        quantity = view.energy_by_channel.get(curve.curve.channel.id)
-        if quantity is not None:
-            methods.setdefault(curve.curve.channel.method, []).append(quantity)
-    sums = {method: total(parts) for method, parts in methods.items()}
-    chosen: dict[str, Any] = dict(record.extra.get("settings") or {})
-    return RunSummary(
-        record.run_id,
-        record.name,
-        record.status,
-        record.exit_code,
-        record.host,
-        record.parent_id,
-        datetime.fromtimestamp(record.started_wall_ns / 1e9, timezone.utc),
-        record.duration_s,
-        energy and energy.value,
-        energy and energy.low,
-        energy and energy.high,
-        {
-            name: view.energy_by_component[name]
-            for name in methods_of(view)
-            if name in view.energy_by_component
-        },
-        view.coverage,
-        record.tags,
-        "",
-        0,
-        {method: part for method, part in sums.items() if part is not None},
-        chosen,
-    )
+    return [summary_of(view) for view in running(store)]
 
 
 def lean(value: float | None) -> float | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from wattmark.dashboard.api.runs.table import RunId
 from wattmark.dashboard.context import Here
 from wattmark.store.trash import UNDO
-from wattmark.workspace.runs import refuse_going_on
+from wattmark.workspace.runs import find_ended
 
 router = APIRouter(tags=["runs"])
 
@@ -40,8 +40,7 @@ class Done(BaseModel):
 @router.post("/runs/remove")
 def remove(here: Here, chosen: Chosen) -> Done:
     """Take runs out of the store; all of them, or none if one is not there."""
-    refuse_going_on(here.store, chosen.ids)
-    return Done(ids=here.store.discard(chosen.ids))
+    return Done(ids=here.store.discard(find_ended(here.store, chosen.ids)))
 
 
 @router.post("/runs/restore")

@@ -32,7 +32,7 @@ from wattmark.predict.whatif.scenario import HardwareChoice
 from wattmark.runs.view import RunView
 from wattmark.studies.execution.state import DESIGN, TRIALS, StudyFolder, studies_dir
 from wattmark.studies.results import StudyResults
-from wattmark.workspace.runs import carbon_of, going_on
+from wattmark.workspace.runs import carbon_of, running
 
 router = APIRouter(tags=["what if"])
 router.include_router(whatif_profiles.router)
@@ -78,7 +78,7 @@ def runs_to_ask(
 ) -> list[RunLine]:
     """Runs whose name or id holds ``q`` (any case), those that go on first, then the newest; of one study if asked."""
     words = q.casefold().split()
-    living = [line_of(view) for view in going_on(here.store)]
+    living = [line_of(view) for view in running(here.store)]
     stored = [
         RunLine(
             id=run.run_id,
