@@ -25,13 +25,14 @@ from wattmark.testing.scripted_answers import (
     REFUSED_BY,
     RESET,
     Logged,
+    PrefixCache,
     Script,
     Step,
     tokens_of,
     usage_of,
 )
 
-__all__ = ["CLOSE", "HANG", "RESET", "Logged", "Script", "ScriptedServer", "Step"]
+__all__ = ["CLOSE", "HANG", "RESET", "Logged", "PrefixCache", "Script", "ScriptedServer", "Step"]
 
 Choose = Callable[[int, dict[str, Any]], Script]
 """From the number of the completion request and its body to the answer."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ from wattmark.serving.load.processes import Processes
 from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
 from wattmark.serving.load.scrape import Scraper, timing_series
 from wattmark.serving.load.wire.target import Target, shown_url
-from wattmark.serving.prompts.base import Lengths, Workload
+from wattmark.serving.prompts.base import Fixed, FreshTexts, Lengths, Workload
 from wattmark.serving.prompts.synthetic import Synthetic
 
 __all__ = [
@@ -75,6 +76,8 @@ async def run_load(
     limits = limits or Limits()
     profile = profile or await probe(target, answer_s=limits.first_byte_s)
     warnings = [*profile.warnings, *_sockets_warning(arrivals)]
+    if isinstance(workload, FreshTexts) and workload.text_seed is None:
+        workload = workload.with_text_seed(secrets.randbits(32))
     scraper = Scraper(target, limits.scrape_s) if limits.scrape_s and profile.dialect.metrics else None
     scraping = asyncio.create_task(scraper.run()) if scraper else None
     wall_ns, cpu_s = time.time_ns(), time.process_time()
@@ -106,11 +109,17 @@ async def run_load(
         stopped_sending_ns=generator.stopped_sending_ns or ended_ns, records=generator.records, counts=generator.counts,
         client_cpu_s=time.process_time() - cpu_s + children_cpu_s, client_pids=(os.getpid(), *pids),
         interrupted=generator.interrupted, warnings=warnings,
+        text_seed=workload.text_seed if isinstance(workload, FreshTexts) else None,
     )  # fmt: skip
     if scraper is not None:
         result.series = (*scraper.series(), *timing_series(result.records))
         result.warnings += [scraper.missing] if scraper.missing else []
     result.warnings += _findings(result, generator.gave_up)
+    if isinstance(workload, Fixed) and len(result.records) > len(workload.given):
+        result.warnings.append(
+            f"the {len(workload.given)} prompts of {workload.name} were sent {len(result.records)} times in all: a server "
+            "that keeps prefixes works less for those that it has seen"
+        )
     return result
 
 
@@ -213,6 +222,12 @@ def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
     uncounted = sum(1 for record in result.ok if record.output_tokens is None) - len(problems)
     if uncounted > 0:
         found.append(f"{uncounted} answers came without token counts: no figures per token for them")
+    if share := result.cached_share:
+        told = f"{share:.0%}" if share >= 0.01 else "under 1 %"
+        found.append(
+            f"{told} of the prompt tokens came from the server's prefix cache: the figures are of prompts that it has seen "
+            "in part, not of fresh ones"
+        )
     if result.records:
         late = sorted(record.released_ns - record.scheduled_ns for record in result.records)
         worst_s = late[int(len(late) * 0.95)] / 1e9

@@ -295,6 +295,10 @@ class Exchange:
                 usage_counts(record, self._usage, record.wanted_output_tokens)
             except AttributeError:
                 record.usage_problem = "usage that is no object"
+        if (
+            record.cached_tokens is None and record.input_tokens and "cache_n" in (record.timings or {})
+        ):  # llama.cpp
+            record.cached_tokens = min(record.input_tokens, int((record.timings or {})["cache_n"]))
         if self._keep_text:
             record.text = whole_text(self._texts)
         self._close()

@@ -101,7 +101,8 @@ class LoadResult:
 
     counts: requests by outcome, also of records that were not kept. client_cpu_s: CPU seconds of the client's own
     processes, so that its joules can be told from the server's. interrupted: Ctrl-C or ``stop`` ended it early;
-    what was measured up to then is here. series: what was scraped from the server's ``/metrics``.
+    what was measured up to then is here. series: what was scraped from the server's ``/metrics``. text_seed: with it
+    the same texts can be sent again.
     """
 
     url: str
@@ -122,6 +123,16 @@ class LoadResult:
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list[str])
     series: tuple[SeriesData, ...] = ()
+    text_seed: int | None = None
+
+    @property
+    def cached_share(self) -> float | None:
+        """Prompt tokens that came from the server's prefix cache, 0 to 1 of those that are known; None if none are."""
+        pairs = [
+            (each.cached_tokens, each.input_tokens) for each in self.ok if each.cached_tokens is not None
+        ]
+        given = sum(tokens or 0 for _, tokens in pairs)
+        return sum(cached for cached, _ in pairs) / given if given else None
 
     @property
     def ok(self) -> list[RequestRecord]:

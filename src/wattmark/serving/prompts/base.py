@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from wattmark.errors import ConfigError
 
@@ -56,6 +56,20 @@ class Workload(Protocol):
 
     def describe(self) -> str:
         """One phrase for people."""
+        ...
+
+
+@runtime_checkable
+class FreshTexts(Protocol):
+    """A workload whose texts can be drawn anew while lengths and order stay: a server's prefix cache has not seen them."""
+
+    @property
+    def text_seed(self) -> int | None:
+        """Of the texts; None: they are to be drawn anew for each load."""
+        ...
+
+    def with_text_seed(self, seed: int) -> Workload:
+        """The same lengths in the same order, other texts."""
         ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -34,6 +34,10 @@ POOL_UNITS = 1 << 14
 POOL_STRIDE = 10_127
 """Odd, and near the golden section of the pool: texts that follow each other begin far apart, and at every unit once."""
 PROBE_UNITS = (24, 152)
+HEAD_UNITS = 8
+"""A prompt begins with so many units of its own. Prefix caches (vLLM: hashed blocks of 16 tokens; SGLang: a radix tree)
+find nothing of a prompt whose beginning they have not seen, so two prompts may share all that follows."""
+_MASK = (1 << 64) - 1
 
 
 class Filler(NamedTuple):
@@ -97,6 +101,31 @@ class Pool:
         )
 
 
+class Texts:
+    """Texts that begin differently: by their number, and by the seed."""
+
+    def __init__(self, units: tuple[str, ...], seed: int) -> None:
+        self._units, self._mix = units, seed * 0xD1B54A32D192ED03 & _MASK
+        self.pool = Pool(units, seed)
+
+    def text(self, number: int, start: int, units: int) -> str:
+        """``units`` units: a beginning that only this number has, then the pool from ``start`` on."""
+        own = min(HEAD_UNITS, units)
+        return self._head(number, own) + self.pool.text(start, units - own)
+
+    def _head(self, number: int, count: int) -> str:
+        # SplitMix64 (Steele, Lea and Flood 2014) without its state: numbers that follow each other have nothing in common.
+        mixed = (number * 0x9E3779B97F4A7C15 + self._mix) & _MASK
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _MASK
+        mixed ^= mixed >> 31
+        base, chosen = len(self._units), list[str]()
+        for _ in range(count):
+            mixed, digit = divmod(mixed, base)
+            chosen.append(self._units[digit])
+        return "".join(chosen)
+
+
 @dataclass(frozen=True, slots=True)
 class Synthetic:
     """Conversations of drawn lengths.
@@ -105,7 +134,9 @@ class Synthetic:
     add ``input`` minus prefix tokens of text each. prefix_tokens: text at the start that all conversations of one of
     ``prefix_groups`` share (prefix caching). turns, think_time_s: turns a conversation, and the mean of the
     exponential pauses between them. token_ids: send ids from this range [from, to) instead of text (completions of
-    vLLM, SGLang, llama.cpp): exact without probing. requests: how many conversations there are (None: no end).
+    vLLM, SGLang, llama.cpp): exact without probing. requests: how many conversations there are (None: no end). seed: of
+    lengths, groups and pauses. text_seed: of the texts, shared prefixes included; None draws them anew for each load, so
+    that no load finds its prompts in a prefix cache.
     """
 
     input: Lengths
@@ -118,6 +149,7 @@ class Synthetic:
     requests: int | None = None
     seed: int = 0
     filler: Filler = field(default_factory=Filler)
+    text_seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.turns < 1 or self.prefix_groups < 1 or self.prefix_tokens < 0 or self.think_time_s < 0:
@@ -127,6 +159,10 @@ class Synthetic:
         if self.token_ids is not None and (self.turns > 1 or not 0 <= self.token_ids[0] < self.token_ids[1]):
             raise ConfigError("token ids need a range [from, to) and single turns")
 
+    def with_text_seed(self, seed: int) -> Synthetic:
+        """The same lengths in the same order, other texts."""
+        return replace(self, text_seed=seed)
+
     def conversations(self, part: int = 0, parts: int = 1) -> Iterator[Conversation]:
         """Every ``parts``-th conversation from number ``part`` on."""
         alike = self.input.shape == self.output.shape == "fixed" and self.turns == self.prefix_groups == 1
@@ -134,28 +170,26 @@ class Synthetic:
 
     def _alike(self, part: int, parts: int) -> Iterator[Conversation]:
         """Single turns of fixed lengths: only the text differs, and to seed dice for it would cost more than all else."""
-        pool, (prefix,) = Pool(self.filler.units, self.seed), self._prefixes()
+        texts, (prefix,) = Texts(self.filler.units, self._own_seed), self._prefixes()
         tokens, answer = round(self.input.mean), round(self.output.mean)
         units = self._own_units(tokens)
         index = part
         while self.requests is None or index < self.requests:
-            text = pool.text(self.seed + index * POOL_STRIDE, units)
+            text = texts.text(index, self.seed + index * POOL_STRIDE, units)
             yield Conversation(index, (Turn(prefix + text, None, tokens, answer),))
             index += parts
 
     def _drawn(self, part: int, parts: int) -> Iterator[Conversation]:
-        pool = Pool(self.filler.units, self.seed)
+        texts = Texts(self.filler.units, self._own_seed)
         prefixes = self._prefixes()
         dice = random.Random()
         index = part
         while self.requests is None or index < self.requests:
             dice.seed(self.seed * 1_000_003 + index)
             if self.token_ids is not None:
-                turns = (self._ids(dice),)
-            elif self.turns == 1:
-                turns = (self._turn(dice, pool, prefixes, first=True),)
+                turns = (self._ids(dice, index),)
             else:
-                turns = tuple(self._turn(dice, pool, prefixes, first=turn == 0) for turn in range(self.turns))
+                turns = tuple(self._turn(dice, texts, prefixes, index, turn) for turn in range(self.turns))
             yield Conversation(index, turns)
             index += parts
 
@@ -164,6 +198,10 @@ class Synthetic:
         shared = f", {self.prefix_tokens} shared by {self.prefix_groups} groups" if self.prefix_tokens else ""
         turns = f", {self.turns} turns" if self.turns > 1 else ""
         return f"synthetic, {self.input} in, {self.output} out{shared}{turns}"
+
+    @property
+    def _own_seed(self) -> int:
+        return self.seed if self.text_seed is None else self.text_seed
 
     def _own_units(self, tokens: int) -> int:
         """Units of a prompt's own text, after the shared prefix."""
@@ -176,24 +214,26 @@ class Synthetic:
             return [""]
         size = max(units, POOL_UNITS)
         return [
-            Pool(self.filler.units, self.seed * 31 + 7 + group, size).text(0, units)
+            Pool(self.filler.units, self._own_seed * 31 + 7 + group, size).text(0, units)
             for group in range(self.prefix_groups)
         ]
 
-    def _turn(self, dice: random.Random, pool: Pool, prefixes: list[str], *, first: bool) -> Turn:
+    def _turn(self, dice: random.Random, texts: Texts, prefixes: list[str], index: int, turn: int) -> Turn:
         tokens, answer = self.input.draw(dice), self.output.draw(dice)
-        text = pool.text(dice.randrange(pool.size), self._own_units(tokens))
-        if first:
+        start = dice.randrange(texts.pool.size)
+        text = texts.text(index * self.turns + turn, start, self._own_units(tokens))
+        if turn == 0:
             prefix = prefixes[dice.randrange(len(prefixes))] if len(prefixes) > 1 else prefixes[0]
             return Turn(prefix + text, None, tokens, answer)
         think = dice.expovariate(1 / self.think_time_s) if self.think_time_s else 0.0
         return Turn(text, None, None, answer, think)
 
-    def _ids(self, dice: random.Random) -> Turn:
+    def _ids(self, dice: random.Random, index: int) -> Turn:
         assert self.token_ids is not None
         tokens, answer = self.input.draw(dice), self.output.draw(dice)
         group = dice.randrange(self.prefix_groups)
         shared = min(self.prefix_tokens, tokens)
         ids = range(*self.token_ids)
-        prefix = random.Random(self.seed * 31 + 7 + group).choices(ids, k=shared) if shared else []
-        return Turn("", tuple(prefix + dice.choices(ids, k=tokens - shared)), tokens, answer)
+        prefix = random.Random(self._own_seed * 31 + 7 + group).choices(ids, k=shared) if shared else []
+        own = random.Random(self._own_seed * 1_000_003 + index).choices(ids, k=tokens - shared)
+        return Turn("", tuple(prefix + own), tokens, answer)

@@ -13,7 +13,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, cast
 from wattmark.errors import ImportFileError
 from wattmark.serving.load.arrivals import Replay
 from wattmark.serving.prompts.base import Conversation, Turn
-from wattmark.serving.prompts.synthetic import Filler, Pool
+from wattmark.serving.prompts.synthetic import Filler, Texts
 
 MOONCAKE_BLOCK = 512
 """Tokens of one hashed block (Mooncake, FAST25-release/README.md)."""
@@ -81,14 +81,19 @@ class TraceWorkload:
     filler: Filler = field(default_factory=Filler)
     most_tokens: int | None = None
     seed: int = 0
+    text_seed: int | None = None
+
+    def with_text_seed(self, seed: int) -> TraceWorkload:
+        """The same lengths in the same order, other texts."""
+        return replace(self, text_seed=seed)
 
     def conversations(self, part: int = 0, parts: int = 1) -> Iterator[Conversation]:
         """Every ``parts``-th conversation. A later turn's pause is its delay, or else the gap of the time stamps."""
-        pool = Pool(self.filler.units, self.seed)
+        texts = Texts(self.filler.units, self.seed if self.text_seed is None else self.text_seed)
         talks = self.trace.talks
         for index in range(part, len(talks), parts):
             rows = talks[index]
-            turns = tuple(self._turn(rows, at, index, pool) for at in range(len(rows)))
+            turns = tuple(self._turn(rows, at, index, texts) for at in range(len(rows)))
             yield Conversation(index, turns)
 
     def describe(self) -> str:
@@ -99,26 +104,26 @@ class TraceWorkload:
     def _cut(self, tokens: int) -> int:
         return tokens if self.most_tokens is None else min(tokens, self.most_tokens)
 
-    def _turn(self, rows: tuple[Row, ...], at: int, index: int, pool: Pool) -> Turn:
+    def _turn(self, rows: tuple[Row, ...], at: int, index: int, texts: Texts) -> Turn:
         row = rows[at]
         given, made = self._cut(row.input_tokens), self._cut(row.output_tokens)
-        text = self._text(row, given, index + at * 104_729, pool)
+        text = self._text(row, given, index + at * 104_729, texts)
         if at == 0:
             return Turn(text, None, given, made)
         pause_s = row.time_s - rows[at - 1].time_s if row.delay_s is None else row.delay_s
         return Turn(text, None, None, made, max(0.0, pause_s))  # its input is all that was said, too
 
-    def _text(self, row: Row, tokens: int, index: int, pool: Pool) -> str:
+    def _text(self, row: Row, tokens: int, index: int, texts: Texts) -> str:
         units = self.filler.units_for(tokens)
         if not row.blocks:
-            return pool.text(index * 7_919, units)
+            return texts.text(index, index * 7_919, units)
         block = round(MOONCAKE_BLOCK / self.filler.tokens_per_unit)
         parts: list[str] = []
         for name in row.blocks:
             size = min(block, units)
-            parts.append(pool.text(name * 7_919, size))
+            parts.append(texts.text(-1 - name, name * 7_919, size))
             units -= size
-        return "".join(parts) + (pool.text(index * 7_919, units) if units else "")
+        return "".join(parts) + (texts.text(index, index * 7_919, units) if units else "")
 
 
 def read_trace(path: str | Path, *, most_rows: int | None = None) -> Trace:
