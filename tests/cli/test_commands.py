@@ -244,7 +244,10 @@ def test_export_and_import_bring_a_run_back(here, two, cli) -> None:
     assert (code, out) == (0, "both.json\n")
     assert here("rm", "small", "large", "--yes")[0] == 0
     code, out, _ = here("import", "both.json", "--json", "-")
-    assert json.loads(out) == {"imported": ["aa-1", "ab-2"], "known_before": []}
+    told = json.loads(out)
+    assert (told["imported"], told["known_before"]) == (["aa-1", "ab-2"], [])
+    file = {"file": "both.json", "format": "wattmark", "runs": ["aa-1", "ab-2"], "problems": []}
+    assert told["files"] == [file]
     code, out, _ = here("import", "both.json", "--timezone", "UTC")
     assert out == "0 imported, 2 known before\n"
     assert here("export", "small", "-o", "tables", "--format", "csv")[0] == 0
@@ -259,6 +262,17 @@ def test_one_bad_file_does_not_keep_the_others_out(here, two, cli) -> None:
     assert code == 1
     assert "1 imported" in out
     assert "bad.csv" in err
+
+
+def test_lines_that_cannot_be_imported_are_named_and_the_others_are_kept(here, cli) -> None:
+    rows = "".join(f"2024/01/01 10:00:{s:02}, {'broken' if s == 4 else '100 W'}\n" for s in range(10))
+    (cli.folder / "gpu.csv").write_text("timestamp, power.draw [W]\n" + rows + "an error message\n")
+    code, out, err = here("import", "gpu.csv", "--json", "-")
+    assert code == 1
+    (file,) = json.loads(out)["files"]
+    assert [problem["line"] for problem in file["problems"]] == [6, 12]
+    assert "gpu.csv, line 6: 'broken' is no number" in err
+    assert "gpu.csv (nvidia-smi): 1 run, 2 things left out" in err
 
 
 def test_rm_asks_and_takes_no_for_an_answer(here, two, monkeypatch) -> None:

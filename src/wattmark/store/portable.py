@@ -8,17 +8,23 @@ a finite number is null. Times are integer nanoseconds, energies integer microjo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.runs.record import Anchor, Curve, RunRecord, RunWarning, SeriesData, Spans, Status
-from wattmark.sources.base import Channel, Series
+from wattmark.runs.record import Anchor, Curve, Int64, RunRecord, RunWarning, SeriesData, Spans, Status
+from wattmark.sources.base import COMPONENTS, Channel, Method, ReadingKind, Series
 
 FORMAT = "wattmark-run"
 VERSION = 1
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+"""What the store takes as the id of a run."""
+_MOST_NS = 2**62
+_MOST_KW = 10**6
+"""Mean power of a channel: a gigawatt, more than any site has."""
 
 _PLAIN = (
     "run_id", "name", "status", "exit_code", "started_wall_ns", "start_ns", "end_ns", "parent_id", "tags",
@@ -69,26 +75,49 @@ def to_plain(record: RunRecord, summary: Mapping[str, Any] | None = None) -> dic
     }
 
 
+def mended(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A run without those of its dispensable parts that are of a wrong type, and what they are; all else as it was."""
+    if not isinstance(cast("object", data), Mapping):
+        raise TypeError("it is no object")
+    whole = dict(data)
+    faults: list[str] = []
+    for name, (right, what) in _PARTS.items():
+        if name in whole and not right(whole[name]):
+            whole[name] = None if name in ("baseline_w", "exit_code", "parent_id") else {}
+            faults.append(f"{name} is no {what}")
+    spans = whole.get("spans")
+    if isinstance(spans, Mapping):
+        columns = dict(cast("Mapping[str, Any]", spans))
+        details = columns.get("details")
+        if not _is_details(details):
+            columns["details"] = {}
+            whole["spans"] = columns
+            faults.append("the details of its spans are no counts and attributes")
+    return whole, faults
+
+
 def from_plain(data: Mapping[str, Any]) -> RunRecord:
     """The inverse of :func:`to_plain`. For other data KeyError, TypeError, ValueError or OverflowError."""
     spans = data["spans"]
-    columns: dict[str, Any] = {name: np.array(spans[name], kind) for name, kind in _SPAN_TYPES.items()}
+    columns: dict[str, Any] = {
+        name: _integers(spans[name], name).astype(kind) for name, kind in _SPAN_TYPES.items()
+    }
     record = RunRecord(
         **{name: data[name] for name in _PLAIN},
         curves=tuple(
             Curve(
                 Channel.from_dict(curve["channel"]),
-                np.array(curve["t_ns"], np.int64),
-                np.array(curve["energy_uj"], np.int64),
-                np.reshape(np.array(curve["holes"], np.int64), (-1, 2)),
+                _integers(curve["t_ns"], "t_ns"),
+                _integers(curve["energy_uj"], "energy_uj"),
+                np.reshape(_integers([edge for hole in curve["holes"] for edge in hole], "holes"), (-1, 2)),
             )
             for curve in data["curves"]
         ),
         series=tuple(
             SeriesData(
                 Series.from_dict(part["series"]),
-                np.array(part["t_ns"], np.int64),
-                np.array(part["values"], np.float32),  # null becomes NaN
+                _integers(part["t_ns"], "t_ns"),
+                _floats(part["values"], "values").astype(np.float32),
             )
             for part in data["series"]
         ),
@@ -97,8 +126,10 @@ def from_plain(data: Mapping[str, Any]) -> RunRecord:
             details={int(row): detail for row, detail in spans["details"].items()},
             **columns,
         ),
-        anchors=tuple(Anchor(*anchor) for anchor in data["anchors"]),
-        tree_cpu=np.reshape(np.array(data["tree_cpu"], np.float64), (-1, 3)),
+        anchors=tuple(Anchor(*(int(t) for t in _integers(anchor, "anchors"))) for anchor in data["anchors"]),
+        tree_cpu=np.reshape(
+            _floats([value for row in data["tree_cpu"] for value in row], "tree_cpu"), (-1, 3)
+        ),
         warnings=tuple(RunWarning(**warning) for warning in data["warnings"]),
     )
     _check(record)
@@ -130,26 +161,144 @@ def storable(text: str) -> str:
 def _check(record: RunRecord) -> None:
     """What the rest of Wattmark relies on, for data that anyone may have written."""
     _demand(type(record.run_id) is type(record.name) is str, "a run's id and name are texts")
+    _demand(RUN_ID.fullmatch(record.run_id) is not None, f"{record.run_id[:60]!r} is no id of a run")
     times = (record.started_wall_ns, record.start_ns, record.end_ns)
-    _demand(all(type(t) is int and abs(t) < 2**63 for t in times), "a run's times are whole nanoseconds")
+    _demand(all(type(t) is int and abs(t) < _MOST_NS for t in times), "a run's times are whole nanoseconds")
     _demand(record.end_ns >= record.start_ns, "a run ends before it starts")
     _demand(record.status in get_args(Status), f"{record.status!r} is no status")
     for curve in record.curves:
-        channel = f"channel {curve.channel.id}"
-        _demand(len(curve.t_ns) == len(curve.energy_uj), f"{channel}: times and energies differ in number")
-        forward = np.all(np.diff(curve.t_ns) > 0) and np.all(np.diff(curve.energy_uj) >= 0)
-        _demand(bool(forward), f"{channel}: a curve never goes back, in time or energy")
+        _check_curve(curve)
+    ids = [curve.channel.id for curve in record.curves]
+    _demand(len(set(ids)) == len(ids), "two channels have one id")
     for data in record.series:
+        series = f"series {data.series.id}"
+        _demand(all(type(word) is str for word in data.series), f"{series}: its words are texts")
+        _demand(len(data.t_ns) == len(data.values), f"{series}: times and values differ in number")
+        _demand(_forward(data.t_ns), f"{series}: its times go back")
+    for warning in record.warnings:
+        _demand(type(warning.code) is type(warning.message) is str, "a warning is a code and a text")
+    _check_spans(record.spans)
+
+
+def _check_curve(curve: Curve) -> None:
+    channel = curve.channel
+    name = f"channel {channel.id}"
+    words = (
+        channel.id,
+        channel.source,
+        channel.scope,
+        channel.group,
+        channel.copy_of,
+        channel.label,
+        *channel.inside,
+    )
+    _demand(all(type(word) is str for word in words), f"{name}: its words are texts")
+    _demand(channel.component in COMPONENTS, f"{name}: {channel.component!r} is no component")
+    _demand(channel.method in get_args(Method), f"{name}: {channel.method!r} is no method")
+    _demand(channel.kind in get_args(ReadingKind), f"{name}: {channel.kind!r} is no kind of reading")
+    _demand(type(channel.counted) is bool, f"{name}: it is counted or not")
+    *accuracy, citation = channel.accuracy
+    sizes = (*accuracy, channel.max_power_w, channel.resolution_uj, channel.update_period_s)
+    _demand(
+        all(_is_number(size) and size >= 0 for size in sizes), f"{name}: its sizes are finite numbers from 0"
+    )
+    _demand(type(citation) is str, f"{name}: its accuracy has a source")
+    wrap = channel.wrap_uj
+    _demand(
+        wrap is None or (type(wrap) is int and 0 < wrap < 2**63), f"{name}: its range is whole microjoules"
+    )
+    _demand(len(curve.t_ns) == len(curve.energy_uj), f"{name}: times and energies differ in number")
+    rises = _rising(curve.energy_uj)
+    _demand(_forward(curve.t_ns) and rises, f"{name}: a curve never goes back, in time or energy")
+    if len(curve.t_ns) > 1:
+        rise, length = (int(values[-1]) - int(values[0]) for values in (curve.energy_uj, curve.t_ns))
+        # µJ/ns is kW; readings that lie close together may be rounded, or one burst
         _demand(
-            len(data.t_ns) == len(data.values), f"series {data.series.id}: times and values differ in number"
+            rise < 2**62 and rise <= max(length, 10**9) * _MOST_KW, f"{name}: its energy is beyond all bounds"
         )
-    spans, rows = record.spans, len(record.spans)
+    edges = curve.holes.ravel()
+    _demand(_rising(edges) and _forward(curve.holes[:, 0]), f"{name}: holes are in order and do not overlap")
+
+
+def _check_spans(spans: Spans) -> None:
+    rows = len(spans)
     _demand(all(len(getattr(spans, name)) == rows for name in _SPAN_TYPES), "the columns of the spans differ")
+    _demand(all(type(name) is str for name in spans.names), "the names of spans are texts")
+    _demand(all(0 <= row < rows for row in spans.details), "a detail is of no span")
     if rows:
         named = spans.name_ids.min() >= 0 and spans.name_ids.max() < len(spans.names)
         _demand(bool(named), "a span has no name")
         nested = spans.parents.min() >= -1 and np.all(spans.parents < np.arange(rows))
         _demand(bool(nested), "a span comes before the one that encloses it")
+        _demand(bool(np.all(spans.end_ns >= spans.start_ns)), "a span ends before it starts")
+
+
+def _forward(times: Int64) -> bool:
+    return bool(np.all(times[1:] > times[:-1])) and (not len(times) or int(np.abs(times).max()) < _MOST_NS)
+
+
+def _rising(values: Int64) -> bool:
+    return bool(np.all(values[1:] >= values[:-1]))
+
+
+def _integers(values: Any, name: str) -> Int64:
+    """(n,) int64 of a list of whole numbers, or truths; nothing else is made one."""
+    listed = np.array(values)
+    _demand(listed.ndim == 1, f"{name} is no list of whole numbers")
+    if not listed.size:
+        return np.empty(0, np.int64)
+    if listed.dtype.kind not in "biu":
+        raise OverflowError(f"{name} holds what is no whole number, or too large a one")
+    return np.array(values, np.int64)
+
+
+def _floats(values: Any, name: str) -> NDArray[np.float64]:
+    """(n,) float64 of a list of numbers; null becomes NaN."""
+    numbers = np.array(values, np.float64)
+    _demand(numbers.ndim == 1, f"{name} is no list of numbers")
+    return np.where(np.abs(numbers) < 3e38, numbers, np.nan)  # what float32 holds
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(word, str) for word in cast("Mapping[object, object]", value).values()
+    )
+
+
+def _is_powers(value: object) -> bool:
+    return value is None or (
+        isinstance(value, Mapping)
+        and all(_is_number(watts) for watts in cast("Mapping[object, object]", value).values())
+    )
+
+
+def _is_details(value: object) -> bool:
+    rows = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {"": None}
+    return all(
+        row.isascii() and row.isdecimal() and len(row) < 12 and isinstance(detail, Mapping)
+        and all(isinstance(part, Mapping) for part in cast("Mapping[object, object]", detail).values())
+        for row, detail in rows.items()
+    )  # fmt: skip
+
+
+_PARTS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "tags": (_is_words, "words"),
+    "environment": (_is_object, "object"),
+    "recorder": (_is_object, "object"),
+    "extra": (_is_object, "object"),
+    "baseline_w": (_is_powers, "powers by component"),
+    "exit_code": (lambda value: value is None or (type(value) is int and abs(value) < 2**31), "exit code"),
+    "parent_id": (lambda value: value is None or isinstance(value, str), "id of a run"),
+}
+"""Parts that a run can be without: what is right, and what they are then."""
 
 
 def _demand(met: bool, message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -23,10 +22,8 @@ from wattmark.store.engine import connect, describe, reading, store_errors, stor
 from wattmark.store.facts import facts_of
 from wattmark.store.lookup import Candidate, by_id, resolve, tags_of
 from wattmark.store.partial import StoredRun
-from wattmark.store.portable import storable
+from wattmark.store.portable import RUN_ID, storable
 from wattmark.store.summaries import Order, RunSummary
-
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def open_store(url_or_path: str | None = None, environ: Mapping[str, str] | None = None) -> Store:
@@ -293,7 +290,7 @@ class Store:
 
 
 def _check_id(record: RunRecord) -> None:
-    if not _RUN_ID.fullmatch(record.run_id):
+    if not RUN_ID.fullmatch(record.run_id):
         raise StoreError(f"a run cannot have the id {record.run_id[:200]!r}")
 
 

@@ -1,7 +1,8 @@
-"""Files as runs: Wattmark's own exports, CodeCarbon's ``emissions.csv``, logs of ``nvidia-smi``, profiles of EnergyVis.
+"""Files as runs: Wattmark's own exports, and what other tools wrote.
 
-One module per kind of file; ``reading`` holds what they share. Importing the same file twice gives the same
-run ids, so the store keeps its runs once.
+One module per kind of file; ``reading`` holds what they share, ``stamps`` the times, ``records`` how powers and totals
+become runs. Each takes in what can be read and names what cannot. Importing the same file twice gives the same run ids,
+so the store keeps its runs once.
 """
 
 from __future__ import annotations
@@ -9,54 +10,68 @@ from __future__ import annotations
 import json
 import os
 from datetime import timezone, tzinfo
-from typing import Any, cast
+from typing import Any
 
 from wattmark.errors import ImportFileError
-from wattmark.runs.record import RunRecord
-from wattmark.store.importing import codecarbon, energyvis, nvidia_smi
-from wattmark.store.importing.reading import TextFile, read
-from wattmark.store.portable import FORMAT, VERSION, from_plain
+from wattmark.store.importing import codecarbon, energyvis, nvidia_smi, own
+from wattmark.store.importing.reading import Problem, Reading, TextFile, read
+from wattmark.store.importing.taking import Intake, take_in
+
+__all__ = [
+    "Intake",
+    "Problem",
+    "Reading",
+    "TextFile",
+    "import_file",
+    "read_file",
+    "reading_of",
+    "summaries_in",
+    "take_in",
+]
+
+_HINT = (
+    "these can: Wattmark's JSON exports, EnergyVis's profiles, CodeCarbon's emissions.csv, and CSV logs of nvidia-smi "
+    "with timestamp and power.draw"
+)
 
 
-def import_file(path: str | os.PathLike[str], zone: tzinfo = timezone.utc) -> list[RunRecord]:
-    """The runs in a file: JSON of Wattmark or EnergyVis, CSV of CodeCarbon or nvidia-smi, any of them gzipped.
+def import_file(path: str | os.PathLike[str], zone: tzinfo = timezone.utc) -> Reading:
+    """The runs in a file, a sequence whose ``problems`` name the lines that could not be read.
 
-    ``zone`` is the time zone of stamps that do not say theirs (CodeCarbon and nvidia-smi write local time).
-    Raises ImportFileError, with the line where there is one, for anything else.
+    ``zone`` is the time zone of stamps that do not say theirs (most tools write local time). Raises ImportFileError for
+    a file of another kind, and for one of which nothing could be read.
     """
-    file = read(os.fspath(path))
+    reading = read_file(path, zone)
+    if not reading.runs and reading.problems:
+        first = reading.problems[0]
+        place = os.fspath(path) + (":" if first.line is None else f", line {first.line}:")
+        others = len(reading.problems) - 1
+        raise ImportFileError(f"{place} {first.reason}" + (f", and {others} more like it" if others else ""))
+    return reading
+
+
+def read_file(path: str | os.PathLike[str], zone: tzinfo = timezone.utc) -> Reading:
+    """As :func:`import_file`, and where nothing could be read, the problems without a run."""
+    return reading_of(read(os.fspath(path)), zone)
+
+
+def reading_of(file: TextFile, zone: tzinfo = timezone.utc) -> Reading:
+    """As :func:`read_file`, of a text that is there already."""
     if file.text.lstrip()[:1] in ("{", "["):
         data = _json(file)
-        return energyvis.runs(file, data) if energyvis.recognises(data) else _wattmark(file, data)
-    header = file.header()
-    for kind in (codecarbon, nvidia_smi):
-        if kind.recognises(header):
-            return kind.runs(file, zone)
-    raise ImportFileError(
-        f"{file.path} is none of the files that can be imported",
-        hint="these can: Wattmark's JSON exports, EnergyVis's profiles, CodeCarbon's emissions.csv, and CSV logs of "
-        "nvidia-smi whose header has timestamp and power.draw",
-    )
+        return energyvis.runs(file, data) if energyvis.recognises(data) else own.runs(file, data)
+    if codecarbon.recognises(file):
+        return codecarbon.runs(file, zone)
+    if nvidia_smi.recognises(file, zone):
+        return nvidia_smi.runs(file, zone)
+    raise ImportFileError(f"{file.path} is none of the files that can be imported", hint=_HINT)
 
 
 def summaries_in(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The summaries (objects of ``show --json``) that a JSON export holds, by run id."""
     file = read(os.fspath(path))
-    data = _content(file, _json(file))
+    data = own.content(file, _json(file))
     return {run["run_id"]: run["summary"] for run in data["runs"] if isinstance(run.get("summary"), dict)}
-
-
-def _wattmark(file: TextFile, data: Any) -> list[RunRecord]:
-    runs: list[RunRecord] = []
-    for number, run in enumerate(_content(file, data)["runs"], 1):
-        try:
-            runs.append(from_plain(run))
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            what = f"misses {error}" if isinstance(error, KeyError) else str(error)
-            raise ImportFileError(
-                f"{file.path}: run {number} of the export cannot be read: {what}"
-            ) from error
-    return runs
 
 
 def _json(file: TextFile) -> Any:
@@ -66,12 +81,5 @@ def _json(file: TextFile) -> Any:
         raise ImportFileError(f"{file.path}, line {error.lineno}: this is no JSON ({error.msg})") from error
     except RecursionError as error:
         raise ImportFileError(f"{file.path}: this JSON is nested too deeply") from error
-
-
-def _content(file: TextFile, data: Any) -> dict[str, Any]:
-    content = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-    if content.get("format") != FORMAT or not isinstance(content.get("runs"), list):
-        raise ImportFileError(f"{file.path} is JSON, but no export of Wattmark and no profile of EnergyVis")
-    if content.get("version") != VERSION:
-        raise ImportFileError(f"{file.path} was written by a later Wattmark", hint="update Wattmark")
-    return content
+    except ValueError as error:  # an integer of more digits than Python takes
+        raise ImportFileError(f"{file.path}: this is no JSON ({error})") from error

@@ -1,84 +1,207 @@
-"""CodeCarbon's ``emissions.csv``, of any version: one run a row, its joules as CodeCarbon reported them.
+"""CodeCarbon's ``emissions.csv``, of any version: a run a tracker, its joules as CodeCarbon reported them.
 
 What CodeCarbon multiplies in comes out again: its energies are times the PUE of the row (``energy *=
 self._pue`` in its ``emissions_tracker.py``), and Wattmark keeps PUE a stage of its own. How each joule was
 got is not in the file, so all count as modelled, with an interval that says so.
+
+A tracker that flushes (``EmissionsTracker.flush``) writes its totals so far, each time a row: such rows have one run id,
+one start and growing durations. They are one run, each row a point on its curve.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import tzinfo
 
 import numpy as np
 
-from wattmark.runs.record import Anchor, Curve, RunRecord, RunWarning
-from wattmark.sources.base import Accuracy, Channel, Component
-from wattmark.store.importing.reading import Row, TextFile
-from wattmark.units import J_PER_KWH, UJ_PER_J
+from wattmark.runs.record import RunRecord, RunWarning
+from wattmark.sources.base import Accuracy, Component
+from wattmark.store.importing.reading import (
+    MOST_KWH,
+    MOST_SECONDS,
+    Problem,
+    Reading,
+    Row,
+    TextFile,
+    UnreadableCell,
+    amount,
+)
+from wattmark.store.importing.records import LEAST_NS, TOOL_RELATIVE, Reported, digest, reported_run
+from wattmark.store.importing.stamps import Moment, moment
 
-# The reported value is up to 40 % off the measured one (Fischer, "Ground-Truthing AI Energy Consumption",
-# arXiv:2509.22092), so the truth may be value / 1.4 to value / 0.6. Its memory term is
-# watts per GB installed, whatever the use; the truth may be a tenth of it.
+# CodeCarbon's memory term is watts per GB installed, whatever the use; the truth may be a tenth of it.
 _CITATION = "imported from CodeCarbon; errors of up to 40 % (Fischer 2025, arXiv:2509.22092)"
-_TOTAL = Accuracy(1 - 1 / 1.4, 1 / 0.6 - 1, 0.0, _CITATION, 0.21, 0.28)
+_TOTAL = Accuracy(*TOOL_RELATIVE, 0.0, _CITATION, 0.21, 0.28)
 _DRAM = Accuracy(
-    0.9, 1 / 0.6 - 1, 0.0, f"{_CITATION}; memory is counted by capacity, whatever its use", 0.35, 0.5
+    0.9, TOOL_RELATIVE[1], 0.0, f"{_CITATION}; memory is counted by capacity, whatever its use", 0.35, 0.5
 )
 _PARTS: tuple[tuple[str, Component, Accuracy], ...] = (
     ("cpu_energy", "cpu", _TOTAL),
     ("gpu_energy", "gpu", _TOTAL),
     ("ram_energy", "dram", _DRAM),
 )
+_SAME_START_NS = 2_500_000_000
+"""Stamps have whole seconds, and those of the first versions durations, too."""
+_COLUMNS = frozenset(("timestamp", "duration", "emissions", "energy_consumed"))
+_MOST_PUE = 10.0
 
 
-def recognises(header: Sequence[str]) -> bool:
-    """Whether a CSV file with this header is CodeCarbon's."""
-    return {"timestamp", "duration", "emissions", "energy_consumed"} <= set(header)
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """A row: what one tracker had counted when it wrote it."""
+
+    line: int
+    values: Mapping[str, str]
+    ended: Moment
+    duration_ns: int
+    pue: float
+    kwh: Mapping[Component, float]
+
+    @property
+    def tracker(self) -> tuple[str, ...]:
+        """Whose row it is; the first element is empty where the row does not say."""
+        return tuple(
+            self.values.get(key, "") for key in ("run_id", "experiment_id", "task_name", "project_name")
+        )
+
+    @property
+    def identity(self) -> str:
+        """What tells this row from others."""
+        words = [self.values.get(key, "") for key in ("run_id", "experiment_id", "timestamp", "task_name")]
+        if not (words[0] or words[1]):
+            words += self.values.values()
+        return "\n".join(words)
 
 
-def runs(file: TextFile, zone: tzinfo) -> list[RunRecord]:
-    """One run a row. Raises ImportFileError with the line of a row that cannot be read."""
-    rows = file.rows()
-    header = next(rows).cells
+@dataclass(slots=True)
+class _Tracker:
+    """Rows of one tracker, each with the energy of those before it."""
+
+    started_ns: int
+    rows: list[_Totals] = field(default_factory=list[_Totals])
+
+    def takes(self, row: _Totals) -> bool:
+        """Whether ``row`` is this tracker's next: of the same start, with as much or more of everything."""
+        last = self.rows[-1]
+        if not row.tracker[0] and row.kwh == last.kwh:
+            return False  # an experiment's id is that of many trackers
+        return (
+            row.tracker == last.tracker
+            and any(abs(end - row.duration_ns - self.started_ns) <= _SAME_START_NS for end in row.ended)
+            and row.duration_ns >= last.duration_ns
+            and row.pue == last.pue
+            and row.kwh.keys() >= last.kwh.keys()
+            and all(row.kwh[name] >= kwh for name, kwh in last.kwh.items())
+        )
+
+
+def recognises(file: TextFile) -> bool:
+    """Whether a CSV file has CodeCarbon's header."""
+    return any(_COLUMNS.issubset(row.cells) for row in file.beginning())
+
+
+def runs(file: TextFile, zone: tzinfo) -> Reading:
+    """One run a tracker and start; rows that cannot be read are named."""
+    problems: list[Problem] = []
+    every: list[_Totals] = []
+    header: list[str] = []
+    for row in file.rows(file.delimiter()):
+        if _COLUMNS.issubset(row.cells):
+            header = row.cells  # files that were put together by `cat`, too
+            continue
+        try:
+            every.append(_totals(row, header, zone))
+        except UnreadableCell as error:
+            problems.append(Problem(row.line, str(error)))
     records: list[RunRecord] = []
-    seen: dict[str, int] = {}
-    for row in rows:
-        if row.cells == header:
-            continue  # files that were put together by `cat`
-        if len(row.cells) != len(header):
-            raise file.error(row.line, f"{len(row.cells)} values where the header has {len(header)} names")
-        values = dict(zip(header, row.cells, strict=True))
-        tracker = values.get("run_id") or values.get("experiment_id") or ""
-        seen[tracker] = seen.get(tracker, 0) + 1
-        records.append(_run(file, row, values, zone, again=bool(tracker) and seen[tracker] > 1))
-    return records
+    seen: set[str] = set()
+    for tracker in _trackers(every):
+        name = next((word for word in tracker.rows[0].tracker[:2] if word), "")
+        try:
+            records.append(_run(tracker, again=name in seen))
+        except UnreadableCell as error:
+            problems.append(Problem(tracker.rows[-1].line, str(error)))
+        if name:
+            seen.add(name)
+    return Reading("codecarbon", tuple(records), tuple(sorted(problems)))
 
 
-def _run(file: TextFile, row: Row, values: Mapping[str, str], zone: tzinfo, again: bool) -> RunRecord:
-    ended_ns = file.moment_ns(row, values["timestamp"], zone)
-    seconds = _number(file, row, values, "duration")
-    if seconds is None or seconds < 0:
-        raise file.error(row.line, "the duration is missing or negative")
-    duration_ns = max(
-        round(seconds * 1e9), 1_000
-    )  # versions before 2 wrote whole seconds, so a short run has 0
-    pue = _number(file, row, values, "pue") or 1.0
-    energies = _energies(file, row, values)
-    identity = "\n".join(values.get(key, "") for key in ("run_id", "experiment_id", "timestamp", "task_name"))
-    if not (values.get("run_id") or values.get("experiment_id")):
-        identity += "\n".join(row.cells)
-    return RunRecord(
-        run_id=f"codecarbon-{hashlib.blake2b(identity.encode(), digest_size=10).hexdigest()}",
+def _trackers(every: Sequence[_Totals]) -> list[_Tracker]:
+    """The rows by tracker and start, whatever their order in the file; trackers in the order of their first rows."""
+    trackers: list[_Tracker] = []
+    near: dict[tuple[tuple[str, ...], int], list[_Tracker]] = {}
+    for row in sorted(every, key=lambda row: (row.duration_ns, row.line)):
+        starts = [(end - row.duration_ns) // _SAME_START_NS for end in dict.fromkeys(row.ended)]
+        candidates = [
+            tracker
+            for start in starts
+            for place in (start - 1, start, start + 1)
+            for tracker in near.get((row.tracker, place), ())
+        ]
+        tracker = next((one for one in candidates if any(row.tracker[:2]) and one.takes(row)), None)
+        if tracker is None:
+            tracker = _Tracker(row.ended.ns - row.duration_ns)
+            trackers.append(tracker)
+            near.setdefault((row.tracker, starts[0]), []).append(tracker)
+        tracker.rows.append(row)
+    return sorted(trackers, key=lambda tracker: min(row.line for row in tracker.rows))
+
+
+def _totals(row: Row, header: Sequence[str], zone: tzinfo) -> _Totals:
+    if not header:
+        raise UnreadableCell("before any header")
+    if len(row.cells) != len(header):
+        raise UnreadableCell(f"{len(row.cells)} values where the header has {len(header)} names")
+    values = dict(zip(header, row.cells, strict=True))
+    ended = moment(values["timestamp"], zone)
+    seconds = amount(values["duration"], MOST_SECONDS, "duration")
+    if seconds is None:
+        raise UnreadableCell("the duration is missing")
+    pue = amount(values.get("pue", ""), _MOST_PUE, "pue") or 1.0
+    if pue < 1:
+        raise UnreadableCell(f"a pue of {pue:g} is none")
+    duration_ns = max(round(seconds * 1e9), LEAST_NS)
+    return _Totals(row.line, values, ended, duration_ns, pue, _energies(values))
+
+
+def _energies(values: Mapping[str, str]) -> dict[Component, float]:
+    """kWh with PUE of what was tracked: CodeCarbon writes 0 for what was not."""
+    tracked: dict[Component, float] = {}
+    for name, component, _ in _PARTS:
+        kwh = amount(values.get(name, ""), MOST_KWH, name)
+        if kwh:
+            tracked[component] = kwh
+    total = amount(values["energy_consumed"], MOST_KWH, "energy_consumed")
+    if tracked:
+        return tracked
+    if total is None:
+        raise UnreadableCell("there is no energy in this row")
+    return {"host": total}  # versions before 2 had no parts
+
+
+def _run(tracker: _Tracker, again: bool) -> RunRecord:
+    rows = [row for row, after in zip(tracker.rows, [*tracker.rows[1:], None], strict=True)
+            if after is None or after.duration_ns > row.duration_ns]  # fmt: skip
+    first, last = tracker.rows[0], rows[-1]
+    accuracies = {component: accuracy for _, component, accuracy in _PARTS}
+    values = last.values
+    return reported_run(
+        [
+            Reported(
+                component,
+                accuracies.get(component, _TOTAL),
+                [r.kwh.get(component, 0.0) / r.pue for r in rows],
+            )
+            for component in last.kwh
+        ],
+        np.array([0, *(row.duration_ns for row in rows)], np.int64),
+        tool="codecarbon",
+        label="CodeCarbon",
+        run_id=f"codecarbon-{digest(first.identity)}",
         name=values.get("task_name") or values.get("project_name") or "codecarbon",
-        status="completed",
-        exit_code=None,
-        started_wall_ns=ended_ns - duration_ns,
-        start_ns=0,
-        end_ns=duration_ns,
-        tags={"imported": "codecarbon"},
+        started_ns=tracker.started_ns,
         environment={
             key: values[name]
             for key, name in (
@@ -89,69 +212,34 @@ def _run(file: TextFile, row: Row, values: Mapping[str, str], zone: tzinfo, agai
             )
             if values.get(name)
         },
-        curves=tuple(
-            _curve(component, accuracy, kwh / pue, duration_ns) for component, accuracy, kwh in energies
-        ),
-        anchors=(Anchor(0, 0, ended_ns - duration_ns),),
-        warnings=_warnings(values, pue, again),
+        warnings=_warnings(last, len(rows), again),
         extra={"codecarbon": dict(values)},
     )
 
 
-def _energies(file: TextFile, row: Row, values: Mapping[str, str]) -> list[tuple[Component, Accuracy, float]]:
-    """(component, accuracy, kWh with PUE) of what was tracked: CodeCarbon writes 0 for what was not."""
-    parts: list[tuple[Component, Accuracy, float]] = []
-    for name, component, accuracy in _PARTS:
-        kwh = _number(file, row, values, name)
-        if kwh is not None and kwh < 0:
-            raise file.error(row.line, f"{name} is negative")
-        if kwh:
-            parts.append((component, accuracy, kwh))
-    if parts:
-        return parts
-    total = _number(file, row, values, "energy_consumed")  # versions before 2 had no parts
-    if total is None or total < 0:
-        raise file.error(row.line, "there is no energy in this row")
-    return [("host", _TOTAL, total)]
-
-
-def _number(file: TextFile, row: Row, values: Mapping[str, str], name: str) -> float | None:
-    found = file.number(row, values.get(name, ""))
-    return found[0] if found and math.isfinite(found[0]) else None
-
-
-def _curve(component: Component, accuracy: Accuracy, kwh: float, duration_ns: int) -> Curve:
-    channel = Channel(
-        id=f"codecarbon/{component}",
-        component=component,
-        source="codecarbon",
-        method="modelled",
-        scope="as CodeCarbon reported it",
-        kind="energy",
-        accuracy=accuracy,
-        update_period_s=duration_ns / 1e9,
-        label="imported",
-    )
-    energy = round(kwh * J_PER_KWH * UJ_PER_J)
-    return Curve(channel, np.array([0, duration_ns], np.int64), np.array([0, energy], np.int64))
-
-
-def _warnings(values: Mapping[str, str], pue: float, again: bool) -> tuple[RunWarning, ...]:
+def _warnings(last: _Totals, points: int, again: bool) -> tuple[RunWarning, ...]:
+    values, pue = last.values, last.pue
     version = values.get("codecarbon_version") or "of unknown version"
-    found = {
-        "imported-codecarbon": f"Imported from CodeCarbon {version}: two points and constant power between, "
+    messages = {
+        "imported-codecarbon": f"Imported from CodeCarbon {version}: {points + 1} points and constant power between, "
         "method unknown."
     }
     if values.get("tracking_mode") == "machine":
-        found["imported-whole-machine"] = (
+        messages["imported-whole-machine"] = (
             f"CodeCarbon counted the whole machine: {values.get('gpu_count') or 'no'} GPUs and "
             f"{values.get('ram_total_size') or 'an unknown number of'} GB of memory, used or not."
         )
     if pue != 1:
-        found["imported-pue"] = f"CodeCarbon's energies were times a PUE of {pue:g}; it is taken out."
-    if again:
-        found["imported-repeated-run"] = (
-            "Earlier rows have the same CodeCarbon run id; if one tracker flushed them, each has the energy "
-            "of those before it."
+        messages["imported-pue"] = f"CodeCarbon's energies were times a PUE of {pue:g}; it is taken out."
+    parts = sum(last.kwh.values())
+    total = amount(values["energy_consumed"], MOST_KWH, "energy_consumed")
+    if total is not None and abs(parts - total) > 0.01 * max(parts, total):
+        messages["imported-sum"] = (
+            f"CodeCarbon's parts add up to {parts:g} kWh and its total says {total:g}; the parts are taken."
         )
-    return tuple(RunWarning(code, message) for code, message in found.items())
+    if again:
+        messages["imported-repeated-run"] = (
+            "Earlier rows have the same CodeCarbon run id and another start; if one tracker wrote them all, each may "
+            "have the energy of those before it."
+        )
+    return tuple(RunWarning(code, message) for code, message in messages.items())

@@ -8,34 +8,29 @@ run says so, and ``extra["duration_known"]`` is False.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from wattmark.errors import ImportFileError
-from wattmark.runs.record import Anchor, Curve, Int64, RunRecord, RunWarning, Spans
-from wattmark.sources.base import Accuracy, Channel, Component
-from wattmark.store.importing.reading import TextFile
-from wattmark.units import J_PER_KWH, UJ_PER_J
+from wattmark.runs.record import RunRecord, RunWarning
+from wattmark.sources.base import Accuracy, Component
+from wattmark.store.importing.reading import MOST_KWH, Problem, Reading, TextFile, UnreadableCell, shortened
+from wattmark.store.importing.records import (
+    TOOL_CITATION,
+    TOOL_RELATIVE,
+    Reported,
+    digest,
+    epochs,
+    reported_run,
+    written_ns,
+)
 
 INTERVAL_S = 10
 """Seconds between the samples of EnergyVis's tracker (its CarbonTracker's ``update_interval``)."""
-_ACCURACY = Accuracy(
-    1 - 1 / 1.4,
-    1 / 0.6 - 1,
-    0.0,
-    "imported from EnergyVis; how it was measured is not in the file, so as for other tools, up to 40 % "
-    "(Fischer 2025, arXiv:2509.22092)",
-    0.21,
-    0.28,
-)
+_ACCURACY = Accuracy(*TOOL_RELATIVE, 0.0, f"imported from EnergyVis; {TOOL_CITATION}", 0.21, 0.28)
 _COMPONENTS: tuple[Component, ...] = ("cpu", "gpu")
-_MOST_KWH = 1e9
 
 
 def recognises(data: object) -> bool:
@@ -44,52 +39,56 @@ def recognises(data: object) -> bool:
     return bool(profiles) and all(isinstance(one, dict) and "serverData" in one for one in profiles)
 
 
-def runs(file: TextFile, data: object) -> list[RunRecord]:
-    """One run a profile. Raises ImportFileError for a profile that cannot be read."""
+def runs(file: TextFile, data: object) -> Reading:
+    """One run a profile; profiles that cannot be read are named."""
     profiles = cast("list[dict[str, Any]]", data if isinstance(data, list) else [data])
-    return [_run(file, profile, place) for place, profile in enumerate(profiles, 1)]
+    records: list[RunRecord] = []
+    problems: list[Problem] = []
+    for place, profile in enumerate(profiles, 1):
+        try:
+            records.append(_run(file, profile))
+        except UnreadableCell as error:
+            problems.append(Problem(None, f"profile {place}: {error}"))
+    return Reading("energyvis", tuple(records), tuple(problems))
 
 
-def _run(file: TextFile, profile: Mapping[str, Any], place: int) -> RunRecord:
-    where = f"{file.path}: profile {place}"
-    measured = _object(where, "serverData", profile["serverData"])
+def _run(file: TextFile, profile: Mapping[str, Any]) -> RunRecord:
+    measured = _object("serverData", profile["serverData"])
     per_epoch: dict[Component, list[float]] = {
-        name: _kwh(
-            f"{where}: serverData.{name}", _object(where, f"serverData.{name}", measured[name]), "epoch"
-        )
+        name: _kwh(f"serverData.{name}", _object(f"serverData.{name}", measured[name]), "epoch")
         for name in _COMPONENTS
         if name in measured
     }
     lengths = {len(values) for values in per_epoch.values()}
     if len(lengths) != 1 or 0 in lengths:
-        raise ImportFileError(f"{where}: cpu and gpu need the same number of epochs, at least one")
+        raise UnreadableCell("cpu and gpu need the same number of epochs, at least one")
     count = lengths.pop()
     samples = max(
-        (len(_kwh(where, _object(where, name, measured[name]), "interval")) for name in per_epoch), default=0
+        (len(_kwh(name, _object(name, measured[name]), "interval")) for name in per_epoch), default=0
     )
     timed = samples > 0
     end_ns = (samples * INTERVAL_S if timed else count) * 1_000_000_000
     edges = np.linspace(0, end_ns, count + 1).astype(np.int64)
-    components = _object(where, "components", profile.get("components") or {})
+    components = _object("components", profile.get("components") or {})
     place_name, pue = profile.get("location"), profile.get("PUE")
-    identity = json.dumps(profile, sort_keys=True)
-    started_ns = _written_ns(file.path)
-    return RunRecord(
-        run_id=f"energyvis-{hashlib.blake2b(identity.encode(), digest_size=10).hexdigest()}",
+    cumulative: dict[Component, list[float]] = {
+        name: np.cumsum(values).tolist() for name, values in per_epoch.items()
+    }
+    if sum(values[-1] for values in cumulative.values()) > MOST_KWH:
+        raise UnreadableCell("its energy is beyond all bounds")
+    return reported_run(
+        [Reported(name, _ACCURACY, values) for name, values in cumulative.items()],
+        edges,
+        tool="energyvis",
+        label="EnergyVis",
+        run_id=f"energyvis-{digest(json.dumps(profile, sort_keys=True))}",
         name=str(profile.get("name") or "energyvis"),
-        status="completed",
-        exit_code=None,
-        started_wall_ns=started_ns,
-        start_ns=0,
-        end_ns=end_ns,
-        tags={"imported": "energyvis"},
+        started_ns=written_ns(file.path),
         environment={
-            "cpu": {"model": _devices(where, components, "cpu")},
-            "gpus": _devices(where, components, "gpu"),
+            "cpu": {"model": _devices(components, "cpu")},
+            "gpus": _devices(components, "gpu"),
         },
-        curves=tuple(_curve(name, values, edges) for name, values in per_epoch.items()),
-        spans=_spans(edges),
-        anchors=(Anchor(0, 0, started_ns),),
+        spans=epochs(edges),
         warnings=_warnings(timed),
         extra={
             "energyvis": {
@@ -102,63 +101,33 @@ def _run(file: TextFile, profile: Mapping[str, Any], place: int) -> RunRecord:
     )
 
 
-def _object(where: str, name: str, value: object) -> dict[str, Any]:
+def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ImportFileError(f"{where}: {name} is no object")
+        raise UnreadableCell(f"{name} is no object")
     return cast("dict[str, Any]", value)
 
 
 def _kwh(where: str, component: Mapping[str, Any], name: str) -> list[float]:
     listed: Any = component.get(name) or []
     if not isinstance(listed, list):
-        raise ImportFileError(f"{where}.{name} is no list")
+        raise UnreadableCell(f"{where}.{name} is no list")
     values = cast("list[Any]", listed)
     for value in values:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and 0 <= value <= _MOST_KWH):
-            raise ImportFileError(f"{where}.{name} holds {str(value)[:40]!r}, which is no energy in kWh")
+        if not (number and 0 <= value <= MOST_KWH):
+            raise UnreadableCell(f"{where}.{name} holds {shortened(value)}, which is no energy in kWh")
     return [float(value) for value in values]
 
 
-def _devices(where: str, components: Mapping[str, Any], kind: str) -> list[str]:
+def _devices(components: Mapping[str, Any], kind: str) -> list[str]:
     """``{"Intel i7 2600K": 2}`` -> ``["2 x Intel i7 2600K"]``."""
-    found: list[str] = []
-    for name, count in _object(where, f"components.{kind}", components.get(kind) or {}).items():
+    devices: list[str] = []
+    for name, count in _object(f"components.{kind}", components.get(kind) or {}).items():
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= 1_000_000:
-            raise ImportFileError(f"{where}: {str(count)[:40]!r} is no number of {name[:60]!r}")
+            raise UnreadableCell(f"{shortened(count)} is no number of {name[:60]!r}")
         if count:
-            found.append(name if count == 1 else f"{count} x {name}")
-    return found
-
-
-def _curve(component: Component, kwh: list[float], edges: Int64) -> Curve:
-    channel = Channel(
-        id=f"energyvis/{component}",
-        component=component,
-        source="energyvis",
-        method="modelled",
-        scope="as EnergyVis reported it",
-        kind="energy",
-        accuracy=_ACCURACY,
-        label="imported",
-    )
-    joules = np.concatenate(([0.0], np.cumsum(np.array(kwh) * J_PER_KWH)))
-    return Curve(channel, edges, np.round(joules * UJ_PER_J).astype(np.int64))
-
-
-def _spans(edges: Int64) -> Spans:
-    count = len(edges) - 1
-    return Spans(
-        ("epoch",),
-        np.zeros(count, np.int32),
-        edges[:-1],
-        edges[1:],
-        np.full(count, -1, np.int32),
-        np.zeros(count, np.int64),
-        np.zeros(count, np.int64),
-        np.zeros(count, np.bool_),
-        {row: {"counts": {}, "attrs": {"epoch": row + 1}} for row in range(count)},
-    )
+            devices.append(name if count == 1 else f"{count} x {name}")
+    return devices
 
 
 def _warnings(timed: bool) -> tuple[RunWarning, ...]:
@@ -169,11 +138,3 @@ def _warnings(timed: bool) -> tuple[RunWarning, ...]:
         else "The profile has no times: one second stands for an epoch, so seconds and watts mean nothing."
     )
     return RunWarning("imported-energyvis", how), RunWarning("imported-duration", length)
-
-
-def _written_ns(path: str) -> int:
-    """When the file was written, which is all there is to date the run by."""
-    try:
-        return int(Path(path).stat().st_mtime) * 1_000_000_000
-    except OSError:
-        return 0

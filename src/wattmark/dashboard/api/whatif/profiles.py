@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wattmark.dashboard.api.whatif.lines import line_of
 from wattmark.dashboard.api.whatif.schemas import RunLine
 from wattmark.dashboard.context import Here
-from wattmark.errors import ConfigError, ImportFileError
+from wattmark.errors import ConfigError
 from wattmark.runs.record import Anchor
 from wattmark.runs.view import RunView
 from wattmark.store.importing import energyvis
@@ -45,10 +45,9 @@ def import_profiles(file: ProfileFile, here: Here) -> list[RunLine]:
         raise ConfigError(f"{file.name!r} is no JSON", hint=_HINT) from None
     if not energyvis.recognises(data):
         raise ConfigError(f"{file.name!r} is no profile of EnergyVis", hint=_HINT)
-    try:
-        records = energyvis.runs(TextFile("", file.text), data)
-    except (ImportFileError, OverflowError) as error:
-        raise ConfigError(f"{file.name!r} cannot be imported{error}", hint=_HINT) from error
+    records = energyvis.runs(TextFile("", file.text), data)
+    if records.problems:
+        raise ConfigError(f"{file.name!r} cannot be imported: {records.problems[0]}", hint=_HINT)
     now_ns = time.time_ns()
     lines: list[RunLine] = []
     for record in records:

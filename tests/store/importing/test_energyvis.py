@@ -100,7 +100,7 @@ def test_json_that_is_neither_says_both(tmp_path: Path):
 
 
 def test_the_profile_that_energyvis_ships_is_read():
-    shipped = Path(__file__).parents[3] / "shared/data/energyvis/frontend/src/consts/sample_profile.json"
+    shipped = Path(__file__).parents[4] / "shared/data/energyvis/frontend/src/consts/sample_profile.json"
     if not shipped.exists():
         pytest.skip("the shared data are not here")
     (record,) = import_file(shipped)

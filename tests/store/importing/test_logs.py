@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from datetime import timedelta, timezone
 from pathlib import Path
 
@@ -21,16 +22,6 @@ CARBON_ROW = (
     "2023-09-08T12:50:09,bert,7397b210,12.5,0.0008,6e-05,42.5,534.1,430.7,0.0003,0.003,0.002,0.0053,"
     "United States,USA,2.3.1,8,1148.7,machine,1.0\n"
 )
-
-
-@pytest.fixture
-def imported(tmp_path):
-    def run(text, name="log.csv", **options):
-        data = text if isinstance(text, bytes) else text.encode()
-        (tmp_path / name).write_bytes(data)
-        return import_file(tmp_path / name, **options)
-
-    return run
 
 
 def energy_j(curve):
@@ -182,9 +173,14 @@ def test_stamps_without_a_zone_take_the_one_that_is_given(imported):
         ("2023/03/09 09:07:32, -5 W", "line 3: .* is no power"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(imported, line, message):
-    with pytest.raises(ImportFileError, match=message):
-        imported(f"timestamp, power.draw [W]\n2023/03/09 09:07:31, 1 W\n{line}\n2023/03/09 09:07:33, 1 W\n")
+def test_a_line_that_cannot_be_read_is_named_and_the_others_are_taken_in(imported, line, message):
+    reading = imported(
+        f"timestamp, power.draw [W]\n2023/03/09 09:07:31, 1 W\n{line}\n2023/03/09 09:07:33, 1 W\n2023/03/09 09:07:34, 1 W\n"
+    )
+    (problem,) = reading.problems
+    assert re.match(message, str(problem))
+    (curve,) = reading.runs[0].curves
+    assert energy_j(curve) in (1.0, 3.0)  # 1 W, and the two seconds around a reading that failed are a hole
 
 
 @pytest.mark.parametrize(
@@ -267,7 +263,7 @@ def test_importing_a_file_twice_keeps_its_runs_once(imported, tmp_path):
         assert added == [True, False]
 
 
-GAISSA = Path(__file__).parents[3] / "shared" / "data" / "gaissa" / "raw"
+GAISSA = Path(__file__).parents[4] / "shared" / "data" / "gaissa" / "raw"
 
 
 @pytest.mark.skipif(not GAISSA.is_dir(), reason="the published traces are not at hand")
