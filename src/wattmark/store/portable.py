@@ -197,12 +197,10 @@ def _check_curve(curve: Curve) -> None:
     _demand(channel.method in get_args(Method), f"{name}: {channel.method!r} is no method")
     _demand(channel.kind in get_args(ReadingKind), f"{name}: {channel.kind!r} is no kind of reading")
     _demand(type(channel.counted) is bool, f"{name}: it is counted or not")
-    *accuracy, citation = channel.accuracy
-    sizes = (*accuracy, channel.max_power_w, channel.resolution_uj, channel.update_period_s)
-    _demand(
-        all(_is_number(size) and size >= 0 for size in sizes), f"{name}: its sizes are finite numbers from 0"
-    )
-    _demand(type(citation) is str, f"{name}: its accuracy has a source")
+    accuracy = channel.accuracy._asdict()
+    _demand(type(accuracy.pop("citation")) is str, f"{name}: its accuracy has a source")
+    sizes = (*accuracy.values(), channel.max_power_w, channel.resolution_uj, channel.update_period_s)
+    _demand(all(_is_size(size) for size in sizes), f"{name}: its sizes are finite numbers from 0")
     wrap = channel.wrap_uj
     _demand(
         wrap is None or (type(wrap) is int and 0 < wrap < 2**63), f"{name}: its range is whole microjoules"
@@ -261,6 +259,10 @@ def _floats(values: Any, name: str) -> NDArray[np.float64]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_size(value: object) -> bool:
+    return _is_number(value) and cast("float", value) >= 0
 
 
 def _is_object(value: object) -> bool:
