@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from wattmark.sources.models.cpu import names
 from wattmark.sources.models.cpu.curves import CURVES, HOST_WATTS, host_kind
 from wattmark.sources.models.cpu.names import CpuInfo, identify, normalise, parse_cpuinfo
 
@@ -172,3 +175,48 @@ def test_every_family_has_a_curve_and_a_host_row():
         assert row[6] in CURVES, row
         part = identify(info(AMD, 25, 1, "AMD EPYC"))._replace(family=row[5])
         assert host_kind(part) in HOST_WATTS, row
+
+
+def test_the_clock_in_the_name_is_the_base_clock():
+    part = identify(info(INTEL, 6, 85, "Intel(R) Xeon(R) CPU @ 2.00GHz", 3, threads=4, virtual=True))
+    assert part.match == "family"
+    assert part.all_core_ghz == pytest.approx(2.0 * 1.18)
+
+
+def test_the_kernels_highest_clock_is_no_boost_where_it_is_the_base_clock():
+    name = "AMD EPYC 7742 64-Core Processor"
+    plain = identify(info(AMD, 23, 49, name, 0, threads=128, cores_per_socket=64))
+    assert identify(info(AMD, 23, 49, name, 0, threads=128, cores_per_socket=64), base_ghz=2.25) == plain
+    unlisted = info(AMD, 26, 250, "AMD Mystery 1 8-Core Processor", 0, threads=16, cores_per_socket=8)
+    assert identify(unlisted, base_ghz=3.0, max_ghz=3.0).all_core_ghz == 3.0
+    assert identify(unlisted, base_ghz=3.0).all_core_ghz > 3.0
+
+
+@pytest.mark.parametrize("family", [23, 25, 26, 27])
+@pytest.mark.parametrize("model", [0, 1, 17, 49, 99, 200])
+def test_a_threadripper_is_never_an_epyc(family: int, model: int):
+    part = identify(
+        info(
+            AMD,
+            family,
+            model,
+            "AMD Ryzen Threadripper PRO 6999WX 64-Cores",
+            0,
+            threads=128,
+            cores_per_socket=64,
+        )
+    )
+    assert part.curve == "amd-hedt"
+    assert "EPYC" not in part.label
+
+
+def test_every_part_of_the_table_has_a_clock():
+    table = Path(names.__file__).parents[2] / "data/cpu_parts.tsv"
+    rows = [line.split("\t") for line in table.read_text().splitlines() if not line.startswith("#")]
+    assert len(rows) > 5000
+    assert not [row[0] for row in rows if not row[3] and not row[4]]
+    stated = [row for row in rows if (row[3] or row[4]) and not row[3].startswith("~")]
+    assert len(stated) > 3000
+    for row in rows:
+        for text in filter(None, (row[3].lstrip("~"), row[4])):
+            assert 0.03 <= float(text) <= 7.0, row

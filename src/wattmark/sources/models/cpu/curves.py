@@ -1,15 +1,17 @@
-"""Watts of a CPU package at a given utilisation, for CPUs that cannot be asked.
+"""Watts of a CPU package at a given utilisation and clock, for CPUs that cannot be asked.
 
 The model (docs/science/cpu-model.md):
 
-    P(u) = softmin(idle + wake * (1 - exp(-u * threads)) + cores * core_w * (GHz / 2.7)^2 * f(u),  limit)
-    f(u) = (1 - exp(-k * u)) / (1 - exp(-k))
+    P(u) = softmin(idle + wake * (1 - exp(-u * threads)) + cores * core_w * g * (f(u) + s * (1 - f(u))),  limit)
+    f(u) = (1 - exp(-k * u)) / (1 - exp(-k)),   g = (nominal GHz / 2.7)^2 * r * max(r, 1/2)^(q - 1),   r = GHz / nominal GHz
 
 ``idle`` is the package asleep; ``wake`` is what its fabric, caches and memory controllers add as soon as one
 thread runs; the cores' share f is concave because one busy hyper-thread already draws most of its core's
 watts and because few busy cores clock higher; ``limit`` is the sustained power limit, a multiple of thermal
 design power (TDP). Only parts with many or fast cores for their TDP reach the limit: an 8-core 90 W server
-part draws about 50 W at full load.
+part draws about 50 W at full load. ``r`` is 1 where the clock is not read; where it is, f is less concave, as
+the boost of few cores is seen. Voltage goes down with the clock until it reaches its floor (half the nominal
+clock here). ``s`` is what an idle core draws of a busy one where the kernel may not let it sleep.
 
 The parameters are in ``CURVES``; ``tools/fit_cpu_curves.py`` fits them to measurements of the package (RAPL
 and equivalent) and prints the table. Standard library only.
@@ -28,17 +30,18 @@ _SHARPNESS = 6  # of the bend at the power limit: 11 % below it where demand equ
 
 class Curve(NamedTuple):
     """Parameters of one kind of CPU; ``*_share`` are fractions of TDP, ``core_w`` is watts per busy core at
-    2.7 GHz."""
+    2.7 GHz, ``clock_exponent`` is q: desktop parts run at the steep end of their voltage curve."""
 
     idle_share: float
     wake_share: float
     core_w: float
     curvature: float
     limit: float
+    clock_exponent: float
 
 
 class Estimate(NamedTuple):
-    """Watts with an interval that should hold the truth nine times in ten."""
+    """Watts with an interval that should hold the truth nineteen times in twenty."""
 
     value: float
     low: float
@@ -54,31 +57,36 @@ class HostWatts(NamedTuple):
     spread_high: float
 
 
+_VOLTAGE_FLOOR = 0.5
+DEEP_SLEEP_US = 20.0
+"""Exit latency (µs) above which a sleeping core draws nothing to speak of."""
+
 # --- fitted: paste the output of tools/fit_cpu_curves.py ----------------------------------------
+IDLE_IN_C1, IDLE_IN_C1E, CURVATURE_WITH_CLOCK = 0.50, 0.24, 0.79
 CURVES: dict[str, Curve] = {
-    "intel-ep": Curve(0.088, 0.048, 5.51, 1.35, 1.00),
-    "intel-mesh": Curve(0.177, 0.054, 6.50, 1.49, 1.00),
-    "intel-10nm": Curve(0.230, 0.053, 4.67, 1.51, 1.00),
-    "intel-new": Curve(0.230, 0.053, 3.63, 1.51, 1.00),
-    "intel-hedt": Curve(0.093, 0.054, 5.93, 1.51, 1.20),
-    "intel-client": Curve(0.026, 0.043, 5.98, 1.40, 1.25),
-    "intel-client-hybrid": Curve(0.028, 0.044, 4.67, 1.51, 1.80),
-    "intel-client-xeon": Curve(0.037, 0.044, 5.71, 1.51, 1.10),
-    "intel-mobile": Curve(0.083, 0.053, 4.67, 1.51, 1.10),
-    "intel-atom": Curve(0.138, 0.053, 1.56, 1.51, 1.00),
-    "amd-old": Curve(0.184, 0.053, 6.23, 1.51, 1.00),
-    "amd-epyc-zen1": Curve(0.230, 0.089, 4.67, 1.51, 1.00),
-    "amd-epyc": Curve(0.241, 0.087, 3.19, 1.55, 1.00),
-    "amd-hedt": Curve(0.184, 0.071, 4.15, 1.51, 1.00),
-    "amd-zen1": Curve(0.148, 0.074, 5.42, 1.51, 1.35),
-    "amd-am4": Curve(0.202, 0.071, 3.43, 1.51, 1.35),
-    "amd-am5": Curve(0.147, 0.069, 2.86, 1.51, 1.35),
-    "amd-apu": Curve(0.110, 0.071, 3.43, 1.51, 1.35),
-    "amd-mobile": Curve(0.110, 0.071, 3.11, 1.51, 1.20),
-    "arm-server": Curve(0.184, 0.053, 1.87, 1.51, 1.00),
-    "arm-small": Curve(0.230, 0.053, 1.25, 1.51, 1.00),
-    "apple": Curve(0.018, 0.027, 2.60, 1.51, 1.20),
-    "generic": Curve(0.156, 0.071, 4.36, 1.51, 1.05),
+    "intel-ep": Curve(0.117, 0.057, 6.46, 1.17, 1.00, 1.7),
+    "intel-mesh": Curve(0.155, 0.084, 4.95, 1.10, 1.00, 1.7),
+    "intel-10nm": Curve(0.247, 0.049, 4.64, 1.22, 1.00, 1.7),
+    "intel-new": Curve(0.238, 0.049, 3.57, 1.24, 1.00, 1.7),
+    "intel-hedt": Curve(0.172, 0.121, 5.65, 1.32, 1.20, 3.5),
+    "intel-client": Curve(0.016, 0.030, 6.51, 1.03, 1.25, 3.5),
+    "intel-client-hybrid": Curve(0.029, 0.041, 4.60, 1.24, 1.80, 3.5),
+    "intel-client-xeon": Curve(0.037, 0.040, 4.91, 1.20, 1.10, 3.5),
+    "intel-mobile": Curve(0.086, 0.049, 4.60, 1.24, 1.10, 1.7),
+    "intel-atom": Curve(0.143, 0.049, 1.53, 1.24, 1.00, 1.7),
+    "amd-old": Curve(0.191, 0.049, 6.13, 1.24, 1.00, 1.7),
+    "amd-epyc-zen1": Curve(0.238, 0.082, 4.60, 1.24, 1.00, 1.7),
+    "amd-epyc": Curve(0.258, 0.084, 3.02, 1.27, 1.00, 1.7),
+    "amd-hedt": Curve(0.198, 0.066, 4.21, 1.24, 1.00, 3.5),
+    "amd-zen1": Curve(0.158, 0.068, 5.56, 1.24, 1.35, 3.5),
+    "amd-am4": Curve(0.153, 0.059, 3.16, 1.18, 1.35, 3.5),
+    "amd-am5": Curve(0.162, 0.065, 3.06, 1.24, 1.35, 3.5),
+    "amd-apu": Curve(0.114, 0.065, 3.37, 1.24, 1.35, 3.5),
+    "amd-mobile": Curve(0.114, 0.065, 3.06, 1.24, 1.20, 1.7),
+    "arm-server": Curve(0.191, 0.049, 1.84, 1.24, 1.00, 1.7),
+    "arm-small": Curve(0.238, 0.049, 1.23, 1.24, 1.00, 1.7),
+    "apple": Curve(0.019, 0.025, 2.55, 1.24, 1.20, 1.7),
+    "generic": Curve(0.162, 0.065, 4.29, 1.24, 1.05, 1.7),
 }
 
 # --- fitted: paste the output of tools/fit_specpower.py ----------------------------------------
@@ -140,49 +148,66 @@ _HOST_KINDS = (
 )
 
 # How far the truth may be from the model, as fractions of the model, by how well the part is known: (low,
-# high). The first is the spread of leave-one-CPU-out errors (benchmarks/cpu_model_accuracy.py counts how
-# often it holds: 94 %). The others add what not knowing the part costs: in data/cpu_parts.tsv one standard
-# deviation of TDP is a factor 1.3 within a generation of servers, 1.7 within EPYC or Xeon and 2.6 over all
-# parts.
+# high), nineteen times in twenty. The first is the spread of leave-one-CPU-out errors, without and with the
+# clock (benchmarks/cpu_model_accuracy.py counts how often it holds). The others add what not knowing the part costs: in
+# data/cpu_parts.tsv one standard deviation of TDP is a factor 1.3 within a generation of servers, 1.7 within
+# EPYC or Xeon and 2.6 over all parts.
 _SPREAD: dict[Match, tuple[float, float]] = {
-    "part": (0.45, 0.50),
-    "family": (0.50, 0.80),
+    "part": (0.48, 0.70),
+    "family": (0.55, 1.00),
     "vendor": (0.70, 1.90),
     "generic": (0.80, 3.00),
 }
-CHARACTER = (0.21, 0.28)
-"""What of the spread depends on the work (low, high): sd 0.13 of ln watts between loads of one machine."""
-_SPECIMEN = (0.27, 0.37)
-"""And on this machine's configuration (boost, power limit, sleep states): sd 0.17 between machines with one part."""
+_SPREAD_WITH_CLOCK = (0.42, 0.65)
+SPREAD_WITH_ENDS = (0.28, 0.38)
+"""Where idle and full watts are given: what is left is the shape between them, and the work's own character."""
+CHARACTER = (0.27, 0.37)
+"""What of the spread depends on the work: standard deviation 0.16 of ln watts between loads of one machine (ibid.)."""
 _ABSOLUTE_SHARE = 0.03
 """Of TDP, both ways: idle power depends on firmware settings more than on the part."""
 
 
-def package_power_w(part: CpuPart, utilisation: float) -> Estimate:
+def package_power_w(
+    part: CpuPart, utilisation: float, clock_ghz: float | None = None, idle_core_share: float = 0.0
+) -> Estimate:
     """Watts of one package of ``part`` at ``utilisation`` (0..1 of its threads; clamped): what RAPL's package
     domain would say.
 
+    clock_ghz: mean clock of the busy threads, None where it cannot be read. idle_core_share: see :func:`idle_core_share`.
+
     Examples: ``package_power_w(identify(parse_cpuinfo(text)), 0.5)``.
     """
-    value = curve_power_w(CURVES[part.curve], part, utilisation)
-    low, high, absolute_w = package_spread(part)
+    value = curve_power_w(CURVES[part.curve], part, utilisation, clock_ghz, idle_core_share)
+    low, high, absolute_w = package_spread(part, clock=clock_ghz is not None)
     return Estimate(value, max(0.0, value * (1 - low) - absolute_w), value * (1 + high) + absolute_w)
 
 
+def idle_core_share(latency_us: float | None) -> float:
+    """What an idle core draws of a busy one, by the exit latency of the deepest sleep state that the kernel may
+    use (µs; None: not known, taken as deep).
+
+    C1 (up to 2 µs) stops the clock only; C1E (about 10 µs) lowers the voltage too; from C3 on the core is off.
+    """
+    if latency_us is None or latency_us > DEEP_SLEEP_US:
+        return 0.0
+    return IDLE_IN_C1 if latency_us <= 2 else IDLE_IN_C1E
+
+
 def curve_share(low: float, high: float) -> tuple[float, float]:
-    """What of the spread ``low``, ``high`` is common to all machines with one part."""
-    rest = (
-        whole**2 - character**2 - specimen**2
-        for whole, character, specimen in zip((low, high), CHARACTER, _SPECIMEN, strict=True)
-    )
-    below, above = (math.sqrt(max(0.0, part)) for part in rest)
-    return below, above
+    """What of the spread ``low``, ``high`` is common to all machines with one part: what not knowing the part adds.
+
+    Of a known part nothing is: its machines differ by as much as is left beside the work (configuration).
+    """
+    base_low, base_high = _SPREAD["part"]
+    return math.sqrt(max(0.0, low**2 - base_low**2)), math.sqrt(max(0.0, high**2 - base_high**2))
 
 
-def package_spread(part: CpuPart) -> tuple[float, float, float]:
+def package_spread(part: CpuPart, *, clock: bool = False) -> tuple[float, float, float]:
     """Relative low, relative high and absolute watts (one package) of the interval of
-    :func:`package_power_w`."""
+    :func:`package_power_w`; ``clock``: the clock is read."""
     low, high = _SPREAD[part.match]
+    if clock and part.match == "part":
+        low, high = _SPREAD_WITH_CLOCK
     return low, high, _ABSOLUTE_SHARE * part.tdp_w
 
 
@@ -213,14 +238,28 @@ def host_kind(part: CpuPart) -> str:
     return next((kind for start, kind in _HOST_KINDS if part.family.startswith(start)), "other")
 
 
-def curve_power_w(curve: Curve, part: CpuPart, utilisation: float) -> float:
+def curve_power_w(
+    curve: Curve,
+    part: CpuPart,
+    utilisation: float,
+    clock_ghz: float | None = None,
+    idle_core_share: float = 0.0,
+    curvature_with_clock: float | None = None,
+) -> float:
     """The formula at the top of this file."""
     u = min(1.0, max(0.0, utilisation))
     # Without hyper-threading a busy logical CPU is a whole core, so the cores' share is nearly linear.
     k = curve.curvature if part.threads_per_core > 1 else curve.curvature / 3
-    wake = curve.wake_share * part.tdp_w * (1 - math.exp(-u * part.threads))
+    r = 1.0
+    if clock_ghz is not None:
+        k *= CURVATURE_WITH_CLOCK if curvature_with_clock is None else curvature_with_clock
+        r = min(1.3, max(0.25, clock_ghz / part.all_core_ghz))
     busy = (1 - math.exp(-k * u)) / (1 - math.exp(-k))
-    cores = part.cores * curve.core_w * (part.all_core_ghz / REFERENCE_GHZ) ** 2 * busy
+    speed = (
+        (part.all_core_ghz / REFERENCE_GHZ) ** 2 * r * max(r, _VOLTAGE_FLOOR) ** (curve.clock_exponent - 1)
+    )
+    cores = part.cores * curve.core_w * speed * (busy + idle_core_share * (1 - busy))
+    wake = curve.wake_share * part.tdp_w * (1 - math.exp(-u * part.threads))
     demand = curve.idle_share * part.tdp_w + wake + cores
     limit = curve.limit * part.tdp_w
     return (demand**-_SHARPNESS + limit**-_SHARPNESS) ** (-1 / _SHARPNESS)

@@ -189,6 +189,10 @@ def _fits(ranges: str, number: int) -> bool:
     return False
 
 
+_USUAL_BOOST = 1.18
+"""All-core clock over base clock: the median of the parts in the table that have both."""
+_ALL_CORES_OF_MAX = 0.9
+"""All-core clock over the highest: the median of the parts in the table that have both."""
 _MOBILE = (
     r"^core (ultra \d |i[3579]-|\d )?\S*\d(u|y|h|hk|hq|hx|mq|mx|m|qm|xm|lm|um|g[1-7]|p|hl|ul)$"
     r"|^ryzen .*\d(u|c|h|hs|hx|hx3d)$|^ryzen ai "
@@ -232,16 +236,21 @@ def _curve_by_brand(info: CpuInfo, key: str, row: list[str]) -> str:
     return "arm-server" if info.vendor == "arm" else "generic"
 
 
-def identify(info: CpuInfo, *, max_ghz: float | None = None) -> CpuPart:
+def identify(info: CpuInfo, *, base_ghz: float | None = None, max_ghz: float | None = None) -> CpuPart:
     """The CPU package that ``info`` describes, by the rule at the top of this file.
 
-    ``max_ghz`` is the highest clock that the kernel reports (cpufreq), used where the table has none.
+    ``base_ghz`` and ``max_ghz`` are what the kernel reports (cpufreq), used where neither the table nor the CPU's own
+    name has them.
     """
     key = normalise(info.name)
     row = _part_row(key)
     family = _family_of(info, key)
+    if family is None or ("threadripper" in key.split() and family.curve != "amd-hedt"):
+        family = _family_by_brand(key) or family
+    base_text, turbo_text = (row[3], row[4]) if row is not None else ("", "")
+    ghz = _all_core_ghz(base_text, turbo_text, _clock_in_name(info.name) or base_ghz, max_ghz)
     if row is not None:
-        return _exact(info, key, row, family, max_ghz)
+        return _exact(info, key, row, family, ghz)
     match: Match = "family"
     if family is None:
         family = _VENDORS.get(info.vendor)
@@ -256,26 +265,68 @@ def identify(info: CpuInfo, *, max_ghz: float | None = None) -> CpuPart:
             base.cores,
             base.threads_per_core,
             base.tdp_w,
-            base.all_core_ghz,
+            ghz or base.all_core_ghz,
             base.label,
         )
     # Bare metal: the cores are real, and thermal design power grows less than in proportion to them.
     tdp_w = base.tdp_w * (info.cores_per_socket / base.cores) ** 0.7
     smt = max(1, round(info.threads / (info.cores_per_socket * info.sockets)))
-    return CpuPart(base.label, curve, match, info.cores_per_socket, smt, tdp_w, base.all_core_ghz, base.label)
+    clock = ghz or base.all_core_ghz
+    return CpuPart(base.label, curve, match, info.cores_per_socket, smt, tdp_w, clock, base.label)
 
 
-def _exact(info: CpuInfo, key: str, row: list[str], family: _Family | None, max_ghz: float | None) -> CpuPart:
-    cores_text, base_text, turbo_text = row[2], row[3], row[4]
+def _exact(info: CpuInfo, key: str, row: list[str], family: _Family | None, ghz: float | None) -> CpuPart:
+    cores_text = row[2]
     curve = _curve_by_name(key, family.curve) if family else _curve_by_brand(info, key, row)
     smt = family.threads_per_core if family else 2
     real = None if info.virtual else info.cores_per_socket
     if real is not None:
         smt = max(1, round(info.threads / (real * info.sockets)))
     cores = real or (int(cores_text) if cores_text else 0) or (family.cores if family else _GENERIC.cores)
-    default_ghz = family.all_core_ghz if family else _GENERIC.all_core_ghz
-    base = float(base_text) if base_text else None
-    turbo = float(turbo_text) if turbo_text else max_ghz
-    ghz = (base + turbo) / 2 if base and turbo else base or (0.85 * turbo if turbo else default_ghz)
+    if ghz is None:
+        typical = float(row[3][1:]) if row[3].startswith("~") else _GENERIC.all_core_ghz
+        ghz = family.all_core_ghz if family else typical
     label = row[5] or info.name
     return CpuPart(label, curve, "part", cores, smt, float(row[1]), ghz, family.label if family else "")
+
+
+def _all_core_ghz(
+    base_text: str, turbo_text: str, base_ghz: float | None, max_ghz: float | None
+) -> float | None:
+    """The clock of all cores under load, half-way between base and boost; None where neither is known.
+
+    What the kernel gives as the highest clock is the base clock with some drivers, so it counts as boost only above it.
+    """
+    base = float(base_text) if base_text and not base_text.startswith("~") else base_ghz
+    turbo = float(turbo_text) if turbo_text else max_ghz
+    if base is not None and turbo is not None:
+        return (base + max(base, turbo)) / 2
+    if base is not None and not base_text:
+        return _USUAL_BOOST * base  # the part is not in the table, so whether it boosts is not known either
+    return base or (_ALL_CORES_OF_MAX * turbo if turbo is not None else None)
+
+
+def _clock_in_name(name: str) -> float | None:
+    """``"Intel(R) Xeon(R) CPU E5-2620 v3 @ 2.40GHz"`` -> 2.4, which is the base clock."""
+    number, _, rest = name.partition("@")[2].strip().lower().partition("ghz")
+    if not name.lower().rstrip().endswith("ghz") or rest:
+        return None
+    try:
+        value = float(number)
+    except ValueError:
+        return None
+    return value if 0.1 < value < 10 else None
+
+
+def _family_by_brand(key: str) -> _Family | None:
+    """A family for names that the table of families does not have the numbers of (newer than it); by brand only."""
+    words = key.split()
+    if "threadripper" in words:
+        return _Family("AMD Threadripper", "amd-hedt", 32, 2, 350.0, 4.3)
+    if words[:1] == ["epyc"] and len(words) > 1:
+        return _Family("AMD EPYC", "amd-epyc", 64, 2, 300.0, 3.1)
+    if words[:1] == ["ryzen"]:
+        if re.search(_MOBILE, key):
+            return _Family("AMD Ryzen mobile", "amd-mobile", 8, 2, 35.0, 3.6)
+        return _Family("AMD Ryzen", "amd-am5", 8, 2, 105.0, 4.8)
+    return None

@@ -3,7 +3,8 @@
 Two scopes, which are part of the channel: ``package`` (default; what RAPL's package domain would say) and
 ``host-share`` (what a wall meter would say, for the visible threads' share of a server). The energy is
 integrated from ``/proc/stat``: each reading adds the elapsed time times the watts at the mean utilisation
-since the reading before. On a virtual machine only the visible threads' share of the host's CPU is charged,
+since the reading before, and at the clock of the busy CPUs where cpufreq tells it.
+On a virtual machine only the visible threads' share of the host's CPU is charged,
 as if its other guests were as busy as this one.
 
 Settings (``[tool.wattmark.cpu-model]``, ``host.option("cpu-model", ...)``): ``scope``, ``tdp_w`` (watts of
@@ -21,6 +22,7 @@ from typing import NamedTuple
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series, read_int, read_text
 from wattmark.sources.models.cpu import curves as cpu_curves
+from wattmark.sources.models.cpu.clock import ClockReader, part_clocks, sleep_latency_us
 from wattmark.sources.models.cpu.names import CpuInfo, CpuPart, identify, parse_cpuinfo
 from wattmark.sources.models.cpu.procstat import Ticks, parse_stat
 
@@ -61,10 +63,14 @@ class Model(NamedTuple):
     scope: str = "package"
     idle_w: float | None = None
     max_w: float | None = None
+    idle_core_share: float = 0.0
+    """What an idle core draws of a busy one (curves.idle_core_share)."""
+    clock: bool = False
+    """Whether the clock is read."""
 
-    def power_w(self, utilisation: float) -> float:
-        """Watts of the visible machine at ``utilisation`` (0..1)."""
-        own = self._modelled_w(utilisation)
+    def power_w(self, utilisation: float, clock_ghz: float | None = None) -> float:
+        """Watts of the visible machine at ``utilisation`` (0..1), at the clock of its busy CPUs."""
+        own = self._modelled_w(utilisation, clock_ghz)
         if self.idle_w is None and self.max_w is None:
             return own
         bottom, top = self._modelled_w(0.0), self._modelled_w(1.0)
@@ -72,9 +78,11 @@ class Model(NamedTuple):
         max_w = max(top, idle_w) if self.max_w is None else self.max_w
         return idle_w + (max_w - idle_w) * (own - bottom) / (top - bottom)
 
-    def _modelled_w(self, utilisation: float) -> float:
-        estimate = cpu_curves.package_power_w if self.scope == "package" else cpu_curves.host_share_power_w
-        return self.packages * estimate(self.part, utilisation).value
+    def _modelled_w(self, utilisation: float, clock_ghz: float | None = None) -> float:
+        if self.scope != "package":
+            return self.packages * cpu_curves.host_share_power_w(self.part, utilisation).value
+        estimate = cpu_curves.package_power_w(self.part, utilisation, clock_ghz, self.idle_core_share)
+        return self.packages * estimate.value
 
     def accuracy(self) -> Accuracy:
         """The interval of the channel; narrower where the user gave both ends."""
@@ -82,12 +90,9 @@ class Model(NamedTuple):
             low, high, absolute_w = cpu_curves.host_spread(self.part)
             character = cpu_curves.CHARACTER
             return Accuracy(low, high, absolute_w * self.packages, _HOST_CITATION, *character)
-        low, high, absolute_w = cpu_curves.package_spread(self.part)
+        low, high, absolute_w = cpu_curves.package_spread(self.part, clock=self.clock)
         if self.idle_w is not None and self.max_w is not None:
-            low, high = (
-                0.25,
-                0.30,
-            )  # what is left is the shape between the ends, and the workload's own character
+            low, high = cpu_curves.SPREAD_WITH_ENDS
         character, curve = cpu_curves.CHARACTER, cpu_curves.curve_share(low, high)
         return Accuracy(low, high, absolute_w * self.packages, _CITATION, *character, *curve)
 
@@ -105,12 +110,17 @@ class CpuModelSource:
         channel: Channel,
         threads: int,
         clock: Callable[[], int] = time.monotonic_ns,
+        clocks: ClockReader | None = None,
     ) -> None:
         self.channels: Sequence[Channel] = (channel,)
         self.series: Sequence[Series] = ()
         self._model = model
         self._min_ticks = MIN_TICKS * threads
         self._clock = clock
+        self._clocks = clocks
+        self._bytes = (
+            512 if clocks is None else 512 + 200 * threads
+        )  # the line of all CPUs, or one for each too
         try:
             self._fd = os.open(stat_path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -124,7 +134,7 @@ class CpuModelSource:
     def read(self) -> Sequence[float | None]:
         """Cumulative µJ."""
         try:
-            data = os.pread(self._fd, 512, 0)
+            data = os.pread(self._fd, self._bytes, 0)
         except OSError as error:
             raise SourceGone(f"/proc/stat cannot be read: {error.strerror}") from error
         now_ns = self._clock()
@@ -134,13 +144,13 @@ class CpuModelSource:
         if self._ticks is None:
             self._ticks, self._last_ns = ticks, now_ns
             return (0,)
-        self._take(ticks)
+        self._take(ticks, self._clocks.read(data) if self._clocks is not None else None)
         if self._utilisation is not None:
             self._energy_uj += self._power_w * max(0, now_ns - self._last_ns) / 1000  # W * ns = nJ
             self._last_ns = now_ns
         return (int(self._energy_uj),)
 
-    def _take(self, ticks: Ticks) -> None:
+    def _take(self, ticks: Ticks, clock_ghz: float | None) -> None:
         before = self._ticks or ticks
         # Each counter may step back a little (iowait does, by design, and all do when a CPU is unplugged).
         busy = max(0, ticks.busy - before.busy)
@@ -151,10 +161,12 @@ class CpuModelSource:
         if total >= self._min_ticks or (self._utilisation is None and total > 0):
             self._ticks = ticks
             self._utilisation = busy / total
-            self._power_w = self._model.power_w(self._utilisation)
+            self._power_w = self._model.power_w(self._utilisation, clock_ghz)
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the files; may be called twice."""
+        if self._clocks is not None:
+            self._clocks.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -174,7 +186,8 @@ def probe(host: Host) -> list[Finding]:
             )
         ]
     info = parse_cpuinfo(read_text(host.proc("cpuinfo")) or "")
-    info = info._replace(virtual=info.virtual or _virtual(host), threads=_online(stat) or info.threads)
+    online = _online(stat)
+    info = info._replace(virtual=info.virtual or _virtual(host), threads=len(online) or info.threads)
     try:
         model = build_model(host, info)
     except ValueError as error:
@@ -188,7 +201,13 @@ def probe(host: Host) -> list[Finding]:
             channel.label,
             (channel,),
             (),
-            lambda: CpuModelSource(stat_path, model, channel, info.threads),
+            lambda: CpuModelSource(
+                stat_path,
+                model,
+                channel,
+                info.threads,
+                clocks=ClockReader(host, online) if model.clock and model.scope == "package" else None,
+            ),
         )
     ]
 
@@ -199,8 +218,8 @@ def build_model(host: Host, info: CpuInfo) -> Model:
     scope = host.option(NAME, "scope", "package")
     if scope not in ("package", "host-share"):
         raise ValueError(f"The scope of cpu-model is 'package' or 'host-share', not {scope!r}.")
-    max_khz = read_int(host.sys("devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"))
-    part = identify(info, max_ghz=max_khz / 1e6 if max_khz else None)
+    clocks = part_clocks(host)
+    part = identify(info, base_ghz=clocks.base_ghz, max_ghz=clocks.max_ghz)
     tdp_w, threads = _setting(host, "tdp_w"), _setting(host, "threads")
     if tdp_w:
         match = "part" if part.match == "family" else part.match
@@ -211,7 +230,10 @@ def build_model(host: Host, info: CpuInfo) -> Model:
     idle_w, max_w = _setting(host, "idle_w", zero=True), _setting(host, "max_w")
     if idle_w is not None and max_w is not None and idle_w > max_w:
         raise ValueError(f"idle_w of cpu-model ({idle_w:g} W) is more than its max_w ({max_w:g} W).")
-    return Model(part, packages, scope, idle_w, max_w)
+    # A guest's cpufreq and cpuidle, where there are any, are not those of the machine below it.
+    sleep = 0.0 if info.virtual else cpu_curves.idle_core_share(sleep_latency_us(host))
+    readable = read_int(host.sys("devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"))
+    return Model(part, packages, scope, idle_w, max_w, sleep, not info.virtual and bool(readable))
 
 
 def _setting(host: Host, name: str, *, zero: bool = False) -> float | None:
@@ -236,8 +258,10 @@ def _virtual(host: Host) -> bool:
     return not vendor.startswith("microsoft") or "virtual" in product  # Microsoft also makes laptops
 
 
-def _online(stat: str) -> int:
-    return sum(1 for line in stat.split("\n") if line.startswith("cpu") and line[3:4].isdigit())
+def _online(stat: str) -> list[int]:
+    """The numbers of the CPUs that ``/proc/stat`` has a line for."""
+    names = [line.partition(" ")[0] for line in stat.split("\n") if line.startswith("cpu")]
+    return [int(name[3:]) for name in names if name[3:].isdigit()]
 
 
 _HOW = {
