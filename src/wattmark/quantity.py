@@ -38,10 +38,16 @@ EDGES, SHARE, IDLE, SCATTER, REPEAT = "edges", "share", "idle", "scatter", "repe
 GRID, PUE, PRICE, FIT, OWN = "grid", "pue", "price", "fit", "own"
 KINDS: Mapping[str, tuple[str, str]] = {
     SCALE: ("scale of the sensor", "calibrate it against a meter"),
-    CURVE: ("power curve of the part that the model assumes", "read a counter instead: wattmark sources --fix"),
+    CURVE: (
+        "power curve of the part that the model assumes",
+        "read a counter instead: wattmark sources --fix",
+    ),
     SPECIMEN: ("this machine beside others of its kind", "calibrate it against a meter"),
     OFFSET: ("constant watts of the sensor", "calibrate it against a meter"),
-    CHARACTER: ("character of the work, which the sensor does not see", "read a counter instead: wattmark sources --fix"),
+    CHARACTER: (
+        "character of the work, which the sensor does not see",
+        "read a counter instead: wattmark sources --fix",
+    ),
     EDGES: ("edges of the interval between two samples", "measure a longer piece, or sample more often"),
     SHARE: ("what of the machine's work is this process tree's", "measure on a quiet machine"),
     IDLE: ("idle watts", "wattmark calibrate"),
@@ -197,7 +203,9 @@ class Quantity:
     def bounded(self, at_least: float = -math.inf, at_most: float = math.inf) -> Quantity:
         """Within what physics allows: an energy is not negative, a share is 0 to 1."""
         least, most = max(self.at_least, at_least), min(self.at_most, at_most)
-        return Quantity(self.value, unit=self.unit, source=self.source, terms=self.terms, at_least=least, at_most=most)
+        return Quantity(
+            self.value, unit=self.unit, source=self.source, terms=self.terms, at_least=least, at_most=most
+        )
 
     # arithmetic
 
@@ -237,7 +245,9 @@ class Quantity:
         if isinstance(factor, Quantity):
             return self._product(factor)
         ends = (_times(self.at_least, factor), _times(self.at_most, factor))
-        terms = {name: (down * factor, up * factor) for name, (down, up) in self.terms.items()} if factor else {}
+        terms = (
+            {name: (down * factor, up * factor) for name, (down, up) in self.terms.items()} if factor else {}
+        )
         return Quantity(
             self.value * factor, unit=self.unit, source=self.source, terms=terms,
             at_least=min(ends), at_most=max(ends),
@@ -281,7 +291,9 @@ class Quantity:
         for name in {**self.terms, **other.terms}:
             mine, theirs = self.terms.get(name, _NONE), other.terms.get(name, _NONE)
             terms[name] = (_moved(a, b, mine[0], theirs[0]), _moved(a, b, mine[1], theirs[1]))
-        unit = _UNITLESS if self.unit == other.unit else f"{self.unit}/{other.unit}" if other.unit else self.unit
+        unit = (
+            _UNITLESS if self.unit == other.unit else f"{self.unit}/{other.unit}" if other.unit else self.unit
+        )
         positive = self.at_least >= 0 and other.at_least >= 0
         return Quantity(
             a / b, unit=unit, source=self.source or other.source, terms=_telling(terms),
@@ -350,7 +362,9 @@ class Quantity:
         if told is None:
             return cls(value, low, high, unit, source, error=error)
         terms = {str(name): (float(shift[0]), float(shift[1])) for name, shift in told.items()}
-        return cls(value, unit=unit, source=source, terms=terms, at_least=0.0 if low == 0 <= value else -math.inf)
+        return cls(
+            value, unit=unit, source=source, terms=terms, at_least=0.0 if low == 0 <= value else -math.inf
+        )
 
     @property
     def amount(self) -> Amount:
@@ -378,7 +392,9 @@ class Quantity:
         low, high = self.interval()
         return f"Quantity({self.value!r}, {low!r}, {high!r}, {self.unit!r}, {self.source!r})"
 
-    def _with(self, terms: Mapping[str, Shift], *, unit: str | None = None, source: str | None = None) -> Quantity:
+    def _with(
+        self, terms: Mapping[str, Shift], *, unit: str | None = None, source: str | None = None
+    ) -> Quantity:
         return Quantity(
             self.value, unit=self.unit if unit is None else unit, source=self.source if source is None else source,
             terms=terms, at_least=self.at_least, at_most=self.at_most,
@@ -446,12 +462,14 @@ def spread(shifts: Iterable[tuple[Any, Any]]) -> tuple[Any, Any, Any]:
         mean = mean + d
         variance = variance + s * s + d * d * (1 - _SKEW**2)
         third = third + 3 * s * s * d + d * d * d * (2 * _SKEW**2 - 1)
-    if isinstance(variance, float) and (variance == 0 or math.isinf(variance)):
+    if isinstance(variance, float) and not 0 < variance < math.inf:
         return _extreme(sides)
     safe = variance + 1e-300
     d = third / (3 * safe)
     for _ in range(4):
-        d = d - (3 * safe * d + (5 * _SKEW**2 - 4) * d * d * d - third) / (3 * safe + 3 * (5 * _SKEW**2 - 4) * d * d)
+        d = d - (3 * safe * d + (5 * _SKEW**2 - 4) * d * d * d - third) / (
+            3 * safe + 3 * (5 * _SKEW**2 - 4) * d * d
+        )
     s = _positive(variance - d * d * (1 - _SKEW**2)) ** 0.5
     return (mean - d) * (_SKEW / Z95), _positive(s - d), _positive(s + d)
 
@@ -462,7 +480,10 @@ def _sides(down: Any, up: Any) -> tuple[Any, Any]:
 
 
 def _extreme(sides: Sequence[Shift]) -> tuple[float, float, float]:
-    below, above = max((side[0] for side in sides), default=0.0), max((side[1] for side in sides), default=0.0)
+    below, above = (
+        max((side[0] for side in sides), default=0.0),
+        max((side[1] for side in sides), default=0.0),
+    )
     return 0.0, below if math.isinf(below) else 0.0, above if math.isinf(above) else 0.0
 
 

@@ -17,6 +17,7 @@ from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
 from wattmark.runs import health
 from wattmark.runs.energy import CurveEnergy, Energies
+from wattmark.runs.error_names import ErrorNames
 from wattmark.runs.overview import BIN, Columns, Steps, columns_of, steps_of
 from wattmark.runs.record import Int64, RunRecord, SeriesData, Spans
 from wattmark.runs.view import RunView
@@ -78,6 +79,7 @@ class StoredCurve:
         self.channel = run.channels[number]
         self._run = run
         self._number = number
+        self._names = ErrorNames.of_record(run.record)
 
     def __bool__(self) -> bool:
         return self._run.samples(self._number) > 1
@@ -93,7 +95,7 @@ class StoredCurve:
 
     @cached_property
     def _whole(self) -> WholeCurve:
-        return WholeCurve(CurveEnergy(self._run.curve(self._number)))
+        return WholeCurve(CurveEnergy(self._run.curve(self._number), names=self._names))
 
     @cached_property
     def _overview(self) -> Steps | None:
@@ -105,7 +107,7 @@ class StoredCurve:
         if facts is None:
             return self._whole.energies(start_ns, end_ns)
         part = self._run.around(self._number, np.concatenate((start_ns, end_ns)))
-        return CurveEnergy(part, facts).between(start_ns, end_ns)
+        return CurveEnergy(part, facts, self._names).between(start_ns, end_ns)
 
     def columns(self, edges_ns: Int64) -> Columns:
         """Power in columns: from the samples where there are few in the window, else from the bins."""

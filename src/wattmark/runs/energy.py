@@ -1,61 +1,113 @@
 """The energy of intervals on curves: one operation, ``E(b) - E(a)``, for one interval or a million.
 
 For a channel with samples (t_i, E_i) and an interval [a, b] the value is the difference of the linearly interpolated
-curve. Its interval has four parts, added up because they are not independent:
+curve. Its errors, each a named term (:mod:`wattmark.quantity`, names in :mod:`wattmark.runs.error_names`):
 
-- accuracy: ``relative * E + absolute_w * (b - a)``, from the channel;
-- interpolation: inside a sampling interval of length D and energy dE the power is taken to stay within
-  ``[0.8 p_min, 1.25 p_max]`` of the slopes seen on this curve, which bounds ``E(a)`` from both sides
-  (the curve is monotone and passes through both samples);
-- lag: the counter may be older than its reading by one update period: ``p * update_period_s`` at each edge;
-- resolution: one step at each edge.
+- the sensor: its scale, its part's curve, the character of the work, and an offset in watts over the covered time, all
+  from the channel's :class:`~wattmark.sources.base.Accuracy`;
+- edges: what the curve does inside the sampling interval in which an edge lies. The power there is taken to stay within
+  ``[0.8 p_min, 1.25 p_max]`` of the slopes seen on this curve, which bounds the energy of any part of the sampling
+  interval from both sides; the counter may be older than its reading by one update period, and is a multiple of its
+  resolution. The two edges are independent.
 
 Time that lies in a hole, or further from the samples than two usual sampling intervals, is not covered: it adds no
-energy, and :meth:`CurveEnergy.covered_s` says how much time was covered.
+energy, and :attr:`Energies.covered_s` says how much time was covered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import EDGES, Quantity, kind_of, spread
+from wattmark.runs.error_names import ErrorNames
 from wattmark.runs.record import Curve, Float64, Int64
 
 _SLACK_LOW, _SLACK_HIGH = 0.8, 1.25
+_STEP = 1 - 0.05**0.5
+"""95 % of the differences of two errors that are uniform over one step are within this share of the step."""
 EDGE_PERIODS = 2.0
 """Beyond the outermost samples the curve is continued for at most this many usual sampling intervals."""
 
+Terms = Mapping[str, tuple[Float64, Float64]]
 
-@dataclass(frozen=True, slots=True)
+
 class Energies:
-    """Energies of k intervals in joules, each (k,) float64: values with their bounds, and seconds covered."""
+    """Energies of k intervals in joules.
 
-    value_j: Float64
-    low_j: Float64
-    high_j: Float64
-    covered_s: Float64
+    value_j, covered_s: (k,) float64, seconds covered. terms: error name -> its shifts at the lower and the upper end,
+    (k,) float64 each. An edge's error belongs to its interval alone. low_j, high_j: (k,) float64, derived.
+    start_ns, end_ns: the intervals, (k,) int64.
+    """
+
+    def __init__(
+        self, value_j: Float64, covered_s: Float64, terms: Terms, start_ns: Int64, end_ns: Int64
+    ) -> None:
+        self.value_j = value_j
+        self.covered_s = covered_s
+        self.terms = terms
+        self.start_ns = start_ns
+        self.end_ns = end_ns
 
     @classmethod
-    def zeros(cls, count: int) -> Energies:
+    def zeros(cls, start_ns: Int64, end_ns: Int64) -> Energies:
         """No energy at all, to add to."""
-        return cls(*(np.zeros(count) for _ in range(4)))
+        return cls(np.zeros(len(start_ns)), np.zeros(len(start_ns)), {}, start_ns, end_ns)
+
+    def __len__(self) -> int:
+        return len(self.value_j)
 
     def __add__(self, other: Energies) -> Energies:
+        terms = dict(self.terms)
+        for name, (down, up) in other.terms.items():
+            mine = terms.get(name)
+            terms[name] = (down, up) if mine is None else (mine[0] + down, mine[1] + up)
         return Energies(
-            self.value_j + other.value_j,
-            self.low_j + other.low_j,
-            self.high_j + other.high_j,
-            self.covered_s + other.covered_s,
+            self.value_j + other.value_j, self.covered_s + other.covered_s, terms, self.start_ns, self.end_ns
         )
+
+    @cached_property
+    def _ends(self) -> tuple[Float64, Float64]:
+        if not self.terms:
+            return self.value_j, self.value_j
+        middle, below, above = spread(self.terms.values())
+        low = np.clip(self.value_j + middle - below, 0.0, self.value_j)
+        return low, np.maximum(self.value_j + middle + above, self.value_j)
+
+    @property
+    def low_j(self) -> Float64:
+        """Lower ends of the 95 % intervals."""
+        return self._ends[0]
+
+    @property
+    def high_j(self) -> Float64:
+        """Upper ends of the 95 % intervals."""
+        return self._ends[1]
 
     def quantity(self, row: int, source: str = "") -> Quantity:
         """One of them."""
-        return Quantity(
-            float(self.value_j[row]), float(self.low_j[row]), float(self.high_j[row]), "J", source
-        )
+        place = f"/{int(self.start_ns[row])}-{int(self.end_ns[row])}"
+        terms = {
+            name + place if kind_of(name) == EDGES else name: (float(down[row]), float(up[row]))
+            for name, (down, up) in self.terms.items()
+        }
+        return Quantity(float(self.value_j[row]), source=source, terms=terms, at_least=0.0)
+
+    def weighted(self, weights: Float64, source: str = "") -> Quantity:
+        """The sum of all rows, each times its weight (k,); what is common to them adds, their edges are independent."""
+        place = f"/{int(self.start_ns.min(initial=0))}-{int(self.end_ns.max(initial=0))}*"
+        terms: dict[str, tuple[float, float]] = {}
+        for name, (down, up) in self.terms.items():
+            if kind_of(name) == EDGES:
+                below, above = (float(np.sqrt(((side * weights) ** 2).sum())) for side in (down, up))
+                terms[name + place] = (-below, above)
+            else:
+                terms[name] = (float((down * weights).sum()), float((up * weights).sum()))
+        return Quantity(float((self.value_j * weights).sum()), source=source, terms=terms, at_least=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +124,14 @@ class CurveEnergy:
     """A curve made ready for questions: O(log n) for one interval, vectorised for many.
 
     facts: those of the whole curve, where ``curve`` holds only the samples around the edges that are asked about.
+    names: what the errors of this curve have in common with others.
     """
 
-    def __init__(self, curve: Curve, facts: CurveFacts | None = None) -> None:
+    def __init__(
+        self, curve: Curve, facts: CurveFacts | None = None, names: ErrorNames | None = None
+    ) -> None:
         self.curve = curve
+        self._names = (names or ErrorNames()).of(curve.channel)
         self.origin_ns = int(curve.t_ns[0]) if len(curve.t_ns) else 0
         t = (curve.t_ns - self.origin_ns).astype(np.float64) / 1e9
         energy = (curve.energy_uj - (curve.energy_uj[0] if len(t) else 0)).astype(np.float64) / 1e6
@@ -106,28 +162,75 @@ class CurveEnergy:
     def between(self, start_ns: Int64, end_ns: Int64) -> Energies:
         """Energies of the intervals [start, end); start_ns, end_ns: (k,) int64, start <= end."""
         if not self:
-            count = len(start_ns)
-            return Energies.zeros(count)
+            return Energies.zeros(start_ns, end_ns)
         a = self._edge((start_ns - self.origin_ns) / 1e9)
         b = self._edge((end_ns - self.origin_ns) / 1e9)
-        channel = self.curve.channel
         value = b.energy - a.energy
-        length = b.t - a.t
         covered = np.interp(b.t, self._covered_t, self._covered) - np.interp(
             a.t, self._covered_t, self._covered
         )
-        lag_s = channel.update_period_s
-        edge = (a.power + b.power) * lag_s + 2e-6 * channel.resolution_uj
-        floor = np.maximum(0.0, self._power_low * covered) * (value > 0)
-        low = np.maximum(value - (b.energy - b.low) - (a.high - a.energy), np.minimum(floor, value)) - edge
-        high = value + (b.high - b.energy) + (a.energy - a.low) + edge
-        accuracy = channel.accuracy
-        low = low * (1 - accuracy.relative_low) - accuracy.absolute_w * covered
-        high = high * (1 + accuracy.relative_high) + accuracy.absolute_w * covered
-        nothing = (length <= 0) | (covered <= 0)
-        low = np.where(nothing, 0.0, np.clip(low, 0.0, value))
-        high = np.where(nothing, value, np.maximum(high, value))
-        return Energies(value, low, high, covered)
+        together = a.row == b.row
+        below, above = self._within(b.t - a.t, a.row)
+        below = np.where(together, value - below, np.hypot(b.energy - b.low, a.high - a.energy))
+        above = np.where(together, above - value, np.hypot(b.high - b.energy, a.energy - a.low))
+        step = _STEP * self._step_j((a.power + b.power) / 2)
+        nothing = (b.t <= a.t) | (covered <= 0)
+        below, above = (np.where(nothing, 0.0, np.hypot(side, step)) for side in (below, above))
+        terms = self._sensor_terms(value, covered)
+        terms[self._names.edges] = (-below, above)
+        return Energies(value, covered, terms, start_ns, end_ns)
+
+    def union(self, start_ns: Int64, end_ns: Int64) -> Energies:
+        """The energy of all the intervals together, one row. Edges of neighbours cancel: only the part of a sampling
+        interval that is not wholly inside or outside is uncertain. Such parts are taken to err alike, since a group of
+        spans may well sit at the same phase of every sampling interval. Where intervals overlap, each counts."""
+        first, last = np.atleast_1d(start_ns.min(initial=0)), np.atleast_1d(end_ns.max(initial=0))
+        each = self.between(start_ns, end_ns)
+        value, covered = np.atleast_1d(each.value_j.sum()), np.atleast_1d(each.covered_s.sum())
+        if not self or not len(start_ns):
+            return Energies.zeros(first, last)
+        a, b = (self._edge((edge - self.origin_ns) / 1e9) for edge in (start_ns, end_ns))
+        together = a.row == b.row
+        parts = np.zeros(len(self._t) - 1)
+        np.add.at(parts, a.row, np.where(together, b.t - a.t, self._t[a.row + 1] - a.t))
+        np.add.at(parts, b.row, np.where(together, 0.0, b.t - self._t[b.row]))
+        whole = np.diff(self._t)
+        rows = np.flatnonzero((parts > 0) & (np.abs(parts - whole) > 1e-9))
+        inside = np.minimum(parts[rows], whole[rows])
+        low, high = self._within(inside, rows)
+        middle = self._power[rows] * inside
+        again = np.divide(parts[rows], inside, out=np.ones(len(rows)), where=inside > 0)
+        steps = _STEP * np.sqrt((self._step_j(self._power[rows]) ** 2).sum())
+        below, above = (np.hypot((side * again).sum(), steps) for side in (middle - low, high - middle))
+        terms = self._sensor_terms(value, covered)
+        terms[self._names.edges] = (np.atleast_1d(-below), np.atleast_1d(above))
+        return Energies(value, covered, terms, first, last)
+
+    def _sensor_terms(self, value: Float64, covered: Float64) -> dict[str, tuple[Float64, Float64]]:
+        """What the sensor may be wrong by: shares of the value, and watts over the covered time."""
+        terms: dict[str, tuple[Float64, Float64]] = {}
+        for name, low, high in self._names.shares:
+            terms[name] = (-low * value, high * value)
+        if self._names.offset is not None:
+            name, watts = self._names.offset
+            terms[name] = (-watts * covered, watts * covered)
+        return terms
+
+    def _within(self, length_s: Float64, row: Int64) -> tuple[Float64, Float64]:
+        """Least and most energy of a part of a sampling interval, wherever in it the part lies: (k,) float64 each."""
+        energy, whole = self._energy[row + 1] - self._energy[row], self._t[row + 1] - self._t[row]
+        power = self._power[row]
+        p_low, p_high = np.minimum(self._power_low, power), np.maximum(self._power_high, power)
+        rest = np.maximum(0.0, whole - length_s)
+        even = power * length_s
+        low = np.maximum(p_low * length_s, energy - p_high * rest)
+        high = np.minimum(p_high * length_s, energy - p_low * rest)
+        return np.minimum(low, even), np.maximum(high, even)
+
+    def _step_j(self, power_w: Float64) -> Float64:
+        """What one edge may be wrong by because the counter is updated at times and in steps."""
+        channel = self.curve.channel
+        return np.hypot(power_w * channel.update_period_s, 1e-6 * channel.resolution_uj)
 
     def mean_power_w(self, edges_ns: Int64) -> Float64:
         """Mean power in the bins between consecutive edges, (k-1,) float64; NaN where nothing is covered."""
@@ -147,16 +250,9 @@ class CurveEnergy:
     def _edge(self, t: Float64) -> _Edge:
         inside = np.clip(t, self._t[0], self._t[-1])
         row = np.clip(np.searchsorted(self._t, inside, side="right") - 1, 0, len(self._t) - 2)
-        left, right = self._t[row], self._t[row + 1]
-        e_left, e_right = self._energy[row], self._energy[row + 1]
-        power = self._power[row]
-        from_left, to_right = inside - left, right - inside
-        energy = e_left + power * from_left
-        p_low = np.minimum(self._power_low, power)
-        p_high = np.maximum(self._power_high, power)
-        low = np.maximum(e_left + p_low * from_left, e_right - p_high * to_right)
-        high = np.minimum(e_left + p_high * from_left, e_right - p_low * to_right)
-        return _Edge(inside, energy, np.minimum(low, energy), np.maximum(high, energy), power)
+        energy = self._energy[row] + self._power[row] * (inside - self._t[row])
+        low, high = self._within(inside - self._t[row], row)
+        return _Edge(inside, row, energy, self._energy[row] + low, self._energy[row] + high, self._power[row])
 
     def _power_range(self, steps: Float64) -> tuple[float, float]:
         """Slopes seen on this curve, with slack; very short steps (forced readings) are too noisy to count."""
@@ -170,6 +266,7 @@ class CurveEnergy:
 @dataclass(frozen=True, slots=True)
 class _Edge:
     t: Float64
+    row: Int64
     energy: Float64
     low: Float64
     high: Float64

@@ -11,6 +11,7 @@ import numpy as np
 from wattmark.errors import MissingExtra
 from wattmark.quantity import Quantity, total
 from wattmark.runs.energy import CurveEnergy, Energies, edges_ns
+from wattmark.runs.error_names import ErrorNames
 from wattmark.runs.record import Float64, Int64, RunRecord
 
 MAX_BINS = 2_000
@@ -54,7 +55,8 @@ class RunView:
     @cached_property
     def curves(self) -> tuple[CurveEnergy, ...]:
         """Every channel's curve, ready for questions."""
-        return tuple(CurveEnergy(curve) for curve in self.record.curves)
+        names = ErrorNames.of_record(self.record)
+        return tuple(CurveEnergy(curve, names=names) for curve in self.record.curves)
 
     @cached_property
     def counted(self) -> tuple[CurveEnergy, ...]:
@@ -157,7 +159,7 @@ class RunView:
     def span_energies(self) -> Energies:
         """Total energies of all spans, row by row as in ``record.spans``."""
         spans = self.record.spans
-        result = Energies.zeros(len(spans))
+        result = Energies.zeros(spans.start_ns, spans.end_ns)
         for energies in self.between(spans.start_ns, spans.end_ns).values():
             result = result + energies
         return result

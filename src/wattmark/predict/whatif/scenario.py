@@ -206,7 +206,7 @@ def _ratio_step(before: State, after: State, source: str) -> Step:
         )
     time = Quantity.exact(1.0, "", source)
     if before.duration_s is not None and after.duration_s is not None and before.duration_s.value > 0:
-        time = replace(after.duration_s / before.duration_s.value, unit="", source=source)
+        time = (after.duration_s / before.duration_s.value).with_unit("").with_source(source)
     return Step("epochs", "epochs", energy, time, source)
 
 

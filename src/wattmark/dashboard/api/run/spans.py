@@ -190,7 +190,7 @@ def _spans(run: OneRun, rows: Int64) -> list[SpanOut]:
     spans = run.spans
     tree = _tree(run)
     starts, ends = spans.start_ns[rows], spans.end_ns[rows]
-    whole = Energies.zeros(len(rows))
+    whole = Energies.zeros(starts, ends)
     for part in run.parts:
         for curve in part.curves if part.counted and len(rows) else ():
             whole = whole + curve.energies(starts, ends)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -162,7 +162,7 @@ class StudyData:
         share = name == "idle_share" or (
             self.outcome is not None and self.outcome.share and name == self.outcome.name
         )
-        return replace(found, high=max(found.value, min(1.0, found.high))) if found and share else found
+        return found.bounded(0.0, 1.0) if found and share else found
 
     def _bounds(self, name: str) -> tuple[Float64 | None, Float64 | None]:
         """The measuring error of a metric per trial: where it is made of joules as wide, relatively, as that of these; else

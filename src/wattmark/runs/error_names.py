@@ -1,0 +1,94 @@
+"""What the errors of a run have in common with those of others, said by their names.
+
+Two runs of one command on one host share the sensor's scale and the character of the work; two commands on one host
+share the scale only; two hosts with one kind of part share the part's curve, and not what is this specimen's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+from wattmark.quantity import CHARACTER, CURVE, EDGES, OFFSET, SCALE
+from wattmark.runs.record import RunRecord
+from wattmark.sources.base import Channel
+
+
+class ChannelErrors(NamedTuple):
+    """Names and sizes of one channel's errors. shares: (name, below, above) as shares of the energy. offset: (name,
+    watts), None where there is none. edges: the beginning of the name of an interval's own error."""
+
+    shares: tuple[tuple[str, float, float], ...]
+    offset: tuple[str, float] | None
+    edges: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorNames:
+    """What one run's errors are common to: its host, the parts in it, the work, and itself."""
+
+    host: str = "?"
+    parts: str = "?"
+    work: str = "?"
+    run: str = "?"
+
+    @classmethod
+    def of_record(cls, record: RunRecord) -> ErrorNames:
+        """Those of a run. A host without a name is like no other."""
+        host = record.host or f"?{record.run_id}"
+        return cls(host, parts_of(record), work_of(record), record.run_id)
+
+    def of(self, channel: Channel) -> ChannelErrors:
+        """The errors of one channel: the accuracy that it was given, split by what each part is common to."""
+        accuracy = channel.accuracy
+        sensor = f"{self.host}/{channel.id}"
+        family = f"{channel.source}/{channel.component}"
+        shares: list[tuple[str, float, float]] = []
+        character = (accuracy.character_low, accuracy.character_high)
+        specimen = (accuracy.specimen_low, accuracy.specimen_high)
+        common = (
+            _rest(accuracy.relative_low, character[0], specimen[0]),
+            _rest(accuracy.relative_high, character[1], specimen[1]),
+        )
+        if any(character):
+            shares.append((f"{CHARACTER}/{family}/{self.work}", *character))
+        if any(specimen):
+            shares.append((f"{SCALE}/{sensor}", *specimen))
+        if any(common):
+            name = f"{CURVE}/{family}/{self.parts}" if any(specimen) else f"{SCALE}/{sensor}"
+            shares.append((name, *common))
+        offset = (f"{OFFSET}/{sensor}", accuracy.absolute_w) if accuracy.absolute_w else None
+        return ChannelErrors(tuple(shares), offset, f"{EDGES}/{self.run}/{channel.id}")
+
+
+def work_of(record: RunRecord) -> str:
+    """A short name of the work: of a study its cell, of a command its words and folder, of a part of a program its name
+    too."""
+    if "study" in record.tags:
+        return _digest("study", record.name)
+    process = cast("Mapping[str, Any]", record.environment.get("process") or {})
+    words = [str(word) for word in cast("list[Any]", process.get("command") or ())]
+    if not words:
+        return _digest("run", record.run_id)
+    if "--" in words:  # wattmark run [options] -- the work
+        return _digest("command", str(process.get("cwd", "")), *words[words.index("--") + 1 :])
+    return _digest("program", str(process.get("cwd", "")), record.name, *words)
+
+
+def parts_of(record: RunRecord) -> str:
+    """A short name of what the machine is made of: its CPUs and GPUs by model."""
+    cpu = cast("Mapping[str, Any]", record.environment.get("cpu") or {})
+    models = (str(cpu.get("model", "")), str(record.environment.get("gpus", "")))
+    return _digest(*models) if any(models) else _digest("host", record.host or record.run_id)
+
+
+def _digest(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _rest(whole: float, *parts: float) -> float:
+    """What is left of an error in quadrature when independent parts of it are told apart."""
+    return math.sqrt(max(0.0, whole * whole - sum(part * part for part in parts)))
