@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -194,6 +194,18 @@ class Quantity:
         """The same value as if it had no other errors than those of these kinds."""
         return self._with({name: shift for name, shift in self.terms.items() if kind_of(name) in kinds})
 
+    def folded(self, *kinds: str) -> Quantity:
+        """The same interval with the errors of each of these kinds as one, which nothing else has: for sums of very
+        many parts."""
+        terms = {name: shift for name, shift in self.terms.items() if kind_of(name) not in kinds}
+        for kind in kinds:
+            middle, below, above = spread(
+                shift for name, shift in self.terms.items() if kind_of(name) == kind
+            )
+            if below or above:
+                terms[f"{kind}/{own_error()}"] = (middle - below, middle + above)
+        return self._with(terms)
+
     def with_error(self, name: str, below: float, above: float | None = None) -> Quantity:
         """With one more error: the value may be ``below`` less and ``above`` (the same, if not given) more."""
         down, up = self.terms.get(name, (0.0, 0.0))
@@ -242,30 +254,37 @@ class Quantity:
         return -self + other
 
     def __mul__(self, factor: Quantity | float) -> Quantity:
-        if isinstance(factor, Quantity):
-            return self._product(factor)
-        ends = (_times(self.at_least, factor), _times(self.at_most, factor))
-        terms = (
-            {name: (down * factor, up * factor) for name, (down, up) in self.terms.items()} if factor else {}
+        return (
+            self._product(factor)
+            if isinstance(factor, Quantity)
+            else self._scaled(lambda x: x * factor, factor)
         )
-        return Quantity(
-            self.value * factor, unit=self.unit, source=self.source, terms=terms,
-            at_least=min(ends), at_most=max(ends),
-        )  # fmt: skip
 
     def __rmul__(self, factor: float) -> Quantity:
         return self * factor
 
     def __truediv__(self, divisor: Quantity | float) -> Quantity:
         """Raises ZeroDivisionError for a divisor of zero."""
-        if not isinstance(divisor, Quantity):
-            if divisor == 0:
-                raise ZeroDivisionError("a quantity divided by zero")
-            return self * (1.0 / divisor)
-        return self._quotient(divisor)
+        if isinstance(divisor, Quantity):
+            return self._quotient(divisor)
+        return self._scaled(lambda x: x / divisor, divisor)
 
     def __rtruediv__(self, dividend: float) -> Quantity:
         return Quantity.exact(dividend, _UNITLESS) / self
+
+    def _scaled(self, of: Callable[[float], float], factor: float) -> Quantity:
+        ends = [
+            bound * math.copysign(1.0, factor) if math.isinf(bound) else of(bound) for bound in self._allowed
+        ]
+        terms = {name: (of(down), of(up)) for name, (down, up) in self.terms.items()}
+        return Quantity(
+            of(self.value), unit=self.unit, source=self.source, terms=_telling(terms),
+            at_least=min(ends), at_most=max(ends),
+        )  # fmt: skip
+
+    @property
+    def _allowed(self) -> tuple[float, float]:
+        return self.at_least, self.at_most
 
     def _product(self, other: Quantity) -> Quantity:
         a, b = self.value, other.value
@@ -276,7 +295,7 @@ class Quantity:
                 _sum(a * down_b, b * down_a) + down_a * down_b,
                 _sum(a * up_b, b * up_a) + up_a * up_b,
             )
-        ends = [_times(x, y) for x in (self.at_least, self.at_most) for y in (other.at_least, other.at_most)]
+        ends = [_times(x, y) for x in self._allowed for y in other._allowed]
         unit = self.unit or other.unit if not (self.unit and other.unit) else f"{self.unit}*{other.unit}"
         return Quantity(
             a * b, unit=unit, source=self.source or other.source, terms=_telling(terms),

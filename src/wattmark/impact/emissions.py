@@ -88,6 +88,7 @@ class Carbon:
         intensity = self.intensity
         return {
             **self.grams.as_dict(),
+            "errors": self.grams.as_dict()["terms"],
             "zone": self.zone.id,
             "intensity_g_per_kwh": intensity.g_per_kwh.value,
             "source": intensity.source.title,
@@ -143,22 +144,16 @@ def carbon(
 def carbon_at(energy: Quantity, intensity: Intensity, pue: Pue, zone_from: str | None = None) -> Carbon:
     """CO2e of ``energy`` (J) under a known intensity and PUE.
 
-    The intervals of all three multiply end by end, so their errors are taken to conspire. An energy whose
-    lower end is below zero (above idle, say) keeps its sign.
+    Errors of the three are independent of each other; the grid's is common to all that is said of that zone and year.
 
     Raises:
         ValueError: ``energy`` is not in joules.
     """
     if energy.unit != "J":
         raise ValueError(f"carbon is worked out from joules, not {energy.unit!r}")
-    ratio, grams_per_kwh = pue.ratio, intensity.g_per_kwh
-    least = ratio.low * grams_per_kwh.low / J_PER_KWH
-    most = ratio.high * grams_per_kwh.high / J_PER_KWH
-    grams = Quantity(
-        energy.value * (ratio.value * grams_per_kwh.value / J_PER_KWH),
-        energy.low * (least if energy.low >= 0 else most),
-        energy.high * (most if energy.high >= 0 else least),
-        "g",
-        grams_per_kwh.source,
+    grams = (
+        (energy * pue.ratio * intensity.g_per_kwh / J_PER_KWH)
+        .with_unit("g")
+        .with_source(intensity.g_per_kwh.source)
     )
     return Carbon(grams, energy, pue, intensity, zone_from)

@@ -12,7 +12,7 @@ from typing import Any
 from wattmark.errors import ConfigError
 from wattmark.impact.places import Zone
 from wattmark.impact.tables import DataSource, Estimate, data_sources, one_lineage_spread
-from wattmark.quantity import Quantity
+from wattmark.quantity import GRID, Quantity
 
 YEARS_APART = 2
 """Figures further than this from the value's own year tell of the past, not of the range."""
@@ -78,7 +78,8 @@ def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
     if len({one.source.lineage for one in considered}) == 1:
         factor = one_lineage_spread()
         low, high = min(low, chosen.g_per_kwh / factor), max(high, chosen.g_per_kwh * factor)
-    quantity = Quantity(chosen.g_per_kwh, low, high, "g/kWh", chosen.source.title)
+    error = f"{GRID}/{zone.id}/{chosen.year}/{chosen.source.id}"
+    quantity = Quantity(chosen.g_per_kwh, low, high, "g/kWh", chosen.source.title, error=error, at_least=0.0)
     return Intensity(zone, quantity, chosen, tuple(considered), year)
 
 

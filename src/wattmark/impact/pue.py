@@ -13,7 +13,7 @@ from typing import Any
 
 from wattmark.errors import ConfigError
 from wattmark.impact.tables import read_lines
-from wattmark.quantity import Quantity
+from wattmark.quantity import PUE, Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ def named_pues() -> Mapping[str, Pue]:
     """PUEs that may be given by name: ``none``, ``average`` (of the industry), cloud providers."""
     found: dict[str, Pue] = {}
     for name, value, low, high, year, source, url in read_lines("pue.csv")[1:]:
-        ratio = Quantity(float(value), float(low), float(high), "", source)
+        ratio = Quantity(
+            float(value), float(low), float(high), "", source, error=f"{PUE}/{name}", at_least=1.0
+        )
         found[name] = Pue(name, ratio, int(year) if year else None, url)
     return found
 

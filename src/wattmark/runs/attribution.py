@@ -1,21 +1,29 @@
 """Whose joules: above idle, and those of one process tree. Each rule is named beside its number.
 
-Total is what the hardware used. *Above idle* takes off what the machine uses anyway. *Attributed* is the share of the
-process tree: of the CPU (and of the memory, whose traffic has no better measure here) by its share of all busy CPU time,
-sampling interval by sampling interval, exited children included; of a GPU all of it, unless other processes hold memory
-on it, when the share of the memory is used.
+Total is what the hardware used. *Above idle* takes off what the machine uses anyway. *Attributed* is the process tree's:
+
+- of a part with a known idle power (a model's, or the calibrated baseline), what is above idle, by the tree's CPU time:
+  with the model's curve ``g(u) = P(u) - P(0)`` the tree, busy for ``u_tree`` of the machine, has ``g(u_tree) / g(u)`` of it
+  (by its share of busy CPU time where no curve is known); and of the idle power the share of the machine's CPU time that
+  it used. Neither depends on what a neighbour does;
+- of a part without known idle power, the tree's share of all busy CPU time;
+- of a GPU all of it, unless other processes hold memory on it, when the share of the memory is used.
+
+Sampling interval by sampling interval, exited children included.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import Quantity, total
-from wattmark.runs.record import Float64
+from wattmark.quantity import SHARE, Quantity, total
+from wattmark.runs.record import Float64, RunRecord
 from wattmark.runs.view import RunView
 
 _SHARED_BY_CPU_TIME = ("cpu", "dram", "soc", "host")
@@ -25,12 +33,45 @@ _SEEN_SHARE = 0.75
 """CPU times must have been looked at around at least this share of the run; what is not known is not attributed."""
 
 
+OTHERS_BUSY = 0.1
+"""Where other processes kept more than this share of the machine's CPUs busy, the tree's figure comes first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A part of a run's energy and the rule that it was taken by."""
 
     energy: Quantity
     rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The figure that a run is known by. scope: ``machine``, or ``tree`` where others kept the machine busy.
+    others: the share of the machine's CPU time that other processes used, None if it was not recorded."""
+
+    scope: Literal["machine", "tree"]
+    energy: Quantity | None
+    others: float | None
+    rule: str
+
+
+def headline(view: RunView) -> Headline:
+    """The machine's energy, or the process tree's where a neighbour's joules would be taken for the run's."""
+    others = contention(view.record)
+    share = attributed(view) if others is not None and others > OTHERS_BUSY else None
+    if share is None:
+        return Headline("machine", view.energy, others, "all that the machine used")
+    return Headline("tree", share.energy, others, share.rule)
+
+
+def contention(record: RunRecord) -> float | None:
+    """Share of the machine's CPU time that others used during the run, 0..1; None if it was not recorded."""
+    busy = _busy(record)
+    if busy is None or not len(busy.tree_s):
+        return None
+    seconds = float(busy.elapsed_s.sum()) * busy.cpus
+    return float(np.clip((busy.all_s - busy.tree_s).sum() / seconds, 0.0, 1.0)) if seconds > 0 else None
 
 
 def above_idle(view: RunView) -> Share | None:
@@ -42,10 +83,10 @@ def above_idle(view: RunView) -> Share | None:
     for component, energy in view.energy_by_component.items():
         if component not in baseline or not _is_counted(view, component):
             continue
-        idle_j = baseline[component] * view.record.duration_s * view.coverage
-        value = max(0.0, energy.value - idle_j)
-        low, high = max(0.0, energy.low - idle_j), max(0.0, energy.high - idle_j)
-        parts.append(Quantity(value, min(low, value), max(high, value), "J", "above idle"))
+        rest = energy - baseline[component] * view.record.duration_s * view.coverage
+        if rest.value < 0:
+            rest = rest - rest.value
+        parts.append(rest.bounded(0.0).with_source("above idle"))
     result = total(parts)
     if result is None:
         return None
@@ -55,34 +96,67 @@ def above_idle(view: RunView) -> Share | None:
 
 def attributed(view: RunView) -> Share | None:
     """The energy of the measured process tree; None where its CPU time was not recorded."""
-    rows, record = view.record.tree_cpu, view.record
-    if len(rows) < 2 or view.energy is None:
+    record = view.record
+    busy = _busy(record)
+    if busy is None or view.energy is None:
         return None
-    seen_ns = min(rows[-1, 0], record.end_ns) - max(rows[0, 0], record.start_ns)
-    if seen_ns < _SEEN_SHARE * (record.end_ns - record.start_ns):
-        return None
-    edges, shares, spread = _shares(rows, view.record.start_ns, view.record.end_ns)
     parts: list[Quantity] = []
-    for component, energies in view.between(edges[:-1], edges[1:]).items():
-        if component in _SHARED_BY_CPU_TIME:
-            value = float((energies.value_j * shares).sum())
-            low = float((energies.low_j * np.clip(shares - spread, 0, 1)).sum())
-            high = float((energies.high_j * np.clip(shares + spread, 0, 1)).sum())
+    idle_known = False
+    for curve in view.counted:
+        channel = curve.curve.channel
+        energies = curve.between(busy.edges[:-1], busy.edges[1:])
+        if channel.component not in _SHARED_BY_CPU_TIME:
+            parts.append(energies.weighted(_gpu_share(view, busy.edges), "attributed"))
+            continue
+        watts = _idle_w(view, channel.component, channel.curve_w)
+        if watts is None:
+            weights, spread = busy.share, busy.spread
         else:
-            of_gpu = _gpu_share(view, edges)
-            value, low, high = (
-                float((column * of_gpu).sum())
-                for column in (energies.value_j, energies.low_j, energies.high_j)
-            )
-        parts.append(Quantity(value, min(low, value), max(high, value), "J", "attributed"))
+            idle_known = True
+            weights, spread = _weights(busy, energies.value_j, watts * energies.covered_s, channel.curve_w)
+        part = energies.weighted(weights, "attributed")
+        error = float((energies.value_j * spread).sum())
+        parts.append(part.with_error(f"{SHARE}/{record.run_id}/{channel.id}", min(error, part.value), error))
     result = total(parts)
     if result is None:
         return None
     rule = "CPU and memory by the process tree's share of busy CPU time, exited children included"
+    if idle_known:
+        rule = (
+            "above idle by the process tree's CPU time, idle by the share of the machine's CPU time that it used, "
+            "exited children included"
+        )
     if any(curve.curve.channel.component == "gpu" for curve in view.counted):
-        told = view.record.extra.get("gpu_shares")
+        told = record.extra.get("gpu_shares")
         rule += "; GPUs by the tree's share of their use" if told else "; GPUs whole: no one was told apart"
     return Share(result, rule)
+
+
+def _idle_w(view: RunView, component: str, curve_w: tuple[float, ...]) -> float | None:
+    """Watts of a part when nothing runs: a model's own, else the calibrated baseline; None if unknown or shared by
+    several channels."""
+    if curve_w:
+        return curve_w[0]
+    alone = sum(curve.curve.channel.component == component for curve in view.counted) == 1
+    return (view.record.baseline_w or {}).get(component) if alone else None
+
+
+def _weights(
+    busy: _Busy, value_j: Float64, idle_j: Float64, curve_w: tuple[float, ...]
+) -> tuple[Float64, Float64]:
+    """The tree's share of each interval's energy, (k,), and what it may be wrong by because CPU times come in ticks."""
+    idle_j = np.minimum(idle_j, value_j)
+    used_tree, used_all = busy.tree_s / busy.capacity_s, busy.all_s / busy.capacity_s
+    if len(curve_w) > 1 and curve_w[-1] > curve_w[0]:
+        steps = np.linspace(0.0, 1.0, len(curve_w))
+        above = np.asarray(curve_w) - curve_w[0]
+        mine, everyone = np.interp(used_tree, steps, above), np.interp(used_all, steps, above)
+        share = np.divide(mine, everyone, out=np.zeros_like(mine), where=everyone > 0)
+    else:
+        share = busy.share
+    own_j = idle_j * np.minimum(used_tree, 1.0) + (value_j - idle_j) * share
+    whole = np.where(value_j > 0, value_j, 1.0)
+    return own_j / whole, busy.spread * (value_j - idle_j) / whole
 
 
 def _gpu_share(view: RunView, edges: NDArray[np.int64]) -> Float64:
@@ -105,14 +179,44 @@ def _is_counted(view: RunView, component: str) -> bool:
     return any(curve.curve.channel.component == component for curve in view.counted)
 
 
-def _shares(rows: Float64, start_ns: int, end_ns: int) -> tuple[NDArray[np.int64], Float64, Float64]:
-    """Edges in ns (k+1,), the tree's share of busy time in each interval (k,), and half the width of its interval."""
+class _Busy(NamedTuple):
+    """CPU seconds between looks. edges: (k+1,) int64 ns; tree_s, all_s, elapsed_s: (k,) float64; cpus: of the machine."""
+
+    edges: NDArray[np.int64]
+    tree_s: Float64
+    all_s: Float64
+    elapsed_s: Float64
+    cpus: int
+
+    @property
+    def capacity_s(self) -> Float64:
+        """CPU seconds that there were."""
+        return np.maximum(self.elapsed_s * self.cpus, 1e-9)
+
+    @property
+    def share(self) -> Float64:
+        """The tree's share of busy time, 0 to 1."""
+        return np.divide(self.tree_s, self.all_s, out=np.zeros_like(self.tree_s), where=self.all_s > 0)
+
+    @property
+    def spread(self) -> Float64:
+        """How far the share may be off, since procfs counts in ticks."""
+        ticks = np.divide(2 * _TICK_S, self.all_s, out=np.ones_like(self.all_s), where=self.all_s > 0)
+        return np.minimum(ticks, 1.0)
+
+
+def _busy(record: RunRecord) -> _Busy | None:
+    """CPU times over the run, None where too little of it was looked at."""
+    rows, start_ns, end_ns = record.tree_cpu, record.start_ns, record.end_ns
+    if len(rows) < 2:
+        return None
+    seen_ns = min(rows[-1, 0], end_ns) - max(rows[0, 0], start_ns)
+    if seen_ns < _SEEN_SHARE * (end_ns - start_ns):
+        return None
     inner = rows[(rows[:, 0] > start_ns) & (rows[:, 0] < end_ns), 0]
     edges = np.concatenate(([start_ns], inner, [end_ns])).astype(np.int64)
-    tree = np.interp(edges, rows[:, 0], rows[:, 1])
-    busy = np.interp(edges, rows[:, 0], rows[:, 2])
-    own, all_busy = np.diff(tree), np.diff(busy)
-    all_busy = np.maximum(all_busy, own)
-    share = np.divide(own, all_busy, out=np.zeros_like(own), where=all_busy > 0)
-    spread = np.divide(2 * _TICK_S, all_busy, out=np.ones_like(own), where=all_busy > 0)
-    return edges, share, np.minimum(spread, 1.0)
+    tree = np.diff(np.interp(edges, rows[:, 0], rows[:, 1]))
+    busy = np.maximum(np.diff(np.interp(edges, rows[:, 0], rows[:, 2])), tree)
+    cpu = cast("Mapping[str, Any]", record.environment.get("cpu") or {})
+    cpus = cpu.get("threads")
+    return _Busy(edges, tree, busy, np.diff(edges) / 1e9, int(cpus) if cpus else os.cpu_count() or 1)

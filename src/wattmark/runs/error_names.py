@@ -7,7 +7,6 @@ share the scale only; two hosts with one kind of part share the part's curve, an
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -46,22 +45,15 @@ class ErrorNames:
         accuracy = channel.accuracy
         sensor = f"{self.host}/{channel.id}"
         family = f"{channel.source}/{channel.component}"
-        shares: list[tuple[str, float, float]] = []
-        character = (accuracy.character_low, accuracy.character_high)
-        specimen = (accuracy.specimen_low, accuracy.specimen_high)
-        common = (
-            _rest(accuracy.relative_low, character[0], specimen[0]),
-            _rest(accuracy.relative_high, character[1], specimen[1]),
+        shares = (
+            (f"{CHARACTER}/{family}/{self.work}", accuracy.character_low, accuracy.character_high),
+            (f"{CURVE}/{family}/{self.parts}", accuracy.curve_low, accuracy.curve_high),
+            (f"{SCALE}/{sensor}", accuracy.specimen_low, accuracy.specimen_high),
         )
-        if any(character):
-            shares.append((f"{CHARACTER}/{family}/{self.work}", *character))
-        if any(specimen):
-            shares.append((f"{SCALE}/{sensor}", *specimen))
-        if any(common):
-            name = f"{CURVE}/{family}/{self.parts}" if any(specimen) else f"{SCALE}/{sensor}"
-            shares.append((name, *common))
         offset = (f"{OFFSET}/{sensor}", accuracy.absolute_w) if accuracy.absolute_w else None
-        return ChannelErrors(tuple(shares), offset, f"{EDGES}/{self.run}/{channel.id}")
+        return ChannelErrors(
+            tuple(share for share in shares if any(share[1:])), offset, f"{EDGES}/{self.run}/{channel.id}"
+        )
 
 
 def work_of(record: RunRecord) -> str:
@@ -87,8 +79,3 @@ def parts_of(record: RunRecord) -> str:
 
 def _digest(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _rest(whole: float, *parts: float) -> float:
-    """What is left of an error in quadrature when independent parts of it are told apart."""
-    return math.sqrt(max(0.0, whole * whole - sum(part * part for part in parts)))

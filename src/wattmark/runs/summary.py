@@ -75,6 +75,7 @@ def _channel(view: RunView, index: int) -> dict[str, Any]:
         "energy_j": energy.value if energy else None,
         "low": energy.low if energy else None,
         "high": energy.high if energy else None,
+        "terms": energy.as_dict()["terms"] if energy else None,
         "samples": int(inside.sum()),
         "max_gap_s": float(gaps.max()) if len(gaps) else None,
         "counted_in_total": channel.counted,
@@ -94,5 +95,5 @@ def _span(span: SpanView) -> dict[str, Any]:
     }
 
 
-def _dict(quantity: Quantity | None) -> dict[str, float] | None:
+def _dict(quantity: Quantity | None) -> dict[str, Any] | None:
     return None if quantity is None else quantity.as_dict()

@@ -12,13 +12,13 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Literal, get_args
 
 from wattmark.errors import ConfigError
-from wattmark.quantity import Quantity
+from wattmark.quantity import EDGES, OWN, Quantity, total
 
 Period = Literal["day", "week", "month"]
 Part = Literal["energy", "measured", "modelled", "carbon"]
 PARTS: tuple[Part, ...] = get_args(Part)
 RULES = (
-    "Intervals are added end to end, as errors of one kind of sensor usually go together.",
+    "What errs alike in several runs (the scale of a sensor, the grid of a zone) is added; other errors are independent.",
     "A run inside another one of these is not added again.",
     "Where runs of one machine overlapped, the shared time is divided evenly between them: each of them measured it whole.",
     "Over time, a run's energy is spread evenly over its length.",
@@ -119,14 +119,13 @@ class _Adder:
     no_zone: int = 0
     overlapping: int = 0
     duration_s: float = 0.0
-    sums: dict[Part, Quantity] = field(default_factory=dict[Part, Quantity])
+    parts: dict[Part, list[Quantity]] = field(default_factory=dict[Part, list[Quantity]])
 
     def add(self, run: RunLine, share: float) -> None:
         for name in PARTS:
             quantity = run.part(name)
             if quantity is not None and share > 0:
-                part = quantity * share
-                self.sums[name] = self.sums[name] + part if name in self.sums else part
+                self.parts.setdefault(name, []).append(quantity * share)
 
     def count(self, run: RunLine, share: float) -> None:
         self.runs += 1
@@ -137,8 +136,12 @@ class _Adder:
 
     @property
     def energy_j(self) -> float:
-        energy = self.sums.get("energy")
-        return 0.0 if energy is None else energy.value
+        return sum(part.value for part in self.parts.get("energy", ()))
+
+    def total(self, name: Part) -> Quantity | None:
+        parts = self.parts.get(name, ())
+        whole = total(parts, parts[0].unit) if parts else None
+        return None if whole is None else whole.folded(EDGES, OWN)
 
     def sum(self) -> Sum:
         return Sum(
@@ -147,10 +150,10 @@ class _Adder:
             self.no_zone,
             self.overlapping,
             self.duration_s,
-            self.sums.get("energy"),
-            self.sums.get("measured"),
-            self.sums.get("modelled"),
-            self.sums.get("carbon"),
+            self.total("energy"),
+            self.total("measured"),
+            self.total("modelled"),
+            self.total("carbon"),
         )
 
 
@@ -187,12 +190,12 @@ def add_up(
                 key,
                 start,
                 energy,
-                adder.sums.get("measured"),
-                adder.sums.get("modelled"),
-                adder.sums.get("carbon"),
+                adder.total("measured"),
+                adder.total("modelled"),
+                adder.total("carbon"),
             )
             for (key, start), adder in sorted(slices.items(), key=lambda pair: (pair[0][1], pair[0][0] or ""))
-            if (energy := adder.sums.get("energy")) is not None
+            if (energy := adder.total("energy")) is not None
         ),
     )
 

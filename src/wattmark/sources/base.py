@@ -67,6 +67,7 @@ class Channel(NamedTuple):
     ``inside`` names the channels whose energy already holds this one's (``cpu0/core`` is inside ``cpu0/package``).
     ``group`` and ``copy_of`` tell candidates for a mirrored counter: channels of one ``group`` are compared by their
     readings, and those found to be the same counter are counted once.
+    ``curve_w`` is a model's: its watts at utilisations from 0 to 1 in even steps.
     ``counted`` is discovery's decision that the channel belongs in its component's total.
     """
 
@@ -86,12 +87,14 @@ class Channel(NamedTuple):
     copy_of: str = ""
     counted: bool = True
     label: str = ""
+    curve_w: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a journal header or the store."""
         data = self._asdict()
         data["accuracy"] = self.accuracy._asdict()
         data["inside"] = list(self.inside)
+        data["curve_w"] = list(self.curve_w)
         return data
 
     @classmethod
@@ -100,6 +103,7 @@ class Channel(NamedTuple):
         known = {key: value for key, value in data.items() if key in cls._fields}
         known["accuracy"] = Accuracy.from_dict(known["accuracy"])
         known["inside"] = tuple(known.get("inside", ()))
+        known["curve_w"] = tuple(known.get("curve_w", ()))
         return cls(**known)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import SCALE, Quantity, total
 from wattmark.store import tables
 
 Order = Literal["newest", "oldest", "energy", "duration", "name"]
@@ -53,6 +54,17 @@ class RunSummary:
     stored_bytes: int
     energy_by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def energy(self) -> Quantity | None:
+        """The counted energy with its error terms; a run that was kept without them has one of scale."""
+        if self.energy_j is None or self.energy_low_j is None or self.energy_high_j is None:
+            return None
+        parts = list(self.energy_by_method.values())
+        if parts and math.isclose(math.fsum(part.value for part in parts), self.energy_j, rel_tol=1e-9):
+            return total(parts)
+        error = f"{SCALE}/{self.host or self.run_id}/total"
+        return Quantity(self.energy_j, self.energy_low_j, self.energy_high_j, error=error)
 
     def as_dict(self) -> dict[str, Any]:
         """As ``ls --json`` shows it."""
@@ -143,11 +155,16 @@ def wall_ns(moment: datetime) -> int:
 def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummary:
     values = dict(row._mapping)  # type: ignore[reportPrivateUsage]  # SQLAlchemy's documented name
     started = _EPOCH + timedelta(microseconds=values.pop("started_wall_ns") // 1000)
+    sensor = f"{SCALE}/{values['host'] or values['run_id']}"
     parts = {
-        key: Quantity.from_dict(part) for key, part in json.loads(values.pop("energy_by_component")).items()
+        key: Quantity.from_dict(part, error=f"{sensor}/{key}")
+        for key, part in json.loads(values.pop("energy_by_component")).items()
     }
     told: dict[str, Any] = json.loads(facts)
-    methods = {method: Quantity.from_dict(part) for method, part in told.get("methods", {}).items()}
+    methods = {
+        method: Quantity.from_dict(part, error=f"{sensor}/{method}")
+        for method, part in told.get("methods", {}).items()
+    }
     return RunSummary(
         **values,
         started_at=started,

@@ -76,9 +76,7 @@ def lines(runs: Iterable[RunSummary]) -> list[RunLine]:
 
 def energy_of(run: RunSummary) -> Quantity | None:
     """The run's energy in J."""
-    if run.energy_j is None or run.energy_low_j is None or run.energy_high_j is None:
-        return None
-    return Quantity(run.energy_j, run.energy_low_j, run.energy_high_j)
+    return run.energy
 
 
 def part_of(run: RunSummary, methods: Sequence[str]) -> Quantity | None:

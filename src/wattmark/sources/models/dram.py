@@ -155,6 +155,7 @@ def probe(host: Host) -> list[Finding]:
         accuracy,
         max_power_w=max(1.0, 2 * power_w),
         label=label,
+        curve_w=(power_w, power_w),
     )
     return [Finding(NAME, label, (channel,), open=lambda: DramModelSource(power_w, channel))]
 

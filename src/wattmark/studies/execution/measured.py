@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from wattmark.runs.attribution import contention
 from wattmark.runs.record import Float64, RunRecord
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView, SpanView
@@ -74,19 +74,6 @@ def environment_of(record: RunRecord) -> dict[str, Any]:
     ]  # fmt: skip
     recorder = {key: record.recorder.get(key) for key in ("period_s", "version")}  # its cost differs by trial
     return {**facts, "python": process.get("python"), "channels": channels, "recorder": recorder}
-
-
-def contention(record: RunRecord) -> float | None:
-    """Share of the machine's CPU time that others used during the run, 0..1; None if it was not recorded."""
-    rows = record.tree_cpu
-    inside = rows[(rows[:, 0] >= record.start_ns) & (rows[:, 0] <= record.end_ns)]
-    if len(inside) < 2 or inside[-1, 0] <= inside[0, 0]:
-        inside = rows
-    if len(inside) < 2:
-        return None
-    seconds = (inside[-1, 0] - inside[0, 0]) / 1e9 * (os.cpu_count() or 1)
-    tree, busy = inside[-1, 1] - inside[0, 1], inside[-1, 2] - inside[0, 2]
-    return float(np.clip((busy - tree) / seconds, 0.0, 1.0)) if seconds > 0 else None
 
 
 def _stages(view: RunView) -> tuple[list[Stage], list[dict[str, str]]]:

@@ -292,4 +292,5 @@ def _channel(model: Model, info: CpuInfo) -> Channel:
         max_power_w=max(1.0, 2 * model.power_w(1.0)),
         update_period_s=0.01,
         label=label,
+        curve_w=tuple(round(model.power_w(step / 10), 4) for step in range(11)),
     )
