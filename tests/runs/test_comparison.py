@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
 
 from fakes.records import example_record, rapl_record
 from wattmark.runs.comparison import Entry, compare, denominators
-from wattmark.runs.differences import of_groups
 from wattmark.runs.record import Spans
 from wattmark.runs.view import RunView
+from wattmark.sources.base import Accuracy
+
+_IDS = count()
 
 
 def constant(watts: float, seconds: int = 10, components: tuple[str, ...] = ("cpu",), **changes) -> RunView:
@@ -26,7 +29,14 @@ def constant(watts: float, seconds: int = 10, components: tuple[str, ...] = ("cp
         )
         for name in components
     )
-    record = replace(base, start_ns=0, end_ns=seconds * 10**9, curves=curves, environment={"host": "node1"})
+    record = replace(
+        base,
+        run_id=f"run-{next(_IDS)}",
+        start_ns=0,
+        end_ns=seconds * 10**9,
+        curves=curves,
+        environment={"host": "node1"},
+    )
     return RunView(replace(record, **changes))
 
 
@@ -39,42 +49,74 @@ def test_energies_of_different_components_are_refused_unless_only_the_shared_one
     _, row = compare([small, large])
     assert row.verdict() == "not comparable: gpu counted only in this"
     assert set(row.gaps) == {"duration_s"}
-    assert row.verdict("duration_s") == "not distinguishable"
+    assert row.verdict("duration_s").endswith("not distinguishable")
     _, row = compare([small, large], components=["cpu"])
     assert row.refused is None
-    assert row.verdict() == "not distinguishable"
+    assert row.verdict().endswith("not distinguishable")
     assert row.values["energy_j"].value == pytest.approx(500, rel=0.01)
 
 
-def test_repeats_are_tested_by_their_spread_and_single_runs_by_their_intervals():
+def test_repeats_are_tested_by_their_spread_and_single_runs_by_what_one_run_does_not_show():
     few = entry(*(constant(watts) for watts in (50, 51, 49)))
     more = entry(*(constant(watts) for watts in (55, 56, 54)))
     one = entry(constant(56))
     rows = compare([few, more, one, entry(constant(54))])
-    by_spread = "more, by more than their spread"
-    assert [row.verdict() for row in rows[1:]] == [by_spread, by_spread, "not distinguishable"]
+    verdicts = [row.verdict().partition(": ")[2] for row in rows[1:]]
+    assert verdicts == ["more, clearly", "more, clearly", "not distinguishable"]
     assert rows[0].values["energy_j"].source == "mean of 3 runs"
-    assert compare([entry(constant(50)), entry(constant(51))])[1].verdict() == "not distinguishable"
-    assert (
-        compare([entry(constant(50)), entry(constant(90))])[1].verdict() == "more, by more than the intervals"
+    assert compare([entry(constant(50)), entry(constant(51))])[1].verdict().endswith("not distinguishable")
+    verdict = compare([entry(constant(50)), entry(constant(90))])[1].verdict()
+    assert verdict.startswith("1.80 times [1.")
+    assert verdict.endswith("more, clearly")
+
+
+def modelled(watts: float, host: str, command: str, run_id: str) -> RunView:
+    """A run that a model of 50 % scale and 20 % character read."""
+    view = constant(watts, run_id=run_id, environment={
+        "host": host, "cpu": {"model": ["Some CPU"], "threads": 2},
+        "process": {"command": ["wattmark", "run", "--", command], "cwd": "/"},
+    })  # fmt: skip
+    curve = view.record.curves[0]
+    accuracy = Accuracy(0.55, 0.85, 0.0, "a model", 0.1, 0.1, 0.3, 0.4)
+    channel = curve.channel._replace(accuracy=accuracy, method="modelled", source="cpu-model")
+    return RunView(replace(view.record, curves=(replace(curve, channel=channel),)))
+
+
+def test_a_model_of_one_machine_decides_what_two_machines_leave_open():
+    small, large = modelled(10, "a", "mlp", "1"), modelled(36, "a", "cnn", "2")
+    gap = compare([entry(small), entry(large)])[1].gaps["energy_j"]
+    assert gap.clear
+    assert gap.ratio.low > 2.5
+    assert set(gap.common) == {"curve", "scale"}
+    again = compare([entry(small), entry(modelled(11, "a", "mlp", "3"))])[1].gaps["energy_j"]
+    assert set(again.common) == {"curve", "scale", "character"}
+    elsewhere = modelled(20, "b", "cnn", "4")
+    there = compare([entry(small), entry(elsewhere)])[1].gaps["energy_j"]
+    assert there.common == ("curve",)
+    assert there.ratio.low < 1.05 < gap.ratio.low
+
+
+def test_where_others_were_busy_the_process_trees_are_compared():
+    quiet, busy = (
+        constant(
+            30,
+            tree_cpu=np.array([[0, 0, 0], [5e9, 5, 5 + others], [10e9, 10, 10 + 2 * others]], float),
+            environment={"host": "node1", "cpu": {"threads": 4}},
+        )
+        for others in (0.0, 10.0)
     )
+    rows = compare([entry(quiet), entry(busy)])
+    assert {row.scope for row in rows} == {"tree"}
+    assert rows[1].values["energy_j"].value == pytest.approx(100, rel=0.01)  # a third of the machine's 300 J
+    assert any("process trees" in note for note in rows[1].notes)
+    assert {row.scope for row in compare([entry(quiet), entry(quiet)])} == {"machine"}
 
 
 def test_another_reference_turns_the_sign():
     two = [entry(constant(50)), entry(constant(90))]
     row = compare(two, reference=1)[0]
-    assert row.verdict() == "less, by more than the intervals"
+    assert row.verdict().endswith("less, clearly")
     assert row.gaps["energy_j"].value == pytest.approx(-400, rel=0.01)
-
-
-def test_one_value_against_a_group_is_taken_to_spread_as_the_group():
-    # by hand: mean 100, s = 10, n = 4; t(3) = 3.182; half = 3.182 * 10 * sqrt(1.25)
-    gap = of_groups([90, 100, 110, 100], [140])
-    assert gap.value == 40
-    assert gap.high - gap.value == pytest.approx(3.182 * (200 / 3) ** 0.5 * 1.25**0.5, rel=0.001)
-    assert gap.clear
-    with pytest.raises(ValueError, match="two values"):
-        of_groups([1.0], [2.0])
 
 
 def test_a_run_is_divided_by_counts_epochs_and_points_of_accuracy_but_not_by_seconds():

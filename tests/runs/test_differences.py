@@ -1,33 +1,69 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.records import spans_record
 from wattmark.quantity import Quantity
-from wattmark.runs.differences import counts_of, of_groups, of_quantities
+from wattmark.runs.differences import counts_of, mean_with_scatter, of_quantities, of_repeats
+from wattmark.statistics import difference_of_means
 
 values = st.floats(1, 1e6)
 
 
-@given(values, values, st.floats(0, 0.3))
-def test_a_difference_is_clear_exactly_when_the_intervals_are_apart(
-    a: float, b: float, spread: float
+def sensed(value: float, scale: float, name: str = "scale/host/cpu") -> Quantity:
+    return Quantity(value, value * (1 - scale), value * (1 + scale), error=name, at_least=0.0)
+
+
+@given(values, values, st.floats(0, 0.9))
+def test_runs_of_one_sensor_are_told_apart_however_far_its_scale_is_off(
+    a: float, b: float, scale: float
 ) -> None:
-    first, second = (Quantity(value, value * (1 - spread), value * (1 + spread)) for value in (a, b))
-    gap = of_quantities(first, second)
+    gap = of_quantities(sensed(a, scale), sensed(b, scale))
     assert gap.low <= gap.value <= gap.high
-    assert gap.clear == (first.high < second.low or second.high < first.low)
+    assert gap.ratio is not None
+    assert gap.ratio.interval() == pytest.approx((b / a, b / a))
+    assert gap.clear == (abs(b / a - 1) > 1e-9)
+    assert gap.common == (("scale",) if scale else ())
 
 
-def test_without_a_sure_reference_there_is_no_percentage() -> None:
-    assert of_quantities(Quantity(1, 0, 2), Quantity(3, 3, 3)).percent is None
+def test_runs_of_two_sensors_are_told_apart_by_more_than_both_errors() -> None:
+    first = sensed(100, 0.2)
+    assert not of_quantities(first, sensed(120, 0.2, "scale/other/cpu")).clear
+    gap = of_quantities(first, sensed(200, 0.2, "scale/other/cpu"))
+    assert gap.clear
+    assert gap.common == ()
+    assert gap.rests_on == ("scale of the sensor",)
+    assert gap.ratio.interval() == pytest.approx(
+        (2 - 0.4 * math.hypot(1, 1 / 1.2), 2 + 0.4 * math.hypot(1, 1 / 0.8))
+    )
+
+
+def test_without_a_sure_reference_there_is_no_ratio() -> None:
+    gap = of_quantities(Quantity(1, 0, 2), Quantity(3, 3, 3))
+    assert (gap.ratio, gap.percent, gap.clear) == (None, None, True)
+
+
+def test_means_of_repeats_keep_what_repeating_does_not_shrink() -> None:
+    runs = [sensed(value, 0.5) for value in (99, 100, 101)]
+    mean = mean_with_scatter(runs)
+    half = 4.3027 * 1 / math.sqrt(3)
+    assert (mean.value, mean.low, mean.high) == pytest.approx(
+        (100, 100 - math.hypot(50, half), 100 + math.hypot(50, half)), rel=1e-4
+    )
+    gap = of_repeats(runs, [sensed(value, 0.5) for value in (109, 110, 111)])
+    logs = ([math.log(value) for value in group] for group in ((99, 100, 101), (109, 110, 111)))
+    reach = difference_of_means(*logs)[1]
+    assert gap.ratio.interval() == pytest.approx((1.1 * math.exp(-reach), 1.1 * math.exp(reach)))
+    assert gap.clear
 
 
 def test_groups_without_spread_differ_by_their_means() -> None:
-    gap = of_groups([2.0, 2.0], [3.0, 3.0])
+    gap = of_repeats([Quantity.exact(2.0)] * 2, [Quantity.exact(3.0)] * 2)
     assert (gap.value, gap.low, gap.high, gap.clear) == (1.0, 1.0, 1.0, True)
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattmark.quantity import spread
 from wattmark.runs.energy import CurveEnergy
 from wattmark.runs.record import Curve
 from wattmark.sources.base import Accuracy, Channel
@@ -26,6 +29,10 @@ def channel(**changes: object) -> Channel:
         update_period_s=0.0,
     )
     return base._replace(**changes)
+
+
+def ns(seconds: list[float]) -> np.ndarray:
+    return (np.array(seconds) * S).astype(np.int64)
 
 
 def curve(
@@ -128,9 +135,38 @@ def test_accuracy_resolution_and_lag_widen_the_interval() -> None:
         update_period_s=0.01,
     )
     sharp, wide = between(plain, 0.5, 2.5), between(rough, 0.5, 2.5)
-    edge = 2 * 10 * 0.01 + 2 * 0.1
-    assert wide.high_j[0] == pytest.approx((sharp.high_j[0] + edge) * 1.2 + 2.0)
-    assert wide.low_j[0] == pytest.approx((sharp.low_j[0] - edge) * 0.9 - 2.0)
+    edge = (1 - 0.05**0.5) * math.hypot(10 * 0.01, 0.1)  # a step of time or of energy at each of two edges
+    below, above = spread(
+        [(-2.0, 4.0), (-2.0, 2.0), (-edge, edge), (sharp.low_j[0] - 20, sharp.high_j[0] - 20)]
+    )
+    assert wide.high_j[0] == pytest.approx(20 + above, rel=1e-6)
+    assert wide.low_j[0] == pytest.approx(20 - below, rel=1e-6)
+
+
+def test_a_short_piece_of_a_sampling_interval_has_no_more_than_the_highest_power_gives() -> None:
+    energy = curve([0, 1, 2, 3, 4], [0, 10, 20, 60, 70])  # 10 W, and 40 W for a second
+    got = between(energy, 0.45, 0.55)
+    assert got.value_j[0] == pytest.approx(1.0)
+    assert got.high_j[0] == pytest.approx(10 - 0.9 * 10 * 0.8)  # the rest has at least the least power
+    assert got.low_j[0] == pytest.approx(0.1 * 10 * 0.8)
+
+
+def test_edges_of_neighbours_cancel_in_a_group() -> None:
+    energy = curve([0, 1, 2, 3, 4], [0, 10, 30, 40, 60])
+    starts, ends = ns([0.0, 0.3, 1.5, 2.6]), ns([0.3, 1.5, 2.6, 4.0])
+    whole, group = energy.between(ns([0.0]), ns([4.0])), energy.union(starts, ends)
+    assert group.value_j[0] == pytest.approx(60)
+    assert (group.low_j[0], group.high_j[0]) == pytest.approx((whole.low_j[0], whole.high_j[0]))
+    apart = energy.union(ns([0.2, 2.2]), ns([0.4, 2.4]))
+    assert apart.low_j[0] < apart.value_j[0] < apart.high_j[0] <= 0.4 * 20 * 1.25 + 1e-9
+
+
+def test_the_sum_of_weighted_intervals_keeps_the_scale_and_averages_the_edges() -> None:
+    rough = curve([0, 1, 2, 3, 4], [0, 10, 20, 30, 40], accuracy=Accuracy(0.5, 0.5, 0.0, "x"))
+    each = rough.between(ns([0, 1, 2, 3]), ns([1, 2, 3, 4]))
+    half = each.weighted(np.full(4, 0.5))
+    assert half.value == pytest.approx(20)
+    assert half.only("scale").interval() == pytest.approx((10, 30))
 
 
 @pytest.mark.parametrize("samples", [0, 1])

@@ -19,7 +19,9 @@ NOON = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
 def run(
     run_id: str, energy: float | None = 100.0, start_s: float = 0.0, length_s: float = 10.0, **changes
 ) -> RunLine:
-    quantity = None if energy is None else Quantity(energy, energy * 0.9, energy * 1.2)
+    quantity = (
+        None if energy is None else Quantity(energy, energy * 0.9, energy * 1.2, error="scale/node1/cpu")
+    )
     values = {
         "run_id": run_id,
         "name": run_id,

@@ -39,10 +39,11 @@ OTHERS_BUSY = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a run's energy and the rule that it was taken by."""
+    """A part of a run's energy, the rule that it was taken by, and the same by component."""
 
     energy: Quantity
     rule: str
+    by_component: Mapping[str, Quantity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +80,19 @@ def above_idle(view: RunView) -> Share | None:
     baseline = view.record.baseline_w
     if not baseline or view.energy is None:
         return None
-    parts: list[Quantity] = []
+    parts: dict[str, Quantity] = {}
     for component, energy in view.energy_by_component.items():
         if component not in baseline or not _is_counted(view, component):
             continue
         rest = energy - baseline[component] * view.record.duration_s * view.coverage
         if rest.value < 0:
             rest = rest - rest.value
-        parts.append(rest.bounded(0.0).with_source("above idle"))
-    result = total(parts)
+        parts[component] = rest.bounded(0.0).with_source("above idle")
+    result = total(parts.values())
     if result is None:
         return None
     shown = ", ".join(f"{component} {watts:.1f} W" for component, watts in sorted(baseline.items()))
-    return Share(result, f"total less the idle baseline ({shown}) over the covered time")
+    return Share(result, f"total less the idle baseline ({shown}) over the covered time", parts)
 
 
 def attributed(view: RunView) -> Share | None:
@@ -100,13 +101,14 @@ def attributed(view: RunView) -> Share | None:
     busy = _busy(record)
     if busy is None or view.energy is None:
         return None
-    parts: list[Quantity] = []
+    parts: dict[str, list[Quantity]] = {}
     idle_known = False
     for curve in view.counted:
         channel = curve.curve.channel
         energies = curve.between(busy.edges[:-1], busy.edges[1:])
         if channel.component not in _SHARED_BY_CPU_TIME:
-            parts.append(energies.weighted(_gpu_share(view, busy.edges), "attributed"))
+            part = energies.weighted(_gpu_share(view, busy.edges), "attributed")
+            parts.setdefault(channel.component, []).append(part)
             continue
         watts = _idle_w(view, channel.component, channel.curve_w)
         if watts is None:
@@ -116,8 +118,10 @@ def attributed(view: RunView) -> Share | None:
             weights, spread = _weights(busy, energies.value_j, watts * energies.covered_s, channel.curve_w)
         part = energies.weighted(weights, "attributed")
         error = float((energies.value_j * spread).sum())
-        parts.append(part.with_error(f"{SHARE}/{record.run_id}/{channel.id}", min(error, part.value), error))
-    result = total(parts)
+        part = part.with_error(f"{SHARE}/{record.run_id}/{channel.id}", min(error, part.value), error)
+        parts.setdefault(channel.component, []).append(part)
+    by_component = {component: whole for component, some in parts.items() if (whole := total(some))}
+    result = total(by_component.values())
     if result is None:
         return None
     rule = "CPU and memory by the process tree's share of busy CPU time, exited children included"
@@ -129,7 +133,7 @@ def attributed(view: RunView) -> Share | None:
     if any(curve.curve.channel.component == "gpu" for curve in view.counted):
         told = record.extra.get("gpu_shares")
         rule += "; GPUs by the tree's share of their use" if told else "; GPUs whole: no one was told apart"
-    return Share(result, rule)
+    return Share(result, rule, by_component)
 
 
 def _idle_w(view: RunView, component: str, curve_w: tuple[float, ...]) -> float | None:

@@ -1,8 +1,10 @@
 """Runs, or groups of repeated runs, beside one of them: what is compared, what must not be, and the verdict in words.
 
-The rule, for every surface: two single runs differ if their intervals do not touch (these hold the sensor's own error);
-where a run was repeated, the 95 % interval of the difference of the means must leave out zero. Energies of runs that
-counted different components are not compared at all.
+The rule, for every surface: two things differ if the 95 % interval of their ratio leaves out 1. The interval has what
+does not cancel between them (:mod:`wattmark.runs.differences`): of repeats their scatter, of single runs the run-to-run
+scatter that one run does not show (:func:`repeat_error`). Where other work kept the machine of one of them busy, the
+energies of the process trees are compared, not those of the machines. Energies of runs that counted different components
+are not compared at all.
 """
 
 from __future__ import annotations
@@ -10,14 +12,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from typing import Literal
 
-from wattmark.quantity import Quantity, total
-from wattmark.runs.differences import Difference, counts_of, of_groups, of_quantities
+from wattmark.quantity import REPEAT, Quantity, total
+from wattmark.runs.attribution import OTHERS_BUSY, attributed, contention
+from wattmark.runs.differences import (
+    Difference,
+    counts_of,
+    mean_with_scatter,
+    of_quantities,
+    of_repeats,
+    times,
+)
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
-from wattmark.statistics import mean_half_width
 
+Scope = Literal["machine", "tree"]
 PER = "energy_j/"
 """Measures whose name begins so are joules per something."""
 ACCURACY_POINTS = "accuracy points"
@@ -39,8 +49,7 @@ class Row:
 
     values: by measure (``energy_j``, ``power_w``, ``duration_s``, ``energy_j/samples`` ...); of repeats the mean with the
     95 % interval of the mean. gaps: ``entry - reference`` where both have the measure. refused: why energies are not
-    compared, None if they are. notes: why not to compare without a second thought. noise: what a difference must be
-    more than.
+    compared, None if they are. notes: why not to compare without a second thought. scope: whose energies these are.
     """
 
     entry: Entry
@@ -48,27 +57,23 @@ class Row:
     gaps: Mapping[str, Difference] = field(default_factory=dict[str, Difference])
     refused: str | None = None
     notes: tuple[str, ...] = ()
-    noise: str = ""
+    scope: Scope = "machine"
 
     def verdict(self, measure: str = "energy_j") -> str:
         """In words, about one measure."""
         if self.refused is not None and measure != "duration_s":
             return f"not comparable: {self.refused}"
-        return verdict(self.gaps.get(measure), self.noise, measure)
+        return verdict(self.gaps.get(measure), measure)
 
 
-def noise(*entries: Entry) -> str:
-    """What a difference must be more than."""
-    return "their spread" if any(len(entry.views) > 1 for entry in entries) else "the intervals"
-
-
-def verdict(gap: Difference | None, more_than: str, measure: str = "energy_j") -> str:
-    """``more, by more than the intervals``, ``not distinguishable``, or why nothing can be said."""
+def verdict(gap: Difference | None, measure: str = "energy_j") -> str:
+    """``3.62 times [2.10, 6.24]: more, clearly``, ``... : not distinguishable``, or why nothing can be said."""
     if gap is None:
         return f"not comparable: the {_WORDS.get(measure, 'value')} of one is not known"
+    begin = "" if gap.ratio is None else f"{times(gap.ratio)}: "
     if not gap.clear:
-        return "not distinguishable"
-    return f"{'more' if gap.value > 0 else 'less'}, by more than {more_than}"
+        return f"{begin}not distinguishable"
+    return f"{begin}{'more' if gap.value > 0 else 'less'}, clearly"
 
 
 _WORDS = {"energy_j": "energy", "power_w": "power", "duration_s": "time"}
@@ -79,26 +84,37 @@ def compare(
 ) -> list[Row]:
     """Every entry against one of them. components: count only these (those that all have make any runs comparable)."""
     only = None if components is None else frozenset(components)
-    values = [[values_of(view, only) for view in entry.views] for entry in entries]
+    scope = scope_of([view for entry in entries for view in entry.views])
+    values = [[values_of(view, only, scope) for view in entry.views] for entry in entries]
     base = entries[reference]
     return [
         Row(
             entry,
-            {name: _mean([one[name] for one in found]) for name in _common(found)},
-            _gaps(values[reference], found, refusal(base, entry, only)),
+            {name: mean_with_scatter([one[name] for one in group]) for name in _common(group)},
+            _gaps(base, values[reference], entry, group, refusal(base, entry, only)),
             refusal(base, entry, only),
-            notes_on(base, entry, only),
-            noise(base, entry),
+            notes_on(base, entry, only, scope),
+            scope,
         )
-        for entry, found in zip(entries, values, strict=True)
+        for entry, group in zip(entries, values, strict=True)
     ]
 
 
-def values_of(view: RunView, components: frozenset[str] | None = None) -> dict[str, Quantity]:
+def scope_of(views: Iterable[RunView]) -> Scope:
+    """``tree`` where other work kept the machine of one of them busy and the process tree of each is known."""
+    some = list(views)
+    others = [contention(view.record) for view in some]
+    busy = any(share is not None and share > OTHERS_BUSY for share in others)
+    return "tree" if busy and all(attributed(view) is not None for view in some) else "machine"
+
+
+def values_of(
+    view: RunView, components: frozenset[str] | None = None, scope: Scope = "machine"
+) -> dict[str, Quantity]:
     """Time, energy, mean power over the covered time, and energy per count, of one run."""
     length_s = view.record.duration_s
     values = {"duration_s": Quantity.exact(length_s, "s")}
-    energy = energy_of(view, components)
+    energy = energy_of(view, components, scope)
     if energy is None:
         return values
     values["energy_j"] = energy
@@ -109,18 +125,40 @@ def values_of(view: RunView, components: frozenset[str] | None = None) -> dict[s
     return values
 
 
-def energy_of(view: RunView, components: frozenset[str] | None = None) -> Quantity | None:
-    """The run's counted energy in J, or the part of it that some components used."""
+def energy_of(
+    view: RunView, components: frozenset[str] | None = None, scope: Scope = "machine"
+) -> Quantity | None:
+    """The run's counted energy in J (or its process tree's), or the part of it that some components used."""
+    if scope == "tree":
+        share = attributed(view)
+        if share is None:
+            return None
+        return total(
+            [part for name, part in share.by_component.items() if components is None or name in components]
+        )
     if components is None:
         return view.energy
-    counted = methods_of(view)
     return total(
         [
-            view.energy_by_component[one]
-            for one in counted
-            if one in components and one in view.energy_by_component
+            view.energy_by_component[name]
+            for name in methods_of(view)
+            if name in components and name in view.energy_by_component
         ]
     )
+
+
+def repeat_error(view: RunView) -> float:
+    """How far a run may be, as a share at 95 %, from the mean of its repeats, of which there are none.
+
+    Figures: benchmarks/repeats.py, 40 repeats of each of several commands on shared machines: a few percent, a jitter of
+    starting that short runs feel, and more where others were busy.
+    """
+    others = contention(view.record) or 0.0
+    jitter = _JITTER_S / max(view.record.duration_s, _JITTER_S)
+    return math.sqrt(_RUN_TO_RUN**2 + jitter**2 + (_CONTENTION * others) ** 2)
+
+
+_RUN_TO_RUN, _JITTER_S, _CONTENTION = 0.06, 0.03, 0.5
 
 
 def denominators(record: RunRecord) -> dict[str, float]:
@@ -173,9 +211,13 @@ def refusal(reference: Entry, entry: Entry, components: frozenset[str] | None = 
     return "; ".join(parts) or None
 
 
-def notes_on(reference: Entry, entry: Entry, components: frozenset[str] | None = None) -> tuple[str, ...]:
+def notes_on(
+    reference: Entry, entry: Entry, components: frozenset[str] | None = None, scope: Scope = "machine"
+) -> tuple[str, ...]:
     """Why the two should not be compared without a second thought."""
     notes: list[str] = []
+    if scope == "tree":
+        notes.append("other work kept a machine busy: the energies are those of the process trees")
     mine, theirs = (methods_of(one.views[0]) for one in (entry, reference))
     for component in sorted(mine.keys() | theirs.keys()):
         ours, other = mine.get(component, "not counted"), theirs.get(component, "not counted")
@@ -203,24 +245,30 @@ def _common(found: Sequence[Mapping[str, Quantity]]) -> list[str]:
     return [name for name in found[0] if all(name in one for one in found)]
 
 
-def _mean(values: Sequence[Quantity]) -> Quantity:
-    if len(values) == 1:
-        return values[0]
-    numbers = [one.value for one in values]
-    mean = fmean(numbers)
-    half = mean_half_width(numbers) or 0.0
-    return Quantity(mean, mean - half, mean + half, values[0].unit, f"mean of {len(numbers)} runs")
-
-
 def _gaps(
-    reference: Sequence[Mapping[str, Quantity]], entry: Sequence[Mapping[str, Quantity]], refused: str | None
+    base: Entry,
+    reference: Sequence[Mapping[str, Quantity]],
+    entry: Entry,
+    values: Sequence[Mapping[str, Quantity]],
+    refused: str | None,
 ) -> dict[str, Difference]:
-    names = [name for name in _common(entry) if name in _common(reference)]
+    names = [name for name in _common(values) if name in _common(reference)]
     if refused is not None:
         names = [name for name in names if name == "duration_s"]
-    if len(reference) == len(entry) == 1:
-        return {name: of_quantities(reference[0][name], entry[0][name]) for name in names}
+    if len(reference) > 1 or len(values) > 1:
+        return {
+            name: of_repeats([run[name] for run in reference], [run[name] for run in values])
+            for name in names
+        }
+    first, second = base.views[0], entry.views[0]
+    if first is second:
+        return {name: of_quantities(reference[0][name], values[0][name]) for name in names}
     return {
-        name: of_groups([one[name].value for one in reference], [one[name].value for one in entry])
+        name: of_quantities(_once(reference[0][name], first), _once(values[0][name], second))
         for name in names
     }
+
+
+def _once(quantity: Quantity, view: RunView) -> Quantity:
+    """With the scatter that one run does not show."""
+    return quantity.with_error(f"{REPEAT}/{view.id}", abs(quantity.value) * repeat_error(view))

@@ -1,63 +1,135 @@
-"""How two runs, or two groups of runs, differ, and whether that is more than their intervals or their spread."""
+"""How two quantities, or two groups of repeats, differ, and whether that is more than what may be wrong with them.
+
+The errors that both have (the scale of one sensor, the grid of one zone) cancel where they should; what is left decides.
+The verdict is that of the ratio where there is one: it is clear if its interval leaves out 1.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import KINDS, SCATTER, Quantity, kind_of, own_error, total
 from wattmark.runs.record import RunRecord, Spans
-from wattmark.statistics import difference_of_means
+from wattmark.statistics import difference_of_means, mean_half_width
+from wattmark.units import significant
+
+_MOST_CAUSES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``other - reference`` with its interval, and the same in percent of the reference (None where that is 0)."""
+    """``other - reference`` and ``other / reference``, each with its interval. ratio: None where the reference may be 0.
+    common: kinds of error that both have, and that the ratio therefore knows less of."""
 
-    value: float
-    low: float
-    high: float
-    percent: tuple[float, float, float] | None
+    gap: Quantity
+    ratio: Quantity | None
+    common: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """``other - reference``."""
+        return self.gap.value
+
+    @property
+    def low(self) -> float:
+        """The lower end of the difference."""
+        return self.gap.low
+
+    @property
+    def high(self) -> float:
+        """The upper end of the difference."""
+        return self.gap.high
+
+    @property
+    def percent(self) -> tuple[float, float, float] | None:
+        """The difference in percent of the reference, with its ends; None where the reference may be 0."""
+        if self.ratio is None:
+            return None
+        low, high = self.ratio.interval()
+        return (self.ratio.value - 1) * 100, (low - 1) * 100, (high - 1) * 100
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval of the ratio leaves out 1 (that of the difference 0, where there is no ratio)."""
+        if self.ratio is None:
+            low, high = self.gap.interval()
+            return low > 0 or high < 0
+        low, high = self.ratio.interval()
+        return low > 1 or high < 1
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """What would have to be wrong for it to be otherwise: the largest errors that do not cancel, in words."""
+        budget = (self.ratio or self.gap).budget()
+        whole = sum((below + above) ** 2 for _, below, above in budget)
+        return tuple(
+            KINDS.get(kind, (kind, ""))[0]
+            for kind, below, above in budget[:_MOST_CAUSES]
+            if (below + above) ** 2 >= 0.05 * whole > 0
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """As ``compare --json`` shows it."""
         names = ("value", "low", "high")
+        percent = self.percent
         return {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "percent": None if self.percent is None else dict(zip(names, self.percent, strict=True)),
+            **self.gap.as_dict(),
+            "percent": None if percent is None else dict(zip(names, percent, strict=True)),
+            "ratio": None if self.ratio is None else self.ratio.as_dict(),
             "clear": self.clear,
+            "common": list(self.common),
+            "rests_on": list(self.rests_on),
         }
 
 
+def times(ratio: Quantity) -> str:
+    """A ratio in words: ``3.62 times [2.10, 6.24]``."""
+    low, high = ratio.interval()
+    return f"{significant(ratio.value)} times [{significant(low)}, {significant(high)}]"
+
+
 def of_quantities(reference: Quantity, other: Quantity) -> Difference:
-    """Two quantities: interval arithmetic, so the difference is clear only if the intervals do not touch."""
-    gap = other - reference
-    percent = None
-    if reference.low > 0:
-        percent = (
-            (other.value / reference.value - 1) * 100,
-            (other.low / reference.high - 1) * 100,
-            (other.high / reference.low - 1) * 100,
-        )
-    return Difference(gap.value, gap.low, gap.high, percent)
+    """Two quantities."""
+    ratio = other / reference if reference.value > 0 else None
+    if ratio is not None and not math.isfinite(ratio.high):
+        ratio = None
+    shared = {kind_of(name): None for name in reference.terms if name in other.terms}
+    return Difference(other - reference, ratio, tuple(shared))
 
 
-def of_groups(reference: Sequence[float], other: Sequence[float]) -> Difference:
-    """Two groups of which at least one has two values or more: difference of the means with a 95 % interval (see
-    :func:`wattmark.statistics.difference_of_means`). Raises ValueError for two single values."""
-    gap, half = difference_of_means(reference, other)
-    low, high, mean = gap - half, gap + half, fmean(reference)
-    percent = (gap / mean * 100, low / mean * 100, high / mean * 100) if mean > 0 else None
-    return Difference(gap, low, high, percent)
+def of_repeats(reference: Sequence[Quantity], other: Sequence[Quantity]) -> Difference:
+    """Means of two groups of repeats, of which at least one has two or more; what the repeats share does not shrink.
+
+    The scatter of the ratio is that of the logarithms, so that halves and doubles weigh alike.
+    """
+    found = of_quantities(mean_of(reference), mean_of(other))
+    groups = [[part.value for part in group] for group in (reference, other)]
+    half = difference_of_means(*groups)[1]
+    ratio = found.ratio
+    if ratio is not None and all(value > 0 for group in groups for value in group):
+        reach = difference_of_means(*([math.log(value) for value in group] for group in groups))[1]
+        down, up = ratio.value * -math.expm1(-reach), ratio.value * math.expm1(reach)
+        ratio = ratio.with_error(f"{SCATTER}/{own_error()}", down, up)
+    return Difference(found.gap.with_error(f"{SCATTER}/{own_error()}", half), ratio, found.common)
+
+
+def mean_of(repeats: Sequence[Quantity]) -> Quantity:
+    """The mean with the errors of its parts and without their scatter."""
+    whole = total(repeats, repeats[0].unit)
+    assert whole is not None, "no mean of nothing"
+    return whole / len(repeats)
+
+
+def mean_with_scatter(repeats: Sequence[Quantity]) -> Quantity:
+    """The mean over repeats: their scatter (Student) in quadrature with what does not shrink by repeating."""
+    mean = mean_of(repeats)
+    half = mean_half_width([part.value for part in repeats])
+    if half is None:
+        return mean
+    return mean.with_error(f"{SCATTER}/{own_error()}", half).with_source(f"mean of {len(repeats)} runs")
 
 
 def counts_of(record: RunRecord) -> dict[str, float]:

@@ -8,7 +8,7 @@ curve. Its errors, each a named term (:mod:`wattmark.quantity`, names in :mod:`w
 - edges: what the curve does inside the sampling interval in which an edge lies. The power there is taken to stay within
   ``[0.8 p_min, 1.25 p_max]`` of the slopes seen on this curve, which bounds the energy of any part of the sampling
   interval from both sides; the counter may be older than its reading by one update period, and is a multiple of its
-  resolution. The two edges are independent.
+  resolution.
 
 Time that lies in a hole, or further from the samples than two usual sampling intervals, is not covered: it adds no
 energy, and :attr:`Energies.covered_s` says how much time was covered.
@@ -74,9 +74,8 @@ class Energies:
     def _ends(self) -> tuple[Float64, Float64]:
         if not self.terms:
             return self.value_j, self.value_j
-        middle, below, above = spread(self.terms.values())
-        low = np.clip(self.value_j + middle - below, 0.0, self.value_j)
-        return low, np.maximum(self.value_j + middle + above, self.value_j)
+        below, above = spread(self.terms.values())
+        return np.maximum(self.value_j - below, 0.0), self.value_j + above
 
     @property
     def low_j(self) -> Float64:
@@ -171,8 +170,9 @@ class CurveEnergy:
         )
         together = a.row == b.row
         below, above = self._within(b.t - a.t, a.row)
-        below = np.where(together, value - below, np.hypot(b.energy - b.low, a.high - a.energy))
-        above = np.where(together, above - value, np.hypot(b.high - b.energy, a.energy - a.low))
+        # Bounds, not distributions, and one wave may take both edges to them: they are added.
+        below = np.where(together, value - below, (b.energy - b.low) + (a.high - a.energy))
+        above = np.where(together, above - value, (b.high - b.energy) + (a.energy - a.low))
         step = _STEP * self._step_j((a.power + b.power) / 2)
         nothing = (b.t <= a.t) | (covered <= 0)
         below, above = (np.where(nothing, 0.0, np.hypot(side, step)) for side in (below, above))

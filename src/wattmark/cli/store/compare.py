@@ -12,6 +12,7 @@ from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError, RunNotFound
 
 if TYPE_CHECKING:
+    from wattmark.runs.comparison import Row
     from wattmark.runs.view import RunView
     from wattmark.store import Store
 
@@ -33,8 +34,8 @@ def compare(
 ) -> None:
     """Show how runs differ from the first one, in joules, watts, time and per count, with intervals.
 
-    Two runs differ if their intervals do not touch; these hold the sensor's own error too. Groups of repeated runs
-    (--by name, --by TAG) differ if Welch's 95 % interval of the difference leaves out zero.
+    Two differ if the 95 % interval of their ratio leaves out 1. What errs alike in both (the scale of one sensor)
+    cancels; of repeated runs (--by name, --by TAG) their scatter counts, of single runs what one run does not show.
 
     \b
     Example: wattmark compare --by model resnet18 resnet50
@@ -56,26 +57,16 @@ def _compare_runs(views: Sequence[RunView]) -> list[dict[str, Any]]:
 
     rows = compare([Entry(view.name, (view,)) for view in views])
     return [
-        {
-            "run_id": row.entry.views[0].id,
-            "name": row.entry.label,
-            **{name: value.as_dict() for name, value in row.values.items()},
-            "difference": {name: gap.as_dict() for name, gap in row.gaps.items()},
-            "verdict": row.verdict() if index else "the reference",
-            "notes": list(row.notes),
-        }
+        {"run_id": row.entry.views[0].id, "name": row.entry.label, **_fields(row, index)}
         for index, row in enumerate(rows)
     ]
 
 
 def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[str, Any]]:
-    from statistics import fmean
+    from wattmark.runs.comparison import Entry, compare
+    from wattmark.runs.view import RunView
 
-    from wattmark.runs.comparison import verdict
-    from wattmark.runs.differences import of_groups
-
-    rows: list[dict[str, Any]] = []
-    known: list[dict[str, list[float]]] = []
+    entries: list[Entry] = []
     for value in values:
         name, tag = (value, None) if by == "name" else (None, f"{by}={value}")
         runs = [
@@ -86,32 +77,26 @@ def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[s
                 f"{len(runs)} completed run(s) with {by} {value!r}; a group needs two or more",
                 hint="repeat the run, or compare two runs by their ids",
             )
-        group = {
-            "energy_j": [run.energy_j or 0.0 for run in runs],
-            "duration_s": [run.duration_s for run in runs],
+        entries.append(Entry(value, tuple(RunView(store.get(run.run_id)) for run in runs)))
+    return [
+        {
+            "group": row.entry.label,
+            "runs": [view.id for view in row.entry.views],
+            **_fields(row, index),
         }
-        group["power_w"] = [
-            energy / length for energy, length in zip(*group.values(), strict=True) if length > 0
-        ]
-        known.append(group)
-        gaps = {
-            name: of_groups(known[0][name], group[name])
-            for name in group
-            if len(group[name]) > 1 < len(known[0][name])
-        }
-        rows.append(
-            {
-                "group": value,
-                "runs": [run.run_id for run in runs],
-                **{name: {"mean": fmean(found), "values": found} for name, found in group.items() if found},
-                "difference": {name: gap.as_dict() for name, gap in gaps.items()},
-                "verdict": verdict(gaps.get("energy_j"), "their spread")
-                if len(known) > 1
-                else "the reference",
-                "notes": [],
-            }
-        )
-    return rows
+        for index, row in enumerate(compare(entries))
+    ]
+
+
+def _fields(row: Row, index: int) -> dict[str, Any]:
+    """What is said of one row."""
+    return {
+        **{name: value.as_dict() for name, value in row.values.items()},
+        "scope": row.scope,
+        "difference": {name: gap.as_dict() for name, gap in row.gaps.items()},
+        "verdict": row.verdict() if index else "the reference",
+        "notes": list(row.notes),
+    }
 
 
 def _render(data: dict[str, Any]) -> None:
@@ -133,7 +118,7 @@ def _render(data: dict[str, Any]) -> None:
         table.add_row(title, style="bold")
         for name in [name for name in row if name in shown or name.startswith("energy_j/")]:
             label, style = shown.get(name, (f"energy per {plain(name.partition('/')[2])}", format_energy))
-            value = row[name]["value"] if "value" in row[name] else row[name]["mean"]
+            value = row[name]["value"]
             gap = row["difference"].get(name) if row is not data["rows"][0] else None
             table.add_row(f"  {label}", style(value), *(("", "") if gap is None else _gap_words(gap, style)))
     out.print(table)

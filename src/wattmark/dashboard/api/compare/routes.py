@@ -16,7 +16,7 @@ from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError, RunNotFound
 from wattmark.quantity import Quantity, total
 from wattmark.runs.comparison import ACCURACY_POINTS, PER, Entry, Row, compare, denominators, methods_of
-from wattmark.runs.differences import Difference
+from wattmark.runs.differences import Difference, times
 from wattmark.runs.view import RunView
 from wattmark.store import Store
 from wattmark.workspace.runs import find_run
@@ -156,8 +156,8 @@ def compare_runs(
         only=sorted(only) if only else None,
         repeats=repeats,
         spans=sorted({name for view in views for name in view.record.spans.names})[:200],
-        rule="Two runs differ if their intervals do not touch; where a configuration was repeated, the 95 % interval of the "
-        "difference of the means (Welch) must leave out zero.",
+        rule="Two differ if the 95 % interval of their ratio leaves out 1. What errs alike in both (the scale of one "
+        "sensor) cancels; of repeats their scatter counts (Welch), of single runs what one run does not show.",
     )  # fmt: skip
 
 
@@ -289,20 +289,14 @@ def sentence(row: Row, base: Row) -> str:
     gap = row.gaps.get("energy_j")
     if gap is None:
         return f"The energy of {mine} or of {theirs} is not known."
+    begin = "" if gap.ratio is None else f"{times(gap.ratio)} the energy of {theirs}: "
     if not gap.clear:
-        return f"The energies of {mine} and {theirs} cannot be told apart: the difference may be noise."
+        return f"{mine} used {begin or 'energy that is '}not distinguishable."
     more = "more" if gap.value > 0 else "less"
-    if gap.percent is None:
-        return f"{mine} used {more} energy than {theirs}, by more than {row.noise}."
-    low, high = sorted((abs(gap.percent[1]), abs(gap.percent[2])))
-    return (
-        f"{mine} used {_digits(abs(gap.percent[0]))} % {more} energy than {theirs} "
-        f"({_digits(low)} to {_digits(high)} %), which is more than {row.noise}."
+    because = (
+        f" It would be otherwise only if this were wrong: {', '.join(gap.rests_on)}." if gap.rests_on else ""
     )
-
-
-def _digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+    return f"{mine} used {begin}{more}, clearly.{because}"
 
 
 def _gap(gap: Difference | None) -> Gap | None:
