@@ -152,7 +152,7 @@ def carbon_at(energy: Quantity, intensity: Intensity, pue: Pue, zone_from: str |
     if energy.unit != "J":
         raise ValueError(f"carbon is worked out from joules, not {energy.unit!r}")
     grams = (
-        (energy * pue.ratio * intensity.g_per_kwh / J_PER_KWH)
+        (energy * (pue.ratio * intensity.g_per_kwh / J_PER_KWH))
         .with_unit("g")
         .with_source(intensity.g_per_kwh.source)
     )

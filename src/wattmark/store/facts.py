@@ -20,7 +20,7 @@ def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, 
         if not channel["counted_in_total"] or any(end is None or not math.isfinite(end) for end in ends):
             continue
         value = {"value": channel["energy_j"], "low": channel["low"], "high": channel["high"]}
-        error = f"{SCALE}/{record.host or record.run_id}/{channel['id']}"
+        error = f"{SCALE}/{record.host or record.run_id}/{channel.get('id', channel['method'])}"
         part = Quantity.from_dict({**value, "terms": channel.get("terms")}, error=error)
         sums.setdefault(channel["method"], []).append(part)
     chosen: Mapping[str, Any] = record.extra.get("settings") or {}
