@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> str:

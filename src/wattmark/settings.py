@@ -7,11 +7,14 @@ Standard library only: measured processes read them on their way into a run, so 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any, cast
 
 from wattmark.errors import ConfigError
 from wattmark.paths import data_dir
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 DEFAULT_PERIOD_S = 0.1
 
@@ -115,10 +118,10 @@ def _table(path: str, keys: tuple[str, ...]) -> dict[str, Any]:
             f"{path} is not valid TOML: {error}", hint="mend the file or the line it names"
         ) from error
     for key in keys:
-        table = cast("dict[str, Any]", table).get(key, {}) if isinstance(table, dict) else {}
+        table = table.get(key, {}) if isinstance(table, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: {'.'.join(keys)} must be a table, not {table!r}")
-    return cast("dict[str, Any]", table)
+    return table  # pyright: ignore[reportUnknownVariableType]
 
 
 def _names_a_table(data: bytes, name: bytes) -> bool:
@@ -159,9 +162,7 @@ def located_store(store: str, folder: str) -> str:
 
 
 def _is_table_of_tables(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(table, Mapping) for table in cast("Mapping[str, Any]", value).values()
-    )
+    return isinstance(value, dict) and all(isinstance(table, dict) for table in value.values())  # pyright: ignore[reportUnknownVariableType]
 
 
 def _sources(value: Any, where: str) -> list[str]:

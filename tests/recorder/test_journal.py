@@ -100,7 +100,7 @@ def test_segments_rotate_and_each_can_be_read_alone(tmp_path: Path) -> None:
     assert found == list(range(10))
 
 
-def test_a_full_disk_loses_what_waits_and_nothing_else(
+def test_what_a_full_disk_did_not_take_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = SegmentWriter(str(tmp_path), "recorder", {"role": "recorder"})
@@ -122,4 +122,46 @@ def test_a_full_disk_loses_what_waits_and_nothing_else(
     assert writer.failed is None
     writer.close()
     _, rest = read_journal(str(tmp_path / "recorder-000000.wmj"))
-    assert [record.json()["n"] for record in rest] == [1, 3]
+    assert [record.json()["n"] for record in rest] == [1, 2, 3]
+
+
+def test_a_disk_that_stays_full_loses_the_oldest_first_and_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SegmentWriter(str(tmp_path), "recorder", {"role": "recorder"}, waiting_bytes=100)
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    for number in range(10):
+        writer.append(encode_json(journal.NOTE, {"n": number}))
+        assert not writer.flush()
+    monkeypatch.undo()
+    assert writer.flush()
+    writer.close()
+    _, rest = read_journal(str(tmp_path / "recorder-000000.wmj"))
+    left = [record.json()["n"] for record in rest]
+    assert left == list(range(10))[-len(left) :]
+    assert writer.lost == 10 - len(left) > 0
+
+
+def test_a_limit_of_the_size_of_files_begins_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SegmentWriter(str(tmp_path), "recorder", {"role": "recorder"})
+    real = os.write
+
+    def limited(fd: int, data: bytes) -> int:
+        if os.fstat(fd).st_size + len(data) > 300:
+            raise OSError(27, "File too large")
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", limited)
+    for number in range(40):
+        writer.append(encode_json(journal.NOTE, {"n": number}))
+        writer.flush()
+    writer.close()
+    paths = sorted(tmp_path.glob("recorder-*.wmj"))
+    assert len(paths) > 2
+    assert [record.json()["n"] for path in paths for record in read_journal(str(path))[1]] == list(range(40))

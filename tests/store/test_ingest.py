@@ -7,13 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wattmark.recorder import journal
+from wattmark.recorder import journal, tree
 from wattmark.recorder.events import EventLog
 from wattmark.recorder.journal import SegmentWriter
+from wattmark.recorder.system import boot_id
+from wattmark.runs.reading.liveness import Liveness, who_lives
+from wattmark.runs.record import RunRecord
 from wattmark.sources.base import Accuracy, Channel
 from wattmark.store import open_store
 from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
@@ -234,7 +239,10 @@ def test_finished_runs_of_a_living_process_are_kept_and_do_not_come_back(
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        added = ingest_leftovers(store, str(journals))
+        added = []
+        while not added:  # until the recorder has put its last reading on disk
+            added = ingest_leftovers(store, str(journals))
+            threading.Event().wait(0.005)
         assert [store.get(run_id).name for run_id in added] == ["first"]
         assert [run.name for run in open_runs(str(journals))] == (["second"] if kind == "nested" else [])
         store.remove(added)
@@ -261,3 +269,143 @@ def test_baselines_are_kept_by_host_and_nothing_else_is_believed(tmp_path, monke
     for wrong in ("[", "[]", json.dumps({"idle_w": {"cpu": -1}}), json.dumps({"idle_w": {"toaster": 1}})):
         Path(path).write_text(wrong)
         assert load_baseline("node1") is None
+
+
+def living(folder: Path, **changes: Any) -> Liveness:
+    """A look at who lives that finds the processes named in ``changes``."""
+    return replace(who_lives(str(folder)), **changes)
+
+
+def test_a_job_that_ends_while_it_is_read_is_stored_by_the_next_look(store, journals, monkeypatch) -> None:
+    """What was read of it before its end is not all of it."""
+    folder = write_session(journals / "s1", ["r1"], ended=False)
+    (path,) = folder.glob("events-*")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b'"status"')])  # the end of the run is not written yet
+    seen = living(folder, processes=frozenset({os.getpid()}))
+    monkeypatch.setattr("wattmark.store.ingest.who_lives", lambda _: seen)
+    assert ingest_leftovers(store, str(journals)) == []
+    monkeypatch.undo()
+    path.write_bytes(whole)
+    assert ingest_leftovers(store, str(journals)) == ["r1"]
+    assert store.summaries()[0].status == "completed"
+
+
+def test_a_folder_that_grew_since_it_was_read_is_looked_at_again(store, journals, monkeypatch) -> None:
+    folder = write_session(journals / "s1", ["r1"])
+    add = store.add
+
+    def slow(record: RunRecord, summary: dict[str, Any]) -> bool:
+        log = EventLog(str(folder), {"host": HOST, "start_ticks": 1})
+        run = {"run_id": "late", "name": "late", "t_ns": 2 * S, "wall_ns": 1, "pid": 1}
+        log.write_json(journal.RUN_OPEN, run)
+        log.close()
+        return add(record, summary)
+
+    monkeypatch.setattr(store, "add", slow)
+    assert ingest_leftovers(store, str(journals)) == ["r1"]
+    assert folder.exists()
+    monkeypatch.undo()
+    assert ingest_leftovers(store, str(journals)) == ["late"]
+    assert not folder.exists()
+
+
+def test_a_finished_run_waits_for_the_last_reading_of_a_recorder_that_lives(
+    store, journals, monkeypatch
+) -> None:
+    folder = write_session(journals / "s1", ["r1"], ended=False)
+    whole = (folder / "recorder-000000.wmj").read_bytes()
+    (folder / "recorder-000000.wmj").write_bytes(whole[:-1000])
+    seen = living(folder, recorder=True, processes=frozenset({os.getpid()}))
+    monkeypatch.setattr("wattmark.store.ingest.who_lives", lambda _: seen)
+    assert ingest_leftovers(store, str(journals)) == []
+    (folder / "recorder-000000.wmj").write_bytes(whole)
+    assert ingest_leftovers(store, str(journals)) == ["r1"]
+    assert store.summaries()[0].energy_j == pytest.approx(400, rel=0.01)
+
+
+def test_a_journal_that_is_being_made_is_left_alone(store, journals) -> None:
+    """The owner lives, and no header is written yet."""
+    folder = journals / "s1"
+    folder.mkdir()
+    ticks = tree.start_ticks(os.getpid())
+    (folder / "owner").write_text(f"{os.getpid()} {ticks} {boot_id()} {HOST}")
+    (folder / "recorder-000000.wmj.new").write_bytes(b"\0" * 100)
+    os.utime(folder, (0, 0))
+    assert ingest_leftovers(store, str(journals)) == []
+    assert folder.exists()
+    (folder / "owner").write_text(f"{os.getpid()} {(ticks or 0) + 1} {boot_id()} {HOST}")
+    assert ingest_leftovers(store, str(journals)) == []
+    assert not folder.exists()
+
+
+def test_no_reader_sees_a_journal_without_its_header(tmp_path, monkeypatch) -> None:
+    seen: list[list[str]] = []
+    rename = os.rename
+
+    def watched(old: str, new: str) -> None:
+        seen.append(sorted(path.name for path in tmp_path.iterdir() if path.suffix == journal.SUFFIX))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", watched)
+    EventLog(str(tmp_path), {"host": HOST}).close()
+    writer = SegmentWriter(str(tmp_path), "recorder", {"host": HOST})
+    writer.append(journal.encode_json(journal.NOTE, {"code": "x", "t_ns": 0}))
+    writer.close()
+    assert seen[0] == []
+    assert [name[:6] for name in seen[1]] == ["events"]
+    for path in tmp_path.iterdir():
+        journal.read_header(str(path))
+
+
+def test_a_pid_that_another_process_has_now_keeps_no_dead_run(store, journals) -> None:
+    folder = write_session(journals / "s1", [], ended=False, pid=os.getpid())
+    header = {"role": "recorder", "host": HOST, "boot_id": boot_id(), "pid": os.getpid(), "groups": []}
+    (folder / "recorder-000000.wmj").write_bytes(
+        journal.encode_json(journal.HEADER, {**header, "format": journal.FORMAT})
+    )
+    log = EventLog(str(folder), {"host": HOST, "start_ticks": 1})
+    log.write_json(journal.RUN_OPEN, {"run_id": "r1", "name": "x", "t_ns": 1, "wall_ns": 1, "pid": 1})
+    log.close()
+    assert ingest_leftovers(store, str(journals)) == ["r1"]
+    assert not folder.exists()
+
+
+ODD: dict[str, Any] = {
+    "tags": {"lr": 0.1, "n": None, "list": [1]},
+    "settings": ["no", "table"],
+    "process": {"command": 7},
+    "baseline_w": {"cpu": "warm"},
+    "name": 3,
+}
+
+
+@pytest.mark.parametrize("key", list(ODD))
+def test_a_run_is_kept_without_the_part_that_is_not_as_it_should_be(store, journals, key) -> None:
+    """Journals of other versions, and of other hands."""
+    folder = write_session(journals / "s1", [])
+    log = EventLog(str(folder), {"host": HOST, "start_ticks": 1})
+    run = {"run_id": "r1", "name": "x", "t_ns": 2 * S, "wall_ns": 10**18, "pid": 1, key: ODD[key]}
+    log.write_json(journal.RUN_OPEN, run)
+    log.write_json(journal.RUN_CLOSE, {"run_id": "r1", "t_ns": 10 * S, "status": "completed"})
+    log.close()
+    assert ingest_leftovers(store, str(journals)) == ["r1"]
+    kept = store.get("r1")
+    assert kept.status == "completed"
+    assert store.summaries()[0].energy_j == pytest.approx(400, rel=0.01)
+    if key == "tags":
+        assert kept.tags == {"lr": "0.1", "n": "", "list": "[1]"}
+
+
+def test_a_part_that_the_store_cannot_take_is_left_out_and_said(store, journals, monkeypatch) -> None:
+    write_session(journals / "s1", ["r1"])
+    add = store.add
+
+    def strict(record: RunRecord, summary: dict[str, Any]) -> bool:
+        if record.extra:
+            raise TypeError("not this")
+        return add(record, summary)
+
+    monkeypatch.setattr(store, "add", strict)
+    assert ingest_leftovers(store, str(journals)) == ["r1"]
+    assert "part-left-out" in [warning.code for warning in store.get("r1").warnings]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -283,3 +286,150 @@ def test_every_window_knows_its_own_share_of_the_cpu(fake_machine: FakeMachine) 
         share = attributed(run.view)
         assert share is not None
         assert share.energy.value > 0
+
+
+def test_an_asynchronous_generator_is_measured_until_it_is_exhausted(fake_machine: FakeMachine) -> None:
+    """A streaming handler: what is sent and thrown into it arrives, and it is closed."""
+    events: list[object] = []
+
+    @wm.measure("stream")
+    async def stream():
+        try:
+            got = yield 1
+            await asyncio.sleep(0.1)
+            events.append(got)
+            try:
+                yield 2
+            except ValueError as error:
+                events.append(error)
+            yield 3
+        finally:
+            events.append("closed")
+
+    async def main() -> None:
+        source = stream()
+        assert await source.__anext__() == 1
+        assert await source.asend("sent") == 2
+        assert await source.athrow(ValueError("thrown")) == 3
+        await source.aclose()
+        assert [item async for item in stream()] == [1, 2, 3]
+
+    with wm.measure("outer") as run:
+        asyncio.run(main())
+    assert events[0] == "sent"
+    assert isinstance(events[1], ValueError)
+    assert events[2:] == ["closed", None, "closed"]
+    spans = [span for span in run.spans() if span.name == "stream"]
+    assert [span.duration_s >= 0.09 for span in spans] == [True, True]
+
+
+def test_what_is_only_called_like_a_function_is_measured_whole(fake_machine: FakeMachine) -> None:
+    import functools
+
+    class Handler:
+        async def __call__(self) -> None:
+            await asyncio.sleep(0.05)
+
+    async def wait(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    with wm.measure("outer") as run:
+        for work in (Handler(), functools.partial(wait, 0.05)):
+            asyncio.run(run.span("whole")(work)())
+    assert [span.duration_s >= 0.045 for span in run.spans()] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"lr": 0.1, "n": 3, "on": True, "none": None, "list": [1]},
+         {"lr": "0.1", "n": "3", "on": "True", "none": "", "list": "[1]"}),
+        (["a", 1], {"a": "", "1": ""}),
+        ("word", {"word": ""}),
+        (7, {"7": ""}),
+        ({"nul": "a\0b", "half": "\udc80"}, {"nul": "ab", "half": "?"}),
+    ],
+)  # fmt: skip
+def test_tags_of_any_type_are_text(fake_machine: FakeMachine, tags: object, expected: dict[str, str]) -> None:
+    with wm.measure("tagged", tags=tags) as run:
+        pass
+    assert run.record.tags == expected
+    assert wm.load("tagged").record.tags == expected
+
+
+def test_names_of_any_type_are_text(fake_machine: FakeMachine) -> None:
+    with wm.measure(3.5) as run, run.span(7), wm.span(None):
+        pass
+    assert run.record.name == "3.5"
+    assert names(run) == ["7", "7/None"]
+
+
+QUIET = """
+import sys
+import wattmark as wm
+with wm.measure("x") as run:
+    with run.span("s"):
+        print("done")
+sys.exit(3)
+"""
+
+
+def test_measuring_breaks_no_work_where_warnings_are_errors(tmp_path: Path, data_dir: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", QUIET],
+        env={**os.environ, "WATTMARK_DATA_DIR": str(blocked / "data")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.returncode) == ("done\n", 3)
+    assert done.stderr.count("nothing is measured") == 1
+
+
+HANDLER = """
+import signal, sys
+import wattmark as wm
+seen = 0
+def handler(*_):
+    global seen
+    seen += 1
+    with wm.span("handler"):
+        pass
+with wm.measure("work") as run:
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0002)
+    while seen < 300:
+        with run.span("step"):
+            pass
+    signal.setitimer(signal.ITIMER_REAL, 0)
+print(seen, sum(span.name == "handler" for span in run.spans()), bool(run.record.spans.open.any()))
+"""
+
+
+def test_spans_in_a_signal_handler_neither_hang_nor_tear_the_journal(
+    fake_machine: FakeMachine, data_dir: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANDLER], capture_output=True, text=True, timeout=60, check=True
+    )
+    seen, kept, is_open = done.stdout.split()
+    assert seen == kept
+    assert is_open == "False"
+
+
+def test_a_recorder_that_does_not_start_leaves_a_run_that_says_so(
+    fake_machine: FakeMachine, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wattmark.recorder import launch
+
+    monkeypatch.setattr(launch, "_BOOT", "raise SystemExit('broken')")
+    with pytest.warns(UserWarning, match="broken"), wm.measure("x") as run, run.span("s"):
+        pass
+    assert run.energy is None
+    kept = wm.load("x")
+    assert kept.record.status == "completed"
+    assert kept.energy is None
+    assert [span.name for span in kept.spans()] == ["s"]
+    assert "no-recorder" in [warning.code for warning in kept.record.warnings]

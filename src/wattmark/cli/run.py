@@ -15,8 +15,8 @@ from wattmark.cli.terminal.output import report_error, say, write_json
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder.launch import Session
-from wattmark.tracker.measure import Span
-from wattmark.tracker.process import Process, this_process
+from wattmark.tracker.process import this_process
+from wattmark.tracker.window import Window
 
 if TYPE_CHECKING:
     from wattmark.cli.terminal.live_line import LiveLine
@@ -42,8 +42,8 @@ def run(words: Sequence[str]) -> int:
         say(str(error))
         measured.end("failed", error.exit_code)
         return error.exit_code
-    session = measured.process.session
-    if session is not None and not measured.span:
+    session = measured.window.process.session
+    if session is not None and session.own:
         session.tell(f"root {child.pid}")
     line = _live_line(session) if session is not None and not options.quiet and sys.stderr.isatty() else None
     exit_code = child.wait(line.draw if line else None)
@@ -98,45 +98,38 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 @dataclass
 class _Measured:
-    """The measurement around the command: a run of its own, or a span of the run around this process."""
+    """The measurement around the command: a run of its own, or a part of the run around this process."""
 
-    process: Process
-    name: str
-    run_id: str
-    start_ns: int
-    span: Span | None = None
-    end_ns: int = 0
+    window: Window
     status: Status = "running"
     exit_code: int | None = None
 
     def end(self, status: Status, exit_code: int) -> None:
         """Write down the end."""
         self.status, self.exit_code = status, exit_code
-        if self.span is None:
-            self.end_ns = self.process.close_run(self.run_id, status, exit_code)
-        else:
-            self.span.add(status=status, exit_status=str(exit_code))
-            self.span.stop()
-            self.end_ns = self.span.end_ns
-            self.process.poke()
+        span = self.window.span
+        if self.nested and span is not None:
+            span.add(status=status, exit_status=str(exit_code))
+        self.window.close(status, exit_code)
+
+    @property
+    def nested(self) -> bool:
+        """Whether the recorder is another process's, whose run this may be a part of."""
+        session = self.window.process.session
+        return session is not None and not session.own
 
 
 def _begin(name: str, tags: dict[str, str], chosen: dict[str, Any], baseline_s: float | None) -> _Measured:
     process = this_process()
     process.attach(chosen)
-    if not process.owns_root():
-        span = Span(
-            name, {"measure": True, "rank": None if process.rank is None else str(process.rank), **tags}
-        )
-        span.start()
-        return _Measured(process, name, process.root_id, span.start_ns, span)
     given = dict(chosen)
-    if baseline_s is not None and process.session is not None:
+    if baseline_s is not None and process.session is not None and process.session.own:
         from wattmark.cli.calibrate import idle_watts
 
         given["baseline_w"] = idle_watts(process.session, baseline_s)
-    run_id = process.open_run(name, tags, given)
-    return _Measured(process, name, run_id, process.root_start_ns)
+    measured = _Measured(Window(name, tags, given))
+    measured.window.open()
+    return measured
 
 
 def _name_of(command: list[str]) -> str:
@@ -194,7 +187,7 @@ def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
     from wattmark.cli.terminal.render import render_run
     from wattmark.workspace.runs import result
 
-    view = _kept(measured) if measured.span is None else _part(measured)
+    view = _part(measured) if measured.nested else _kept(measured)
     data = result(view)
     write_json(data, json_path)
     if not quiet:
@@ -205,9 +198,8 @@ def _part(measured: _Measured) -> RunView:
     """Inside another run: what happened between our edges."""
     from wattmark.tracker.results import view_of
 
-    return view_of(
-        measured.process, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=True
-    )
+    window = measured.window
+    return view_of(window.process, window.run_id, window.name, window.start_ns, window.end_ns)
 
 
 def _kept(measured: _Measured) -> RunView:
@@ -216,7 +208,8 @@ def _kept(measured: _Measured) -> RunView:
     from wattmark.runs.view import RunView
     from wattmark.workspace.runs import keep_session, store_here
 
-    process = measured.process
+    process = measured.window.process
+    run_id = measured.window.run_id
     session = process.session
     if session is None:
         return _unmeasured(measured)
@@ -224,13 +217,13 @@ def _kept(measured: _Measured) -> RunView:
     process.end()
     try:
         with store_here(ingest=False) as store:  # the numbers that `show` will have, to the last digit
-            record = keep_session(store, folder, measured.run_id)
+            record = keep_session(store, folder, run_id)
         if record is not None:
             return RunView(record)
     except WattmarkError as error:
         say(f"the run is not in the store yet ({error}); its journal stays in {journals_dir()}")
     for record in SessionData(folder).runs():
-        if record.run_id == measured.run_id:
+        if record.run_id == run_id:
             return RunView(record)
     return _unmeasured(measured, f"the journal of this run was lost: {folder}")
 
@@ -241,7 +234,8 @@ def _unmeasured(measured: _Measured, why: str = "") -> RunView:
     from wattmark.runs.view import RunView
     from wattmark.tracker.results import view_of
 
-    view = view_of(None, measured.run_id, measured.name, measured.start_ns, measured.end_ns, nested=False)
+    window = measured.window
+    view = view_of(None, window.run_id, window.name, window.start_ns, window.end_ns)
     record = view.record
     return RunView(
         replace(

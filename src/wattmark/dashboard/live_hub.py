@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from wattmark.errors import StoreError
 from wattmark.runs.reading.journals import EventsFollower, RecorderFollower
+from wattmark.runs.reading.liveness import who_lives
 from wattmark.runs.reading.session import SessionData, session_folders
 from wattmark.runs.record import RunRecord
 from wattmark.store import Store
@@ -84,7 +85,9 @@ class LiveHub:
                 folder, _Followed(RecorderFollower(folder), EventsFollower(folder))
             )
             try:
-                data = SessionData(folder, session.recorder.read(), session.events.read())
+                living = who_lives(folder)
+                events = session.events.read()
+                data = SessionData(folder, session.recorder.read(), events, living)
                 kept = kept_runs(folder)
                 session.records = [record for record in data.runs() if record.run_id not in kept]
                 session.alive = data.alive or not data.events

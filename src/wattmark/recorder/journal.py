@@ -10,13 +10,17 @@ Standard library only.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from wattmark.errors import JournalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 FORMAT = 1
 SUFFIX = ".wmj"
@@ -39,6 +43,9 @@ RUN_OPEN = 20
 RUN_CLOSE = 21
 READING = 22
 READING_CHANNELS = 23
+WINDOW_OPEN = 24
+"""As ``RUN_OPEN``, of a measure that began inside another one: a span of it, unless it outlasts it."""
+WINDOW_CLOSE = 25
 
 PREFIX = struct.Struct("<IIB")
 PREFIX_BYTES = PREFIX.size
@@ -65,11 +72,24 @@ READING_HEAD = struct.Struct("<q")
 """monotonic ns; then one int64 raw µJ per channel of the last ``READING_CHANNELS`` record."""
 
 
-class Record(NamedTuple):
-    """One record: its type and its payload."""
+class Record(tuple[int, "memoryview | bytes"]):
+    """One record: its type and its payload. Not a NamedTuple, whose import costs a measured process milliseconds."""
 
-    type: int
-    payload: memoryview | bytes
+    __slots__ = ()
+
+    def __new__(cls, kind: int, payload: memoryview | bytes) -> Record:
+        """A record of a type."""
+        return super().__new__(cls, (kind, payload))
+
+    @property
+    def type(self) -> int:
+        """What the record is."""
+        return self[0]
+
+    @property
+    def payload(self) -> memoryview | bytes:
+        """What it holds."""
+        return self[1]
 
     def json(self) -> dict[str, Any]:
         """The payload of a JSON record."""
@@ -118,30 +138,65 @@ def read_journal(path: str) -> tuple[dict[str, Any], Iterator[Record]]:
     except OSError as error:
         raise JournalError(f"{path} cannot be read: {error.strerror}") from error
     records = decode(data)
-    first = next(records, None)
+    return _header(path, next(records, None)), records
+
+
+def read_header(path: str) -> dict[str, Any]:
+    """The header of a journal alone. Raises JournalError as :func:`read_journal` does."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(PREFIX_BYTES)
+            length = PREFIX.unpack(head)[0] if len(head) == PREFIX_BYTES else 0
+            if 0 < length <= MAX_RECORD_BYTES:
+                head += file.read(length - 1)
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror}") from error
+    return _header(path, next(decode(head), None))
+
+
+def _header(path: str, first: Record | None) -> dict[str, Any]:
     if first is None or first.type != HEADER:
         raise JournalError(f"{path} has no readable header", hint="its process was killed as it started")
     try:
         header = first.json()
     except ValueError as error:
         raise JournalError(f"{path} has a damaged header") from error
+    if not isinstance(header, dict):  # pyright: ignore[reportUnnecessaryIsInstance] whoever wrote it
+        raise JournalError(f"{path} has a damaged header")
     if header.get("format") != FORMAT:
         raise JournalError(
             f"{path} has journal format {header.get('format')}, this Wattmark reads {FORMAT}",
             hint="read it with the version of Wattmark that wrote it, or a newer one",
         )
-    return header, records
+    return header
+
+
+def disk_trouble(error: OSError | None) -> str:
+    """What kept a journal from being written, for people."""
+    if error is None:
+        return "the journal could not be written"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"disk full ({error.strerror})"
+    if error.errno == errno.EFBIG:
+        return f"the limit of a file's size was reached ({error.strerror}; see ulimit -f)"
+    return f"the journal could not be written ({error.strerror})"
 
 
 class SegmentWriter:
     """Appends records to numbered files in a folder; used by the recorder.
 
-    Records wait in memory until ``flush``. A disk that is full or gone loses the waiting records, never the file:
-    a torn tail is cut off again, ``flush`` returns False, and the next one tries anew.
+    Records wait in memory until ``flush``. While a disk is full or gone they go on waiting, up to ``waiting_bytes``, and
+    the oldest are lost first; never the file: a torn tail is cut off again, and the next ``flush`` tries anew. Each file
+    has another name until its header is in it, so a reader sees none without.
     """
 
     def __init__(
-        self, folder: str, stem: str, header: dict[str, Any], segment_bytes: int = 16 * 1024 * 1024
+        self,
+        folder: str,
+        stem: str,
+        header: dict[str, Any],
+        segment_bytes: int = 16 * 1024 * 1024,
+        waiting_bytes: int = 4 * 1024 * 1024,
     ) -> None:
         self._folder = folder
         self._stem = stem
@@ -151,26 +206,33 @@ class SegmentWriter:
         self._fd = -1
         self._size = 0
         self._waiting: list[bytes] = []
+        self._waiting_bytes = waiting_bytes
         self.failed: OSError | None = None
+        self.lost = 0
 
     def append(self, record: bytes) -> None:
         """Add a framed record; it is on disk after the next ``flush``."""
         self._waiting.append(record)
 
     def flush(self) -> bool:
-        """Write what waits; False if it could not be written (and is lost)."""
+        """Write what waits; False if it could not be written and waits on (``lost`` counts what no longer does)."""
         if not self._waiting:
             return True
         data = b"".join(self._waiting)
-        self._waiting.clear()
         try:
             if self._fd < 0 or self._size >= self._segment_bytes:
                 self._next_segment()
             self._write(data)
         except OSError as error:
+            if error.errno == errno.EFBIG and self._size:
+                self._segment_bytes = (
+                    self._size
+                )  # the limit is one of each file: the next flush begins another
             self.failed = error
             self._cut_torn_tail()
+            self._forget_oldest(len(data))
             return False
+        self._waiting.clear()
         self.failed = None
         return True
 
@@ -186,10 +248,15 @@ class SegmentWriter:
             os.close(self._fd)
             self._fd = -1
         path = f"{self._folder}/{self._stem}-{self._number:06d}{SUFFIX}"
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._number += 1
+        self._fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._size = 0
-        self._write(encode_json(HEADER, {**self._header, "format": FORMAT, "segment": self._number - 1}))
+        try:
+            self._write(encode_json(HEADER, {**self._header, "format": FORMAT, "segment": self._number}))
+            os.rename(f"{path}.new", path)
+        except OSError:
+            self._size = 0
+            raise
+        self._number += 1
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -197,6 +264,11 @@ class SegmentWriter:
             written = os.write(self._fd, view)
             view = view[written:]
         self._size += len(data)
+
+    def _forget_oldest(self, waiting: int) -> None:
+        while waiting > self._waiting_bytes:
+            waiting -= len(self._waiting.pop(0))
+            self.lost += 1
 
     def _cut_torn_tail(self) -> None:
         if self._fd < 0:

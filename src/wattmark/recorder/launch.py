@@ -11,21 +11,31 @@ import errno
 import fcntl
 import marshal
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from wattmark import __version__
 from wattmark.errors import RecorderError
 from wattmark.recorder import tree
 from wattmark.recorder.live import ENDED, RUNNING, LiveReader
+from wattmark.recorder.signals import DEADLY, DEFAULT, SIGCONT
+from wattmark.recorder.system import boot_id
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 SESSION_ENV = "WATTMARK_SESSION"
+RUN_ENV = "WATTMARK_RUN"
+"""The run that a process was started in, in the session of ``SESSION_ENV``."""
+OWNER = "owner"
+"""A file in each session's folder that says whose it is, from before the recorder starts."""
+CHILD, RANK = "child", "rank"
 LOG = "recorder.log"
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
+STOPPED_TIMEOUT_S = 0.3
 LINGER_S = 30.0
 
 _BOOT = (
@@ -34,15 +44,25 @@ _BOOT = (
 )
 
 
+class NoRecorder(RecorderError):
+    """No recorder runs, but the session's folder takes what the measured process itself has to say."""
+
+    def __init__(self, session: Session, error: RecorderError) -> None:
+        super().__init__(str(error), hint=error.hint)
+        self.session = session
+
+
 class Session:
     """A live session as one process sees it: its folder, its control pipe, its live page, its membership.
 
-    ``pid`` is the recorder's process if this process started it, else 0.
+    ``pid`` is the recorder's process if this process started it and it lives, else 0. ``joined`` says how this process
+    came to it: as a ``child`` of one that is measured, as a ``rank`` of its job, or not at all: it started it.
     """
 
-    def __init__(self, folder: str, pid: int = 0) -> None:
+    def __init__(self, folder: str, pid: int = 0, joined: str = "") -> None:
         self.folder = folder
         self.pid = pid
+        self.joined = joined
         self.id = os.path.basename(folder)
         self._live: LiveReader | None = None
         self._members = -1
@@ -54,6 +74,11 @@ class Session:
         if self._live is None:
             self._live = LiveReader(self.folder)
         return self._live
+
+    @property
+    def own(self) -> bool:
+        """Whether this process started it."""
+        return not self.joined
 
     def enter(self) -> None:
         """Hold the session: the recorder stays as long as this process lives or until ``leave``."""
@@ -79,29 +104,31 @@ class Session:
     def running(self) -> bool:
         """Whether the recorder lives."""
         try:
-            state = self.live.read()
+            state, _ = self.live.state()
         except (OSError, ValueError):
             return False
-        if state.state == ENDED:
+        if state == ENDED:
             return False
         if self.pid:  # our own child: asking the kernel is enough
             return not self._reap()
-        return tree.is_alive(state.recorder_pid, None)
+        return bool(self.joined) and hears(self.folder)
 
     def sync(self, timeout_s: float = 1.0) -> bool:
         """Have the recorder read everything and put it on disk now; False if it did not answer in time."""
         try:
-            done = self.live.read().commands_done
+            done = self.live.state()[1]
         except (OSError, ValueError):
             return False
         if not self.tell("poke"):
             return False
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while time.monotonic() < began + timeout_s:
             state, now_done = self.live.state()
             if now_done > done:
                 return True
-            if state == ENDED:
+            if state == ENDED or (
+                time.monotonic() > began + 0.05 and tree.is_stopped(self.live.recorder_pid())
+            ):
                 return False
             time.sleep(0.0002)
         return False
@@ -115,7 +142,13 @@ class Session:
             done = 0
         if not self.tell("stop"):
             return self._reap() if self.pid else True
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        timeout_s = STOP_TIMEOUT_S
+        if self.pid and tree.is_stopped(
+            self.pid
+        ):  # somebody stopped it; it is our child, and should end its journal
+            os.kill(self.pid, SIGCONT)
+            timeout_s = STOPPED_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         pause = 0.0005
         while self.pid and not self._reap() and time.monotonic() < deadline:
             state, now_done = self.live.state()
@@ -150,18 +183,31 @@ def start(
     """Start a recorder with a new session folder under ``journals`` and wait until its first reading is taken.
 
     settings: ``period_s``, and optionally ``wanted``, ``exclude``, ``options``, ``linger_s``. meanwhile: what to do
-    while it starts on another core. Raises RecorderError when that does not work; the caller goes on without measuring.
+    while it starts on another core. Raises NoRecorder if the recorder does not start but its folder is there, and
+    RecorderError if not even that; the caller goes on without measuring.
     """
     folder = f"{journals}/{new_session_id()}"
     try:
         os.makedirs(folder, mode=0o700)
+        _write_owner(folder)
+        session = Session(folder)
+        session.enter()
     except OSError as error:
         raise RecorderError(
             f"the data folder cannot be written: {folder}: {error.strerror}",
             hint="name another one with WATTMARK_DATA_DIR",
         ) from error
-    session = Session(folder)
-    session.enter()
+    try:
+        _start_recorder(session, settings, meanwhile)
+    except RecorderError as error:
+        raise NoRecorder(session, error) from error
+    return session
+
+
+def _start_recorder(
+    session: Session, settings: Mapping[str, Any], meanwhile: Callable[[], object] | None
+) -> None:
+    folder = session.folder
     config = {
         "folder": folder,
         "session": session.id,
@@ -177,12 +223,11 @@ def start(
     if meanwhile is not None:
         meanwhile()
     _wait_until_ready(session)
-    return session
 
 
-def join(folder: str) -> Session | None:
+def join(folder: str, how: str = CHILD) -> Session | None:
     """The session in ``folder`` if its recorder lives (or is about to), else None."""
-    session = Session(folder)
+    session = Session(folder, joined=how)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not os.path.exists(f"{folder}/live"):
         if not os.path.isdir(folder) or os.path.exists(f"{folder}/failed") or time.monotonic() > deadline:
@@ -196,20 +241,20 @@ def start_or_join(
     settings: Mapping[str, Any],
     environ: Mapping[str, str],
     meanwhile: Callable[[], object] | None = None,
-) -> tuple[Session, bool]:
-    """The session of this process's job, started here if no one else on this host has; and whether it was.
+) -> Session:
+    """The session of this process's job, started here if no one else on this host has.
 
-    Raises RecorderError as :func:`start` does.
+    Raises RecorderError and NoRecorder as :func:`start` does.
     """
     inherited = environ.get(SESSION_ENV)
     if inherited:
         session = join(inherited)
         if session is not None:
             session.enter()
-            return session, False
+            return session
     job = job_key(environ)
     if job is None:
-        return start(journals, settings, meanwhile), True
+        return start(journals, settings, meanwhile)
     try:
         os.makedirs(journals, mode=0o700, exist_ok=True)
         lock = os.open(f"{journals}/.{job}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -221,14 +266,14 @@ def start_or_join(
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = os.pread(lock, 4096, 0).decode()
-        session = join(f"{journals}/{known}") if known else None
+        session = join(f"{journals}/{known}", RANK) if known else None
         if session is not None:
             session.enter()
-            return session, False
+            return session
         session = start(journals, _for_all_ranks(settings, environ), meanwhile)
         os.ftruncate(lock, 0)
         os.pwrite(lock, session.id.encode(), 0)
-        return session, True
+        return session
     finally:
         os.close(lock)
 
@@ -290,6 +335,25 @@ def new_session_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
 
 
+def hears(folder: str) -> bool:
+    """Whether a recorder of this host lives in the folder: it alone holds the other end of the control pipe."""
+    try:
+        os.close(os.open(f"{folder}/control", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _write_owner(folder: str) -> None:
+    pid = os.getpid()
+    line = f"{pid} {tree.start_ticks(pid) or 0} {boot_id()} {os.uname().nodename}"
+    fd = os.open(f"{folder}/{OWNER}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, line.encode())
+    finally:
+        os.close(fd)
+
+
 def _cwd() -> str:
     try:
         return os.getcwd()
@@ -306,9 +370,12 @@ def _paths() -> list[str]:
 
 
 def _spawn(folder: str, config: str) -> int:
-    executable = sys.executable
+    executable = _interpreter()
     if not executable:
-        raise RecorderError("this Python does not know its own executable, so no recorder can be started")
+        raise RecorderError(
+            "this Python is embedded in another program, so no recorder can be started",
+            hint="set sys.executable to a Python of the same version",
+        )
     log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -323,11 +390,25 @@ def _spawn(folder: str, config: str) -> int:
             os.environ,
             file_actions=actions,
             setpgroup=0,
-            setsigmask=[],
-            setsigdef=[signal.SIGTERM, signal.SIGCHLD],
+            setsigmask=DEADLY,  # until it ignores them itself
+            setsigdef=DEFAULT,
         )
     except OSError as error:
         raise RecorderError(f"the recorder could not be started: {error.strerror}") from error
+
+
+def _interpreter() -> str:
+    """The Python that runs this, or where another program has embedded it, one of its version; else an empty string."""
+    name = os.path.basename(sys.executable or "").lower()
+    if name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False):
+        return sys.executable
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    folders = [f"{prefix}/bin" for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix)]
+    for folder in dict.fromkeys([*folders, *os.environ.get("PATH", "").split(":")]):
+        path = f"{folder}/{version}"
+        if folder and os.access(path, os.X_OK):
+            return path
+    return ""
 
 
 def _wait_until_ready(session: Session) -> None:
@@ -348,6 +429,8 @@ def _wait_until_ready(session: Session) -> None:
                 f"the recorder ended at once (status {os.waitstatus_to_exitcode(status)}): {_last_line(session.folder)}",
                 hint=f"its log is {session.folder}/{LOG}",
             )
+        if tree.is_stopped(session.pid):
+            raise RecorderError("the recorder was stopped as it started", hint="let it go on with kill -CONT")
         time.sleep(0.0005)
     raise RecorderError(f"the recorder took no reading within {START_TIMEOUT_S:.0f} s")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Sequence
-from typing import NamedTuple
 
-from wattmark.sources.base import COMPONENTS
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 STARTING, RUNNING, ENDED = 0, 1, 2
 
@@ -25,23 +25,43 @@ _UNKNOWN = -1
 FILE = "live"
 
 
-class Live(NamedTuple):
+class Live:
     """What the page says. Energies are cumulative joules since the recorder started, None where unknown."""
 
-    state: int
-    recorder_pid: int
-    t_ns: int
-    commands_done: int
-    energy_j: float | None
-    by_component_j: dict[str, float]
-    channels_uj: tuple[int, ...]
+    __slots__ = (
+        "by_component_j",
+        "channels_uj",
+        "commands_done",
+        "energy_j",
+        "recorder_pid",
+        "state",
+        "t_ns",
+    )
+
+    def __init__(
+        self,
+        state: int,
+        recorder_pid: int,
+        t_ns: int,
+        commands_done: int,
+        energy_j: float | None,
+        by_component_j: dict[str, float],
+        channels_uj: tuple[int, ...],
+    ) -> None:
+        self.state = state
+        self.recorder_pid = recorder_pid
+        self.t_ns = t_ns
+        self.commands_done = commands_done
+        self.energy_j = energy_j
+        self.by_component_j = by_component_j
+        self.channels_uj = channels_uj
 
 
 class LivePage:
     """The recorder's side: create and publish."""
 
     def __init__(self, folder: str, channels: int) -> None:
-        self._body = struct.Struct(f"<{1 + len(COMPONENTS) + channels}q")
+        self._body = _body(channels)
         self._channels = channels
         size = max(4096, _BODY_AT + self._body.size)
         path = f"{folder}/{FILE}"
@@ -85,11 +105,14 @@ class LiveReader:
             self._map = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
         finally:
             os.close(fd)
-        channels = _HEAD.unpack_from(self._map, 0)[4]
-        self._body = struct.Struct(f"<{1 + len(COMPONENTS) + channels}q")
+        self._body: struct.Struct | None = None
 
     def read(self) -> Live:
         """The latest state, never torn."""
+        from wattmark.sources.base import COMPONENTS  # not needed to start a recorder
+
+        if self._body is None:
+            self._body = _body(_HEAD.unpack_from(self._map, 0)[4])
         while True:
             head = _HEAD.unpack_from(self._map, 0)
             body = self._body.unpack_from(self._map, _BODY_AT)
@@ -109,6 +132,16 @@ class LiveReader:
         head = _HEAD.unpack_from(self._map, 0)
         return head[2], head[6]
 
+    def recorder_pid(self) -> int:
+        """The recorder's process."""
+        return _HEAD.unpack_from(self._map, 0)[3]
+
     def close(self) -> None:
         """Unmap the page."""
         self._map.close()
+
+
+def _body(channels: int) -> struct.Struct:
+    from wattmark.sources.base import COMPONENTS
+
+    return struct.Struct(f"<{1 + len(COMPONENTS) + channels}q")

@@ -87,7 +87,7 @@ class Recorder:
         self.page = LivePage(self.folder, sum(len(group.channels) for group in self.groups))
         self.commands_done = 0
         self.stop_asked = False
-        self.warned_disk = False
+        self._failed_ns = 0
         self.control = open_control(self.folder)
         self.members = os.open(f"{self.folder}/{MEMBERS}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.owner_fd = watch(self.owner)
@@ -133,6 +133,7 @@ class Recorder:
                 os.close(self.owner_fd)
                 self.owner_fd = -1
                 self.tree.drop_root(self.owner)
+                self.note("owner-gone", time.monotonic_ns(), "the process that began this session has ended")
                 next_keep = 0
             now = time.monotonic_ns()
             self.sample(now, everything=poked)
@@ -145,7 +146,8 @@ class Recorder:
                 self.housekeeping(now)
                 reason = self.finished(now)
                 next_keep = now + int(HOUSEKEEPING_S * _NS)
-            self.publish(RUNNING)
+            if not reason:  # else whoever asked for the end would take it for refused
+                self.publish(RUNNING)
         self.finish(reason)
 
     def sample(self, now: int, *, everything: bool) -> None:
@@ -303,13 +305,19 @@ class Recorder:
         for note in self._notes:
             self.journal.append(journal.encode_json(journal.NOTE, note))
         self._notes.clear()
-        if not self.journal.flush() and not self.warned_disk:
-            self.warned_disk = True
-            sys.stderr.write(f"wattmark: the journal cannot be written: {self.journal.failed}\n")
-            sys.stderr.flush()
-        elif self.warned_disk and self.journal.failed is None:
-            self.warned_disk = False
-            self.note("disk-back", time.monotonic_ns(), "the journal could not be written for a while")
+        trouble = self.journal.failed
+        if not self.journal.flush():
+            if not self._failed_ns:
+                self._failed_ns = time.monotonic_ns()
+        elif self._failed_ns:
+            now = time.monotonic_ns()
+            lost = f"{self.journal.lost} records were lost" if self.journal.lost else "nothing was lost"
+            self.note(
+                "disk-full",
+                now,
+                f"{journal.disk_trouble(trouble)} for {(now - self._failed_ns) / _NS:.1f} s: {lost}",
+            )
+            self._failed_ns = self.journal.lost = 0
 
     def note(self, code: str, t_ns: int, message: str, **data: Any) -> None:
         """Something that readers of the numbers should know; written with the next ``flush``."""
@@ -348,6 +356,7 @@ class Recorder:
             self.git.close()
             self.take_git_answer()
         self.flush()
+        self.flush()  # what the first one had to say
         self.journal.append(journal.encode_json(journal.END, {"t_ns": time.monotonic_ns(), "reason": reason}))
         self.journal.close()
         self.publish(ENDED)

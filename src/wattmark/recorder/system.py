@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import struct
+
+from wattmark.recorder import signals
 
 CONTROL = "control"
 MEMBERS = "members"
@@ -66,12 +67,4 @@ def detach() -> None:
             except OSError:
                 continue
     os.chdir("/")
-    for number in (
-        signal.SIGINT,
-        signal.SIGHUP,
-        signal.SIGQUIT,
-        signal.SIGTSTP,
-        signal.SIGPIPE,
-        signal.SIGTERM,
-    ):
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore()

@@ -119,6 +119,15 @@ def is_alive(pid: int, ticks: int | None, procfs: str = "/proc") -> bool:
     return ticks is None or int(fields[19]) == ticks
 
 
+def is_stopped(pid: int, procfs: str = "/proc") -> bool:
+    """Whether a process does not run because somebody stopped it (SIGSTOP, a debugger)."""
+    try:
+        with open(f"{procfs}/{pid}/stat", "rb", buffering=0) as file:
+            return file.read(4096).rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"])
+    except OSError:
+        return False
+
+
 def _children(procfs: str, pid: int) -> list[int]:
     found: list[int] = []
     try:

@@ -231,7 +231,7 @@ def save(result: BenchResult) -> bool:
     """
     process = this_process()
     session = process.session
-    if not result.run_id or session is None or process.root_id:
+    if not result.run_id or session is None or process.windows:
         return False
     from wattmark.workspace.runs import keep_session, replace, store_here
 

@@ -10,44 +10,34 @@ import fcntl
 import os
 import re
 import shutil
-import struct
 import time
-import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from wattmark.errors import JournalError
-from wattmark.recorder import journal, tree
+from wattmark.recorder import journal
+from wattmark.runs.reading.journals import NOT_UNDERSTOOD
+from wattmark.runs.reading.liveness import STARTING_S, who_lives
 from wattmark.runs.reading.session import SessionData, session_folders
-from wattmark.runs.record import RunRecord
+from wattmark.runs.record import RunRecord, RunWarning, Spans
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.store.store import Store
-from wattmark.tracker.process import WattmarkWarning
+from wattmark.tracker.process import warn
 
 DAMAGED = "damaged"
+GONE = ".gone"
 LOCK = "ingest.lock"
 KEPT = "kept"
 """In the folder of a session that goes on: the ids of its runs that are in the store already, one a line."""
 
-ELSEWHERE_S = 900.0
-"""A session of another machine counts as alive while its journals were written this recently."""
-STARTING_S = 60.0
-"""A folder without journals may belong to a recorder that is about to start for this long."""
+LATE_NS = 2_000_000_000
+"""A source that gave nothing for this long beyond a run's end is not waited for."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_DAMAGE = (
-    JournalError,
-    struct.error,
-    KeyError,
-    IndexError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    OverflowError,
-)
-"""What reading a journal may raise whose checksums are right and whose content is not."""
 
 
 def ingest_leftovers(store: Store, journals_dir: str) -> list[str]:
@@ -55,6 +45,7 @@ def ingest_leftovers(store: Store, journals_dir: str) -> list[str]:
 
     Sessions still alive stay where they are. Raises StoreError if the store cannot be written.
     """
+    _finish_removals(journals_dir)
     return [record.run_id for folder in _folders(journals_dir) for record in ingest_session(store, folder)]
 
 
@@ -70,77 +61,153 @@ def ingest_session(store: Store, folder: str, *, over: bool = False) -> list[Run
             return _ingest(store, folder, os.getpid() if over else -1)
         except PermissionError:
             return []  # another user's
-        except _DAMAGE as error:
-            _move_aside(folder, f"{type(error).__name__}: {error}")
-            return []
 
 
 def open_runs(journals_dir: str) -> list[RunRecord]:
-    """Runs that are not in the store because they, or processes beside them, still go on; the oldest first."""
+    """Runs that are not in the store because they, or processes beside them, still go on; the oldest first.
+
+    A run that leaves this list while it is made is in the store by then: ask there again for what is in neither.
+    """
     found: list[RunRecord] = []
     for folder in _folders(journals_dir):
         try:
+            records = list(SessionData(folder).runs())
             kept = kept_runs(folder)
-            found += [record for record in SessionData(folder).runs() if record.run_id not in kept]
-        except (OSError, *_DAMAGE):
+        except (OSError, *NOT_UNDERSTOOD):
             continue  # gone since, or for the next ingestion to judge
+        if Path(folder).is_dir():  # else half of it may have been read
+            found += [record for record in records if record.run_id not in kept]
     return found
 
 
 def _ingest(store: Store, folder: str, own_pid: int) -> list[RunRecord]:
-    data = SessionData(folder)
-    records = list(data.runs())
+    living = who_lives(folder).without(own_pid)  # first of all: what the dead have written is all read then
+    try:
+        data = SessionData(folder, living=living)
+        records = list(data.runs())
+    except (JournalError, *NOT_UNDERSTOOD) as error:
+        if not living.any:
+            _move_aside(folder, f"{type(error).__name__}: {error}")
+        return []
+    alive = data.alive
+    if not alive and who_lives(folder).files != living.files:
+        return []  # somebody came meanwhile; the next look has all of it
     owners = {run_id: events.pid for events in data.events for run_id in events.run_ends}
-    readable = len(data.events)
-    data.events = [events for events in data.events if events.pid != own_pid]
-    alive = data.alive or _alive_elsewhere(folder, data)
-    writers = {
-        events.pid for events in data.events if tree.is_alive(events.pid, events.header.get("start_ticks"))
-    }
     kept = kept_runs(folder)
     added: list[RunRecord] = []
+    refused: list[str] = []
     for record in records:
-        if record.run_id in kept:
+        if record.run_id in kept or record.status == "running":
             continue
-        if alive and not (record.run_id in owners and writers <= {owners[record.run_id]}):
-            continue  # it goes on, or others may still write spans of it
+        if alive and not _is_whole(record, owners.get(record.run_id), data):
+            continue
         if not _RUN_ID.fullmatch(record.run_id):
-            raise ValueError(f"{record.run_id!r} is no id of a run")
-        if store.add(record, summarise(RunView(record))):
-            added.append(record)
+            refused.append(f"{record.run_id!r} is no id of a run")
+            continue
+        try:
+            stored = _add(store, record)
+        except ValueError as error:
+            refused.append(str(error))
+            continue
+        if stored is not None:
+            added.append(stored)
         if alive:
             with open(f"{folder}/{KEPT}", "a", encoding="ascii") as file:
                 file.write(f"{record.run_id}\n")
     if not alive:
-        if records:
-            shutil.rmtree(folder, ignore_errors=True)
+        refused += _unread(data)
+        if refused:
+            _move_aside(folder, "; ".join(refused[:3]))
         else:
-            _remove_empty(folder, data, readable)
+            _remove(folder, living.files)
     return added
 
 
-def _remove_empty(folder: str, data: SessionData, readable: int) -> None:
-    """A session without runs goes, unless it may just be starting or holds journals that were not understood."""
-    journals = [path.name for path in Path(folder).iterdir() if path.name.endswith(journal.SUFFIX)]
-    if not journals and time.time() - Path(folder).stat().st_mtime < STARTING_S:
+def _is_whole(record: RunRecord, owner: int | None, data: SessionData) -> bool:
+    """Whether nothing can be added any more to a run of a session that goes on.
+
+    Its process has ended it, no other process that lives may still write spans of it, and the recorder has put on disk
+    what it read until then.
+    """
+    if owner is None or not data.living.processes <= {owner}:
+        return False
+    if data.recorder.end is not None or not data.living.recorder:
+        return True
+    last = [int(group.t_ns[-1]) for group in data.recorder.groups if len(group.t_ns)]
+    return not last or (min(last) >= record.end_ns or max(last) >= record.end_ns + LATE_NS)
+
+
+def _add(store: Store, record: RunRecord) -> RunRecord | None:
+    """Keep a run; where the store or the summary cannot take a part of it, without that part. None if it is kept already.
+
+    Raises ValueError if it cannot be kept at all.
+    """
+    for without in (
+        (),
+        ("environment",),
+        ("environment", "extra"),
+        ("environment", "extra", "tags", "spans"),
+    ):
+        lesser = _without(record, without)
+        try:
+            return lesser if store.add(lesser, summarise(RunView(lesser))) else None
+        except NOT_UNDERSTOOD as error:
+            trouble = error
+    raise ValueError(
+        f"the run {record.run_id} cannot be kept: {type(trouble).__name__}: {trouble}"
+    ) from trouble
+
+
+def _without(record: RunRecord, parts: tuple[str, ...]) -> RunRecord:
+    if not parts:
+        return record
+    empty: dict[str, Any] = {
+        "environment": {"host": record.host},
+        "extra": {},
+        "tags": {},
+        "spans": Spans.empty(),
+    }
+    message = f"the store could not take this run's {', '.join(parts)}; they were left out"
+    return replace(
+        record,
+        **{part: empty[part] for part in parts},
+        warnings=(*record.warnings, RunWarning("part-left-out", message)),
+    )
+
+
+def _unread(data: SessionData) -> Iterator[str]:
+    """What a session holds that could not be read, for people; a file that was reserved and never begun is nothing."""
+    known = {events.pid for events in data.events}
+    for name in sorted(data.living.journals):
+        if not name.startswith("events-"):
+            continue
+        pid = name.split("-")[1]
+        if not (pid.isdigit() and int(pid) in known):
+            yield f"{name} has no readable header"
+    for events in data.events:
+        yield from (problem for problem in events.problems if f"type {journal.RUN_OPEN} " in problem)
+    if data.recorder.problems and not data.events:
+        yield from data.recorder.problems
+
+
+def _remove(folder: str, files: tuple[tuple[str, int, int], ...]) -> None:
+    """Take a session's folder away whole: out of sight first, so that nobody reads a half of it."""
+    hidden = Path(folder).with_name(f".{Path(folder).name}{GONE}")
+    try:
+        Path(folder).rename(hidden)
+    except OSError:
+        return  # on the next occasion
+    if who_lives(str(hidden)).files != files:  # it grew after all
+        hidden.rename(folder)
         return
-    events = sum(name.startswith("events-") for name in journals)
-    if events > readable or (journals and not events and data.recorder.problems):
-        _move_aside(folder, "no run could be read from it")
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _alive_elsewhere(folder: str, data: SessionData) -> bool:
-    """Whether another machine may still write here; processes cannot be asked there, times of files can."""
-    headers = [data.recorder.header, *(events.header for events in data.events)]
-    host = next((header["host"] for header in headers if header.get("host")), None)
-    if host is None or host == os.uname().nodename:
-        return False
-    if data.recorder.end is not None:
-        return False
-    written = [entry.stat().st_mtime for entry in os.scandir(folder) if entry.name.endswith(journal.SUFFIX)]
-    return time.time() - max(written, default=0.0) < ELSEWHERE_S
+def _finish_removals(journals_dir: str) -> None:
+    """Folders whose removal was killed; everything in them is in the store."""
+    for hidden in Path(journals_dir).glob(f".*{GONE}"):
+        if time.time() - hidden.stat().st_ctime > STARTING_S:
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _move_aside(folder: str, why: str) -> None:
@@ -150,13 +217,9 @@ def _move_aside(folder: str, why: str) -> None:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         Path(folder).rename(target)
     except OSError as error:
-        warnings.warn(
-            f"wattmark: {folder} cannot be read ({why}) nor moved aside ({error.strerror})",
-            WattmarkWarning,
-            stacklevel=2,
-        )
+        warn(f"{folder} cannot be read ({why}) nor moved aside ({error.strerror})")
         return
-    warnings.warn(f"wattmark: a damaged journal was moved to {target}: {why}", WattmarkWarning, stacklevel=2)
+    warn(f"a damaged journal was moved to {target} (see wattmark recover): {why}")
 
 
 def _folders(journals_dir: str) -> list[str]:

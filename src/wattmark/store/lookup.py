@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -25,13 +25,12 @@ class Candidate(NamedTuple):
     started_wall_ns: int
 
 
-def resolve(connection: sa.Connection, ref: str, running: Callable[[], Iterable[Candidate]] = tuple) -> str:
-    """The id of the run that ``ref`` means, of those kept and those that ``running`` gives (asked for only when ``ref`` is
-    not a kept run's whole id). Raises RunNotFound."""
+def resolve(connection: sa.Connection, ref: str, others: Sequence[Candidate] = ()) -> str:
+    """The id of the run that ``ref`` means, of those kept and of ``others``. Raises RunNotFound."""
     ref = storable(ref)
-    if connection.execute(by_id(ref)).first() is not None:
+    if is_kept(connection, ref):
         return ref
-    r, others = tables.runs.c, list(running())
+    r = tables.runs.c
     recent = _RECENT.fullmatch("@-1" if ref == "last" else ref)
     if recent:
         number = int(recent[1])
@@ -81,6 +80,11 @@ def _not_found(connection: sa.Connection, ref: str, others: Iterable[Candidate])
     near = difflib.get_close_matches(ref, known, n=_CANDIDATES, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "wattmark ls shows the runs"
     return RunNotFound(f"there is no run {ref!r}", hint=hint)
+
+
+def is_kept(connection: sa.Connection, ref: str) -> bool:
+    """Whether there is a run of this very id."""
+    return connection.execute(by_id(storable(ref))).first() is not None
 
 
 def by_id(run_id: str) -> sa.Select[Any]:

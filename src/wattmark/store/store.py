@@ -20,7 +20,7 @@ from wattmark.runs.record import RunRecord
 from wattmark.store import pack, summaries, tables, trash
 from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
 from wattmark.store.facts import facts_of
-from wattmark.store.lookup import Candidate, by_id, resolve, tags_of
+from wattmark.store.lookup import Candidate, by_id, is_kept, resolve, tags_of
 from wattmark.store.partial import StoredRun
 from wattmark.store.portable import RUN_ID, storable
 from wattmark.store.summaries import Order, RunSummary
@@ -75,10 +75,15 @@ class Store:
     def resolve(self, ref: str, running: Callable[[], Iterable[Candidate]] = tuple) -> str:
         """The id of the run that is meant. Raises RunNotFound, which names near matches or the candidates.
 
-        running: gives the runs that are not kept yet and may be meant as well.
+        running: gives the runs that are not kept yet and may be meant as well. They are asked for before the store is
+        looked at, since a run goes from them to the store: in this order it is never in neither.
         """
         with self._reading() as connection:
-            return resolve(connection, ref, running)
+            if is_kept(connection, ref):
+                return storable(ref)
+        others = list(running())
+        with self._reading() as connection:
+            return resolve(connection, ref, others)
 
     def get(self, ref: str) -> RunRecord:
         """The whole run."""

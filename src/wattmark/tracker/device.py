@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def synchronize() -> str | None:

@@ -7,21 +7,25 @@ Nothing beyond the standard library is imported until a result is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from time import monotonic_ns
 
-from wattmark.tracker import device
-from wattmark.tracker.process import Process, this_process
-from wattmark.tracker.span import Function, Number, Span, wrap
+from wattmark.tracker.process import this_process
+from wattmark.tracker.span import Span, current_span, text_of, wrap
+from wattmark.tracker.window import Window
 
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Any
+
     from typing_extensions import Self
 
     from wattmark.quantity import Quantity
     from wattmark.runs.reading.precise import PreciseReader
     from wattmark.runs.record import RunRecord
     from wattmark.runs.view import RunView, SpanView
+    from wattmark.tracker.span import Function, Number
 
 
 class Run:
@@ -35,8 +39,7 @@ class Run:
         self.name = name
         self.tags = tags
         self._settings = settings
-        self._process: Process | None = None
-        self._span: Span | None = None
+        self._window: Window | None = None
         self._precise: PreciseReader | None = None
         self._view: RunView | None = None
         self.id = ""
@@ -47,43 +50,35 @@ class Run:
         """Begin measuring; the first window of a process waits until the recorder has taken a reading."""
         self._view = None
         self.end_ns = 0
-        process = self._process = this_process()
-        with process.lock:
-            process.attach(self._settings)
-            if self._settings.get("precise") and process.log is not None:
-                from wattmark.runs.reading.precise import PreciseReader
+        window = self._window = Window(self.name, self.tags, self._settings)
+        process = window.process
+        try:
+            with process.lock:
+                process.attach(self._settings)
+                if self._settings.get("precise") and process.log is not None:
+                    from wattmark.runs.reading.precise import PreciseReader
 
-                self._precise = PreciseReader(self._settings.get("options"))
-            if process.owns_root():
-                if self._settings.get("sync"):
-                    device.synchronize()
-                self.id = process.open_run(self.name, self.tags, self._settings)
-                self.start_ns = process.root_start_ns
-                return self
-        # inside another run, of this process or of the one that started it: a span of that one
-        self._span = Span(
-            self.name,
-            {"measure": True, "rank": None if process.rank is None else str(process.rank), **self.tags},
-            sync=bool(self._settings.get("sync")),
-        )
-        self._span.start()
-        self.start_ns = self._span.start_ns
-        self.id = process.root_id
+                    self._precise = PreciseReader(self._settings.get("options"))
+                window.open()
+        except Exception as error:  # noqa: BLE001 - measuring never breaks the work
+            process.warn("not-measured", f"{self.name} is not measured: {type(error).__name__}: {error}")
+        self.id = window.root_id
+        self.start_ns = window.start_ns or monotonic_ns()
         return self
 
     def stop(self, error: BaseException | None = None) -> None:
         """End the measurement; ``error`` is the exception that ended the work, if one did."""
-        process = self._process
-        if process is None or self.end_ns:
+        window = self._window
+        if window is None or self.end_ns:
             return
-        if self._settings.get("sync"):
-            device.synchronize()
-        if self._span is not None:
-            self._span.stop()
-            self.end_ns = self._span.end_ns
-            process.poke()
-        else:
-            self.end_ns = process.close_run(self.id, _status(error))
+        try:
+            window.close(_status(error))
+        except Exception as trouble:  # noqa: BLE001 - measuring never breaks the work
+            window.process.warn(
+                "not-ended", f"the end of {self.name} is not known: {type(trouble).__name__}: {trouble}"
+            )
+        self.id = window.root_id
+        self.end_ns = window.end_ns or monotonic_ns()
 
     def span(
         self,
@@ -104,7 +99,11 @@ class Run:
 
             reader = self._precise = PreciseReader(self._settings.get("options"))
         return Span(
-            name, details, sync=bool(self._settings.get("sync")) if sync is None else sync, precise=reader
+            name,
+            details,
+            sync=bool(self._settings.get("sync")) if sync is None else sync,
+            precise=reader,
+            home=self._window.span if self._window is not None else None,
         )
 
     def __enter__(self) -> Self:
@@ -134,9 +133,10 @@ class Run:
             return self._view
         from wattmark.tracker.results import view_of
 
-        view = view_of(
-            self._process, self.id, self.name, self.start_ns, self.end_ns, nested=self._span is not None
-        )
+        window = self._window
+        process = window.process if window is not None else None
+        run_id = window.run_id if window is not None else self.id
+        view = view_of(process, run_id, self.name, self.start_ns, self.end_ns)
         if self.end_ns:
             self._view = view
         return view
@@ -181,7 +181,7 @@ class Run:
 def measure(
     name: str | Callable[..., Any] | None = None,
     *,
-    tags: Mapping[str, str] | list[str] | None = None,
+    tags: Mapping[str, object] | Iterable[object] | None = None,
     period_s: float | None = None,
     sources: list[str] | None = None,
     precise: bool = False,
@@ -190,13 +190,14 @@ def measure(
 ) -> Any:
     """Measure a block, a function, or the time from ``start()`` to ``stop()``.
 
-    name: what the run is called (default: the script's name). tags: words or pairs to find it by.
+    name: what the run is called (default: the script's name). tags: words or pairs to find it by, kept as text.
     period_s: seconds between samples (default 0.1; 0.001 to 10). sources: names of sources to use instead of the
     best ones here, ``"!name"`` leaves one out. precise: read hardware counters in this process at the edges of spans.
     sync: wait for the GPU at the edges. options: settings of sources.
 
     Returns a :class:`Run`. A measure inside another one, in the same process or in a process that it started, becomes
-    a span of it, so nothing is counted twice.
+    a span of it, so nothing is counted twice. Measures that only overlap (tasks, threads) are runs of their own, with a
+    warning that the other's energy is in each.
 
     >>> import wattmark as wm
     >>> with wm.measure("train") as run:
@@ -204,12 +205,11 @@ def measure(
     ...         pass
     """
     if callable(name):
-        return measure(name.__qualname__)(name)
+        return measure(getattr(name, "__qualname__", type(name).__name__))(name)
     if period_s is not None and not 0.001 <= period_s <= 10:
         from wattmark.errors import ConfigError
 
         raise ConfigError(f"period_s must be between 0.001 and 10 seconds, not {period_s}")
-    given = dict.fromkeys(tags, "") if isinstance(tags, list) else dict(tags or {})
     settings: dict[str, Any] = {"precise": precise, "sync": sync}
     if period_s is not None:
         settings["period_s"] = period_s
@@ -217,7 +217,7 @@ def measure(
         settings["sources"] = sources
     if options is not None:
         settings["options"] = {key: dict(value) for key, value in options.items()}
-    return Run(name or this_process().default_name(), given, settings)
+    return Run(text_of(name or this_process().default_name()), _text_tags(tags), settings)
 
 
 def span(name: str, *, sync: bool = False, **details: Number | str | bool) -> Span:
@@ -233,7 +233,24 @@ def current_run() -> str | None:
     """The id of the run being measured around this process, or None."""
     process = this_process()
     process.attach_if_inside()
-    return process.root_id or None
+    span = current_span.get()
+    while span is not None:
+        window = process.windows.get(span.window)
+        if window is not None:
+            return window.root_id
+        span = span.outer
+    newest = next(reversed(process.windows.values()), None)
+    return (newest.root_id if newest is not None else process.inside) or None
+
+
+def _text_tags(tags: Any) -> dict[str, str]:
+    """Pairs, words, or one word, whatever their types; a value of None is a word without one."""
+    if tags is None:
+        return {}
+    if hasattr(tags, "items"):
+        return {text_of(key): "" if value is None else text_of(value) for key, value in tags.items()}
+    words = [tags] if isinstance(tags, str | bytes) or not hasattr(tags, "__iter__") else tags
+    return {text_of(word): "" for word in words}
 
 
 def _status(error: BaseException | None) -> str:

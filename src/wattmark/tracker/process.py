@@ -1,4 +1,4 @@
-"""What one process knows about being measured: its session, its event log, and the run that it is inside.
+"""What one process knows about being measured: its session, its event log, and the windows that are open in it.
 
 Standard library only; imported by every measured process.
 """
@@ -8,17 +8,20 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
-import time
-import warnings
-from collections.abc import Mapping
-from typing import Any
+from _thread import RLock  # threading takes longer to import
 
 from wattmark import settings as configuration
 from wattmark.errors import WattmarkError
 from wattmark.paths import journals_dir
-from wattmark.recorder import journal, launch, tree
+from wattmark.recorder import launch, tree
 from wattmark.recorder.events import EventLog
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from wattmark.tracker.window import Window
 
 
 class WattmarkWarning(UserWarning):
@@ -30,14 +33,13 @@ class Process:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.session: launch.Session | None = None
         self.log: EventLog | None = None
-        self.root_id = ""
-        self.root_start_ns = 0
+        self.windows: dict[str, Window] = {}
+        """The windows that are open, by the id of their run; the oldest first."""
         self.rank = launch.rank(os.environ)
-        self._owner = False
-        self._root_pending = False
+        self._inherited = {name: os.environ.get(name) for name in (launch.SESSION_ENV, launch.RUN_ENV)}
         self._settings: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
         self._written: dict[str, Any] = {}
@@ -51,17 +53,16 @@ class Process:
             self._forget()
             self._given = dict(settings)
             self._settings = configuration.recorder_settings(settings)
-            self.session, started = launch.start_or_join(
-                journals_dir(os.environ), self._settings, os.environ, _prepare
+            self.session = launch.start_or_join(
+                journals_dir(os.environ), self._settings, os.environ, self._prepare
             )
+        except launch.NoRecorder as error:  # what can be kept without one is: times, spans, how the run ended
+            self.session = error.session
+            self.warn("not-measured", f"nothing is measured: {_with_hint(error)}")
         except WattmarkError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            self.warn("not-measured", f"nothing is measured: {error}{hint}")
+            self.warn("not-measured", f"nothing is measured: {_with_hint(error)}")
             return
-        self._owner = self._root_pending = started
         self._open_log()
-        if started:
-            os.environ[launch.SESSION_ENV] = self.session.folder
 
     def attach_if_inside(self) -> None:
         """Join the session of the process that started this one, if there is one and it lives."""
@@ -81,62 +82,25 @@ class Process:
             self.session = session
             self._open_log()
 
-    def owns_root(self) -> bool:
-        """Whether the window that begins is a run of its own (not inside another one)."""
-        return self._root_pending or self.session is None
+    @property
+    def inside(self) -> str:
+        """The run that this process was started in, if its session is the one that was joined; else empty."""
+        if self.session is None or self.session.folder != self._inherited[launch.SESSION_ENV]:
+            return ""
+        return self._inherited[launch.RUN_ENV] or ""
 
-    def open_run(self, name: str, tags: Mapping[str, str], settings: Mapping[str, Any]) -> str:
-        """Write down that a run begins; its id."""
-        run_id = launch.new_session_id()
-        self._root_pending = False
-        if self.session is None or self.log is None:
-            self.root_start_ns = time.monotonic_ns()
-            return run_id
-        self.root_id = run_id
-        self.session.tell("poke")
-        self.root_start_ns = now = time.monotonic_ns()
-        from wattmark.tracker import process_facts as facts
+    def opened(self, window: Window) -> None:
+        """A window is open: processes that are started from now on are inside it."""
+        self.windows[window.run_id] = window
+        self._tell_children()
 
-        self.log.write_json(
-            journal.RUN_OPEN,
-            {
-                "run_id": run_id,
-                "name": name,
-                "tags": dict(tags),
-                "t_ns": now,
-                "wall_ns": time.time_ns(),
-                "pid": self.pid,
-                **self._news("process", facts.process_facts()),
-                "baseline_w": settings.get("baseline_w") or self._saved_baseline(),
-                "settings": {key: value for key, value in settings.items() if value},
-            },
-        )
-        return run_id
-
-    def close_run(self, run_id: str, status: str, exit_code: int | None = None) -> int:
-        """Write down that a run ends; when it did (monotonic ns)."""
-        from wattmark.tracker import process_facts as facts
-
-        now = time.monotonic_ns()
-        with self.lock:
-            if self.log is not None and run_id == self.root_id:
-                self.log.write_json(
-                    journal.RUN_CLOSE,
-                    {
-                        "run_id": run_id,
-                        "t_ns": now,
-                        "status": status,
-                        "exit_code": exit_code,
-                        **self._news("modules", facts.module_versions()),
-                    },
-                )
-                if self.log.failed is not None:
-                    self.warn("journal-full", f"spans were lost: {self.log.failed.strerror}")
-                self.root_id = ""
-            self.poke()
-            if self.session is not None and not self.root_id:
-                self.session.leave()
-        return now
+    def closed(self, window: Window) -> None:
+        """A window is over; the recorder is held while another one is open."""
+        self.windows.pop(window.run_id, None)
+        self._tell_children()
+        self.poke()
+        if self.session is not None and not self.windows:
+            self.session.leave()
 
     def poke(self) -> None:
         """Have a reading taken about now."""
@@ -152,7 +116,23 @@ class Process:
         """Say something once per process."""
         if code not in self._warned:
             self._warned.add(code)
-            warnings.warn(f"wattmark: {message}", WattmarkWarning, stacklevel=4)
+            warn(message, stacklevel=6)
+
+    def news(self, key: str, value: Any) -> dict[str, Any]:
+        """``{key: value}``, or nothing if that is what this process wrote last."""
+        if self._written.get(key) == value:
+            return {}
+        self._written[key] = value
+        return {key: value}
+
+    def saved_baseline(self) -> dict[str, float] | None:
+        """Idle watts by component from this machine's last calibration, looked up once."""
+        if "baseline" not in self._written:
+            from wattmark.runs import baseline
+
+            saved = baseline.load_baseline(os.uname().nodename)
+            self._written["baseline"] = None if saved is None else saved["idle_w"]
+        return self._written["baseline"]
 
     def end(self) -> None:
         """At exit: close the log, and stop the recorder if it is ours."""
@@ -161,15 +141,14 @@ class Process:
         if self.log is not None:
             self.log.close()
             self.log = None
+        self.windows.clear()
         if self.session is not None:
-            if self._owner:
-                if os.environ.get(launch.SESSION_ENV) == self.session.folder:
-                    del os.environ[launch.SESSION_ENV]
+            self._tell_children()
+            if self.session.own:
                 self.session.stop()
             else:
                 self.session.leave()
             self.session = None
-            self._owner = False
 
     def abandon(self) -> None:
         """In a forked child: let go of what belongs to the parent."""
@@ -180,55 +159,53 @@ class Process:
 
     def _fits(self, settings: Mapping[str, Any]) -> bool:
         """Whether the session at hand serves the window that begins, which it then holds."""
-        if self.session is None:
+        session = self.session
+        if session is None:
             return False
-        if self._owner and not self.root_id:
-            if not self.session.running():
-                return False
-            if not os.path.isdir(self.session.folder):  # someone cleaned up: what is written there is lost
+        if self.windows:
+            return True
+        # a recorder that has ended, or a folder that someone removed, keeps nothing of what is written there
+        if not session.running() or not os.path.isdir(session.folder):
+            self.end()
+            return False
+        if session.own and settings != self._given:  # the same wish again is not looked up again
+            self._given = dict(settings)
+            if configuration.recorder_settings(settings) != self._settings:
                 self.end()
                 return False
-            if settings != self._given:  # the same wish again is not looked up again
-                self._given = dict(settings)
-                if configuration.recorder_settings(settings) != self._settings:
-                    self.end()
-                    return False
-            self._root_pending = True
-            self.session.enter()
+        session.enter()
         return True
 
-    def _news(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
-        """``{key: value}``, or nothing if that is what this process wrote last."""
-        if self._written.get(key) == value:
-            return {}
-        self._written[key] = value
-        return {key: value}
+    def _prepare(self) -> None:
+        """What the first run will need, done while its recorder starts."""
+        import json  # noqa: F401  # pyright: ignore[reportUnusedImport] the event log writes it
 
-    def _saved_baseline(self) -> dict[str, float] | None:
-        """Idle watts by component from this machine's last calibration, looked up once."""
-        if "baseline" not in self._written:
-            self._written["baseline"] = self._load_baseline()
-        return self._written["baseline"]
+        from wattmark.tracker import process_facts as facts
 
-    def _load_baseline(self) -> dict[str, float] | None:
-        from wattmark.runs import baseline
+        facts.process_facts()
+        self.saved_baseline()
 
-        saved = baseline.load_baseline(os.uname().nodename)
-        return None if saved is None else saved["idle_w"]
+    def _tell_children(self) -> None:
+        """Put into the environment which run is open here, or what was there before."""
+        inherited = self._inherited
+        folder, run_id = inherited[launch.SESSION_ENV], inherited[launch.RUN_ENV]
+        if self.windows and self.session is not None:
+            folder, run_id = self.session.folder, next(reversed(self.windows))
+        for name, value in ((launch.SESSION_ENV, folder), (launch.RUN_ENV, run_id)):
+            if value is not None:
+                os.environ[name] = value
+            elif name in os.environ:
+                del os.environ[name]
 
     def _forget(self) -> None:
         if self.log is not None:
             self.log.close()
             self.log = None
-        if self.session is not None and os.environ.get(launch.SESSION_ENV) == self.session.folder:
-            del os.environ[launch.SESSION_ENV]
         self.session = None
-        self._owner = False
-        self._root_pending = False
 
     def _open_log(self) -> None:
         assert self.session is not None
-        self._written = {}
+        self._written = {key: value for key, value in self._written.items() if key == "baseline"}
         self.log = EventLog(
             self.session.folder,
             {
@@ -236,14 +213,32 @@ class Process:
                 "start_ticks": tree.start_ticks(self.pid),
                 "rank": self.rank,
                 "host": os.uname().nodename,
+                "joined": self.session.joined,
             },
         )
         if self.log.failed is not None:
             self.warn("journal-full", f"spans cannot be written: {self.log.failed.strerror}")
 
 
+def warn(message: str, stacklevel: int = 3) -> None:
+    """A :class:`WattmarkWarning` that never stops the work: where warnings are errors it goes to standard error."""
+    import warnings
+
+    try:
+        warnings.warn(f"wattmark: {message}", WattmarkWarning, stacklevel=stacklevel)
+    except WattmarkWarning:
+        try:
+            sys.stderr.write(f"wattmark: {message}\n")
+        except (OSError, ValueError, AttributeError):
+            return  # there is nobody to tell
+
+
+def _with_hint(error: WattmarkError) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)
+
+
 _process: Process | None = None
-_making = threading.Lock()
+_making = RLock()
 
 
 def this_process() -> Process:
@@ -258,15 +253,6 @@ def this_process() -> Process:
                 os.register_at_fork(after_in_child=_after_fork)
             process = _process
     return process
-
-
-def _prepare() -> None:
-    """What the first run will need, done while its recorder starts."""
-    import json  # noqa: F401  # pyright: ignore[reportUnusedImport] the event log writes it
-
-    from wattmark.tracker import process_facts as facts
-
-    facts.process_facts()
 
 
 def _after_fork() -> None:

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from wattmark.tracker.process import Process
 
 
-def view_of(
-    process: Process | None, run_id: str, name: str, start_ns: int, end_ns: int, *, nested: bool
-) -> RunView:
-    """The run ``run_id`` of this process's session, or for a nested one the part of its run from start to end.
+def view_of(process: Process | None, run_id: str, name: str, start_ns: int, end_ns: int) -> RunView:
+    """The run of the window ``run_id`` of this process's session, or for one that lies in another run that part of it.
 
     Asks the recorder to put everything on disk first. Without a session the run is empty and says why.
     """
@@ -27,13 +25,11 @@ def view_of(
     if session is not None:
         session.sync()
         now = time.monotonic_ns()
-        until_ns = end_ns or now
-        for record in SessionData(session.folder).runs():
-            if record.run_id == run_id and not nested:
-                return RunView(record)
-            # a rank may have joined a moment before the leading one wrote its run down
-            if nested and record.start_ns <= until_ns and start_ns <= record.end_ns:
-                return RunView(_part(record, name, max(start_ns, record.start_ns), until_ns))
+        record = SessionData(session.folder).run(run_id)
+        if record is not None and record.run_id == run_id:
+            return RunView(record)
+        if record is not None:
+            return RunView(_part(record, name, max(start_ns, record.start_ns), end_ns or now))
     now = time.monotonic_ns()
     return RunView(
         RunRecord(

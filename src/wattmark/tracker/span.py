@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import contextvars
-import functools
-from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wattmark.recorder import journal
 from wattmark.tracker import device
 from wattmark.tracker.process import this_process
 
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all of this
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+    from typing import Any, TypeVar
+
     from typing_extensions import Self
 
     from wattmark.recorder.events import EventLog
     from wattmark.runs.reading.precise import PreciseReader
     from wattmark.tracker.process import Process
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Number = int | float
-_GENERATOR, _COROUTINE = 0x20, 0x80  # inspect.CO_GENERATOR, inspect.CO_COROUTINE; inspect is slow to import
+    Function = TypeVar("Function", bound=Callable[..., Any])
+    Number = int | float
 
-_current_span: contextvars.ContextVar[Span | None] = contextvars.ContextVar("wattmark_span", default=None)
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in inspect, which is slow to import
+
+current_span: ContextVar[Span | None] = ContextVar("wattmark_span", default=None)
 """The span that was begun last in this thread or task; it may have ended elsewhere."""
 
 
@@ -38,16 +41,18 @@ class Span:
         "_attrs",
         "_counts",
         "_device",
+        "_home",
         "_log",
-        "_outer",
         "_precise",
-        "_process",
         "_sync",
         "_token",
         "end_ns",
         "id",
         "name",
+        "outer",
+        "process",
         "start_ns",
+        "window",
     )
 
     def __init__(
@@ -57,16 +62,21 @@ class Span:
         *,
         sync: bool = False,
         precise: PreciseReader | None = None,
+        home: Span | None = None,
     ) -> None:
-        self.name = name
+        self.name = name if type(name) is str else text_of(name)
         self._counts, self._attrs = _split(details) if details else (None, None)
         self._sync = sync
         self._precise = precise
         self._device: str | None = None
         self._log: EventLog | None = None
-        self._token: contextvars.Token[Span | None] | None = None
-        self._outer: Span | None = None
-        self._process: Process | None = None
+        self._token: Token[Span | None] | None = None
+        self._home = home
+        """The span of the run that this one was asked of: it lies in there, wherever it is begun."""
+        self.outer: Span | None = None
+        self.process: Process | None = None
+        self.window = ""
+        """The run whose whole time this span is."""
         self.id = 0
         self.start_ns = 0
         self.end_ns = 0
@@ -81,16 +91,19 @@ class Span:
             self._device = device.synchronize()
         if self._precise is not None:
             self._precise.read(log)
-        outer = _current_span.get()
-        while outer is not None and (outer.end_ns or outer._process is not process):
+        outer = current_span.get()
+        while outer is not None and (outer.end_ns or outer.process is not process):
             outer = (
-                outer._outer
+                outer.outer
             )  # ended in another thread, or belongs to the process that this one was forked from
-        self._outer = outer
-        self._process = process
+        home = self._home
+        if home is not None and outer is not home and not _is_within(outer, home):
+            outer = None if home.end_ns or home.process is not process else home
+        self.outer = outer
+        self.process = process
         self.start_ns = now = monotonic_ns()
         self.id = log.open_span(self.name, outer.id if outer is not None else 0, now)
-        self._token = _current_span.set(self)
+        self._token = current_span.set(self)
         if self._counts or self._attrs:
             log.write_json(
                 journal.SPAN_DETAIL,
@@ -101,7 +114,9 @@ class Span:
     def __exit__(self, *_: object) -> None:
         log = self._log
         if log is None:
-            self.end_ns = self.end_ns or monotonic_ns()
+            if not self.end_ns:
+                self.end_ns = monotonic_ns()
+                self._leave()
             return
         if self._sync:
             self._device = device.synchronize()
@@ -113,12 +128,30 @@ class Span:
         if self._precise is not None:
             self._precise.read(log)
         self._log = None
+        self._leave()
+
+    def _leave(self) -> None:
         if self._token is not None:
             try:  # noqa: SIM105 - contextlib.suppress costs half a microsecond
-                _current_span.reset(self._token)
+                current_span.reset(self._token)
             except ValueError:  # it ends in another thread or task than it began in
                 pass
             self._token = None
+
+    @classmethod
+    def root(cls, name: str, process: Process, log: EventLog) -> Self:
+        """The span that a whole run is: it has begun, gives what is begun inside it a parent, and is not written down."""
+        span = cls(name)
+        span.process = process
+        span.id = log.number()
+        span.start_ns = monotonic_ns()
+        span._token = current_span.set(span)
+        return span
+
+    @property
+    def written(self) -> bool:
+        """Whether it is in the journal as a span (the one that a whole run is, is not)."""
+        return self._log is not None
 
     def start(self) -> Self:
         """Begin the interval now."""
@@ -156,6 +189,21 @@ class Span:
         return wrap(function, lambda: Span(self.name, details, sync=self._sync, precise=self._precise))
 
 
+def _is_within(span: Span | None, home: Span) -> bool:
+    while span is not None and span is not home:
+        span = span.outer
+    return span is home
+
+
+def text_of(value: object) -> str:
+    """Anything as text that any store takes; measuring must not fail for a name."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception as error:  # noqa: BLE001 - somebody's __str__
+        text = f"<{type(value).__name__}: {type(error).__name__}>"
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
+
+
 def _split(details: Mapping[str, Any]) -> tuple[dict[str, Number], dict[str, Any]]:
     counts: dict[str, Number] = {}
     attrs: dict[str, Any] = {}
@@ -166,35 +214,66 @@ def _split(details: Mapping[str, Any]) -> tuple[dict[str, Number], dict[str, Any
         elif isinstance(value, int | float):
             counts[key] = value
         else:
-            attrs[key] = str(value)
+            attrs[key] = text_of(value)
     return counts, attrs
 
 
 def wrap(function: Function, make: Callable[[], Any]) -> Function:
-    """The function with a fresh context around every call; coroutines and generators are awaited and drained in it."""
-    code = getattr(function, "__code__", None)
-    kind = 0 if code is None else code.co_flags
+    """The function with a fresh context around every call; what it awaits or yields later happens in it as well."""
+    from functools import wraps
+
+    work: Any = function
+    kind = _code_flags(function)
+    call: Any
     if kind & _COROUTINE:
 
-        @functools.wraps(function)
-        async def call_async(*args: Any, **kwargs: Any) -> Any:
+        async def call_coroutine(*args: Any, **kwargs: Any) -> Any:
             with make():
-                return await function(*args, **kwargs)
+                return await work(*args, **kwargs)
 
-        return cast(Function, call_async)
+        call = call_coroutine
+    elif kind & _ASYNC_GENERATOR:
 
-    if kind & _GENERATOR:
+        async def call_async_generator(*args: Any, **kwargs: Any) -> Any:
+            with make():
+                source = work(*args, **kwargs)
+                try:
+                    value = await source.__anext__()
+                    while True:
+                        try:
+                            sent: Any = yield value  # pyright: ignore[reportUnknownVariableType]
+                        except GeneratorExit:
+                            raise
+                        except BaseException as error:  # noqa: BLE001 - it is for the function to judge
+                            value = await source.athrow(error)
+                        else:
+                            value = await source.asend(sent)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    await source.aclose()
 
-        @functools.wraps(function)
+        call = call_async_generator
+    elif kind & _GENERATOR:
+
         def call_generator(*args: Any, **kwargs: Any) -> Any:
             with make():
-                return cast(Any, (yield from function(*args, **kwargs)))
+                return (yield from work(*args, **kwargs))  # pyright: ignore[reportUnknownVariableType]
 
-        return cast(Function, call_generator)
+        call = call_generator
+    else:
 
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with make():
-            return function(*args, **kwargs)
+        def call_function(*args: Any, **kwargs: Any) -> Any:
+            with make():
+                return work(*args, **kwargs)
 
-    return cast(Function, call)
+        call = call_function
+    return wraps(function)(call)  # pyright: ignore[reportReturnType]
+
+
+def _code_flags(function: Any) -> int:
+    """What kind of function it is, also behind ``functools.partial`` and in objects that can be called."""
+    while hasattr(function, "func"):
+        function = function.func
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    return 0 if code is None else code.co_flags

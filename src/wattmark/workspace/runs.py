@@ -61,8 +61,9 @@ def keep_session(store: Store, folder: str, run_id: str) -> RunRecord | None:
 
 def running(store: Store) -> list[RunView]:
     """Runs that are not in the store yet, because something of them still lives; the newest first."""
-    kept = {run.run_id for run in store.summaries(limit=1_000)}
-    views = [RunView(record) for record in open_runs(journals_dir()) if record.run_id not in kept]
+    records = open_runs(journals_dir())
+    kept = {run.run_id for run in store.summaries(limit=1_000)} if records else set[str]()
+    views = [RunView(record) for record in records if record.run_id not in kept]
     return sorted(views, key=lambda view: view.record.started_wall_ns, reverse=True)
 
 
@@ -100,13 +101,16 @@ def list_runs(
     limit: int | None = None,
 ) -> list[RunSummary]:
     """Kept and running runs that fit all of these, the newest first. The words are those of :meth:`Store.summaries`."""
-    kept = store.summaries(status=status or None, tag=tags, name=name, since=since, limit=limit)
+    # in this order: a run goes from the running ones to the store, so it is never in neither
     live = [summary_of(view) for view in running(store)]
+    kept = store.summaries(status=status or None, tag=tags, name=name, since=since, limit=limit)
+    stored = {run.run_id for run in kept}
     wanted = [word.partition("=") for word in tags]
     fitting = [
         run
         for run in live
-        if (not status or run.status in status)
+        if run.run_id not in stored
+        and (not status or run.status in status)
         and (name is None or fnmatchcase(run.name, name.replace("[", "[[]")))
         and (since is None or run.started_at >= since.astimezone())
         and all(key in run.tags and (not equals or run.tags[key] == value) for key, equals, value in wanted)

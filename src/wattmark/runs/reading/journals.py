@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+from zlib import crc32
 
 import numpy as np
 
@@ -53,25 +55,70 @@ class RecorderData:
         return max(ends, default=None)
 
 
+NOT_UNDERSTOOD = (struct.error, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+"""What a record may raise whose checksum is right and whose content is not what this version expects."""
+
+_OPEN = np.dtype(
+    [("type", "u1"), ("span", "<u4"), ("parent", "<u4"), ("name", "<u4"), ("t_ns", "<i8"), ("thread", "<u8")]
+)
+_CLOSE = np.dtype([("type", "u1"), ("span", "<u4"), ("t_ns", "<i8")])
+
+
 @dataclass(slots=True)
 class ProcessEvents:
-    """The event journal of one process: its header, runs, and spans in columns."""
+    """The event journal of one process: its header, runs, and spans in columns.
+
+    ``windows`` are measures that began inside a run, ``runs`` those that did not. ``problems`` names what was left out.
+    """
 
     header: dict[str, Any]
     runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    windows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     run_ends: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     names: dict[int, str] = field(default_factory=dict[int, str])
-    opens: list[tuple[int, int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int, int]])
-    closes: dict[int, int] = field(default_factory=dict[int, int])
     details: dict[int, dict[str, dict[str, Any]]] = field(
         default_factory=dict[int, dict[str, dict[str, Any]]]
     )
     readings: dict[str, list[tuple[int, int]]] = field(default_factory=dict[str, list[tuple[int, int]]])
+    notes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    problems: list[str] = field(default_factory=list[str])
+    _opens: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
+    _closes: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
 
     @property
     def pid(self) -> int:
         """The process."""
         return int(self.header["pid"])
+
+    @property
+    def opens(self) -> np.ndarray[Any, Any]:
+        """Beginnings of spans, as written: a structured array of ``span``, ``parent``, ``name``, ``t_ns``, ``thread``."""
+        return _joined(self._opens, _OPEN)
+
+    @property
+    def closes(self) -> np.ndarray[Any, Any]:
+        """Ends of spans, as written: a structured array of ``span`` and ``t_ns``."""
+        return _joined(self._closes, _CLOSE)
+
+    @property
+    def last_ns(self) -> int:
+        """The time of the last thing that it wrote; 0 for nothing."""
+        times = [int(record["t_ns"]) for record in (*self.runs, *self.windows, *self.run_ends.values())]
+        times += [int(rows["t_ns"].max()) for rows in (self.opens, self.closes) if len(rows)]
+        return max(times, default=0)
+
+    def add_spans(self, opens: list[bytes], closes: list[bytes]) -> None:
+        """Take in bodies of records of spans."""
+        if opens:
+            self._opens.append(np.frombuffer(b"".join(opens), _OPEN))
+        if closes:
+            self._closes.append(np.frombuffer(b"".join(closes), _CLOSE))
+
+
+def _joined(chunks: list[np.ndarray[Any, Any]], kind: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    if len(chunks) != 1:
+        chunks[:] = [np.concatenate(chunks) if chunks else np.empty(0, kind)]
+    return chunks[0]
 
 
 def read_recorder(folder: str) -> RecorderData:
@@ -92,18 +139,19 @@ class RecorderFollower:
         self._data = RecorderData()
         self._tails: dict[str, _Tail] = {}
         self._chunks: dict[int, tuple[list[bytes], list[bytes]]] = {}
+        self._not_understood: list[str] = []
         self._tree: list[tuple[int, float, float]] = []
         self._cost: list[tuple[int, float, int]] = []
 
     def read(self) -> RecorderData:
         """All that is there by now."""
         data = self._data
-        data.problems = []
+        data.problems = self._not_understood[:]
         for path in _files(self._folder, "recorder-"):
             tail = self._tails.setdefault(path, _Tail(path))
             try:
                 for kind, payload in tail.records():
-                    self._take(kind, payload)
+                    _understood(self._take, kind, payload, self._not_understood)
             except JournalError as error:
                 data.problems.append(str(error))
                 continue
@@ -111,10 +159,12 @@ class RecorderFollower:
                 data.header = tail.header
         data.tree_cpu = np.array(self._tree, np.float64).reshape(-1, 3)
         data.cost = np.array(self._cost, np.float64).reshape(-1, 3)
-        data.groups = [
-            _group(description, *self._chunks.get(description["index"], ([], [])))
-            for description in data.header.get("groups", ())
-        ]
+        data.groups = []
+        for description in data.header.get("groups", ()):
+            try:
+                data.groups.append(_group(description, *self._chunks.get(description["index"], ([], []))))
+            except NOT_UNDERSTOOD as error:
+                data.problems.append(f"a source of {self._folder} was not understood: {_said(error)}")
         return data
 
     def _take(self, kind: int, payload: memoryview | bytes) -> None:
@@ -130,7 +180,7 @@ class RecorderFollower:
         elif kind == journal.ANCHOR:
             data.anchors.append(Anchor(*journal.ANCHOR_BODY.unpack(payload)))
         elif kind == journal.NOTE:
-            data.notes.append(journal.Record(kind, payload).json())
+            data.notes.append(_note(journal.Record(kind, payload).json()))
         elif kind == journal.FACTS:
             data.facts = journal.Record(kind, payload).json()
         elif kind == journal.GPU_USERS:
@@ -144,21 +194,36 @@ class EventsFollower:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._known: dict[str, tuple[_Tail, ProcessEvents, list[str]]] = {}
+        self._tails: dict[str, _Tail] = {}
+        self._processes: dict[str, tuple[ProcessEvents, list[str]]] = {}
 
     def read(self) -> list[ProcessEvents]:
         """All that is there by now."""
         for path in _files(self._folder, "events-"):
-            if path not in self._known:
-                self._known[path] = (_Tail(path), ProcessEvents({}), [])
-            tail, events, reading_channels = self._known[path]
+            process = self._processes.setdefault(_process_of(path), (ProcessEvents({}), []))
+            events, reading_channels = process
+            tail = self._tails.setdefault(path, _Tail(path))
             try:
-                for kind, payload in tail.records():
-                    _take_event(events, reading_channels, kind, payload)
+                opens, closes, others = tail.events()
             except JournalError:
                 continue
+            for kind, payload in others:
+                _understood(
+                    lambda kind, payload, events=events, channels=reading_channels: _take_event(
+                        events, channels, kind, payload
+                    ),
+                    kind,
+                    payload,
+                    events.problems,
+                )
+            events.add_spans(opens, closes)
             events.header = tail.header
-        return [events for tail, events, _ in self._known.values() if tail.header]
+        return [events for events, _ in self._processes.values() if events.header]
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Files of which nothing could be read, since not even their headers can."""
+        return [path for path, tail in self._tails.items() if not tail.header]
 
 
 class _Tail:
@@ -171,17 +236,46 @@ class _Tail:
 
     def records(self) -> Iterator[journal.Record]:
         """The records after the header that are new. Raises JournalError as ``read_journal`` does."""
+        data = self._new()
+        for record in journal.decode(data):
+            self._offset += journal.PREFIX_BYTES + len(record.payload)
+            yield record
+
+    def events(self) -> tuple[list[bytes], list[bytes], list[journal.Record]]:
+        """The same in bulk: bodies (type and payload) of records that open and close spans, and the others whole."""
+        data = self._new()
+        opens: list[bytes] = []
+        closes: list[bytes] = []
+        others: list[journal.Record] = []
+        unpack, frame = journal.PREFIX.unpack_from, journal.PREFIX_BYTES - 1
+        offset, end = 0, len(data)
+        while offset + frame < end:
+            length, crc, kind = unpack(data, offset)
+            stop = offset + frame + length
+            if length == 0 or length > journal.MAX_RECORD_BYTES or stop > end:
+                break
+            body = data[offset + frame : stop]
+            if crc32(body) != crc:
+                break
+            if kind == journal.SPAN_OPEN and length == _OPEN.itemsize:
+                opens.append(body)
+            elif kind == journal.SPAN_CLOSE and length == _CLOSE.itemsize:
+                closes.append(body)
+            else:
+                others.append(journal.Record(kind, body[1:]))
+            offset = stop
+        self._offset += offset
+        return opens, closes, others
+
+    def _new(self) -> bytes:
+        """What was written since the last look, the header left out. Raises JournalError."""
         if not self.header:
-            header, records = journal.read_journal(self._path)
+            header, _ = journal.read_journal(self._path)
             self._offset = next(
                 (journal.PREFIX_BYTES + len(first.payload) for first in journal.decode(self._bytes())), 0
             )
             self.header = header if self._offset else {}
-        else:
-            records = journal.decode(self._bytes())
-        for record in records:
-            self._offset += journal.PREFIX_BYTES + len(record.payload)
-            yield record
+        return self._bytes()
 
     def _bytes(self) -> bytes:
         try:
@@ -192,27 +286,48 @@ class _Tail:
             return b""  # read into the store meanwhile; what was seen stands
 
 
+def _process_of(path: str) -> str:
+    """One name for all files of a process: ``events-PID-HEX`` of ``events-PID-HEX-0001.wmj``."""
+    return "-".join(os.path.basename(path).removesuffix(journal.SUFFIX).split("-")[:3])
+
+
+def _understood(
+    take: Callable[[int, memoryview | bytes], None],
+    kind: int,
+    payload: memoryview | bytes,
+    problems: list[str],
+) -> None:
+    """Take a record in; one that is not what it should be is left out, and named."""
+    try:
+        take(kind, payload)
+    except NOT_UNDERSTOOD as error:
+        problems.append(f"a record of type {kind} was not understood: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def _take_event(
     events: ProcessEvents, reading_channels: list[str], kind: int, payload: memoryview | bytes
 ) -> None:
-    if kind == journal.SPAN_OPEN:
-        events.opens.append(journal.SPAN_OPEN_BODY.unpack(payload))
-    elif kind == journal.SPAN_CLOSE:
-        span, t_ns = journal.SPAN_CLOSE_BODY.unpack(payload)
-        events.closes[span] = t_ns
-    elif kind == journal.SPAN_DETAIL:
+    if kind == journal.SPAN_DETAIL:
         detail = journal.Record(kind, payload).json()
-        known = events.details.setdefault(detail.pop("span"), {"counts": {}, "attrs": {}})
+        known = events.details.setdefault(int(detail.pop("span")), {"counts": {}, "attrs": {}})
         for key, values in detail.items():
-            known[key].update(values)
+            known[key].update(_numbers(values) if key == "counts" else values)
     elif kind == journal.NAME:
         number = journal.NAME_HEAD.unpack_from(payload)[0]
         events.names[number] = bytes(payload[journal.NAME_HEAD.size :]).decode("utf-8", "replace")
     elif kind == journal.RUN_OPEN:
-        events.runs.append(journal.Record(kind, payload).json())
-    elif kind == journal.RUN_CLOSE:
-        end = journal.Record(kind, payload).json()
+        events.runs.append(_opened(journal.Record(kind, payload).json()))
+    elif kind == journal.WINDOW_OPEN:
+        events.windows.append(_opened(journal.Record(kind, payload).json()))
+    elif kind in (journal.RUN_CLOSE, journal.WINDOW_CLOSE):
+        end = _ended(journal.Record(kind, payload).json())
         events.run_ends[end["run_id"]] = end
+    elif kind == journal.NOTE:
+        events.notes.append(_note(journal.Record(kind, payload).json()))
     elif kind == journal.READING_CHANNELS:
         reading_channels[:] = journal.Record(kind, payload).json()["channels"]
     elif kind == journal.READING:
@@ -220,6 +335,64 @@ def _take_event(
         for channel, raw in zip(reading_channels, values, strict=False):
             if raw != journal.MISSING:
                 events.readings.setdefault(channel, []).append((t_ns, raw))
+
+
+def _opened(data: dict[str, Any]) -> dict[str, Any]:
+    """The beginning of a run with everything of the type that readers count on; other versions wrote numbers as tags."""
+    return {
+        **data,
+        "run_id": str(data["run_id"]),
+        "name": str(data["name"]),
+        "t_ns": _time(data["t_ns"]),
+        "wall_ns": _time(data["wall_ns"]),
+        "tags": {
+            str(key): "" if value is None else str(value) for key, value in _table(data, "tags").items()
+        },
+        "settings": _table(data, "settings"),
+        "baseline_w": _numbers(_table(data, "baseline_w")) or None,
+        **({"process": _table(data, "process")} if "process" in data else {}),
+    }
+
+
+def _ended(data: dict[str, Any]) -> dict[str, Any]:
+    status = data["status"] if data["status"] in ("completed", "failed", "interrupted") else "failed"
+    exit_code = data.get("exit_code")
+    return {
+        **data,
+        "run_id": str(data["run_id"]),
+        "t_ns": _time(data["t_ns"]),
+        "status": status,
+        "exit_code": exit_code if isinstance(exit_code, int) else None,
+    }
+
+
+def _note(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **data,
+        "code": str(data["code"]),
+        "t_ns": _time(data["t_ns"]),
+        "message": str(data.get("message", "")),
+    }
+
+
+def _time(value: object) -> int:
+    """Nanoseconds of a clock. Raises ValueError for what does not fit into one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:
+        raise ValueError(f"{value!r} is no time")
+    return int(value)
+
+
+def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        str(key): value
+        for key, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    }
 
 
 def _group(description: dict[str, Any], samples: list[bytes], sides: list[bytes]) -> GroupData:

@@ -6,6 +6,7 @@ or while it is written, gives what is there at that time.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.recorder import journal, tree
+from wattmark.recorder import journal
 from wattmark.recorder.launch import LOG
-from wattmark.recorder.system import boot_id
 from wattmark.runs.energy import CurveEnergy
 from wattmark.runs.reading import plausible, precise
 from wattmark.runs.reading.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
+from wattmark.runs.reading.liveness import Liveness, who_lives
 from wattmark.runs.reading.spans import collect_spans
+from wattmark.runs.reading.windows import Window, Windows, joined
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
 from wattmark.sources.base import Channel
 from wattmark.sources.rapl.mirrors import judge_mirrors
@@ -27,7 +29,7 @@ from wattmark.sources.rapl.mirrors import judge_mirrors
 _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {
     "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
-    "disk-back", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
+    "disk-full", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
 }  # fmt: skip
 
 
@@ -38,14 +40,23 @@ _ALIKE = 3
 
 
 class SessionData:
-    """Everything that one session's folder holds. recorder, events: what was read of it already."""
+    """Everything that one session's folder holds.
+
+    living: who lived before anything was read (a process that has died since may have written more). events, recorder:
+    what was read of it already, in this order.
+    """
 
     def __init__(
-        self, folder: str, recorder: RecorderData | None = None, events: list[ProcessEvents] | None = None
+        self,
+        folder: str,
+        recorder: RecorderData | None = None,
+        events: list[ProcessEvents] | None = None,
+        living: Liveness | None = None,
     ) -> None:
         self.folder = folder
-        self.recorder: RecorderData = read_recorder(folder) if recorder is None else recorder
+        self.living = who_lives(folder) if living is None else living
         self.events: list[ProcessEvents] = read_events(folder) if events is None else events
+        self.recorder: RecorderData = read_recorder(folder) if recorder is None else recorder
         self._notes = plausible.settled(self.recorder.notes)
         self._curves = list(_curves(self.recorder, self._notes))
         readings: dict[str, list[tuple[int, int]]] = {}
@@ -55,31 +66,40 @@ class SessionData:
         if readings:
             self._curves = precise.merge(self._curves, self.recorder.notes, readings)
         self._curves = _without_mirrors(self._curves)
+        self.windows = Windows(
+            self.events, self.living.processes, {events.pid: self._last_ns(events) for events in self.events}
+        )
 
     @property
     def alive(self) -> bool:
-        """Whether anything still writes here: the recorder, or a process of the session."""
-        header = self.recorder.header
-        if _on_this_boot(header) and self.recorder.end is None and tree.is_alive(int(header["pid"]), None):
-            return True
-        return any(_process_lives(events, self.recorder.header) for events in self.events)
+        """Whether anything still wrote here as it was read: the recorder, or a process of the session."""
+        if self.living.elsewhere:
+            return self.recorder.end is None
+        return self.living.any
 
     def runs(self) -> Iterator[RunRecord]:
         """The runs of the session, in the order in which they began."""
-        opened = sorted(
-            ((run, events) for events in self.events for run in events.runs), key=lambda pair: pair[0]["t_ns"]
-        )
         previous_end_ns = 0
-        for run, events in opened:
-            record = self._run(run, events, previous_end_ns)
+        for window in self.windows.runs():
+            record = self._run(window, previous_end_ns)
             previous_end_ns = record.end_ns
             yield record
 
-    def _run(self, run: dict[str, Any], events: ProcessEvents, previous_end_ns: int) -> RunRecord:
-        start_ns = int(run["t_ns"])
-        end = events.run_ends.get(run["run_id"])
-        status, end_ns = self._ending(start_ns, end, events)
-        end_ns = max(end_ns, self._joined_until(start_ns, end_ns) if end else end_ns, start_ns)
+    def run(self, run_id: str) -> RunRecord | None:
+        """The run that a window is or lies in; None for a window that is not of this session."""
+        root = self.windows.root(run_id)
+        return next(
+            (record for record in self.runs() if root is not None and record.run_id == root.run_id), None
+        )
+
+    def _run(self, window: Window, previous_end_ns: int) -> RunRecord:
+        run, events, start_ns = window.opened, window.events, window.start_ns
+        end = events.run_ends.get(window.run_id)
+        status = self._status(window, end)
+        until_ns = max([window.end_ns, *(part.end_ns for part in window.parts if part.closed)])
+        if math.isinf(until_ns):
+            until_ns = max(self.recorder.last_ns or start_ns, *(one.last_ns for one in self.events), start_ns)
+        end_ns = int(until_ns)
         cut = [_cut_curve(curve, start_ns, end_ns) for curve in self._curves]
         environment: dict[str, Any] = {
             **self.recorder.facts,
@@ -102,7 +122,13 @@ class SessionData:
             series=tuple(
                 item for group in self.recorder.groups for item in _cut_series(group, start_ns, end_ns)
             ),
-            spans=collect_spans(self.events, start_ns, end_ns, previous_end_ns),
+            spans=collect_spans(
+                self.events,
+                start_ns,
+                end_ns,
+                previous_end_ns if window.parts else None,
+                (window, self.windows),
+            ),
             anchors=tuple(
                 anchor
                 for anchor in self.recorder.anchors
@@ -130,34 +156,29 @@ class SessionData:
                 },
             },
         )
-        return replace(record, warnings=tuple(self._warnings(record, end)))
+        return replace(record, warnings=tuple(self._warnings(record, window)))
 
-    def _ending(self, start_ns: int, end: dict[str, Any] | None, events: ProcessEvents) -> tuple[Status, int]:
-        last_ns = max(self.recorder.last_ns or start_ns, _last_event_ns(self.events), start_ns)
+    def _status(self, window: Window, end: dict[str, Any] | None) -> Status:
         if end is not None:
-            return end["status"], int(end["t_ns"])
-        if _process_lives(events, self.recorder.header):
-            return "running", last_ns
-        return "interrupted", last_ns
+            return end["status"]
+        return "running" if math.isinf(window.end_ns) else "interrupted"
 
-    def _joined_until(self, start_ns: int, end_ns: int) -> int:
-        """Ranks that joined may measure a little longer than the one that leads; the run lasts until they end."""
-        ends = [
-            events.closes[span]
-            for events in self.events
-            for span, _, _, t_ns, _ in events.opens
-            if span in events.closes
-            and t_ns < end_ns
-            and events.details.get(span, {}).get("attrs", {}).get("measure")
-        ]
-        return max(ends, default=end_ns)
+    def _last_ns(self, events: ProcessEvents) -> int:
+        """Until when a process that died lived: the recorder outlives the one that began the session by a moment."""
+        if joined(events):
+            return events.last_ns
+        gone = [int(note["t_ns"]) for note in self.recorder.notes if note["code"] == "owner-gone"]
+        return max(events.last_ns, min([*gone, self.recorder.last_ns or 0]))
 
-    def _warnings(self, record: RunRecord, end: dict[str, Any] | None) -> Iterator[RunWarning]:
-        if record.status == "interrupted" and end is None:
+    def _warnings(self, record: RunRecord, window: Window) -> Iterator[RunWarning]:
+        if record.status == "interrupted" and not window.closed:
             yield RunWarning("interrupted", "the measured process was ended before it could finish its run")
+        beside = self.windows.beside(window)
+        if beside:
+            yield RunWarning("overlap", _overlap(window, beside, record.end_ns))
         recorder = self.recorder
         told: dict[tuple[str, str], list[str]] = {}
-        for note in self._notes:
+        for note in (*self._notes, *window.events.notes):
             if (
                 note["code"] in _NOTES_THAT_WARN
                 and record.start_ns - 1_000_000_000 <= note["t_ns"] <= record.end_ns
@@ -173,7 +194,7 @@ class SessionData:
         if not recorder.header:
             yield RunWarning("no-recorder", f"no recorder ran, nothing was measured: {_log(self.folder)}")
             return
-        for problem in recorder.problems:
+        for problem in (*recorder.problems, *window.events.problems):
             yield RunWarning("journal-damaged", problem)
         last_ns = recorder.last_ns or record.start_ns
         missing_s = (record.end_ns - last_ns) / 1e9
@@ -336,21 +357,14 @@ def _last_said(key: str, records: Iterable[dict[str, Any]], until_ns: int) -> di
     return max(said, key=lambda record: record["t_ns"])[key] if said else {}
 
 
-def _last_event_ns(processes: list[ProcessEvents]) -> int:
-    last = 0
-    for events in processes:
-        last = max(last, max(events.closes.values(), default=0), events.opens[-1][3] if events.opens else 0)
-    return last
-
-
-def _on_this_boot(header: dict[str, Any]) -> bool:
-    return bool(header) and header.get("host") == os.uname().nodename and header.get("boot_id") == boot_id()
-
-
-def _process_lives(events: ProcessEvents, header: dict[str, Any]) -> bool:
-    if events.header.get("host") != os.uname().nodename or (header and not _on_this_boot(header)):
-        return False
-    return tree.is_alive(events.pid, events.header.get("start_ticks"))
+def _overlap(window: Window, beside: list[Window], end_ns: int) -> str:
+    """Which other runs went on meanwhile, in this process or in others of its session."""
+    names = [
+        f"{other.opened['name']} ({(min(end_ns, other.end_ns) - max(window.start_ns, other.start_ns)) / 1e9:.1f} s)"
+        for other in beside[:_ALIKE]
+    ]
+    more = f" and {len(beside) - _ALIKE} more" if len(beside) > _ALIKE else ""
+    return f"other runs went on meanwhile: {', '.join(names)}{more}; what they used is in this run as well"
 
 
 def _log(folder: str) -> str:

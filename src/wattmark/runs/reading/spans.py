@@ -8,42 +8,59 @@ from typing import Any
 import numpy as np
 
 from wattmark.runs.reading.journals import ProcessEvents
-from wattmark.runs.record import Spans
+from wattmark.runs.reading.windows import Window, Windows
+from wattmark.runs.record import Int64, Spans
 
 
 def collect_spans(
-    processes: Sequence[ProcessEvents], start_ns: int, end_ns: int, not_before_ns: int | None = None
+    processes: Sequence[ProcessEvents],
+    start_ns: int,
+    end_ns: int,
+    not_before_ns: int | None = None,
+    within: tuple[Window, Windows] | None = None,
 ) -> Spans:
     """The spans that began in [start_ns, end_ns), sorted by start; those that never ended last until ``end_ns``.
 
     not_before_ns: also those that began from here on and reach into the run, cut at its start (ranks that joined a
-    moment before the run was written down).
+    moment before the run was written down). within: the run, among the windows of its session: spans of runs beside it
+    are left out; those that were begun in no window at all belong to every run of their time.
     """
     earliest_ns = start_ns if not_before_ns is None else min(start_ns, not_before_ns)
     names: dict[str, int] = {}
     columns: list[tuple[np.ndarray[Any, Any], ...]] = []
     details: dict[tuple[int, int], Mapping[str, Mapping[str, Any]]] = {}
     for number, events in enumerate(processes):
-        if not events.opens:
+        opens = events.opens
+        if not len(opens):
             continue
-        opens = np.array(events.opens, np.int64)
-        opens = opens[(opens[:, 3] >= earliest_ns) & (opens[:, 3] < max(end_ns, start_ns + 1))]
-        ends = np.array([events.closes.get(span, -1) for span in opens[:, 0].tolist()], np.int64)
-        reaches = (opens[:, 3] >= start_ns) | (ends < 0) | (ends > start_ns)
+        chosen = (opens["t_ns"] >= earliest_ns) & (opens["t_ns"] < max(end_ns, start_ns + 1))
+        if within is not None:
+            chosen &= _inside(events, *within)
+        opens = opens[chosen]
+        ends = _ends(events, opens["span"])
+        reaches = (opens["t_ns"] >= start_ns) | (ends < 0) | (ends > start_ns)
         opens, ends = opens[reaches], ends[reaches]
-        ids = opens[:, 0]
-        name_ids = np.array(
-            [
-                names.setdefault(events.names.get(int(name), f"span {name}"), len(names))
-                for name in opens[:, 2]
-            ],
-            np.int32,
+        ids = opens["span"].astype(np.int64)
+        numbers, which = np.unique(opens["name"], return_inverse=True)
+        known = [
+            names.setdefault(events.names.get(int(name), f"span {name}"), len(names)) for name in numbers
+        ]
+        name_ids = np.array(known, np.int32)[which] if len(known) else np.empty(0, np.int32)
+        columns.append(
+            (
+                np.full(len(ids), number, np.int64),
+                ids,
+                opens["parent"].astype(np.int64),
+                name_ids,
+                opens["t_ns"].astype(np.int64),
+                ends,
+                np.full(len(ids), events.pid, np.int64),
+                opens["thread"].astype(np.int64),
+            )
         )
-        process = np.full(len(ids), number, np.int64)
-        pids = np.full(len(ids), events.pid, np.int64)
-        columns.append((process, ids, opens[:, 1], name_ids, opens[:, 3], ends, pids, opens[:, 4]))
-        wanted = set(ids.tolist())
-        details.update({(number, span): found for span, found in events.details.items() if span in wanted})
+        if events.details:
+            wanted = set(ids.tolist()) & events.details.keys()
+            details.update({(number, span): events.details[span] for span in wanted})
     if not columns:
         return Spans.empty()
     process, ids, parents, name_ids, starts, ends, pids, tids = (
@@ -53,20 +70,76 @@ def collect_spans(
     starts = np.maximum(starts, start_ns)
     ends = np.where(is_open, end_ns, np.minimum(ends, end_ns))
     order = np.lexsort((ids, -ends, starts))
-    keys = list(zip(process[order].tolist(), ids[order].tolist(), strict=True))
-    rows = {key: row for row, key in enumerate(keys)}
-    parent_rows = [
-        rows.get((number, parent), -1) if parent else -1
-        for number, parent in zip(process[order].tolist(), parents[order].tolist(), strict=True)
-    ]
+    keys = (process << 32 | ids)[order]
+    rows_of = _Rows(keys)
+    parent_keys = (process << 32 | parents)[order]
+    parent_rows = np.where(parents[order] > 0, rows_of(parent_keys), -1)
+    detail_rows = rows_of(np.array([number << 32 | span for number, span in details], np.int64))
     return Spans(
         tuple(names),
         name_ids[order].astype(np.int32),
         starts[order],
         ends[order],
-        np.array(parent_rows, np.int32),
+        parent_rows.astype(np.int32),
         pids[order],
         tids[order],
         is_open[order],
-        {rows[key]: found for key, found in details.items()},
+        dict(zip(detail_rows.tolist(), details.values(), strict=True)),
     )
+
+
+class _Rows:
+    """The row of each key, -1 for one that is not there."""
+
+    def __init__(self, keys: Int64) -> None:
+        self._order = np.argsort(keys, kind="stable")
+        self._sorted = keys[self._order]
+
+    def __call__(self, keys: Int64) -> Int64:
+        if not len(self._sorted):
+            return np.full(len(keys), -1, np.int64)
+        at = np.minimum(np.searchsorted(self._sorted, keys), len(self._sorted) - 1)
+        return np.where(self._sorted[at] == keys, self._order[at], -1)
+
+
+def _ends(events: ProcessEvents, spans: np.ndarray[Any, Any]) -> Int64:
+    """When each span ended, -1 for one that did not."""
+    closes = events.closes
+    rows = _Rows(closes["span"].astype(np.int64))(spans.astype(np.int64))
+    found = closes["t_ns"][rows] if len(closes) else np.full(len(rows), -1, np.int64)
+    return np.where(rows >= 0, found, -1).astype(np.int64)
+
+
+def _inside(events: ProcessEvents, run: Window, windows: Windows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which spans of a process belong to a run: by the innermost window that each was begun in, if there is one."""
+    opens = events.opens
+    own = {int(opened.get("span") or 0): opened for opened in (*events.runs, *events.windows)}
+    own.pop(0, None)
+    if not own or all(_shown_in(windows, opened["run_id"], run) for opened in own.values()):
+        mine = np.ones(len(opens), np.bool_)
+    else:
+        size = int(max(opens["span"].max(), opens["parent"].max(), max(own))) + 1
+        parent = np.zeros(size, np.int64)
+        parent[opens["span"]] = opens["parent"]
+        # 0: not known yet, 1: in another run, 2: in this one or in none
+        verdict = np.zeros(size, np.int8)
+        verdict[0] = 2
+        for span, opened in own.items():
+            verdict[span] = 2 if _shown_in(windows, opened["run_id"], run) else 1
+        for _ in range(size):  # as often as the deepest span is deep
+            unknown = np.flatnonzero(verdict == 0)
+            if not len(unknown):
+                break
+            verdict[unknown] = verdict[parent[unknown]]
+            if not verdict[unknown].any():
+                break
+        mine = verdict[opens["span"]] != 1
+    if run.events is events:
+        mine &= opens["span"] != int(run.opened.get("span") or 0)
+    return mine
+
+
+def _shown_in(windows: Windows, run_id: str, run: Window) -> bool:
+    """Whether a window is the run, lies in it, or began in it and outlasted it."""
+    root = windows.root(run_id)
+    return root is None or root is run or run.run_id in windows.around(run_id)
