@@ -318,3 +318,11 @@ def test_a_process_left_behind_does_not_keep_the_numbers_back(cli, read) -> None
     assert code == 0
     assert data["name"] == "leader"
     assert [row["name"] for row in read("ls")] == ["leader"]
+
+
+def test_a_short_command_has_the_joules_of_its_own_cpu_time(cli) -> None:
+    burn = "import time\nwhile time.process_time() < 0.4: pass"
+    code, data, _ = cli.run_json("--", sys.executable, "-c", burn)
+    assert code == 0
+    assert data["energy_attributed_j"]["value"] > 0
+    assert "CPU time" in data["rules"]["attributed"]

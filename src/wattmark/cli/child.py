@@ -53,14 +53,16 @@ class Child:
             raise CannotRun(command[0], error) from error
 
     def wait(self, tick: Callable[[], None] | None = None, every_s: float = 0.25) -> int:
-        """Wait for its end, pass signals on, and call ``tick`` at times; the exit code as a shell has it."""
+        """Wait for its end, pass signals on, and call ``tick`` at times; the exit code as a shell has it.
+
+        It is not collected: as long as it is a zombie its CPU time can be read. :meth:`collect` lets it go.
+        """
         try:
             while True:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                if pid:
-                    code = os.waitstatus_to_exitcode(status)
-                    self.ended_by = max(0, -code)
-                    return code if code >= 0 else 128 - code
+                end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if end is not None:
+                    self.ended_by = 0 if end.si_code == os.CLD_EXITED else end.si_status
+                    return 128 + self.ended_by if self.ended_by else end.si_status
                 info = signal.sigtimedwait(_WATCHED, every_s if tick else 60.0)
                 if info is None:
                     tick = _ticked(tick)
@@ -70,6 +72,10 @@ class Child:
                         os.kill(self.pid, info.si_signo)
         finally:
             self._restore()
+
+    def collect(self) -> None:
+        """Let the ended command go. Its CPU time becomes that of this process, which is not measured."""
+        os.waitpid(self.pid, 0)
 
     def status(self, exit_code: int) -> Status:
         """``completed``, ``failed``, or ``interrupted`` if a signal that was no crash of its own ended it."""

@@ -56,6 +56,8 @@ def run(words: Sequence[str]) -> int:
         report_error(error)
     except KeyboardInterrupt:
         say("the summary was interrupted; `wattmark show last` has it")
+    finally:
+        child.collect()
     return exit_code
 
 

@@ -104,7 +104,7 @@ def processors() -> tuple[Hardware, ...]:
                 "cpu",
                 tdp_w=_number(tdp),
                 cores=int(cores) if cores else None,
-                base_ghz=_number(base),
+                base_ghz=None if base.startswith("~") else _number(base),  # "~": of its family
                 turbo_ghz=_number(turbo),
                 source=_CPU_SOURCE,
                 url=_CPU_URL,
