@@ -142,7 +142,7 @@ def table(rows: Iterable[Row]) -> list[list[str]]:
 def spread(tables: dict[str, list[list[str]]]) -> dict[str, float]:
     """How far apart independent sources typically are: medians over countries of Electricity Maps / Ember.
 
-    The same year is compared on both sides. Zones with one lineage of data get this relative interval.
+    The same year is compared on both sides. No zone's interval is narrower than this, either way.
     """
     maps = {line[0]: dict(zip(tables["electricitymaps"][0][2:], line[2:], strict=True))
             for line in tables["electricitymaps"][1:]}  # fmt: skip
@@ -185,7 +185,7 @@ def build(data: Path, out: Path) -> None:
     check_cloud(tables)
     write_csv(out / "cloud.csv", [["id", "name", "country", "areas"], *sorted(map(list, CLOUD_REGIONS))])
     write_csv(out / "pue.csv", [["name", "value", "low", "high", "year", "source", "url"], *PUE_ROWS])
-    index = {"sources": SOURCES, "one_lineage_spread": spread(tables)}
+    index = {"sources": SOURCES, "source_spread": spread(tables)}
     (out / "sources.json").write_text(
         json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )

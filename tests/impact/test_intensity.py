@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wattmark.errors import ConfigError
 from wattmark.impact import find_zone, intensity_of, zones
-from wattmark.impact.tables import one_lineage_spread
+from wattmark.impact.tables import source_spread
 
 
 def test_sources_that_disagree_span_the_interval() -> None:
@@ -38,10 +38,24 @@ def test_a_year_far_from_all_data_is_refused() -> None:
 
 def test_one_lineage_of_data_is_widened_by_what_sources_usually_differ() -> None:
     camx = intensity_of(find_zone("US-CAMX")).g_per_kwh
-    factor = one_lineage_spread()
+    factor = source_spread()
     assert 1.05 < factor < 1.5
     assert camx.low == pytest.approx(camx.value / factor)
     assert camx.high == pytest.approx(camx.value * factor)
+
+
+def test_sources_that_happen_to_agree_do_not_narrow_the_interval() -> None:
+    factor = source_spread()
+    for zone in zones():
+        found = intensity_of(zone).g_per_kwh
+        assert found.low <= found.value / factor + 1e-9, zone.id
+        assert found.high >= found.value * factor - 1e-9, zone.id
+
+
+def test_the_range_says_the_years_that_it_speaks_of() -> None:
+    france = intensity_of(find_zone("FR"))
+    assert france.years == (2023, 2024)
+    assert france.as_dict()["years"] == [2023, 2024]
 
 
 def test_a_cloud_region_takes_its_own_figure_and_the_grids_around_it() -> None:
@@ -68,7 +82,7 @@ def test_every_interval_holds_its_value_and_all_that_was_considered(zone: object
     figures = [one.g_per_kwh for one in found.considered]
     assert found.considered[0] == found.chosen
     assert found.g_per_kwh.value == found.chosen.g_per_kwh
-    assert 0 < found.g_per_kwh.low <= min(figures)
-    assert found.g_per_kwh.high >= max(figures)
+    assert 0 < found.g_per_kwh.low <= min(figures) * (1 + 1e-12)
+    assert found.g_per_kwh.high >= max(figures) * (1 - 1e-12)
     assert all(abs(one.year - found.year) <= 2 for one in found.considered)
     assert found.g_per_kwh.low < found.g_per_kwh.high

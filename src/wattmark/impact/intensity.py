@@ -11,7 +11,7 @@ from typing import Any
 
 from wattmark.errors import ConfigError
 from wattmark.impact.places import Zone
-from wattmark.impact.tables import DataSource, Estimate, data_sources, one_lineage_spread
+from wattmark.impact.tables import DataSource, Estimate, data_sources, source_spread
 from wattmark.quantity import GRID, Quantity
 
 YEARS_APART = 2
@@ -38,6 +38,12 @@ class Intensity:
         return self.chosen.source
 
     @property
+    def years(self) -> tuple[int, int]:
+        """The first and the last year of the figures that the interval rests on."""
+        years = [one.year for one in self.considered]
+        return min(years), max(years)
+
+    @property
     def year(self) -> int:
         """The year that the value is for (the one asked for, or the nearest there is)."""
         return self.chosen.year
@@ -49,6 +55,7 @@ class Intensity:
             **self.g_per_kwh.as_dict(),
             "source": self.source.title,
             "year": self.year,
+            "years": list(self.years),
             "scope": self.source.scope,
             "considered": [one.as_dict() for one in self.considered],
         }
@@ -59,8 +66,8 @@ def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
 
     The value comes from the most preferred source that has the year (without a year: from the most preferred
     source, its latest); if none has it, from the most preferred source's nearest year. Each other source adds
-    its figure nearest to the value's year, at most two years from it. If all figures share one
-    lineage, the interval is at least the factor by which independent sources typically differ.
+    its figure nearest to the value's year, at most two years from it. Both ways the interval is at least the factor by
+    which independent sources typically differ: two that happen to agree say no more than that.
 
     Raises:
         ConfigError: ``year`` is further than ten years from anything known here.
@@ -74,10 +81,8 @@ def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
             if abs(other.year - chosen.year) <= YEARS_APART:
                 considered.append(other)
     values = [one.g_per_kwh for one in considered]
-    low, high = min(values), max(values)
-    if len({one.source.lineage for one in considered}) == 1:
-        factor = one_lineage_spread()
-        low, high = min(low, chosen.g_per_kwh / factor), max(high, chosen.g_per_kwh * factor)
+    factor = source_spread()
+    low, high = min(*values, chosen.g_per_kwh / factor), max(*values, chosen.g_per_kwh * factor)
     error = f"{GRID}/{zone.id}/{chosen.year}/{chosen.source.id}"
     quantity = Quantity(chosen.g_per_kwh, low, high, "g/kWh", chosen.source.title, error=error, at_least=0.0)
     return Intensity(zone, quantity, chosen, tuple(considered), year)

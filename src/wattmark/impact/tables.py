@@ -69,9 +69,9 @@ def data_sources() -> tuple[DataSource, ...]:
     return tuple(source for source in known if (DATA / source.file).exists())
 
 
-def one_lineage_spread() -> float:
+def source_spread() -> float:
     """The factor by which independent sources typically differ (median over countries, same year)."""
-    return float(_index()["one_lineage_spread"]["factor"])
+    return float(_index()["source_spread"]["factor"])
 
 
 @cache

@@ -17,11 +17,16 @@ SECOND = 10**9
 PACKAGE = Channel("cpu0/package", "cpu", "rapl", "counter", "x", "counter", Accuracy(0.05, 0.05, 1, "a test"))
 
 
-def write_session(folder: Path, energies_uj: list[int], notes: list[dict[str, Any]] | None = None) -> str:
-    """A session of one package read once a second, with one run over all of it."""
+def write_session(
+    folder: Path,
+    energies_uj: list[int],
+    notes: list[dict[str, Any]] | None = None,
+    channel: Channel = PACKAGE,
+) -> str:
+    """A session of one channel read once a second, with one run over all of it."""
     folder.mkdir(parents=True)
     pid = os.getpid()
-    group = {"index": 0, "source": "rapl", "period_s": 1.0, "channels": [PACKAGE.to_dict()], "series": []}
+    group = {"index": 0, "source": "rapl", "period_s": 1.0, "channels": [channel.to_dict()], "series": []}
     header = {
         "role": "recorder",
         "session": "s",
@@ -107,3 +112,18 @@ def test_what_is_no_file_is_no_journal(tmp_path: Path) -> None:
     os.mkfifo(folder / "events-99.wmj")
     (folder / "recorder-000009.wmj").mkdir()
     assert len(list(SessionData(str(folder)).runs())) == 1
+
+
+def test_constant_watts_of_memory_are_said_to_go_with_the_seconds(tmp_path: Path) -> None:
+    memory = PACKAGE._replace(
+        id="dram/model", component="dram", source="dram-model", method="modelled", kind="energy"
+    )
+    session = SessionData(write_session(tmp_path / "s", [0, 8_000_000, 16_000_000], channel=memory))
+    (record,) = session.runs()
+    (warning,) = [one for one in record.warnings if one.code == "by-duration"]
+    assert "100 % of these joules are DRAM's, counted as 8 W times seconds" in warning.message
+
+
+def test_joules_of_a_counter_are_not_said_to_go_with_the_seconds(tmp_path: Path) -> None:
+    (record,) = SessionData(write_session(tmp_path / "s", [0, 8_000_000, 16_000_000])).runs()
+    assert "by-duration" not in {one.code for one in record.warnings}

@@ -24,6 +24,7 @@ from wattmark.runs.reading.spans import collect_spans
 from wattmark.runs.reading.windows import Window, Windows, joined
 from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
 from wattmark.sources.base import Channel
+from wattmark.sources.models.dram import NAME as DRAM_MODEL
 from wattmark.sources.rapl.mirrors import judge_mirrors
 
 _MARGIN_SAMPLES = 3
@@ -35,6 +36,8 @@ _NOTES_THAT_WARN = {
 
 STANDSTILL_NS = 3_000_000_000
 """A processor always draws some watts, so its counter does not stand still for this long unless it is stuck."""
+_BY_DURATION_SHARE = 0.1
+"""From this share of the joules on it is said that they go with the seconds only."""
 _ALIKE = 3
 """So many warnings of one kind and channel are told one by one."""
 
@@ -205,6 +208,7 @@ class SessionData:
                 f"the recorder ended {missing_s:.1f} s before the run did; that time is not covered",
             )
         yield from _modelled(record, recorder.header.get("selection", {}))
+        yield from _by_duration(record)
         yield from _not_covered(record)
         if not any(curve.channel.counted for curve in record.curves):
             yield RunWarning(
@@ -227,6 +231,27 @@ def _modelled(record: RunRecord, selection: dict[str, Any]) -> Iterator[RunWarni
         if row.get("source") == "rapl" and row.get("problem"):
             fix = f" To mend it: {row['fix']}" if row.get("fix") else ""
             yield RunWarning("sensor-unusable", f"rapl: {row['problem']}{fix}")
+
+
+def _by_duration(record: RunRecord) -> Iterator[RunWarning]:
+    """That a good part of the joules are constant watts times seconds, whatever the work did."""
+    if record.duration_s <= 0:
+        return
+    bounds = np.array([record.start_ns]), np.array([record.end_ns])
+    joules = {
+        curve.channel: float(CurveEnergy(curve).between(*bounds).value_j[0])
+        for curve in record.curves
+        if curve.channel.counted
+    }
+    constant_j = sum(joule for channel, joule in joules.items() if channel.source == DRAM_MODEL)
+    total_j = sum(joules.values())
+    if total_j > 0 and constant_j / total_j > _BY_DURATION_SHARE:
+        yield RunWarning(
+            "by-duration",
+            f"{100 * constant_j / total_j:.0f} % of these joules are DRAM's, counted as "
+            f"{constant_j / record.duration_s:.3g} W times seconds whatever the work does: that part of a comparison "
+            "compares durations",
+        )
 
 
 def _not_covered(record: RunRecord) -> Iterator[RunWarning]:

@@ -335,3 +335,33 @@ def test_the_clock_of_the_kernel_stands_in_where_the_table_has_none(machine: Mac
     (freq / "cpuinfo_max_freq").write_text("5600000\n")
     assert build_model(machine.host(), info).power_w(1.0) > slow
     assert cpu_model.NAME == "cpu-model"
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "package_load", "idle_plug_w", "full_plug_w"),
+    [
+        ("Intel(R) Core(TM) i5-10600K CPU @ 4.10GHz", 165, 1.0, 40.0, 179.5),
+        ("Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz", 158, 1.0, 45.0, 140.0),
+    ],
+)
+def test_host_share_of_a_desktop_is_what_its_plug_says(
+    name: str, model: int, package_load: float, idle_plug_w: float, full_plug_w: float
+):
+    part = identify(CpuInfo("GenuineIntel", 6, model, 0, name, 12, 1, 6))
+    idle = cpu_curves.host_share_power_w(part, 0.0)
+    full = cpu_curves.host_share_power_w(part, package_load)
+    assert idle.value == pytest.approx(idle_plug_w, rel=0.3)
+    assert idle.low < idle_plug_w < idle.high
+    assert full.value == pytest.approx(full_plug_w, rel=0.3)
+    assert full.low < full_plug_w < full.high
+
+
+def test_host_share_refuses_what_it_has_no_figures_for(machine: Machine):
+    laptop = cpuinfo(8, flags="", name="AMD Ryzen 7 5800U with Radeon Graphics").replace(
+        "model : 1\n", "model : 80\n"
+    )
+    (machine.root / "proc/cpuinfo").write_text(laptop)
+    (finding,) = probe(machine.host(scope="host-share"))
+    assert not finding.usable
+    assert "no figures" in (finding.problem or "")
+    assert probe(machine.host())[0].usable

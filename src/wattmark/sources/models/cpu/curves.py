@@ -113,6 +113,26 @@ HOST_WATTS: dict[str, HostWatts] = {
     "other": HostWatts(1.12, 4.45, 0.30, 6.85),  # 1088 results
 }
 
+DESKTOP_REST_W, DESKTOP_SUPPLY = 38.0, 1.2
+"""A desktop at the plug is 38 W and 1.2 times its package. Two machines with both readings: an i5-10600K (40.0 W at the
+plug with 1.85 W in the package, 179.5 W with 125 W: 38 W, 1.13; D. Smythies, Ubuntu forums, 6 July 2023) and a
+Threadripper 1950X (125 W with 68 W, 256 W with 169.8 W: 37 W, 1.29; CodeCarbon, docs/methodology). Without a graphics
+card at work."""
+_DESKTOP_CURVES = frozenset(
+    (
+        "intel-client",
+        "intel-client-hybrid",
+        "intel-hedt",
+        "amd-hedt",
+        "amd-zen1",
+        "amd-am4",
+        "amd-am5",
+        "amd-apu",
+    )
+)
+NO_HOST_DATA = frozenset(("intel-mobile", "intel-atom", "amd-mobile", "arm-small", "apple"))
+"""Kinds of laptops and small boards: what their plug says besides the CPU is not known, so host-share refuses."""
+
 # The family (label in data/cpu_families.tsv) starts with one of these.
 _HOST_KINDS = (
     ("AMD EPYC Naples", "epyc-1"),
@@ -211,26 +231,43 @@ def package_spread(part: CpuPart, *, clock: bool = False) -> tuple[float, float,
     return low, high, _ABSOLUTE_SHARE * part.tdp_w
 
 
-def host_share_power_w(part: CpuPart, utilisation: float) -> Estimate:
-    """Watts of a whole server (at the wall, power supply included) for the threads of one package of
-    ``part``.
+def host_share_power_w(
+    part: CpuPart, utilisation: float, clock_ghz: float | None = None, idle_core_share: float = 0.0
+) -> Estimate:
+    """Watts of a whole machine (at the wall, power supply included) for the threads of one package of ``part``.
 
-    Linear between idle and full: only the two ends are in the data at hand.
+    Servers: linear between idle and full, as only the two ends are in SPECpower's results. Desktop parts: the package's
+    watts through the supply, and the board's (:data:`DESKTOP_REST_W`). Raises ValueError for parts of :data:`NO_HOST_DATA`.
     """
-    host = HOST_WATTS[host_kind(part)]
-    u = min(1.0, max(0.0, utilisation))
-    value = part.threads * (host.idle_w + (host.full_w - host.idle_w) * u)
-    low, high, _ = host_spread(part)
-    return Estimate(value, value * (1 - low), value * (1 + high))
+    if part.curve in NO_HOST_DATA:
+        raise ValueError(f"no published figures of whole machines with {part.label}")
+    if is_desktop(part):
+        package = package_power_w(part, utilisation, clock_ghz, idle_core_share)
+        value = DESKTOP_REST_W + DESKTOP_SUPPLY * package.value
+    else:
+        host = HOST_WATTS[host_kind(part)]
+        u = min(1.0, max(0.0, utilisation))
+        value = part.threads * (host.idle_w + (host.full_w - host.idle_w) * u)
+    low, high, absolute_w = host_spread(part)
+    return Estimate(value, max(0.0, value * (1 - low) - absolute_w), value * (1 + high) + absolute_w)
 
 
 def host_spread(part: CpuPart) -> tuple[float, float, float]:
     """Relative low, relative high and absolute watts of the interval of :func:`host_share_power_w`.
 
-    SPECpower results are of servers tuned and stripped for the benchmark, so the high side gets 50 % more.
+    SPECpower results are of servers tuned and stripped for the benchmark, so the high side gets 50 % more. A
+    desktop has the package's spread and a board that may draw half more or less than the usual.
     """
+    if is_desktop(part):
+        low, high, absolute_w = package_spread(part)
+        return low, high, absolute_w + DESKTOP_REST_W / 2
     host = HOST_WATTS[host_kind(part)]
     return max(0.2, 1 - host.spread_low), max(0.2, host.spread_high - 1) + 0.5, 0.0
+
+
+def is_desktop(part: CpuPart) -> bool:
+    """Whether the part sits in desktops and workstations, which SPECpower does not measure."""
+    return part.curve in _DESKTOP_CURVES and not part.label.casefold().startswith(("amd epyc", "epyc"))
 
 
 def host_kind(part: CpuPart) -> str:

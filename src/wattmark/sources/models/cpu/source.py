@@ -37,6 +37,10 @@ _CITATION = (
     "modelled; parameters fitted to RAPL of two machines and published package readings, "
     "interval from leave-one-CPU-out errors (docs/science/cpu-model.md)"
 )
+_DESKTOP_CITATION = (
+    "modelled; the package's model through the supply and beside the board of two desktops with readings of both "
+    "(docs/science/cpu-model.md)"
+)
 _HOST_CITATION = (
     "modelled; SPECpower_ssj2008 results 2007-2026, spread between servers (docs/science/cpu-model.md)"
 )
@@ -79,9 +83,8 @@ class Model(NamedTuple):
         return idle_w + (max_w - idle_w) * (own - bottom) / (top - bottom)
 
     def _modelled_w(self, utilisation: float, clock_ghz: float | None = None) -> float:
-        if self.scope != "package":
-            return self.packages * cpu_curves.host_share_power_w(self.part, utilisation).value
-        estimate = cpu_curves.package_power_w(self.part, utilisation, clock_ghz, self.idle_core_share)
+        watts = cpu_curves.package_power_w if self.scope == "package" else cpu_curves.host_share_power_w
+        estimate = watts(self.part, utilisation, clock_ghz, self.idle_core_share)
         return self.packages * estimate.value
 
     def accuracy(self) -> Accuracy:
@@ -89,7 +92,8 @@ class Model(NamedTuple):
         if self.scope != "package":
             low, high, absolute_w = cpu_curves.host_spread(self.part)
             character = cpu_curves.CHARACTER
-            return Accuracy(low, high, absolute_w * self.packages, _HOST_CITATION, *character)
+            citation = _DESKTOP_CITATION if cpu_curves.is_desktop(self.part) else _HOST_CITATION
+            return Accuracy(low, high, absolute_w * self.packages, citation, *character)
         low, high, absolute_w = cpu_curves.package_spread(self.part, clock=self.clock)
         if self.idle_w is not None and self.max_w is not None:
             low, high = cpu_curves.SPREAD_WITH_ENDS
@@ -206,7 +210,7 @@ def probe(host: Host) -> list[Finding]:
                 model,
                 channel,
                 info.threads,
-                clocks=ClockReader(host, online) if model.clock and model.scope == "package" else None,
+                clocks=ClockReader(host, online) if model.clock else None,
             ),
         )
     ]
@@ -226,6 +230,11 @@ def build_model(host: Host, info: CpuInfo) -> Model:
         part = part._replace(tdp_w=tdp_w, match=match, label=f"{part.label} ({tdp_w:g} W by setting)")
     if threads:
         part = part._replace(cores=max(1, round(threads / part.threads_per_core)))
+    if scope == "host-share" and part.curve in cpu_curves.NO_HOST_DATA:
+        raise ValueError(
+            f"The scope host-share has no figures for machines with {part.label}; take package, or calibrate "
+            "against a meter."
+        )
     packages = info.threads / part.threads if info.virtual else float(info.sockets)
     idle_w, max_w = _setting(host, "idle_w", zero=True), _setting(host, "max_w")
     if idle_w is not None and max_w is not None and idle_w > max_w:

@@ -1,0 +1,96 @@
+# ruff: noqa: E501
+# pyright: basic
+"""How often does the range of a zone's grid intensity hold a figure that took no part in it?
+
+    python benchmarks/grid_ranges.py [--data ../shared/data/carbon]
+
+Each lineage of sources is left out in turn: the range of the rest, for the year of the figure that was left out, holds it or does
+not. And Green Algorithms' countries (mixed years and scopes), which the package does not use, against the ranges as shipped. With no
+least width, the shipped one, and others. Writes benchmarks/results/grid_ranges.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+from wattmark.errors import ConfigError
+from wattmark.impact import Intensity, find_zone, intensity_of, zones
+from wattmark.impact.intensity import YEARS_APART
+from wattmark.impact.tables import Estimate, source_spread
+
+ROOT = Path(__file__).resolve().parent.parent
+FACTORS = (1.0, source_spread(), 1.3, 1.5, 1.8)
+
+
+class Rest(NamedTuple):
+    """A zone without the figures of one lineage."""
+
+    id: str
+    estimates: tuple[Estimate, ...]
+
+
+def ends(found: Intensity, factor: float) -> tuple[float, float]:
+    values = [one.g_per_kwh for one in found.considered]
+    value = found.chosen.g_per_kwh
+    return min(*values, value / factor), max(*values, value * factor)
+
+
+def left_out() -> list[tuple[Intensity, float]]:
+    """The range of the other lineages, and the figure that was left out."""
+    pairs: list[tuple[Intensity, float]] = []
+    for zone in zones():
+        for lineage in {one.source.lineage for one in zone.estimates}:
+            rest = Rest(zone.id, tuple(one for one in zone.estimates if one.source.lineage != lineage))
+            for one in zone.estimates:
+                near = any(abs(other.year - one.year) <= YEARS_APART for other in rest.estimates)
+                if one.source.lineage == lineage and near:
+                    pairs.append((intensity_of(rest, one.year), one.g_per_kwh))  # type: ignore[arg-type]
+    return pairs
+
+
+def green_algorithms(data: Path) -> list[tuple[Intensity, float]]:
+    pairs: list[tuple[Intensity, float]] = []
+    with (data / "green_algorithms/CI_aggregated.csv").open(encoding="utf-8-sig", newline="") as file:
+        next(file)
+        for row in csv.DictReader(file):
+            if len(row["location"]) == 2:
+                try:
+                    pairs.append((intensity_of(find_zone(row["location"])), float(row["carbonIntensity"])))
+                except ConfigError:
+                    continue
+    return pairs
+
+
+def coverage(pairs: list[tuple[Intensity, float]], factor: float) -> dict[str, float]:
+    ranges = [ends(found, factor) for found, _ in pairs]
+    held = sum(low <= truth <= high for (low, high), (_, truth) in zip(ranges, pairs, strict=True))
+    return {
+        "factor": factor,
+        "figures": len(pairs),
+        "held": held / len(pairs),
+        "width_median": statistics.median(high / low for low, high in ranges),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/carbon")
+    options = parser.parse_args()
+    sets = {"lineage left out": left_out(), "green algorithms": green_algorithms(options.data)}
+    result = {name: [coverage(pairs, factor) for factor in FACTORS] for name, pairs in sets.items()}
+    for name, rows in result.items():
+        for row in rows:
+            print(
+                f"{name:18} {row['factor']:6.3f} {row['figures']:6.0f} {row['held']:6.1%} x{row['width_median']:.2f}"
+            )
+    out = ROOT / "benchmarks/results/grid_ranges.json"
+    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
