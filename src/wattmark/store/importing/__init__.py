@@ -1,8 +1,9 @@
 """Files as runs: Wattmark's own exports, and what other tools wrote.
 
-One module per kind of file; ``reading`` holds what they share, ``stamps`` the times, ``records`` how powers and totals
-become runs. Each takes in what can be read and names what cannot. Importing the same file twice gives the same run ids,
-so the store keeps its runs once.
+One module per kind of file: ``logs`` of powers over time, ``reports`` of totals, and ``own``. ``reading`` holds what they
+share, ``stamps`` the times, ``records`` how powers and totals become runs, ``taking`` how runs get into a store. Each takes
+in what can be read and names what cannot. Importing the same file twice gives the same run ids, so the store keeps its
+runs once.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from datetime import timezone, tzinfo
 from typing import Any
 
 from wattmark.errors import ImportFileError
-from wattmark.store.importing import codecarbon, energyvis, nvidia_smi, own
+from wattmark.store.importing import own
+from wattmark.store.importing.logs import dmon, nvidia_smi, perun, wandb
 from wattmark.store.importing.reading import Problem, Reading, TextFile, read
+from wattmark.store.importing.reports import carbontracker, codecarbon, eco2ai, energyvis, slurm
 from wattmark.store.importing.taking import Intake, take_in
 
 __all__ = [
@@ -30,8 +33,9 @@ __all__ = [
 ]
 
 _HINT = (
-    "these can: Wattmark's JSON exports, EnergyVis's profiles, CodeCarbon's emissions.csv, and CSV logs of nvidia-smi "
-    "with timestamp and power.draw"
+    "these can: Wattmark's JSON exports; CodeCarbon's emissions.csv; Eco2AI's emission.csv; logs of nvidia-smi with "
+    "timestamp and power.draw, of nvidia-smi dmon, dcgmi dmon and CarbonTracker; exports of perun, of W&B system metrics "
+    "and of sacct; EnergyVis's profiles"
 )
 
 
@@ -57,11 +61,22 @@ def read_file(path: str | os.PathLike[str], zone: tzinfo = timezone.utc) -> Read
 
 def reading_of(file: TextFile, zone: tzinfo = timezone.utc) -> Reading:
     """As :func:`read_file`, of a text that is there already."""
+    if dmon.recognises(file):
+        return dmon.runs(file, zone)
+    if wandb.recognises(file):
+        return wandb.runs(file, zone)
     if file.text.lstrip()[:1] in ("{", "["):
         data = _json(file)
-        return energyvis.runs(file, data) if energyvis.recognises(data) else own.runs(file, data)
-    if codecarbon.recognises(file):
-        return codecarbon.runs(file, zone)
+        if energyvis.recognises(data):
+            return energyvis.runs(file, data)
+        return perun.runs_of_data(file, data) if perun.recognises_data(data) else own.runs(file, data)
+    if carbontracker.recognises(file):
+        return carbontracker.runs(file, zone)
+    if perun.recognises(file):
+        return perun.runs(file)
+    for table in (codecarbon, eco2ai, slurm):
+        if table.recognises(file):
+            return table.runs(file, zone)
     if nvidia_smi.recognises(file, zone):
         return nvidia_smi.runs(file, zone)
     raise ImportFileError(f"{file.path} is none of the files that can be imported", hint=_HINT)

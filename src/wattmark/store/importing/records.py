@@ -13,7 +13,6 @@ import numpy as np
 from wattmark.runs.record import (
     Anchor,
     Curve,
-    Float64,
     Int64,
     RunRecord,
     RunWarning,
@@ -21,9 +20,10 @@ from wattmark.runs.record import (
     Spans,
 )
 from wattmark.sources.base import Accuracy, Channel, Component, Series
-from wattmark.store.importing.reading import MOST_RUN_W, UnreadableCell
+from wattmark.store.importing.reading import MOST_DEVICE_W, MOST_RUN_W, UnreadableCell
 from wattmark.units import J_PER_KWH, UJ_PER_J
 
+_SCOPES: dict[Component, str] = {"gpu": "board", "dram": "modules"}
 GAP_PERIODS = 10.0
 """A log that is silent for longer than this many of its usual steps has a hole there."""
 LEAST_NS = 1_000
@@ -40,6 +40,7 @@ class DeviceLog:
 
     number: of the device in its channel's name, ``gpu<number>/board``. power_w: (n,) readings at ``t_ns`` (nanoseconds
     since the Unix epoch). side: (n,) values by name of the series. failures: text of the cells that had no power.
+    energy_j: (n,) readings of a counter, which is taken before the power where it has any; it begins again at ``wrap_j``.
     """
 
     number: int
@@ -49,23 +50,41 @@ class DeviceLog:
     power_w: list[float] = field(default_factory=list[float])
     side: dict[str, list[float]] = field(default_factory=dict[str, "list[float]"])
     failures: dict[str, int] = field(default_factory=dict[str, int])
+    energy_j: list[float] = field(default_factory=list[float])
+    wrap_j: float | None = None
 
     @property
     def id(self) -> str:
         """``gpu0``, the beginning of the names of its channel and series."""
         return f"{self.component}{self.number}"
 
+    @property
+    def counted(self) -> bool:
+        """Whether it has a counter of energy."""
+        return int(np.isfinite(self.energy_j).sum()) > 1
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has two readings, so that there is energy between them."""
+        return self.counted or int(np.isfinite(self.power_w).sum()) > 1
+
     def add(
-        self, t_ns: int, power_w: float | None, side: Mapping[str, float | None], failure: str = ""
+        self,
+        t_ns: int,
+        power_w: float | None,
+        side: Mapping[str, float | None],
+        failure: str = "",
+        energy_j: float | None = None,
     ) -> bool:
         """Take in one reading; False, and nothing taken, if its clock does not go forward."""
         if self.t_ns and t_ns <= self.t_ns[-1]:
             return False
-        for name in side.keys() - self.side.keys():
-            self.side[name] = [np.nan] * len(self.t_ns)
+        for name in side:
+            self.side.setdefault(name, [np.nan] * len(self.t_ns))
         self.t_ns.append(t_ns)
         self.power_w.append(np.nan if power_w is None else power_w)
-        if power_w is None:
+        self.energy_j.append(np.nan if energy_j is None else energy_j)
+        if power_w is None and energy_j is None:
             self.failures[failure] = self.failures.get(failure, 0) + 1
         for name, values in self.side.items():
             value = side.get(name)
@@ -87,9 +106,9 @@ def power_run(
 ) -> RunRecord | None:
     """A log of powers as a run; None where no device has two readings. ``units``: of the side series by name."""
     notes = list(warnings)
-    usable = [device for device in devices if np.isfinite(device.power_w).sum() > 1]
+    usable = [device for device in devices if device.usable]
     for device in devices:
-        if device not in usable:
+        if not device.usable:
             notes.append(
                 RunWarning(
                     "imported-no-power", f"{device.id} has no power readings in the log and is left out."
@@ -138,11 +157,15 @@ def power_run(
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Energy of one component as a tool reported it: ``kwh`` since the start, at each edge after the first."""
+    """Energy of one component as a tool reported it: ``kwh`` since the start, at each edge after the first.
+
+    unknown: steps, counted from 0, in which the tool had no reading.
+    """
 
     component: Component
     accuracy: Accuracy
     kwh: Sequence[float]
+    unknown: Sequence[int] = ()
 
 
 def reported_run(
@@ -224,32 +247,36 @@ def written_ns(path: str) -> int:
 
 def _power_curve(device: DeviceLog, start: int, tool: str, accuracy: Accuracy) -> Curve:
     t_ns = np.array(device.t_ns, np.int64) - start
-    power_w = np.array(device.power_w)
-    read = np.flatnonzero(np.isfinite(power_w))
+    readings = np.array(device.energy_j if device.counted else device.power_w)
+    read = np.flatnonzero(np.isfinite(readings))
     read_t = t_ns[read]
+    steps_s = np.diff(read_t) / 1e9
     period_ns = float(np.median(np.diff(t_ns)))
-    # No reading, or no line for long: the energy in between is not known.
-    missing = (np.diff(read) > 1) | (np.diff(read_t) > GAP_PERIODS * period_ns)
+    if device.counted:
+        steps_j = np.diff(readings[read])
+        if device.wrap_j:
+            steps_j = np.where(steps_j < 0, steps_j + device.wrap_j, steps_j)
+        # A counter that went back, or rose by more than the device can draw, says nothing of the time between.
+        missing = (steps_j < 0) | (steps_j > MOST_DEVICE_W * steps_s)
+    else:
+        steps_j = steps_s * (readings[read][1:] + readings[read][:-1]) / 2  # trapezoid rule
+        # No reading, or no line for long: the energy in between is not known.
+        missing = (np.diff(read) > 1) | (np.diff(read_t) > GAP_PERIODS * period_ns)
+    steps_j[missing] = 0
+    energy_uj = np.rint(np.concatenate(([0.0], np.cumsum(steps_j))) * UJ_PER_J).astype(np.int64)
     channel = Channel(
-        id=f"{device.id}/{'board' if device.component == 'gpu' else 'package'}",
+        id=f"{device.id}/{_SCOPES.get(device.component, 'package')}",
         component=device.component,
         source=tool,
-        method="integrated",
+        method="counter" if device.counted else "integrated",
         scope="board" if device.component == "gpu" else f"as {tool} reported it",
-        kind="power",
+        kind="energy" if device.counted else "power",
         accuracy=accuracy,
         update_period_s=period_ns / 1e9,
         label=device.name,
     )
     holes = np.column_stack((read_t[:-1][missing], read_t[1:][missing]))
-    return Curve(channel, read_t, _integrate(read_t, power_w[read], missing), holes)
-
-
-def _integrate(t_ns: Int64, power_w: Float64, missing: np.ndarray) -> Int64:
-    """Cumulative energy in µJ by the trapezoid rule, flat where it is not known."""
-    steps_j = np.diff(t_ns) / 1e9 * (power_w[1:] + power_w[:-1]) / 2
-    steps_j[missing] = 0
-    return np.rint(np.concatenate(([0.0], np.cumsum(steps_j))) * UJ_PER_J).astype(np.int64)
+    return Curve(channel, read_t, energy_uj, holes)
 
 
 def _reported_curve(part: Reported, edges_ns: Int64, tool: str, label: str) -> Curve:
@@ -265,4 +292,5 @@ def _reported_curve(part: Reported, edges_ns: Int64, tool: str, label: str) -> C
         label="imported",
     )
     energy = np.rint(np.concatenate(([0.0], part.kwh)) * (J_PER_KWH * UJ_PER_J))
-    return Curve(channel, edges_ns, energy.astype(np.int64))
+    holes = np.array([(edges_ns[step], edges_ns[step + 1]) for step in part.unknown], np.int64)
+    return Curve(channel, edges_ns, energy.astype(np.int64), np.reshape(holes, (-1, 2)))

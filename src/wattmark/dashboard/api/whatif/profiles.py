@@ -16,8 +16,8 @@ from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
 from wattmark.runs.record import Anchor
 from wattmark.runs.view import RunView
-from wattmark.store.importing import energyvis
 from wattmark.store.importing.reading import TextFile
+from wattmark.store.importing.reports import energyvis
 from wattmark.workspace.runs import keep
 
 router = APIRouter(tags=["what if"])
