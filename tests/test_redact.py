@@ -125,6 +125,9 @@ def test_code_and_free_text(name: str, secret: str):
         "AIza" + "a1B2-" * 7, "nvapi-" + "a1B2" * 8, "gsk_" + "a1B2" * 8,
         "eyJ" + "hbGc" * 4 + ".eyJ" + "zdWI" * 4 + ".sg-1_x",
         "0123456789abcdef" * 2 + "01234567", "https://hooks.slack.com/services/T0/B0/a1B2c3",
+        "dckr_pat_" + "a1B2-" * 5, "shpat_" + "0a1b" * 8, "shpss_" + "0a1b" * 8, "AGE-SECRET-KEY-1" + "QPZRY9X8" * 7,
+        "hvs." + "a1B2" * 8, "glsa_" + "a1B2" * 8, "dop_v1_" + "0a1b" * 16, "tskey-auth-" + "a1B2" * 5,
+        "whsec_" + "a1B2" * 8,
         "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----",
     ],
 )  # fmt: skip
@@ -153,6 +156,32 @@ def test_words_that_have_the_shape_of_a_key(key: str):
 )
 def test_harmless_words_stay(command: str):
     assert redact_arguments(command.split()) == command.split()
+
+
+@pytest.mark.parametrize("flag", ["--otp", "--pin", "--totp", "--mfa", "--user-pin", "--pw", "--passkey"])
+def test_words_for_one_time_and_short_secrets(flag: str):
+    assert redact_arguments([flag, "493817", "--lr", "1"]) == [flag, GONE, "--lr", "1"]
+    assert redact_arguments([f"{flag}=493817"]) == [f"{flag}={GONE}"]
+    assert redact_arguments(["--pin-memory", "true", "--pin_memory=1"]) == [
+        "--pin-memory",
+        "true",
+        "--pin_memory=1",
+    ]
+
+
+@given(tame)
+def test_logins_without_a_scheme(secret: str):
+    for login in (f"user:{secret}@host", f"me:{secret}@db.example.org:5432/x", f"rsync a.b:{secret}@h:/data"):
+        assert "Zq7" not in redact_text(login)
+        assert "Zq7" not in " ".join(redact_arguments(["psql", login]))
+
+
+@given(tame)
+def test_sentences_that_say_a_secret(secret: str):
+    for said in ("password is", "The passphrase was:", "my API key is", "PIN is", "pass word is '"):
+        assert "Zq7" not in redact_text(f"{said} {secret}".replace("' ", "'"))
+        assert "Zq7" not in redact_arguments(["--prompt", f"note: {said} {secret} now".replace("' ", "'")])[1]
+    assert redact_text("the password is required") == "the password is required"
 
 
 def test_a_harmless_word_does_not_shield_a_secret_one():

@@ -17,7 +17,8 @@ GONE = "[redacted]"
 
 _SECRET_WORDS = frozenset(
     "key keys token tokens secret secrets password passwords passwd passphrase passcode pwd pass auth authorization "
-    "credential credentials cookie cookies bearer signature sig dsn pat jwt webhook webhooks sshpass".split()
+    "credential credentials cookie cookies bearer signature sig dsn pat jwt webhook webhooks sshpass otp totp mfa pin "
+    "pincode pw passkey".split()
 )
 _SECRET_PARTS = ("apikey", "token", "secret", "password", "passwd", "credential")
 _PLURALS = frozenset("keys tokens secrets passwords credentials cookies webhooks".split())
@@ -28,6 +29,11 @@ _BEFORE_TOKEN = frozenset(
     "generated completion prefill decode batched cached start end per by".split()
 )
 _AFTER_TOKEN = frozenset("per type types len length dim id ids count budget limit size level index".split())
+_SAID = (
+    r"(?P<lead>\b(?:pass ?(?:word|wd|phrase|code|key)|pw|pwd|secret|token|api[ _-]?key|otp|pin)s?\s+(?:is|was|are)\s*:?\s+"
+    r"[\"']?)(?!(?:not|required|missing|invalid|wrong|empty|none|set|optional|valid)\b)[^\s\"']+"
+)
+_BARE_LOGIN = r"(?<![\w@/:.+-])(?P<user>[\w.+-]+:)(?!/)[^\s@/\"']+@(?!sha\d+\b)(?=[\w\[])"
 _AFTER_KEY = frozenset("dim dims size len length padding proj bits heads column columns".split())
 
 _CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
@@ -42,12 +48,17 @@ _SHAPES = (
     r"(?<![A-Za-z0-9])(?:sk-[\w-]{16,}|[sr]k_(?:live|test)_\w{10,}|hf_\w{16,}|gh[pousr]_\w{16,}|github_pat_\w{20,}|"
     r"glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w.-]{16,}|"
     r"nvapi-[\w-]{16,}|gsk_\w{16,}|r8_\w{16,}|xai-[\w-]{16,}|npm_\w{20,}|pypi-[\w-]{20,}|dapi[0-9a-f]{32}|"
+    r"dckr_(?:pat|oat)_[\w-]{16,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{16,}|AGE-SECRET-KEY-[0-9A-Z]{20,}|hvs\.[\w-]{20,}|"
+    r"glsa_\w{20,}|dop_v1_[0-9a-f]{20,}|sntry[su]_[\w=/+-]{20,}|lin_api_\w{20,}|tskey-[\w-]{16,}|ATATT3[\w=-]{20,}|"
+    r"figd_[\w-]{20,}|ntn_\w{20,}|secret_\w{32,}|whsec_[\w+/=]{16,}|sq0(?:csp|atp)-[\w-]{20,}|pul-[0-9a-f]{20,}|"
+    r"PMAK-[\w-]{20,}|rubygems_[0-9a-f]{20,}|tvly-[\w-]{16,}|pplx-\w{20,}|fw_\w{20,}|"
     r"wandb_v\d_\w{16,}|SG\.[\w-]{16,}\.[\w-]+|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)*)|"
     r"(?<![\w/@.-])[0-9a-f]{40}(?![\w-])"  # Weights & Biases; a commit in a path or after @ is none
 )
 _MARKS = (
     "-----BEGIN sk- k_live_ k_test_ hf_ ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox AKIA ASIA AIza ya29. nvapi- gsk_ "
-    "r8_ xai- npm_ pypi- dapi wandb_v SG. eyJ hooks".split()
+    "r8_ xai- npm_ pypi- dapi wandb_v SG. eyJ hooks dckr_ shp AGE-SECRET hvs. glsa_ dop_v1_ sntry lin_api_ tskey- ATATT3 "
+    "figd_ ntn_ secret_ whsec_ sq0 pul- PMAK- rubygems_ tvly- pplx- fw_".split()
 )
 _NAME_SIGN = r"(?<![\w.-])(?P<name>[A-Za-z_-][\w.-]*)(?P<mid>\\*[\"']?\]?\s*(?:=>|:=|==?|:)\s*|(?<=\w)\s+)"
 _VALUE = (
@@ -117,7 +128,10 @@ def redact_text(text: str) -> str:
         return text
     if "://" in text:
         text = re.sub(_LOGIN, lambda found: f"{found['scheme']}{GONE}@", text)
+    if "@" in text and ":" in text:
+        text = re.sub(_BARE_LOGIN, lambda found: f"{found['user']}{GONE}@", text)
     if any(sign in text for sign in "=: \t\n"):
+        text = re.sub(_SAID, lambda found: f"{found['lead']}{GONE}", text, flags=re.IGNORECASE)
         text = "".join(_without_named(text))
         text = re.sub(_BEARER, lambda found: f"{found['lead']}{GONE}", text, flags=re.IGNORECASE)
     if any(mark in text for mark in _MARKS) or any(len(part) >= 40 for part in text.split("/")):
@@ -147,6 +161,8 @@ def _words(name: str) -> frozenset[str]:
     found: set[str] = set()
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
         if word in ("token", "tokens") and (before in _BEFORE_TOKEN or after in _AFTER_TOKEN):
+            continue
+        if word == "pin" and after:  # pin_memory
             continue
         if word in ("key", "keys") and (before in ("num", "n") or after in _AFTER_KEY):
             continue

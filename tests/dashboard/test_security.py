@@ -40,6 +40,11 @@ def test_loopbacks_names_are_answered(store, host):
     [
         "evil.example",
         "localhost.evil.example",
+        "evil@127.0.0.1",
+        "evil@localhost:8765",
+        "localhost:8765/evil",
+        "localhost#.evil.example",
+        "localhost localhost",
         "10.0.0.1",
         "evil.example:8765",
         "",

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +175,34 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
         assert runs["a1"].settings == {"pue": 1.2}
         assert runs["b2"].energy_by_method == {}
         assert store.discard(["b2"]) == ["b2"]
+
+
+def test_a_new_store_is_private_in_a_folder_that_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        open_store(str(folder / "store.db")).close()
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes["store.db"] == 0o600
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("damage", ["header", "pages"])
+def test_a_damaged_store_says_what_to_do(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "store.db"
+    open_store(str(path)).close()
+    data = bytearray(path.read_bytes())
+    if damage == "header":
+        data[:16] = b"not a database!!"
+    else:
+        data[100:] = b"\xff" * (len(data) - 100)
+    path.write_bytes(data)
+    for other in tmp_path.glob("store.db-*"):
+        other.unlink()
+    with pytest.raises(StoreError) as caught, open_store(str(path)) as store:
+        store.summaries()
+    assert caught.value.hint is not None
+    assert "move it away" in caught.value.hint

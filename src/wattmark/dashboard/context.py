@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from wattmark.dashboard.live_hub import LiveHub
+from wattmark.dashboard.looks import Looks
 from wattmark.dashboard.run_cache import RunCache
 from wattmark.paths import journals_dir
 from wattmark.store import Store
@@ -47,6 +48,11 @@ class Context:
     def runs(self) -> RunCache:
         """Runs that were looked at lately."""
         return RunCache(self.store, self.live)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """What event streams tell."""
+        return Looks()
 
     @cached_property
     def live(self) -> LiveHub:

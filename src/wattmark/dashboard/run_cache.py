@@ -220,15 +220,22 @@ class RunCache:
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, OneRun] = OrderedDict()
 
-    def get(self, ref: str) -> OneRun:
-        """The run that is meant, of the store or one that goes on. Raises RunNotFound."""
+    def resolve(self, ref: str) -> str:
+        """The id of the run that is meant, of the store or one that goes on. Raises RunNotFound."""
+        return self._resolve(ref)[0]
+
+    def _resolve(self, ref: str) -> tuple[str, dict[str, RunRecord]]:
         live: dict[str, RunRecord] = {}
 
         def candidates() -> list[Candidate]:
             live.update((record.run_id, record) for record in self._live.records())
             return [Candidate(one.run_id, one.name, one.started_wall_ns) for one in live.values()]
 
-        run_id = self._store.resolve(ref, candidates)
+        return self._store.resolve(ref, candidates), live
+
+    def get(self, ref: str) -> OneRun:
+        """The run that is meant, of the store or one that goes on. Raises RunNotFound."""
+        run_id, live = self._resolve(ref)
         if run_id in live:
             return OneRun.of_view(RunView(live[run_id]), going_on=True)
         with self._lock:

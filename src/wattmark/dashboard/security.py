@@ -114,8 +114,11 @@ class Guard:
     def _is_own_name(self, host: str) -> bool:
         """Loopback's names, names that were allowed, and (where other machines may ask) addresses without a name.
 
-        An address in numbers cannot be pointed elsewhere by a name server, so it is no way in for DNS rebinding.
+        An address in numbers cannot be pointed elsewhere by a name server, so it is no way in for DNS rebinding. A Host is a
+        name and a port (RFC 9110, 7.2): what has more than that (``user@name``, a path) is nobody's.
         """
+        if not host or any(sign in "@/\\?#%," or sign <= " " for sign in host):
+            return False
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:

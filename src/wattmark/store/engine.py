@@ -27,6 +27,10 @@ from wattmark.store.tables import SCHEMA_VERSION, version
 
 _ADVISORY_LOCK = 0x77617474  # any constant that only Wattmark's migrations use ("watt")
 _BUSY_S = 30
+_DAMAGED = (
+    "the file is damaged: move it away, with its -wal and -shm, and go on with a new one; "
+    "`sqlite3 OLD .recover | sqlite3 NEW` saves what can be read of it"
+)
 
 
 def store_url(url_or_path: str | None = None, environ: Mapping[str, str] | None = None) -> sa.URL:
@@ -85,9 +89,25 @@ def store_errors(what: str) -> Generator[None, None, None]:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise StoreError(f"{what}: {cause[0] if cause else type(error).__name__}") from error
+        said = cause[0] if cause else type(error).__name__
+        raise StoreError(f"{what}: {said}", hint=_next_step(said)) from error
     except OSError as error:
         raise StoreError(f"{what}: {error.strerror or error}") from error
+
+
+_NEXT_STEPS = {
+    "malformed": _DAMAGED,
+    "not a database": _DAMAGED,
+    "disk I/O error": "look for a full disk, a limit of file sizes (ulimit -f), or a failing disk",
+    "is full": "make room on the disk; runs wait in their journals until then",
+    "readonly": "make it writable, or name another one with WATTMARK_STORE",
+    "locked": "another program holds it; try again when that is done",
+}
+
+
+def _next_step(cause: str) -> str | None:
+    """What to do about an error of the database."""
+    return next((step for words, step in _NEXT_STEPS.items() if words in cause), None)
 
 
 @contextmanager
@@ -144,6 +164,8 @@ def _migrate(engine: sa.Engine) -> None:
         path = str(engine.url.database)
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _file_lock(f"{path}.lock"):
+            if not Path(path).exists():  # readable by nobody else, whatever folder it is in
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             raw = engine.raw_connection()
             try:  # both stay with the file; the first (removed runs give their room back) before any table
                 raw.cursor().execute("PRAGMA auto_vacuum=FULL")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from wattmark.dashboard.api.schemas import Amount, RunRef
 from wattmark.dashboard.context import Context, Here
+from wattmark.dashboard.looks import EVERY_S
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 
 router = APIRouter(tags=["live"])
-EVERY_S = 0.5
+MOST_STREAMS = 256
+"""Connections that stay open are not free; a browser that is refused one asks again."""
 _KEEP_OPEN_S = 15.0
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
@@ -47,15 +47,15 @@ def live_runs(here: Here) -> list[LiveRun]:
 @router.get("/runs/{ref}/events", response_class=StreamingResponse, responses=_STREAM)
 def run_events(here: Here, ref: RunRef, request: Request) -> StreamingResponse:
     """``grown`` whenever there is more of the run, ``ended`` when it is over (at once for a run of the store)."""
-    run_id = here.runs.get(ref).record.run_id
+    run_id = here.runs.resolve(ref)
 
-    def look() -> tuple[str, dict[str, Any]] | None:
+    def look() -> tuple[str, dict[str, Any]]:
         record = here.live.find(run_id)
         if record is None or record.status != "running":
             return "ended", {"run_id": run_id, "status": record.status if record else "kept"}
         return "grown", {"run_id": run_id, "duration_s": record.duration_s, "spans": len(record.spans)}
 
-    return _stream(here, request, look, last="ended")
+    return _stream(here, request, run_id, look, last="ended")
 
 
 @router.get("/events", response_class=StreamingResponse, responses=_STREAM)
@@ -66,7 +66,7 @@ def events(here: Here, request: Request) -> StreamingResponse:
         kept = [run.run_id for run in here.store.summaries(limit=20)]
         return "runs", {"live": [_told(one).model_dump() for one in here.live.records()], "kept": kept}
 
-    return _stream(here, request, look)
+    return _stream(here, request, "", look)
 
 
 def _told(record: RunRecord) -> LiveRun:
@@ -85,25 +85,38 @@ def _told(record: RunRecord) -> LiveRun:
 
 
 def _stream(
-    here: Context, request: Request, look: Callable[[], tuple[str, dict[str, Any]] | None], last: str = ""
+    here: Context,
+    request: Request,
+    key: str,
+    look: Callable[[], tuple[str, dict[str, Any]]],
+    last: str = "",
 ) -> StreamingResponse:
+    looks = here.looks
+    if looks.streams >= MOST_STREAMS:
+        raise HTTPException(
+            503, f"{looks.streams} event streams are open: close some pages", headers={"Retry-After": "5"}
+        )
+
     async def told() -> AsyncIterator[str]:
         before = ""
         spoken_s = time.monotonic()
-        yield "retry: 1000\n\n"
-        while not here.ending.is_set() and not await request.is_disconnected():
-            begun_s = time.monotonic()
-            found = await run_in_threadpool(look)
-            text = "" if found is None else f"event: {found[0]}\ndata: {json.dumps(found[1])}\n\n"
-            if text and text != before:
-                before, spoken_s = text, begun_s
-                yield text
-                if found is not None and found[0] == last:
-                    return
-            elif begun_s - spoken_s > _KEEP_OPEN_S:
-                spoken_s = begun_s
-                yield ": still here\n\n"
-            # a look that takes long is taken less often, so that watching never takes a core
-            await asyncio.sleep(max(EVERY_S, 3 * (time.monotonic() - begun_s)))
+        looks.streams += 1
+        try:
+            yield "retry: 1000\n\n"
+            while not here.ending.is_set() and not await request.is_disconnected():
+                begun_s = time.monotonic()
+                name, text = await looks.tell(key, look)
+                if text != before:
+                    before, spoken_s = text, begun_s
+                    yield text
+                    if name == last:
+                        return
+                elif begun_s - spoken_s > _KEEP_OPEN_S:
+                    spoken_s = begun_s
+                    yield ": still here\n\n"
+                # a look that takes long is taken less often, so that watching never takes a core
+                await asyncio.sleep(max(EVERY_S, 3 * (time.monotonic() - begun_s)))
+        finally:
+            looks.streams -= 1
 
     return StreamingResponse(told(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
