@@ -190,10 +190,10 @@ def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
     from wattmark.workspace.runs import result
 
     view = _part(measured) if measured.nested else _kept(measured)
-    data = result(view)
-    write_json(data, json_path)
+    run = result(view)
+    write_json(run.to_dict(), json_path)
     if not quiet:
-        render_run(console(stderr=True), data)
+        render_run(console(stderr=True), run)
 
 
 def _part(measured: _Measured) -> RunView:

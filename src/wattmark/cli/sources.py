@@ -49,6 +49,7 @@ def _render(found: dict[str, Any]) -> None:
     from wattmark.cli.store.show import accuracy_words
     from wattmark.cli.terminal.render import render_warnings
     from wattmark.cli.terminal.table import new_table
+    from wattmark.sources.base import Accuracy
     from wattmark.units import format_duration, format_energy
 
     out = console()
@@ -73,7 +74,7 @@ def _render(found: dict[str, Any]) -> None:
             f"{row['method']} ({plain(row['source'])})",
             format_energy(row["resolution_uj"] / 1e6),
             format_duration(row["update_period_s"]),
-            f"{accuracy_words(row['accuracy'])} ({number})",
+            f"{accuracy_words(Accuracy(**row['accuracy']))} ({number})",
             Text("yes", "green") if row["counted"] else "no",
         )
         reasons.append((row["channel"], row["why"] or ""))
@@ -95,4 +96,4 @@ def _render(found: dict[str, Any]) -> None:
         out.print(Text.assemble((plain(row["source"]), "bold"), f": {plain(why)}"), soft_wrap=True)
         if row["fix"]:
             out.print(f"  fix: {plain(row['fix'])}", soft_wrap=True)
-    render_warnings(out, found["warnings"])
+    render_warnings(out, [warning["message"] for warning in found["warnings"]])

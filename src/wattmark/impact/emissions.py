@@ -14,6 +14,7 @@ from wattmark.impact.locate import FoundZone
 from wattmark.impact.places import Zone, find_zone
 from wattmark.impact.pue import Pue, as_pue
 from wattmark.quantity import Quantity
+from wattmark.runs.result import CarbonResult
 from wattmark.units import J_PER_KWH
 
 FORMULA = "grams CO2e = energy / 3.6e6 J/kWh × PUE × intensity"
@@ -83,16 +84,11 @@ class Carbon:
             Term("intensity", intensity.g_per_kwh, intensity.year, intensity.source.url),
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """The ``carbon_g`` object of ``--json``: numbers, zone, intensity, source, year; then details."""
+    @property
+    def result(self) -> CarbonResult:
+        """The grams with zone, intensity, source and year, and the details of the equation, as a run's results have them."""
         intensity = self.intensity
-        return {
-            **self.grams.as_dict(),
-            "errors": self.grams.as_dict()["terms"],
-            "zone": self.zone.id,
-            "intensity_g_per_kwh": intensity.g_per_kwh.value,
-            "source": intensity.source.title,
-            "year": intensity.year,
+        details = {
             "zone_name": self.zone.name,
             "zone_from": self.zone_from,
             "scope": intensity.source.scope,
@@ -101,6 +97,18 @@ class Carbon:
             "formula": FORMULA,
             "terms": [term.as_dict() for term in self.terms],
         }
+        return CarbonResult(
+            self.grams,
+            self.zone.id,
+            intensity.g_per_kwh.value,
+            intensity.source.title,
+            intensity.year,
+            details,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ``carbon_g`` object of ``--json``."""
+        return self.result.to_dict()
 
 
 PueLike = float | str | Quantity | Pue

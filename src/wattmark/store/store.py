@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from wattmark.errors import StoreError
 from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
+from wattmark.runs.result import RunResult
 from wattmark.store import pack, summaries, tables, trash
 from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
 from wattmark.store.facts import facts_of
@@ -34,6 +35,10 @@ def open_store(url_or_path: str | None = None, environ: Mapping[str, str] | None
     ConfigError for an address that is none, MissingExtra without the PostgreSQL driver, StoreError otherwise.
     """
     return Store(connect(store_url(url_or_path, environ)))
+
+
+Summary = RunResult | Mapping[str, Any]
+"""A run's results, or the same as plain data."""
 
 
 class Store:
@@ -59,15 +64,15 @@ class Store:
         """Give back the connections."""
         self._engine.dispose()
 
-    def add(self, record: RunRecord, summary: Mapping[str, Any] | None = None) -> bool:
-        """Keep a run with its summary (the object of ``show --json``); False if its id is kept already."""
+    def add(self, record: RunRecord, summary: Summary | None = None) -> bool:
+        """Keep a run with its results (or the object that they are as JSON); False if its id is kept already."""
         _check_id(record)
         with self._reading() as connection:  # to spare the packing
             if connection.execute(by_id(record.run_id)).first() is not None:
                 return False
         return self._put(record, summary, replace=False)
 
-    def replace(self, record: RunRecord, summary: Mapping[str, Any] | None = None) -> None:
+    def replace(self, record: RunRecord, summary: Summary | None = None) -> None:
         """Keep a run in place of the one with its id, if there is one. Its note and its other tags stay."""
         _check_id(record)
         self._put(record, summary, replace=True)
@@ -244,7 +249,8 @@ class Store:
                 _delete(connection, [run.run_id for run in gone])
         return gone
 
-    def _put(self, record: RunRecord, summary: Mapping[str, Any] | None, replace: bool) -> bool:
+    def _put(self, record: RunRecord, results: Summary | None, replace: bool) -> bool:
+        summary = results.to_dict() if isinstance(results, RunResult) else results
         packed = pack.pack(record)
         row = _row(record, packed, summary)
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert

@@ -5,6 +5,7 @@ Whoever opens the store does it here (:func:`store_here`), so that all see the r
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity, total
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.record import RunRecord
+from wattmark.runs.result import RunResult
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.store import RunSummary, Store, open_store
@@ -184,12 +186,10 @@ def carbon_of(view: RunView, zone: str | None = None, pue: float | None = None) 
     return carbon(view.energy, found, pue=ratio)
 
 
-def result(view: RunView, zone: str | None = None, pue: float | None = None) -> dict[str, Any]:
-    """The documented object of a run (docs/reference/run.schema.json), with its carbon."""
-    data = summarise(view)
+def result(view: RunView, zone: str | None = None, pue: float | None = None) -> RunResult:
+    """The results of a run, with its carbon."""
     emitted = carbon_of(view, zone, pue)
-    data["carbon_g"] = None if emitted is None else emitted.as_dict()
-    return data
+    return dataclasses.replace(summarise(view), carbon=None if emitted is None else emitted.result)
 
 
 def _find(store: Store, ref: str, live: Sequence[RunView] | None = None) -> RunView | str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +14,9 @@ from wattmark.cli.terminal.output import console, plain, write_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from wattmark.runs.result import ChannelResult, RunResult
     from wattmark.runs.view import RunView
+    from wattmark.sources.base import Accuracy
 
 app = typer.Typer(rich_markup_mode=None)
 CHART_HEIGHT = 4
@@ -39,23 +43,23 @@ def show(
 
     with store_here() as store:
         view = find_run(store, ref)
-    data = result(view, zone, pue)
-    if not write_json(data, json_path):
-        _render(console(), view, data, spans)
+    run = result(view, zone, pue)
+    if not write_json(run.to_dict(), json_path):
+        _render(console(), view, run, spans)
 
 
-def _render(out: Console, view: RunView, data: dict[str, Any], spans: int) -> None:
+def _render(out: Console, view: RunView, run: RunResult, spans: int) -> None:
     from wattmark.cli.terminal.render import render_run, render_spans
 
-    out.print(f"{data['run_id']}  {data['started_at']}  {plain(data['host'])}", style="dim")
-    if data["tags"]:
+    out.print(f"{run.run_id}  {run.started_at}  {plain(run.host)}", style="dim")
+    if run.tags:
         out.print(
-            "tags: " + ", ".join(plain(f"{k}={v}" if v else k) for k, v in data["tags"].items()), style="dim"
+            "tags: " + ", ".join(plain(f"{k}={v}" if v else k) for k, v in run.tags.items()), style="dim"
         )
-    render_run(out, {**data, "spans": []}, closing=False)
+    render_run(out, replace(run, spans=()), closing=False)
     _chart(out, view)
-    render_spans(out, data["spans"], spans)
-    _channels(out, data)
+    render_spans(out, run.spans, spans)
+    _channels(out, run.channels)
     _environment(out, view)
 
 
@@ -85,7 +89,7 @@ def _chart(out: Console, view: RunView) -> None:
     out.print(f"{'':9} └ {foot}" + (f"   {HOLE} not covered" if hole else ""), style="dim")
 
 
-def _channels(out: Console, data: dict[str, Any]) -> None:
+def _channels(out: Console, channels: Sequence[ChannelResult]) -> None:
     """How each number was got, with the citation of its accuracy below."""
     from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration, format_energy
@@ -104,17 +108,16 @@ def _channels(out: Console, data: dict[str, Any]) -> None:
         title="how it was computed",
     )
     citations: dict[str, int] = {}
-    for channel in data["channels"]:
-        number = citations.setdefault(channel["accuracy"]["citation"], len(citations) + 1)
-        gap = channel["max_gap_s"]
+    for channel in channels:
+        number = citations.setdefault(channel.accuracy.citation, len(citations) + 1)
         table.add_row(
-            plain(channel["id"]),
-            f"{channel['method']} ({plain(channel['source'])})",
-            "?" if channel["energy_j"] is None else format_energy(channel["energy_j"]),
-            f"{accuracy_words(channel['accuracy'])} ({number})",
-            str(channel["samples"]),
-            "" if gap is None else format_duration(gap),
-            "yes" if channel["counted_in_total"] else "no",
+            plain(channel.id),
+            f"{channel.method} ({plain(channel.source)})",
+            "?" if channel.energy is None else format_energy(channel.energy.value),
+            f"{accuracy_words(channel.accuracy)} ({number})",
+            str(channel.samples),
+            "" if channel.max_gap_s is None else format_duration(channel.max_gap_s),
+            "yes" if channel.counted else "no",
         )
     if citations:
         out.print(table)
@@ -122,13 +125,13 @@ def _channels(out: Console, data: dict[str, Any]) -> None:
             out.print(f"({number}) {plain(citation)}", style="dim", soft_wrap=True)
 
 
-def accuracy_words(accuracy: dict[str, Any]) -> str:
+def accuracy_words(accuracy: Accuracy) -> str:
     """``-2 % to +5 %``, and the part in watts where there is one."""
     from wattmark.units import significant
 
-    low, high = accuracy["relative_low"] * 100, accuracy["relative_high"] * 100
+    low, high = accuracy.relative_low * 100, accuracy.relative_high * 100
     words = f"±{low:g} %" if low == high else f"-{low:g} % to +{high:g} %"
-    return words + (f" ±{significant(accuracy['absolute_w'], 2)} W" if accuracy["absolute_w"] else "")
+    return words + (f" ±{significant(accuracy.absolute_w, 2)} W" if accuracy.absolute_w else "")
 
 
 def _environment(out: Console, view: RunView) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from wattmark.dashboard.api.run.overview import summary_of
+from wattmark.dashboard.api.run.overview import results_of
 from wattmark.dashboard.api.schemas import RunRef
 from wattmark.dashboard.context import Here
 from wattmark.runs.health import Gaps, RunHealth, health_of
@@ -23,6 +23,6 @@ def machine(here: Here) -> MachineHealth:
 def run(here: Here, ref: RunRef) -> RunHealth:
     """Coverage, gaps, wraps and agreement of a run's channels; its recorder's cost; what would have been better."""
     found = here.runs.get(ref)
-    summary = summary_of(here, found)
-    gaps = {channel["id"]: Gaps(channel["samples"], channel["max_gap_s"]) for channel in summary["channels"]}
-    return health_of(found.record, found.curves, gaps, summary["coverage"])
+    results = results_of(here, found)
+    gaps = {channel.id: Gaps(channel.samples, channel.max_gap_s) for channel in results.channels}
+    return health_of(found.record, found.curves, gaps, results.coverage)

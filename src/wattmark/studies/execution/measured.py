@@ -39,15 +39,15 @@ def measured_fields(view: RunView) -> dict[str, Any]:
     record = view.record
     summary = summarise(view, spans=False)
     stages, warnings = _stages(view)
-    energy = summary["energy_j"]
+    energy = summary.to_dict()["energy_j"]
     return {
         "run_id": record.run_id,
-        "started_at": summary["started_at"],
+        "started_at": summary.started_at,
         "duration_s": record.duration_s,
-        "energy_j": None if energy["total"] is None else energy,
+        "energy_j": None if summary.energy is None else energy,
         "methods": {curve.curve.channel.component: curve.curve.channel.method for curve in view.counted},
-        "power_w": summary["power_w"],
-        "coverage": summary["coverage"],
+        "power_w": {"mean": summary.mean_power_w, "peak": summary.peak_power_w},
+        "coverage": summary.coverage,
         "stages": stages,
         "series": _means(record, record.start_ns, record.end_ns),
         "power_profile": _profile(view),
@@ -58,7 +58,7 @@ def measured_fields(view: RunView) -> dict[str, Any]:
             if (value := record.recorder.get(key)) is not None
         },
         "host": record.host,
-        "warnings": [*summary["warnings"], *warnings],
+        "warnings": [*(warning.as_dict() for warning in summary.warnings), *warnings],
     }
 
 

@@ -11,7 +11,7 @@ from wattmark.dashboard.api.schemas import Amount, RunRef
 from wattmark.dashboard.context import Context, Here
 from wattmark.dashboard.run_cache import OneRun
 from wattmark.impact.emissions import Carbon, carbon
-from wattmark.quantity import Quantity
+from wattmark.runs.result import ChannelResult, RunResult
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 
@@ -115,38 +115,40 @@ class Run(BaseModel):
 def run(here: Here, ref: RunRef) -> Run:
     """The run: energies with intervals, carbon and its equation, channels, warnings, environment."""
     found = here.runs.get(ref)
-    told = summary_of(here, found)
+    results = results_of(here, found)
     record = found.record
-    energies: dict[str, Amount] = {}
-    for name, value in told["energy_j"].items():
-        amount = _amount(value)
-        if amount is not None:
-            energies[name] = amount
-    whole = energies.pop("total", None)
-    quantity = Quantity(whole.value, whole.low, whole.high, "J") if whole else None
     zone, pue = found.place
-    emitted = carbon(quantity, zone, pue=pue)
-    channels = [_channel(one) for one in told["channels"]]
+    emitted = carbon(results.energy, zone, pue=pue)
+    channels = [_channel(channel) for channel in results.channels]
+    whole = Amount.of(results.energy)
     return Run(
         run_id=record.run_id,
         name=record.name,
         status=record.status,
         live=found.live,
         exit_code=record.exit_code,
-        started_at=told["started_at"],
+        started_at=results.started_at,
         duration_s=record.duration_s,
         host=record.host,
         parent_id=record.parent_id,
         # what was looked at is kept in memory, and tags may change meanwhile
         tags=dict(record.tags) if found.going_on else here.store.part(record.run_id).tags,
         energy=whole,
-        components=energies,
-        above_idle=_amount(told.get("energy_above_idle_j")),
-        attributed=_amount(told.get("energy_attributed_j")),
-        rules=told.get("rules") or {},
-        mean_power_w=told["power_w"]["mean"],
-        peak_power_w=told["power_w"]["peak"],
-        coverage=told["coverage"],
+        components={
+            name: amount
+            for name, energy in results.energy_by_component.items()
+            if (amount := Amount.of(energy)) is not None
+        },
+        above_idle=Amount.of(results.above_idle.energy) if results.above_idle else None,
+        attributed=Amount.of(results.attributed.energy) if results.attributed else None,
+        rules={
+            name: share.rule
+            for name, share in (("above_idle", results.above_idle), ("attributed", results.attributed))
+            if share is not None
+        },
+        mean_power_w=results.mean_power_w,
+        peak_power_w=results.peak_power_w,
+        coverage=results.coverage,
         measured=sorted({one.component for one in channels if one.counted and one.method != "modelled"}),
         modelled=sorted({one.component for one in channels if one.counted and one.method == "modelled"}),
         carbon=Amount.of(emitted.grams) if emitted else None,
@@ -158,17 +160,18 @@ def run(here: Here, ref: RunRef) -> Run:
         ],
         spans=len(found.spans),
         samples=sum(one.samples for one in channels),
-        warnings=[Warn(**one) for one in told["warnings"]],
+        warnings=[Warn(code=warning.code, message=warning.message) for warning in results.warnings],
         environment=plain(record.environment),
         recorder=plain(record.recorder),
     )
 
 
-def summary_of(here: Context, found: OneRun) -> dict[str, Any]:
-    """The object of ``show --json``: as it is kept, or worked out for a run that goes on or was kept without."""
+def results_of(here: Context, found: OneRun) -> RunResult:
+    """The results as they are kept, or worked out for a run that goes on or was kept without."""
     kept = None if found.going_on else here.store.summary(found.record.run_id)
-    whole = kept is not None and "channels" in kept and "started_at" in kept
-    return kept if kept is not None and whole else summarise(RunView(found.whole_record()), spans=False)
+    if kept is not None and "channels" in kept and "started_at" in kept:
+        return RunResult.from_dict(kept)
+    return summarise(RunView(found.whole_record()), spans=False)
 
 
 def plain(value: Any) -> Any:
@@ -182,32 +185,23 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
-def _amount(data: dict[str, float] | None) -> Amount | None:
-    return None if data is None else Amount.of(Quantity.from_dict(data))
-
-
-def _channel(one: dict[str, Any]) -> ChannelOut:
-    energy = None
-    if one["energy_j"] is not None:
-        energy = Amount.of(
-            Quantity(one["energy_j"], one["low"], one["high"], "J", f"{one['source']} ({one['method']})")
-        )
-    accuracy = one["accuracy"]
+def _channel(channel: ChannelResult) -> ChannelOut:
+    accuracy = channel.accuracy
     return ChannelOut(
-        id=one["id"],
-        component=one["component"],
-        source=one["source"],
-        method=one["method"],
-        scope=one["scope"],
-        label=one["label"],
-        energy=energy,
-        samples=one["samples"],
-        max_gap_s=one["max_gap_s"],
-        counted=one["counted_in_total"],
-        citation=accuracy["citation"],
-        relative_low=accuracy["relative_low"],
-        relative_high=accuracy["relative_high"],
-        absolute_w=accuracy["absolute_w"],
+        id=channel.id,
+        component=channel.component,
+        source=channel.source,
+        method=channel.method,
+        scope=channel.scope,
+        label=channel.label,
+        energy=Amount.of(channel.energy),
+        samples=channel.samples,
+        max_gap_s=channel.max_gap_s,
+        counted=channel.counted,
+        citation=accuracy.citation,
+        relative_low=accuracy.relative_low,
+        relative_high=accuracy.relative_high,
+        absolute_w=accuracy.absolute_w,
     )
 
 

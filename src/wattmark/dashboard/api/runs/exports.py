@@ -58,7 +58,7 @@ def export_runs(
 ) -> FileResponse:
     """Runs as one file: a zip of tables (runs, spans, power), a JSON file that Wattmark imports, or a page to read."""
     views = [find_run(here.store, ref) for ref in dict.fromkeys(run)]
-    told = {view.id: result(view) for view in views}
+    told = {view.id: result(view).to_dict() for view in views}
     name = export_name(views[0].record) if len(views) == 1 else f"wattmark-{len(views)}-runs"
     folder = Path(tempfile.mkdtemp(prefix="wattmark-export-"))
     try:

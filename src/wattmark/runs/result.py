@@ -1,0 +1,273 @@
+"""A run's results as one immutable tree: worked out once, kept, shown and served as it is.
+
+:meth:`RunResult.to_dict` is the documented ``--json`` object (JSON Schema: docs/reference/run.schema.json), and what the
+store keeps; :meth:`RunResult.from_dict` reads it back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wattmark.quantity import Quantity
+from wattmark.runs.record import RunWarning
+from wattmark.sources.base import Accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelResult:
+    """One channel: what it is, what it gave and how good it is. energy: J, None where nothing was covered; samples: of the
+    run's time; counted: whether it is part of the total."""
+
+    id: str
+    component: str
+    source: str
+    method: str
+    scope: str
+    label: str
+    energy: Quantity | None
+    samples: int
+    max_gap_s: float | None
+    counted: bool
+    accuracy: Accuracy
+
+    def to_dict(self) -> dict[str, Any]:
+        """An item of ``channels``."""
+        energy = self.energy
+        return {
+            "id": self.id,
+            "component": self.component,
+            "source": self.source,
+            "method": self.method,
+            "scope": self.scope,
+            "label": self.label,
+            "energy_j": energy.value if energy else None,
+            "low": energy.low if energy else None,
+            "high": energy.high if energy else None,
+            "terms": energy.as_dict()["terms"] if energy else None,
+            "samples": self.samples,
+            "max_gap_s": self.max_gap_s,
+            "counted_in_total": self.counted,
+            "accuracy": self.accuracy._asdict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ChannelResult:
+        """The inverse of :meth:`to_dict`."""
+        energy = {
+            "value": data["energy_j"],
+            "low": data["low"],
+            "high": data["high"],
+            "terms": data.get("terms"),
+        }
+        accuracy: Mapping[str, Any] = data["accuracy"]
+        return cls(
+            id=data["id"],
+            component=data["component"],
+            source=data["source"],
+            method=data["method"],
+            scope=data["scope"],
+            label=data["label"],
+            energy=_quantity(energy, f"{data['source']} ({data['method']})"),
+            samples=data["samples"],
+            max_gap_s=data["max_gap_s"],
+            counted=data["counted_in_total"],
+            accuracy=Accuracy(**{name: accuracy[name] for name in Accuracy._fields if name in accuracy}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SpanResult:
+    """One span. path: names from the outermost span, joined with ``/``; start_s: from the run's start; energy: J, None
+    where nothing was covered."""
+
+    name: str
+    path: str
+    start_s: float
+    duration_s: float
+    energy: Quantity | None
+    counts: Mapping[str, float] = field(default_factory=dict[str, float])
+    attrs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_dict(self) -> dict[str, Any]:
+        """An item of ``spans``."""
+        return {
+            "name": self.name,
+            "path": self.path,
+            "start_s": self.start_s,
+            "duration_s": self.duration_s,
+            "energy_j": _dict(self.energy),
+            "counts": dict(self.counts),
+            "attrs": dict(self.attrs),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SpanResult:
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            name=data["name"],
+            path=data["path"],
+            start_s=data["start_s"],
+            duration_s=data["duration_s"],
+            energy=_quantity(data["energy_j"]),
+            counts=data["counts"],
+            attrs=data["attrs"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonResult:
+    """Grams of CO2e of the run's energy at its place, PUE included. details: how they were worked out, as JSON has it."""
+
+    grams: Quantity
+    zone: str
+    intensity_g_per_kwh: float
+    source: str
+    year: int | None
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object ``carbon_g``."""
+        grams = self.grams.as_dict()
+        return {
+            **grams,
+            "errors": grams["terms"],
+            "zone": self.zone,
+            "intensity_g_per_kwh": self.intensity_g_per_kwh,
+            "source": self.source,
+            "year": self.year,
+            **self.details,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CarbonResult:
+        """The inverse of :meth:`to_dict`."""
+        grams = Quantity.from_dict({**data, "terms": data.get("errors")}, "g")
+        own = {*grams.as_dict(), "errors", "zone", "intensity_g_per_kwh", "source", "year"} - {"terms"}
+        details = {key: value for key, value in data.items() if key not in own}
+        return cls(grams, data["zone"], data["intensity_g_per_kwh"], data["source"], data["year"], details)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareResult:
+    """A part of the run's energy in J, and in words how it was taken."""
+
+    energy: Quantity
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What is known of a run once its curves have been read. Energies in J, powers in W, times in s; missing is None.
+
+    started_at: ISO 8601, UTC. energy: the total of the counted channels; energy_by_component also has components of which no
+    channel is counted. above_idle: less the idle baseline; attributed: of the measured process tree. coverage: share of the
+    counted channels' time, 0..1. recorder: the recorder's settings and cost. spans: the first of them, where there are many.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    exit_code: int | None
+    started_at: str
+    duration_s: float
+    host: str
+    tags: Mapping[str, str]
+    coverage: float
+    energy: Quantity | None
+    energy_by_component: Mapping[str, Quantity]
+    above_idle: ShareResult | None
+    attributed: ShareResult | None
+    mean_power_w: float | None
+    peak_power_w: float | None
+    channels: tuple[ChannelResult, ...]
+    carbon: CarbonResult | None
+    spans: tuple[SpanResult, ...]
+    warnings: tuple[RunWarning, ...]
+    recorder: Mapping[str, Any]
+
+    @property
+    def methods(self) -> dict[str, frozenset[str]]:
+        """Component -> methods of its counted channels (of all its channels if none is counted)."""
+        counted = {channel.component for channel in self.channels if channel.counted}
+        methods: dict[str, set[str]] = {}
+        for channel in self.channels:
+            if channel.counted or channel.component not in counted:
+                methods.setdefault(channel.component, set()).add(channel.method)
+        return {component: frozenset(names) for component, names in methods.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The documented object: plain data."""
+        shares = {"above_idle": self.above_idle, "attributed": self.attributed}
+        return {
+            "run_id": self.run_id,
+            "name": self.name,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "started_at": self.started_at,
+            "duration_s": self.duration_s,
+            "host": self.host,
+            "tags": dict(self.tags),
+            "coverage": self.coverage,
+            "energy_j": {
+                "total": _dict(self.energy),
+                **{name: energy.as_dict() for name, energy in self.energy_by_component.items()},
+            },
+            **{f"energy_{name}_j": _dict(share and share.energy) for name, share in shares.items()},
+            "rules": {name: share.rule for name, share in shares.items() if share},
+            "power_w": {"mean": self.mean_power_w, "peak": self.peak_power_w},
+            "channels": [channel.to_dict() for channel in self.channels],
+            "carbon_g": None if self.carbon is None else self.carbon.to_dict(),
+            "spans": [span.to_dict() for span in self.spans],
+            "warnings": [warning.as_dict() for warning in self.warnings],
+            "recorder": dict(self.recorder),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunResult:
+        """The inverse of :meth:`to_dict`. Raises KeyError for an object that is none of those."""
+        energies = {name: _quantity(energy) for name, energy in data["energy_j"].items()}
+        carbon: Mapping[str, Any] | None = data["carbon_g"]
+        return cls(
+            run_id=data["run_id"],
+            name=data["name"],
+            status=data["status"],
+            exit_code=data["exit_code"],
+            started_at=data["started_at"],
+            duration_s=data["duration_s"],
+            host=data.get("host", ""),
+            tags=data.get("tags", {}),
+            coverage=data["coverage"],
+            energy=energies.pop("total", None),
+            energy_by_component={name: energy for name, energy in energies.items() if energy is not None},
+            above_idle=_share(data, "above_idle"),
+            attributed=_share(data, "attributed"),
+            mean_power_w=data["power_w"]["mean"],
+            peak_power_w=data["power_w"]["peak"],
+            channels=tuple(ChannelResult.from_dict(channel) for channel in data["channels"]),
+            carbon=None if carbon is None else CarbonResult.from_dict(carbon),
+            spans=tuple(SpanResult.from_dict(span) for span in data["spans"]),
+            warnings=tuple(RunWarning(warning["code"], warning["message"]) for warning in data["warnings"]),
+            recorder=data.get("recorder", {}),
+        )
+
+
+def _dict(quantity: Quantity | None) -> dict[str, Any] | None:
+    return None if quantity is None else quantity.as_dict()
+
+
+def _quantity(data: Mapping[str, Any] | None, source: str = "") -> Quantity | None:
+    """None also where strict JSON made null of what was no finite number."""
+    if data is None:
+        return None
+    ends: list[float | None] = [data[end] for end in ("value", "low", "high")]
+    if any(end is None or not math.isfinite(end) for end in ends):
+        return None
+    return Quantity.from_dict(data, "J", source)
+
+
+def _share(data: Mapping[str, Any], name: str) -> ShareResult | None:
+    energy = _quantity(data[f"energy_{name}_j"])
+    return None if energy is None else ShareResult(energy, data.get("rules", {}).get(name, ""))
