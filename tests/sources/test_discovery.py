@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fakes.hwmon import amd_card, battery, grace, jetson
+from fakes.hwmon import amd_card, battery, chip, grace, jetson
 from wattmark.errors import ConfigError, SourceGone
 from wattmark.sources import amdgpu, discovery, hwmon
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series
@@ -191,6 +191,53 @@ def test_jetson_counts_its_rails_and_shows_the_module(tmp_path: Path) -> None:
     assert counted(selection) == {"hwmon/vdd_cpu_gpu_cv", "hwmon/vdd_soc"}
     assert shown(selection) == {"hwmon/vdd_in"}
     assert "hwmon measures the cpu" in selection.reasons["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("chips", "expected"),
+    [
+        ([("power_meter", {}), ("corsairpsu", {"power1_label": "power total"})], {"hwmon/power_meter_1"}),
+        ([("pmbus", {"power1_label": "PSU1"}), ("power_meter", {})], {"hwmon/power_meter_1"}),
+        ([("power_meter", {}), ("power_meter", {})], {"hwmon/power_meter_1"}),
+        ([("ipmi", {"power1_label": "System"}), ("pmbus", {"power1_label": "PSU1"})], {"hwmon/system"}),
+        (
+            [("pmbus", {"power1_label": "PSU1"}), ("pmbus", {"power1_label": "PSU2"})],
+            {"hwmon/psu1", "hwmon/psu2"},
+        ),
+    ],
+)
+def test_two_meters_of_the_whole_machine_are_not_added_and_two_power_supplies_are(
+    tmp_path: Path, chips: list[tuple[str, dict[str, object]]], expected: set[str]
+) -> None:
+    for index, (name, files) in enumerate(chips):
+        chip(tmp_path, index, name, power1_average=450_000_000, **files)
+    selection = Selection(hwmon.probe(Host(str(tmp_path))))
+    assert counted(selection) == expected
+    assert all(selection.reasons[one.id] for one in selection.channels)
+
+
+def test_two_drivers_that_read_one_socket_are_not_added(tmp_path: Path) -> None:
+    chip(tmp_path, 0, "amd_hsmp_hwmon", power1_input=90_000_000)
+    chip(
+        tmp_path,
+        1,
+        "amd_energy",
+        energy1_label="Esocket0",
+        energy1_input=1,
+        energy2_label="Esocket1",
+        energy2_input=1,
+    )
+    assert counted(Selection(hwmon.probe(Host(str(tmp_path))))) == {"hwmon/esocket0", "hwmon/esocket1"}
+
+
+def test_a_device_that_is_left_out_is_a_warning_and_an_obstacle_without_loss_is_none() -> None:
+    lost = Finding(
+        "nvml", "gpu1", problem="It is not supported.", fix="Buy another.", left_out="device-unmeasured"
+    )
+    selection = Selection([RAPL, lost, Finding("battery", "BAT0", problem="It is on mains.")])
+    assert selection.warnings == [
+        {"code": "device-unmeasured", "message": "gpu1 is not measured: It is not supported. Buy another."}
+    ]
 
 
 def test_opening_gives_sources_with_their_decided_channels() -> None:

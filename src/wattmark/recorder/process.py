@@ -30,6 +30,7 @@ from wattmark.recorder.system import (
 )
 from wattmark.sources.base import COMPONENTS, Host
 from wattmark.sources.discovery import discover
+from wattmark.sources.plausibility import FINDINGS
 
 if TYPE_CHECKING:
     from wattmark.recorder.hostfacts import GitDirty
@@ -105,8 +106,9 @@ class Recorder:
         self._tree_ns = 0
         self._next_cost_ns = 0
         self._notes: list[dict[str, Any]] = []
-        for problem in opened.problems:
-            self.note("source-unusable", time.monotonic_ns(), problem)
+        for warning in selection.warnings:
+            code = warning["code"] if warning["code"] in FINDINGS else "source-unusable"
+            self.note(code, time.monotonic_ns(), warning["message"])
 
     def run(self) -> None:
         """Sample until there is no one left to sample for."""

@@ -155,6 +155,9 @@ class Finding(NamedTuple):
     """One thing that a probe saw: a usable group of channels, or a reason why something is not usable.
 
     ``problem`` and ``fix`` are whole sentences for people. ``open`` builds the source; it is None when unusable.
+    ``left_out`` is set where what is not usable is missing from the total though the program may use it: the code of
+    the run's warning (:data:`~wattmark.sources.plausibility.FINDINGS`). ``retry`` probes once more what failed for
+    a reason that may pass; the recorder calls it during the run.
     """
 
     source: str
@@ -164,6 +167,8 @@ class Finding(NamedTuple):
     open: Callable[[], Source] | None = None
     problem: str | None = None
     fix: str | None = None
+    left_out: str = ""
+    retry: Callable[[], Sequence[Finding]] | None = None
 
     @property
     def usable(self) -> bool:

@@ -65,7 +65,9 @@ class Selection:
         self.asked = asked
         self._spare = dict(spare or {})
         self._notes = dict(notes or {})
-        self.warnings: list[dict[str, str]] = []
+        self.warnings: list[dict[str, str]] = [
+            _loss(one) for one in findings if one.left_out and not one.usable
+        ]
         self._decide()
 
     @property
@@ -177,6 +179,16 @@ class Selection:
             ids.update((channel.id, one.source) for channel in one.channels)
             usable.append(one)
         return usable
+
+
+def _loss(finding: Finding) -> dict[str, str]:
+    """The warning that a device is missing from the total."""
+    again = " It is tried again during the run." if finding.retry else ""
+    fix = f" {finding.fix}" if finding.fix else ""
+    return {
+        "code": finding.left_out,
+        "message": f"{finding.what} is not measured: {finding.problem}{fix}{again}",
+    }
 
 
 def _described(channel: Channel) -> dict[str, Any]:

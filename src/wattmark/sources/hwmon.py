@@ -47,6 +47,9 @@ INA3221 = Accuracy(
     0.005,
 )
 
+HOST_MAX_W, CHIP_MAX_W = 20_000.0, 2_000.0
+"""Machines of eight accelerators draw 10 kW, single chips 1 kW: twice that is refused."""
+
 _OWNED_ELSEWHERE = ("amdgpu", "i915", "xe")
 _POWER_SUPPLIES = ("Battery", "Mains", "USB", "UPS", "Wireless")
 
@@ -73,7 +76,7 @@ _LABELS: tuple[tuple[tuple[str, ...], Component, str], ...] = (
     (("vddq",), "dram", "rail"),
     (("soc",), "soc", "rail"),
     (("system",), "host", "machine"),
-    (("psu",), "host", "machine"),
+    (("psu",), "host", "supply"),
     (("power total",), "host", "machine"),
     (("cv",), "soc", "rail"),
 )
@@ -296,6 +299,7 @@ def _describe(host: Host, folder: str, chip: str, label: str, number: int, taken
         "power",
         _accuracy(folder, chip, number),
         resolution_uj=1.0,
+        max_power_w=HOST_MAX_W if component == "host" else CHIP_MAX_W,
         update_period_s=interval_ms / 1e3 if interval_ms else 0.1,
         counted=scope != _UNIDENTIFIED,
         label=f"{chip} {label or number}",

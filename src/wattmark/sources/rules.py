@@ -18,6 +18,8 @@ _HOLDS: dict[str, tuple[Component, ...]] = {
     "socket+dram": ("dram",),
     "cpu+gpu rail": ("cpu",),
 }
+_HOST_SCOPES = {"machine": 0, "module": 1, "supply": 2}
+"""Of meters that are equal otherwise, the widest is preferred."""
 _METHODS: dict[Method, str] = {
     "counter": "the energy counter",
     "integrated": "the power sensor, integrated,",
@@ -82,7 +84,7 @@ class Verdicts:
                 left.remove(channel)
         for channel in left:
             winner = min((one for one in left if self._rivals(channel, one)), key=self._preference)
-            if winner.source == channel.source:
+            if _meter(winner) == _meter(channel) or (winner.source == channel.source and _several(channel)):
                 self._say(channel, True, f"Counted: {_METHODS[channel.method]} of the {channel.component}.")
             else:
                 how = _better(winner, channel)
@@ -93,8 +95,11 @@ class Verdicts:
         """Whether two channels may measure the same thing: GPUs and SoCs of two dedicated sources do not."""
         if channel.component != other.component:
             return False
-        several = channel.component in ("gpu", "soc")
-        return not several or channel.source == other.source or "hwmon" in (channel.source, other.source)
+        return (
+            not _several(channel)
+            or channel.source == other.source
+            or "hwmon" in (channel.source, other.source)
+        )
 
     def _preference(self, channel: Channel) -> tuple[bool, int, bool, int]:
         """Best first: what the user named, the better method, sources that know their device."""
@@ -102,21 +107,28 @@ class Verdicts:
         return (unasked, _RANK[channel.method], channel.source == "hwmon", self._order.index(channel.source))
 
     def _count_hosts(self, hosts: Sequence[Channel]) -> None:
-        """Whole-machine readings contain the parts; they count only where none of those is measured."""
+        """Whole-machine readings contain the parts; they count only where none of those is measured.
+
+        What measures the whole machine is never added to another that does. The modules of one machine are, its power
+        supplies are, and the platforms of its sockets are, within one kind of meter.
+        """
         part = next((self._by_id[i] for i, counted in self.counted.items() if counted), None)
-        best = min(hosts, key=self._preference, default=None)
+        best = min(
+            hosts, key=lambda one: (*self._preference(one), _HOST_SCOPES.get(one.scope, 0)), default=None
+        )
         for channel in hosts:
             if part is not None:
                 why = f"Cross-check: it contains {part.id}, which is measured by itself."
                 self._say(channel, False, why)
-            elif best is not None and best.source == channel.source:
+                continue
+            assert best is not None
+            adds = best.scope != "machine" and channel.scope == best.scope and _meter(channel) == _meter(best)
+            if channel is best or adds:
                 self._say(channel, True, "Counted: no part of the machine is measured by itself.")
-            elif best is not None:
-                self._say(
-                    channel,
-                    False,
-                    f"Cross-check: {best.source} measures the whole machine {_better(best, channel)}.",
-                )
+            else:
+                name = best.source if best.source != channel.source else best.id
+                how = _better(best, channel)
+                self._say(channel, False, f"Cross-check: {name} measures the whole machine {how}.")
 
     def _count_models(self, models: Sequence[Channel]) -> None:
         """Models answer only for what no sensor covers, and join measured joules only if asked for."""
@@ -161,6 +173,19 @@ class Verdicts:
         """Whether a second model says the same again: of another source, or in another scope."""
         same = channel.component == other.component
         return same and (channel.source != other.source or channel.scope != other.scope)
+
+
+def _several(channel: Channel) -> bool:
+    """Whether a machine may have several of the component that no one source knows all of."""
+    return channel.component in ("gpu", "soc")
+
+
+def _meter(channel: Channel) -> str:
+    """What reads the channel: channels of one meter are parts that add up, two meters may read the same thing twice.
+
+    hwmon is not one meter but many: each of its drivers is one, named first in the label.
+    """
+    return f"hwmon {channel.label.partition(' ')[0]}" if channel.source == "hwmon" else channel.source
 
 
 def _better(winner: Channel, loser: Channel) -> str:

@@ -104,7 +104,7 @@ def test_power_limits_bound_what_is_possible_generously(host, tree):
     tree.add_package(1, ())
     tree.add_package(2, (), max_power_uw=4_095_000_000)
     bounds = [by_id(host)[f"cpu{n}/package"].max_power_w for n in range(3)]
-    assert bounds == [1_000.0, 1_500.0, 5_000.0]
+    assert bounds == [1_000.0, 1_500.0, 1_500.0], "a limit of 4,095 W is none"
 
 
 def test_mmio_is_the_same_counter_and_read_once(host, tree):
@@ -442,3 +442,54 @@ def test_the_square_wave_is_exact():
         50.0,
         105.0,
     ]
+
+
+def test_memory_that_is_a_domain_of_its_own_is_measured(host, tree):
+    tree.add_package(0, ())
+    tree.add("intel-rapl:1", "dram")
+    found = by_id(host)
+    assert (found["dram1/rapl"].component, found["dram1/rapl"].counted) == ("dram", True)
+
+
+def test_memory_of_a_package_is_not_added_to_memory_beside_it(host, tree):
+    tree.add_package(0, ("dram",))
+    tree.add("intel-rapl:1", "dram")
+    assert [one.id for one in by_id(host).values() if one.counted] == ["cpu0/package", "cpu0/dram"]
+
+
+def test_a_domain_that_counts_and_is_not_used_is_listed_with_why(host, tree):
+    tree.add_package(0, ("core", "mystery"))
+    tree.add("intel-rapl:1", "accelerator")
+    inner, outer = problems(host)
+    assert (inner.what, inner.left_out) == ("intel-rapl:0:1 (mystery)", "")
+    assert "measured as a whole" in inner.problem
+    assert (outer.what, outer.left_out) == ("intel-rapl:1 (accelerator)", "zone-unused")
+
+
+def test_two_packages_of_one_name_are_both_there_and_their_readings_tell_whether_they_are_one(host, tree):
+    tree.add_package(0, ("core",), uj=10**9)
+    tree.add_package(0, ("core",), zone=1, uj=9 * 10**10)
+    found = by_id(host)
+    assert list(found) == ["cpu0/package", "cpu0/core", "cpu0@intel-rapl:1/package", "cpu0@intel-rapl:1/core"]
+    assert [one.counted for one in found.values()] == [True, False, True, False]
+    tree.set("intel-rapl:1", 10**9)
+    tree.set("intel-rapl:1:0", 10**9)
+    assert by_id(host)["cpu0@intel-rapl:1/package"].copy_of == "cpu0/package"
+
+
+def test_one_of_two_sockets_that_cannot_be_read_is_a_loss_and_all_of_them_are_none(host, tree):
+    tree.add_package(0, ())
+    tree.add_package(1, ())
+    tree.make_unreadable("intel-rapl:1")
+    assert [one.left_out for one in problems(host)] == ["device-unmeasured"]
+    tree.make_unreadable("intel-rapl:0")
+    assert [one.left_out for one in problems(host)] == [""], "then the model stands in, and says so"
+
+
+@pytest.mark.parametrize(("threads", "bound_w"), [(4, 320.0), (16, 680.0), (256, 7_880.0)])
+def test_a_package_is_bounded_by_its_size_where_it_has_no_limits(host, tree, threads, bound_w):
+    with open(host.proc("cpuinfo"), "w") as file:
+        file.write(f"processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nsiblings\t: {threads}\n\n")
+    tree.add_package(0, ("dram",))
+    found = by_id(host)
+    assert (found["cpu0/package"].max_power_w, found["cpu0/dram"].max_power_w) == (bound_w, 500.0)

@@ -31,9 +31,12 @@ _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {
     "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
     "disk-full", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
+    "device-unmeasured", "device-later", "zone-unused",
 }  # fmt: skip
 
 
+_LASTING = {"source-unusable", "source-gone", "device-unmeasured", "zone-unused"}
+"""What was so when the recorder began holds for every run of its session."""
 STANDSTILL_NS = 3_000_000_000
 """A processor always draws some watts, so its counter does not stand still for this long unless it is stuck."""
 _BY_DURATION_SHARE = 0.1
@@ -182,10 +185,8 @@ class SessionData:
         recorder = self.recorder
         told: dict[tuple[str, str], list[str]] = {}
         for note in (*self._notes, *window.events.notes):
-            if (
-                note["code"] in _NOTES_THAT_WARN
-                and record.start_ns - 1_000_000_000 <= note["t_ns"] <= record.end_ns
-            ):
+            since_ns = 0 if note["code"] in _LASTING else record.start_ns - 1_000_000_000
+            if note["code"] in _NOTES_THAT_WARN and since_ns <= note["t_ns"] <= record.end_ns:
                 channel = str(note.get("channel") or "")
                 where = f"{channel}: " if channel and not str(note["message"]).startswith(channel) else ""
                 told.setdefault((str(note["code"]), channel), []).append(f"{where}{note['message']}")

@@ -104,8 +104,9 @@ def find(host: Host) -> list[Finding]:
 def _chosen(host: Host, gpus: Sequence[Gpu], findings: list[Finding]) -> list[Gpu]:
     """The boards to measure, each with only the MIG devices that are visible; notes go to ``findings``."""
     setting = host.option(NAME, "devices")
+    # "all" is a word of our option only: CUDA, asked for a device of that name, shows none
     value = host.environ.get("CUDA_VISIBLE_DEVICES") if setting is None else str(setting)
-    value = None if value == "all" else value
+    value = None if setting is not None and value == "all" else value
     visible = visible_devices(value, gpus)
     if gpus and not visible:
         what = "the option nvml.devices" if setting is not None else "CUDA_VISIBLE_DEVICES"

@@ -68,7 +68,7 @@ def fix_script(host: Host) -> str:
 class Cpu:
     """What /proc/cpuinfo says that RAPL depends on."""
 
-    __slots__ = ("family", "hypervisor", "model", "vendor")
+    __slots__ = ("family", "hypervisor", "model", "threads", "vendor")
 
     def __init__(self, host: Host) -> None:
         fields: dict[str, str] = {}
@@ -80,6 +80,9 @@ class Cpu:
         )
         self.family = int(fields["cpu family"]) if fields.get("cpu family", "").isdigit() else None
         self.model = fields.get("model name", "")
+        siblings = fields.get("siblings", "")
+        self.threads = int(siblings) if siblings.isdigit() else 0
+        """Logical CPUs of one package, also where a container shows fewer; 0 if it is not said."""
         self.hypervisor = "hypervisor" in fields.get("flags", "").split()
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from wattmark.sources.base import Accuracy, Channel, Component, Finding, Host, Series, read_int, read_text
+from wattmark.sources.plausibility import LIMIT_FACTOR, UNLOCKED_W, package_bound_w
 from wattmark.sources.rapl.access import UNREADABLE_FIX, Cpu, why_absent
 from wattmark.sources.rapl.counter import UPDATE_PERIOD_S, Counter
 from wattmark.sources.rapl.mirrors import count_mirrors_once, judge_mirrors
@@ -81,9 +82,9 @@ _PSYS = Accuracy(
     0.03,
 )
 
-_PEAK_FACTOR = 4.0
-_PACKAGE_W = (500.0, 1_500.0, 5_000.0)
-_PSYS_W = (1_000.0, 5_000.0, 20_000.0)
+_PACKAGE_W, _DRAM_W, _PSYS_W = 1_500.0, 500.0, 5_000.0
+"""Where neither limits nor size are known: three times the largest package on sale, the memory of a full socket, a whole
+machine."""
 
 
 class Zone(NamedTuple):
@@ -138,7 +139,10 @@ def probe(host: Host) -> list[Finding]:
     findings += doubles
     if not chosen:
         return findings
-    named = _channels(chosen, zones, cpu)
+    named, unused = _channels(chosen, zones, cpu)
+    findings += unused
+    if not named:
+        return findings
     channels, paths = [channel for channel, _ in named], [zone.energy_path for _, zone in named]
     if _one_socket(host):
         channels = [_grouped_as_one_socket(channel) for channel in channels]
@@ -199,11 +203,26 @@ def _readable(zones: Sequence[Zone]) -> tuple[list[Zone], list[Finding]]:
         problem = f"{denied[0].energy_path} cannot be read" + (
             " (by default only root may, since Linux 5.10)." if os.geteuid() else "."
         )
-        findings.append(Finding(NAME, _listing(denied), problem=problem, fix=UNREADABLE_FIX))
+        findings.append(
+            Finding(
+                NAME,
+                _listing(denied),
+                problem=problem,
+                fix=UNREADABLE_FIX,
+                left_out=_loss(denied, zones, zeros),
+            )
+        )
     if zeros:
         problem = f"{zeros[0].energy_path} stays at 0: the counter does not count."
-        findings.append(Finding(NAME, _listing(zeros), problem=problem))
+        findings.append(Finding(NAME, _listing(zeros), problem=problem, left_out=_loss(zeros, zones, denied)))
     return [zone for zone in zones if zone not in denied and zone not in zeros], findings
+
+
+def _loss(lost: Sequence[Zone], zones: Sequence[Zone], also_lost: Sequence[Zone]) -> str:
+    """The code of the warning where a whole package is left out beside others that are measured."""
+    packages = [zone for zone in zones if _PACKAGE.fullmatch(zone.name)]
+    measured = [zone for zone in packages if zone not in lost and zone not in also_lost]
+    return "device-unmeasured" if measured and any(zone in packages for zone in lost) else ""
 
 
 def _may_read(zone: Zone) -> bool:
@@ -235,32 +254,79 @@ def _listing(zones: Sequence[Zone]) -> str:
     return ", ".join(f"{zone.number} ({zone.name})" for zone in zones)
 
 
-def _channels(chosen: Sequence[Zone], zones: Sequence[Zone], cpu: Cpu) -> list[tuple[Channel, Zone]]:
-    """A channel for each domain of a known name; ``zones`` are all, with parents that may not be readable."""
+def _channels(
+    chosen: Sequence[Zone], zones: Sequence[Zone], cpu: Cpu
+) -> tuple[list[tuple[Channel, Zone]], list[Finding]]:
+    """A channel for each domain of a known name, and a finding for each that counts and is not used.
+
+    ``zones`` are all, with parents that may not be readable.
+    """
     by_number = {zone.number: zone for zone in zones}
     any_package = any(_PACKAGE.fullmatch(zone.name) for zone in chosen)
-    found: dict[str, tuple[Channel, Zone]] = {}
+    any_inner_dram = any(zone.name == "dram" and zone.parent in by_number for zone in chosen)
+    channels: list[tuple[Channel, Zone, str]] = []
+    findings: list[Finding] = []
+    owners: dict[str, list[str]] = {}
     for zone in chosen:
-        parent = by_number.get(zone.parent)
-        match = _PACKAGE.fullmatch(zone.name if parent is None else parent.name)
-        channel = None
+        top = by_number.get(zone.parent, zone)
+        match = _PACKAGE.fullmatch(top.name)
+        channel, place = None, ""
         if zone.name.startswith("psys"):
             channel = _psys(zone, not any_package)
         elif match:
-            where = f"cpu{match[1]}" + (f"/die{match[2]}" if match[2] else "")
-            channel = _domain(zone, parent, where, match, cpu)
+            place = f"cpu{match[1]}" + (f"/die{match[2]}" if match[2] else "")
+            # A second package of the same name: two, or one shown twice; their readings will tell.
+            same = owners.setdefault(place, [])
+            if top.number not in same:
+                same.append(top.number)
+            where = place if same[0] == top.number else f"{place}@{top.number}"
+            channel = _domain(zone, top, where, match, cpu)
+        elif zone is top and zone.name == "dram":
+            channel = _top_dram(zone, counted=not any_inner_dram)
         if channel is not None:
-            found.setdefault(channel.id, (channel, zone))
-    return list(found.values())
+            channels.append((channel, zone, place))
+        else:
+            findings.append(_unused(zone, top, match is not None))
+    return [
+        (
+            channel._replace(group=f"{place}/{channel.id.rpartition('/')[2]}")
+            if len(owners.get(place, ())) > 1 and not channel.group
+            else channel,
+            zone,
+        )
+        for channel, zone, place in channels
+    ], findings
 
 
-def _domain(zone: Zone, parent: Zone | None, where: str, match: re.Match[str], cpu: Cpu) -> Channel | None:
+def _unused(zone: Zone, top: Zone, in_package: bool) -> Finding:
+    what = _listing([zone])
+    if in_package:
+        problem = (
+            f"It is a part of {top.name}, which is measured as a whole, and Wattmark does not know its name."
+        )
+        return Finding(NAME, what, problem=problem)
+    problem = f"It counts, but what a domain named {zone.name!r} holds is not known, so it is in no total."
+    return Finding(NAME, what, problem=problem, left_out="zone-unused")
+
+
+def _top_dram(zone: Zone, counted: bool) -> Channel:
+    """Memory that is no part of a package's domains."""
+    number = zone.number.rpartition(":")[2]
+    bound_w = package_bound_w(0, _limits_w((zone,))) or _DRAM_W
+    channel = _channel(
+        zone, f"dram{number}/rapl", "dram", "memory of the machine or of one socket", _MEMORY, bound_w
+    )
+    return channel._replace(counted=counted, label="memory")
+
+
+def _domain(zone: Zone, top: Zone, where: str, match: re.Match[str], cpu: Cpu) -> Channel | None:
     """The channel of a package, or of a domain inside one; None for a name that is not known."""
     component: Component = "dram" if zone.name == "dram" else "cpu"
-    kind = "package" if parent is None else zone.name
+    kind = "package" if zone is top else zone.name
     if kind not in _SCOPES:
         return None
-    power = _PACKAGE_W
+    threads, unknown_w = (0, _DRAM_W) if kind == "dram" else (cpu.threads, _PACKAGE_W)
+    limits_w = _limits_w((zone,) if kind == "dram" else (zone, top))
     inside = (f"{where}/package",) if kind in ("core", "uncore") else ()
     return _channel(
         zone,
@@ -268,7 +334,7 @@ def _domain(zone: Zone, parent: Zone | None, where: str, match: re.Match[str], c
         component,
         _SCOPES[kind],
         _accuracy(kind, cpu),
-        _max_power_w((zone,) if parent is None else (zone, parent), power),
+        package_bound_w(threads, limits_w) or unknown_w,
     )._replace(
         inside=inside,
         counted=not inside,
@@ -288,7 +354,9 @@ _SCOPES = {
 def _psys(zone: Zone, counted: bool) -> Channel:
     number = zone.name.rpartition("-")[2] if "-" in zone.name else ""
     scope = "platform, as wired by the board's maker: the processors and more"
-    channel = _channel(zone, f"psys{number}", "host", scope, _PSYS, _max_power_w((zone,), _PSYS_W))
+    limits_w = [limit for limit in _limits_w((zone,)) if limit < UNLOCKED_W]
+    bound_w = max(LIMIT_FACTOR * max(limits_w), 1_000.0) if limits_w else _PSYS_W
+    channel = _channel(zone, f"psys{number}", "host", scope, _PSYS, bound_w)
     return channel._replace(counted=counted, label=f"platform {number}".strip())
 
 
@@ -316,22 +384,15 @@ def _accuracy(kind: str, cpu: Cpu) -> Accuracy:
     return _UNKNOWN
 
 
-def _max_power_w(zones: Iterable[Zone], bounds: tuple[float, float, float]) -> float:
-    """What the domain can never exceed: four times its highest limit, within (least, default, most).
-
-    Limits hold on average (turbo peaks are about twice the first one) and boards unlock them (4095 W is
-    common). A bound that is too high only makes the check for impossible jumps blunter; one that is too low
-    would refuse true readings. The default is about three times the largest package on sale.
-    """
-    least, default, most = bounds
+def _limits_w(zones: Iterable[Zone]) -> list[float]:
+    """The power limits of some domains, in watts."""
     limits = [
         read_int(f"{zone.path}/constraint_{i}_{file}_uw")
         for zone in zones
         for i in range(3)
         for file in ("max_power", "power_limit")
     ]
-    highest_w = max((limit for limit in limits if limit), default=0) / 1e6
-    return min(max(_PEAK_FACTOR * highest_w, least), most) if highest_w else default
+    return [limit / 1e6 for limit in limits if limit]
 
 
 def _one_socket(host: Host) -> bool:
