@@ -68,6 +68,7 @@ class Channel(NamedTuple):
     ``group`` and ``copy_of`` tell candidates for a mirrored counter: channels of one ``group`` are compared by their
     readings, and those found to be the same counter are counted once.
     ``curve_w`` is a model's: its watts at utilisations from 0 to 1 in even steps.
+    ``stands_in_for`` names the channels in whose place this one counts while they give nothing; never beside them.
     ``counted`` is discovery's decision that the channel belongs in its component's total.
     """
 
@@ -88,13 +89,14 @@ class Channel(NamedTuple):
     counted: bool = True
     label: str = ""
     curve_w: tuple[float, ...] = ()
+    stands_in_for: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a journal header or the store."""
         data = self._asdict()
         data["accuracy"] = self.accuracy._asdict()
-        data["inside"] = list(self.inside)
-        data["curve_w"] = list(self.curve_w)
+        for name in ("inside", "curve_w", "stands_in_for"):
+            data[name] = list(data[name])
         return data
 
     @classmethod
@@ -102,8 +104,8 @@ class Channel(NamedTuple):
         """The inverse of :meth:`to_dict`; unknown keys of newer versions are ignored."""
         known = {key: value for key, value in data.items() if key in cls._fields}
         known["accuracy"] = Accuracy.from_dict(known["accuracy"])
-        known["inside"] = tuple(known.get("inside", ()))
-        known["curve_w"] = tuple(known.get("curve_w", ()))
+        for name in ("inside", "curve_w", "stands_in_for"):
+            known[name] = tuple(known.get(name, ()))
         return cls(**known)
 
 

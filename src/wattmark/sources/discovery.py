@@ -5,13 +5,13 @@ Every probe says what it found; the rules of :mod:`wattmark.sources.rules` decid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.sources.base import Channel, Component, Finding, Host, Probe, Source
-from wattmark.sources.rules import Verdicts
+from wattmark.sources.rules import Verdicts, components_of, overlap
 
 BUILT_IN: dict[str, str] = {
     "rapl": "wattmark.sources.rapl.source",
@@ -41,6 +41,13 @@ class Opened(NamedTuple):
     problems: tuple[str, ...]
 
 
+class Replacement(NamedTuple):
+    """The choice made again: sources opened by it, and channel id -> the silent ones in whose place it counts."""
+
+    sources: tuple[tuple[Source, tuple[Channel, ...]], ...]
+    roles: dict[str, tuple[str, ...]]
+
+
 class Selection:
     """What discovery found and decided.
 
@@ -55,15 +62,19 @@ class Selection:
         asked: frozenset[str] = frozenset(),
         spare: Mapping[str, Callable[[], Sequence[Finding]]] | None = None,
         notes: Mapping[str, str] | None = None,
+        reserve: Mapping[str, Callable[[], Sequence[Finding]]] | None = None,
     ) -> None:
         """Decide.
 
         ``asked`` are the sources that the user named, who may so add a model; ``spare`` probes of models that
-        run only if their component is not measured; ``notes`` reasons for sources that were not probed.
+        run only if their component is not measured; ``notes`` reasons for sources that were not probed; ``reserve``
+        probes of models that the user did not ask for, and that only stand in for a sensor that gives nothing.
         """
         self.findings: tuple[Finding, ...] = tuple(findings)
         self.asked = asked
         self._spare = dict(spare or {})
+        self._reserve = dict(reserve or {})
+        self._opened: set[Callable[[], Source]] = set()
         self._notes = dict(notes or {})
         self.warnings: list[dict[str, str]] = [
             _loss(one) for one in findings if one.left_out and not one.usable
@@ -78,24 +89,12 @@ class Selection:
     def open(self) -> Opened:
         """Open what was chosen; one that fails is dropped with a warning, and the rest is decided anew."""
         opened: list[tuple[Finding, Source]] = []
-        while True:
-            done = {id(finding.open) for finding, _ in opened}
-            pending = next((one for one in self.chosen if id(one.open) not in done), None)
-            if pending is None or pending.open is None:
-                break
-            try:
-                opened.append((pending, pending.open()))
-            except (WattmarkError, OSError) as error:
-                self.warnings.append(
-                    {"code": "source-failed", "message": f"{pending.source} was dropped: {error}"}
-                )
-                self.findings = tuple(
-                    one._replace(open=None, problem=f"It could not be opened: {error}.")
-                    if one.open is pending.open
-                    else one
-                    for one in self.findings
-                )
+        while pending := next((one for one in self.chosen if one.open not in self._opened), None):
+            source = self._open(pending)
+            if source is None:
                 self._decide()
+            else:
+                opened.append((pending, source))
         counted = {channel.id: channel.counted for channel in self.channels}
         return Opened(
             tuple(
@@ -104,6 +103,96 @@ class Selection:
             ),
             tuple(warning["message"] for warning in self.warnings),
         )
+
+    def replace(self, silent: Collection[str]) -> Replacement:
+        """Choose again without the channels that give nothing, and open what counts in their place.
+
+        What counted and speaks goes on to count. A source opened here is read for its stand-ins only.
+        """
+        opened: list[tuple[Source, tuple[Channel, ...]]] = []
+        while True:
+            roles = self._roles(silent)
+            pending = next(
+                (
+                    one
+                    for one in self.findings
+                    if one.usable
+                    and one.open not in self._opened
+                    and any(channel.id in roles for channel in one.channels)
+                ),
+                None,
+            )
+            if pending is None:
+                return Replacement(tuple(opened), roles)
+            source = self._open(pending)
+            if source is not None:
+                opened.append((source, tuple(c._replace(counted=c.id in roles) for c in source.channels)))
+
+    def retry(self) -> list[tuple[Source, tuple[Channel, ...]]]:
+        """Probe once more what failed for a reason that may pass; what is usable now, opened."""
+        opened: list[tuple[Source, tuple[Channel, ...]]] = []
+        for one in [one for one in self.findings if one.retry is not None]:
+            assert one.retry is not None
+            known = {
+                channel.id for finding in self.findings for channel in finding.channels if finding.usable
+            }
+            fresh = one.retry()
+            if not any(new.usable for new in fresh):
+                continue
+            position = self.findings.index(one)
+            news = [new for new in fresh if not any(channel.id in known for channel in new.channels)]
+            self.findings = (*self.findings[:position], *news, *self.findings[position + 1 :])
+            self._decide()
+            opened += self.open().sources
+        return opened
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything failed for a reason that may pass."""
+        return any(one.retry is not None for one in self.findings)
+
+    def _open(self, finding: Finding) -> Source | None:
+        """The opened source of a finding; None with a warning, and the finding unusable, where that fails."""
+        assert finding.open is not None
+        self._opened.add(finding.open)
+        try:
+            return finding.open()
+        except (WattmarkError, OSError) as error:
+            message = f"{finding.source} was dropped: {error}"
+            self.warnings.append({"code": "source-failed", "message": message})
+            self.findings = tuple(
+                one._replace(open=None, problem=f"It could not be opened: {error}.")
+                if one.open is finding.open
+                else one
+                for one in self.findings
+            )
+            return None
+
+    def _roles(self, silent: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """What counts only because the ``silent`` channels do not, and for which of those."""
+        usable = [channel for one in self.findings if one.usable for channel in one.channels]
+        lost = [channel for channel in usable if channel.id in silent]
+        for name in dict.fromkeys((*self._reserve, *self._spare)):
+            if any(_MODELS[name] in components_of(channel) for channel in lost):
+                probe = self._reserve.pop(name, None) or self._spare.pop(name)
+                added = tuple(probe())
+                self.findings = (*self.findings, *added)
+                usable += [channel for one in added if one.usable for channel in one.channels]
+        before = Verdicts(usable, self.asked).counted
+        after = Verdicts([channel for channel in usable if channel.id not in silent], self.asked).counted
+        speaking = [channel for channel in usable if before.get(channel.id) and channel.id not in silent]
+        roles: dict[str, tuple[str, ...]] = {}
+        for channel in usable:
+            if not after.get(channel.id) or before.get(channel.id):
+                continue
+            if channel.stands_in_for:
+                roles[channel.id] = tuple(i for i in channel.stands_in_for if i in silent and before.get(i))
+            elif not any(overlap(channel, other) for other in speaking):
+                mine = components_of(channel)
+                roles[channel.id] = tuple(
+                    one.id for one in lost if before.get(one.id) and mine & components_of(one)
+                )
+        return {name: replaced for name, replaced in roles.items() if replaced}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a journal's header and ``wattmark sources --json``."""
@@ -247,8 +336,9 @@ def discover(
         first = next(iter(warnings))
         fix = next((one.fix for one in findings.get(first, ()) if one.fix), None)
         raise ConfigError(warnings[first], hint=fix)
+    reserve: dict[str, Callable[[], Sequence[Finding]]] = {}
     if asked and not warnings:
-        spare = {}  # the user named all that is wanted
+        spare, reserve = {}, spare  # the user named all that is wanted
     if warnings:
         for name in available:
             if name not in excluded and name not in findings and name not in spare:
@@ -258,7 +348,7 @@ def discover(
     for name in available:
         if name not in findings and name not in spare:
             notes.setdefault(name, "Not probed: the settings name other sources.")
-    selection = Selection(ordered, asked, spare, notes)
+    selection = Selection(ordered, asked, spare, notes, reserve)
     selection.warnings += [
         {"code": "source-unusable", "message": f"{message}; other sources stand in for it"}
         for message in warnings.values()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wattmark.sources.base import Channel, Component, Method
+from wattmark.sources.base import COMPONENTS, Channel, Component, Method
 
 _RANK: dict[Method, int] = {"counter": 0, "integrated": 1, "modelled": 2}
 # Sensors whose scope holds more than their component: sockets of APUs, Grace's with its memory, a rail of Jetsons.
@@ -58,7 +58,11 @@ class Verdicts:
         holder = next(
             (i for i in channel.inside if i in self._by_id and self._by_id[i].component != "host"), None
         )
-        if channel.copy_of and channel.copy_of in self._by_id:
+        proper = next((i for i in channel.stands_in_for if i in self._by_id), None)
+        if proper is not None:
+            self.needless.add(channel.id)
+            self._say(channel, False, f"Stands in for {proper} where that gives nothing.")
+        elif channel.copy_of and channel.copy_of in self._by_id:
             self._say(channel, False, f"Not counted: it is the counter of {channel.copy_of} again.")
         elif holder is not None:
             self._say(channel, False, f"Not counted: {holder} contains it.")
@@ -173,6 +177,19 @@ class Verdicts:
         """Whether a second model says the same again: of another source, or in another scope."""
         same = channel.component == other.component
         return same and (channel.source != other.source or channel.scope != other.scope)
+
+
+def components_of(channel: Channel) -> frozenset[Component]:
+    """The components whose energy a channel holds: its own, and what its scope adds; a machine's meter holds all."""
+    if channel.component == "host":
+        return frozenset(COMPONENTS)
+    return frozenset((channel.component, *_HOLDS.get(channel.scope, ())))
+
+
+def overlap(channel: Channel, other: Channel) -> bool:
+    """Whether both may hold the same joules. Of GPUs and SoCs a machine may have several, each with its own."""
+    shared = components_of(channel) & components_of(other)
+    return bool(shared - {"gpu", "soc"}) or bool(shared and "host" in (channel.component, other.component))
 
 
 def _several(channel: Channel) -> bool:

@@ -621,7 +621,7 @@ print(held)
 def test_nvml_is_shut_down_with_its_last_user(tmp_path: Path) -> None:
     machine = FakeNvml(tmp_path)
     machine.state("gpu 0")
-    assert fresh(HOLD_AND_LET_GO, machine.environ) == "[1, 1, None]\n"
+    assert fresh(HOLD_AND_LET_GO, machine.environ) == "[1, 1, 1, None]\n"
 
 
 def test_a_broken_library_is_a_finding(tmp_path: Path) -> None:

@@ -6,11 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from wattmark.errors import SourceError, SourceGone
+from wattmark.errors import SourceError, SourceGone, SourceRetry
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series
-from wattmark.sources.nvml.devices import Gpu, list_gpus, mig_share, order_is_a_guess, visible_devices
+from wattmark.sources.nvml.devices import (
+    Gpu,
+    describe_gpu,
+    list_gpus,
+    mig_share,
+    order_is_a_guess,
+    visible_devices,
+)
 from wattmark.sources.nvml.library import NvmlSession, ask, meaning, source_error
-from wattmark.sources.nvml.probe import NAME
+from wattmark.sources.nvml.probe import NAME, devices_are_here
 from wattmark.sources.nvml.series import SERIES_NAME, NvmlSeries, side_values
 
 _DOCUMENTED = (
@@ -58,7 +65,17 @@ def find(host: Host) -> list[Finding]:
         session = NvmlSession()
         gpus = list_gpus(session)
     except SourceError as error:
-        return [Finding(NAME, "NVIDIA GPUs", problem=_sentence(str(error)), fix=error.hint)]
+        passing = isinstance(error, SourceRetry)
+        return [
+            Finding(
+                NAME,
+                "NVIDIA GPUs",
+                problem=_sentence(str(error)),
+                fix=error.hint,
+                left_out="device-unmeasured" if passing or devices_are_here(host) else "",
+                retry=(lambda: find(host)) if passing else None,
+            )
+        ]
     findings: list[Finding] = []
     method = host.option(NAME, "method")
     if method not in (None, *_WAYS):
@@ -69,24 +86,18 @@ def find(host: Host) -> list[Finding]:
         )
     chosen = _chosen(host, gpus, findings)
     sensors: list[Sensor] = []
+    stand_ins: list[Finding] = []
     for gpu in chosen:
-        sensor, problem, fix = find_sensor(session.nvml, gpu, method)
+        sensor, obstacle = find_sensor(session.nvml, gpu, method)
         if sensor:
             sensors.append(sensor)
-        else:
-            findings.append(
-                Finding(
-                    NAME,
-                    f"NVIDIA GPU {gpu.number}",
-                    problem=_sentence(problem or "it cannot be read"),
-                    fix=fix,
-                )
-            )
+            if sensor.channel.kind == "counter" and method is None:
+                stand_ins.append(_stand_in(session, gpu, sensor.channel))
+        elif obstacle:
+            findings.append(_left_out(session, gpu, method, obstacle))
     measured = [gpu for gpu in chosen if gpu.handle is not None]
     if sensors:
-        what = f"{len(sensors)} NVIDIA GPU{'s' if len(sensors) > 1 else ''} (driver {session.driver})"
-        channels = tuple(sensor.channel for sensor in sensors)
-        findings.insert(0, Finding(NAME, what, channels, open=lambda: NvmlSource(session, sensors)))
+        findings.insert(0, _measured(session, sensors))
     if measured:
         side = [value for gpu in measured for value in side_values(session.nvml, gpu)]
         series = tuple(value.series for value in side)
@@ -98,7 +109,43 @@ def find(host: Host) -> list[Finding]:
                 open=lambda: NvmlSeries(session, measured, side),
             )
         )
-    return findings
+    return findings + stand_ins
+
+
+def _measured(session: NvmlSession, sensors: Sequence[Sensor]) -> Finding:
+    what = f"{len(sensors)} NVIDIA GPU{'s' if len(sensors) > 1 else ''} (driver {session.driver})"
+    channels = tuple(sensor.channel for sensor in sensors)
+    return Finding(NAME, what, channels, open=lambda: NvmlSource(session, sensors))
+
+
+def _left_out(session: NvmlSession, gpu: Gpu, method: str | None, obstacle: Obstacle) -> Finding:
+    """A board that the program may use and that cannot be read; what may pass is tried again."""
+
+    def again() -> list[Finding]:
+        board = gpu if gpu.handle is not None else describe_gpu(session.nvml, gpu.number)
+        sensor, still = find_sensor(session.nvml, board, method)
+        if sensor:
+            return [_measured(session, [sensor])]
+        return [_left_out(session, gpu, method, still)] if still else []
+
+    return Finding(
+        NAME,
+        f"gpu{gpu.number}",
+        problem=_sentence(obstacle.what),
+        fix=obstacle.fix,
+        left_out="device-unmeasured",
+        retry=again if obstacle.passing else None,
+    )
+
+
+def _stand_in(session: NvmlSession, gpu: Gpu, counter: Channel) -> Finding:
+    """The board's power, which stands in for its energy counter where that gives nothing."""
+    sensor = _power_usage(session.nvml, gpu)
+    channel = sensor.channel._replace(id=f"gpu{gpu.number}/power", stands_in_for=(counter.id,))
+    what = f"power of NVIDIA GPU {gpu.number}"
+    return Finding(
+        NAME, what, (channel,), open=lambda: NvmlSource(session, [sensor._replace(channel=channel)])
+    )
 
 
 def _chosen(host: Host, gpus: Sequence[Gpu], findings: list[Finding]) -> list[Gpu]:
@@ -141,25 +188,32 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def find_sensor(
-    nvml: Any, gpu: Gpu, method: str | None = None
-) -> tuple[Sensor | None, str | None, str | None]:
-    """The best way to read a board, or (None, what is wrong, what to do)."""
+class Obstacle(NamedTuple):
+    """Why a board cannot be read, what to do, and whether it may pass by itself."""
+
+    what: str
+    fix: str | None
+    passing: bool
+
+
+def find_sensor(nvml: Any, gpu: Gpu, method: str | None = None) -> tuple[Sensor | None, Obstacle | None]:
+    """The best way to read a board, or (None, what is in the way)."""
     if gpu.handle is None:
-        return None, gpu.problem, gpu.fix
-    reasons: list[tuple[str, str | None]] = []
+        return None, Obstacle(gpu.problem or "it cannot be read", gpu.fix, gpu.passing)
+    reasons: list[Obstacle] = []
     for build in _WAYS[method] if method else (*_WAYS["counter"], *_WAYS["power"]):
         sensor = build(nvml, gpu)
         try:
             if sensor.read() > 0:  # a board that is asked always draws something: 0 is "not measured"
-                return sensor, None, None
-            reasons.append(("it reads 0", None))
+                return sensor, None
+            reasons.append(Obstacle("it reads 0", None, False))
         except nvml.NVMLError as error:
             known = meaning(error.value)
-            reasons.append((known.what, known.fix))
+            reasons.append(Obstacle(known.what, known.fix, known.severity == "retry"))
     unsupported = meaning(3).what  # the least telling of the reasons
-    what, fix = next((reason for reason in reasons if reason[0] != unsupported), reasons[0])
-    return None, f"neither energy nor power of GPU {gpu.number} ({gpu.name}) can be read: {what}", fix
+    reason = next((one for one in reasons if one.what != unsupported), reasons[0])
+    what = f"neither energy nor power of GPU {gpu.number} ({gpu.name}) can be read: {reason.what}"
+    return None, Obstacle(what, reason.fix, any(one.passing for one in reasons))
 
 
 def _counter(nvml: Any, gpu: Gpu) -> Sensor:

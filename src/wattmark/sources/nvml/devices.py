@@ -23,7 +23,8 @@ class Mig(NamedTuple):
 
 
 class Gpu(NamedTuple):
-    """One board as NVML counts it (PCI order). ``problem`` and ``fix`` say why it cannot be asked at all."""
+    """One board as NVML counts it (PCI order). ``problem`` and ``fix`` say why it cannot be asked at all,
+    ``passing`` whether that may pass by itself."""
 
     number: int
     uuid: str = ""
@@ -36,6 +37,7 @@ class Gpu(NamedTuple):
     mig_slices: int | None = None
     problem: str | None = None
     fix: str | None = None
+    passing: bool = False
 
 
 class Visible(NamedTuple):
@@ -123,16 +125,18 @@ def list_gpus(session: NvmlSession) -> list[Gpu]:
         count = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError as error:
         raise source_error(error.value, "counting the NVIDIA GPUs") from error
-    return [_describe(nvml, index) for index in range(count)]
+    return [describe_gpu(nvml, index) for index in range(count)]
 
 
-def _describe(nvml: Any, index: int) -> Gpu:
+def describe_gpu(nvml: Any, index: int) -> Gpu:
+    """The board of an index, with what NVML says of it."""
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
     except nvml.NVMLError as error:
         known = meaning(error.value)
-        return Gpu(index, problem=f"NVIDIA GPU {index}: {known.what}", fix=known.fix)
+        passing = known.severity == "retry"
+        return Gpu(index, problem=f"NVIDIA GPU {index}: {known.what}", fix=known.fix, passing=passing)
     mode = ask(nvml, "nvmlDeviceGetMigMode", handle)
     migs = _mig_devices(nvml, handle) if mode and mode[0] else ()
     return Gpu(

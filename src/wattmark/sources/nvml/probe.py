@@ -51,9 +51,12 @@ def probe(host: Host) -> list[Finding]:
 
 def driver_is_here(host: Host) -> bool:
     """Whether there is any sign of an NVIDIA driver; a dozen ``stat`` calls, nothing imported."""
-    return library_path(host) is not None or any(
-        os.path.exists(path) for path in ("/dev/nvidiactl", host.proc("driver", "nvidia"))
-    )
+    return library_path(host) is not None or devices_are_here(host)
+
+
+def devices_are_here(host: Host) -> bool:
+    """Whether the kernel's driver is loaded, so that programs may use GPUs (a library alone comes with many images)."""
+    return any(os.path.exists(path) for path in ("/dev/nvidiactl", host.proc("driver", "nvidia")))
 
 
 def library_path(host: Host) -> str | None:
