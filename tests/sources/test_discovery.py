@@ -240,6 +240,35 @@ def test_a_device_that_is_left_out_is_a_warning_and_an_obstacle_without_loss_is_
     ]
 
 
+@pytest.mark.parametrize(
+    ("findings", "silent", "roles"),
+    [
+        ([RAPL, CPU_MODEL], {"cpu0/package"}, {"cpu0/core": ("cpu0/package",)}),
+        ([RAPL, CPU_MODEL], {"cpu0/package", "cpu0/core"}, {"psys": ("cpu0/package",)}),
+        ([RAPL_DRAM, CPU_MODEL], {"cpu0/package"}, {"cpu": ("cpu0/package",)}),
+        ([BATTERY, CPU_MODEL, DRAM_MODEL], {"battery"}, {"cpu": ("battery",), "dram": ("battery",)}),
+        ([RAPL_DRAM, NVML, BATTERY, CPU_MODEL], {"gpu1/board"}, {}),
+        ([NVML, BATTERY, CPU_MODEL], {"gpu0/board", "gpu1/board"}, {}),
+    ],
+)
+def test_the_choice_is_made_again_without_what_gives_nothing(
+    findings: list[Finding], silent: set[str], roles: dict[str, tuple[str, ...]]
+) -> None:
+    selection = Selection(findings)
+    selection.open()
+    assert selection.replace(silent).roles == roles
+
+
+def test_models_that_nobody_asked_for_stand_in_only() -> None:
+    reserve = {"cpu-model": lambda: [CPU_MODEL], "dram-model": lambda: [DRAM_MODEL]}
+    selection = Selection([RAPL_DRAM], frozenset(["rapl"]), reserve=reserve)
+    assert [source.name for source, _ in selection.open().sources] == ["rapl"]
+    again = selection.replace({"cpu0/package"})
+    assert [source.name for source, _ in again.sources] == ["cpu-model"]
+    assert again.roles == {"cpu": ("cpu0/package",)}
+    assert selection.replace(()).roles == {}
+
+
 def test_opening_gives_sources_with_their_decided_channels() -> None:
     opened = Selection([RAPL, CPU_MODEL]).open()
     assert opened.problems == ()

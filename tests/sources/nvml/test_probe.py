@@ -18,6 +18,7 @@ import pytest
 from fakes.nvml.nvml_fake import FakeNvml, preload
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Finding, Host, Source
+from wattmark.sources.discovery import Selection
 from wattmark.sources.nvml.boards import NvmlSource, UpdatePeriod
 from wattmark.sources.nvml.devices import Gpu, Mig, Visible, mig_share, order_is_a_guess, visible_devices
 from wattmark.sources.nvml.library import (
@@ -389,6 +390,44 @@ def test_a_doubtful_order_is_reported_with_its_remedy(fake: FakeNvml) -> None:
     findings = probe(host(fake, visible="0"))
     assert any(one.fix and "CUDA_DEVICE_ORDER=PCI_BUS_ID" in one.fix for one in findings)
     assert not problems(probe(host(fake, devices="0")))  # our own option counts as NVML does
+
+
+def test_all_is_a_word_of_our_option_and_for_cuda_no_device(fake: FakeNvml) -> None:
+    assert "hides all 1 NVIDIA GPUs" in problems(probe(host(fake, visible="all")))[0]
+
+
+def test_a_board_that_cannot_be_read_is_left_out_with_a_warning(fake: FakeNvml) -> None:
+    fake.state("gpu 0 watts=100", "gpu 1 counter=0 power=0 instant=0")
+    (lost,) = [one for one in probe(host(fake)) if one.left_out]
+    assert (lost.what, lost.left_out, lost.retry) == ("gpu1", "device-unmeasured", None)
+
+
+def test_an_error_that_may_pass_is_tried_again(fake: FakeNvml, opened: list[Source]) -> None:
+    calls = ("nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetFieldValues")
+    fake.state("gpu 0 watts=100", "gpu 1 watts=50", *(f"fail 1 {call} code=999 after_s=0" for call in calls))
+    found = probe(host(fake))
+    (lost,) = [one for one in found if one.left_out]
+    assert lost.retry is not None
+    selection = Selection(found)
+    assert selection.waits
+    opened += [source for source, _ in selection.open().sources]
+    assert selection.retry() == []
+    fake.state("gpu 0 watts=100", "gpu 1 watts=50")
+    ((source, (channel,)),) = selection.retry()
+    opened.append(source)
+    assert (channel.id, channel.counted, selection.waits) == ("gpu1/board", True, False)
+    assert source.read()[0]
+
+
+def test_power_stands_in_for_a_counter_that_gives_nothing(fake: FakeNvml, opened: list[Source]) -> None:
+    fake.state("gpu 0 watts=100 energy_mj=5000", "gpu 1 watts=50")
+    selection = Selection(probe(host(fake)))
+    opened += [source for source, _ in selection.open().sources]
+    assert "gpu0/power" not in {one.id for one in selection.channels}
+    again = selection.replace({"gpu0/board"})
+    opened += [source for source, _ in again.sources]
+    assert again.roles == {"gpu0/power": ("gpu0/board",)}
+    assert again.sources[0][0].read() == [100.0]
 
 
 # --- side series and processes ---
