@@ -373,3 +373,15 @@ def test_calibration_keeps_the_idle_watts_of_this_host(here, cli, powercap) -> N
     assert kept["idle_w"]["cpu"] == pytest.approx(50, rel=0.02)
     assert kept["methods"]["cpu"] == "counter"
     assert list((cli.data / "journals").iterdir()) == []
+
+
+def test_recover_reads_what_was_put_aside_and_says_what_stays(here, cli) -> None:
+    code, out, _ = here("recover")
+    assert (code, out) == (0, "nothing lies in journals/damaged\n")
+    folder = cli.data / "journals" / "damaged" / "s1"
+    folder.mkdir(parents=True)
+    (folder / "recorder-000000.wmj").write_bytes(b"nonsense")
+    code, out, _ = here("recover")
+    assert code == 1
+    assert f"{folder}: " in out
+    assert json.loads(here("recover", "--json", "-")[1])["folders"][0]["runs"] == []

@@ -222,9 +222,20 @@ def test_where_nothing_can_be_measured_the_command_still_runs(cli) -> None:
     assert done.returncode == 9
     assert done.stdout == "worked\n"
     assert "nothing is measured" in done.stderr
+    assert "this run is in no list" in done.stderr
+    assert "wattmark show" not in done.stderr
     assert "Traceback" not in done.stderr
     _, data, _ = cli.run_json("--", "sh", "-c", "exit 9")
     assert (data["status"], data["exit_code"], data["energy_j"]["total"]) == ("failed", 9, None)
+
+
+def test_a_run_without_a_journal_is_listed_where_the_store_is_elsewhere(cli, read) -> None:
+    (cli.data / "journals").write_text("a file where the journals should be")
+    done = cli("run", "--name", "blind", "--", "sh", "-c", "exit 4")
+    assert done.returncode == 4
+    assert "wattmark show" in done.stderr
+    (listed,) = read("ls")
+    assert (listed["name"], listed["status"], listed["energy_j"]) == ("blind", "failed", None)
 
 
 def test_a_data_folder_removed_meanwhile_costs_the_numbers_and_nothing_else(cli) -> None:

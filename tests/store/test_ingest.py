@@ -21,7 +21,7 @@ from wattmark.runs.reading.liveness import Liveness, who_lives
 from wattmark.runs.record import RunRecord
 from wattmark.sources.base import Accuracy, Channel
 from wattmark.store import open_store
-from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
+from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs, recover
 from wattmark.tracker.process import WattmarkWarning
 
 S = 1_000_000_000
@@ -409,3 +409,46 @@ def test_a_part_that_the_store_cannot_take_is_left_out_and_said(store, journals,
     monkeypatch.setattr(store, "add", strict)
     assert ingest_leftovers(store, str(journals)) == ["r1"]
     assert "part-left-out" in [warning.code for warning in store.get("r1").warnings]
+
+
+def test_damage_in_the_middle_of_a_journal_costs_only_what_is_damaged(store, journals) -> None:
+    folder = write_session(journals / "s1", ["r1"])
+    path = folder / "recorder-000000.wmj"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert ingest_leftovers(store, str(journals)) == ["r1"]
+    kept = store.get("r1")
+    assert store.summaries()[0].energy_j == pytest.approx(400, rel=0.01)
+    (warning,) = [warning for warning in kept.warnings if warning.code == "journal-damaged"]
+    assert "damaged bytes of recorder-000000.wmj were passed over" in warning.message
+
+
+def test_what_was_put_aside_is_recovered(store, journals) -> None:
+    """Without its header, and what an older version put aside for the type of a tag."""
+    headless = write_session(journals / "s1", ["r1"])
+    for path in headless.glob("events-*"):
+        data = bytearray(path.read_bytes())
+        data[:20] = bytes(20)
+        path.write_bytes(data)
+    with pytest.warns(WattmarkWarning, match="wattmark recover"):
+        assert ingest_leftovers(store, str(journals)) == []
+    write_session(journals / "damaged" / "s2", ["r2"])
+    write_session(journals / "damaged" / "s3", [])
+    found = recover(store, str(journals))
+    assert [[run.run_id for run in one.runs] for one in found] == [["r1"], ["r2"], []]
+    assert [one.problems[:1] for one in found[1:]] == [[], ["no run could be read from it"]]
+    assert [problem.endswith("were passed over") for problem in found[0].problems] == [True]
+    assert store.get("r1").status == "completed"
+    assert [path.name for path in (journals / "damaged").iterdir()] == ["s3"]
+    assert [one.folder for one in recover(store, str(journals))] == [str(journals / "damaged" / "s3")]
+
+
+def test_a_folder_in_which_nothing_can_be_read_stays_and_is_named(store, journals) -> None:
+    folder = journals / "damaged" / "s1"
+    folder.mkdir(parents=True)
+    for name in ("recorder-000000.wmj", "events-7-a-0000.wmj", "events-x.wmj"):
+        (folder / name).write_bytes(os.urandom(4096))
+    (found,) = recover(store, str(journals))
+    assert found.problems
+    assert folder.exists()

@@ -22,6 +22,7 @@ COMMANDS = {
     "rm": "store.rm",
     "tag": "store.tag",
     "prune": "store.prune",
+    "recover": "store.recover",
     "config": "config",
     "calibrate": "calibrate",
     "study": "study.command",

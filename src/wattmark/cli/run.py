@@ -105,6 +105,7 @@ class _Measured:
     window: Window
     status: Status = "running"
     exit_code: int | None = None
+    lost: str = ""
 
     def end(self, status: Status, exit_code: int) -> None:
         """Write down the end."""
@@ -190,10 +191,11 @@ def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
     from wattmark.workspace.runs import result
 
     view = _part(measured) if measured.nested else _kept(measured)
-    run = result(view)
+    listed = view is not None or _list_unmeasured(measured)
+    run = result(view or _unmeasured(measured))
     write_json(run.to_dict(), json_path)
     if not quiet:
-        render_run(console(stderr=True), run)
+        render_run(console(stderr=True), run, closing=listed)
 
 
 def _part(measured: _Measured) -> RunView:
@@ -204,8 +206,8 @@ def _part(measured: _Measured) -> RunView:
     return view_of(window.process, window.run_id, window.name, window.start_ns, window.end_ns)
 
 
-def _kept(measured: _Measured) -> RunView:
-    """Stop the recorder, put the run into the store, and read it; without a recorder an empty run that says so."""
+def _kept(measured: _Measured) -> RunView | None:
+    """Stop the recorder, put the run into the store, and read it; None if there is no journal of it."""
     from wattmark.runs.reading.session import SessionData
     from wattmark.runs.view import RunView
     from wattmark.workspace.runs import keep_session, store_here
@@ -214,7 +216,7 @@ def _kept(measured: _Measured) -> RunView:
     run_id = measured.window.run_id
     session = process.session
     if session is None:
-        return _unmeasured(measured)
+        return None
     folder = session.folder
     process.end()
     try:
@@ -227,10 +229,24 @@ def _kept(measured: _Measured) -> RunView:
     for record in SessionData(folder).runs():
         if record.run_id == run_id:
             return RunView(record)
-    return _unmeasured(measured, f"the journal of this run was lost: {folder}")
+    measured.lost = f"the journal of this run was lost: {folder}"
+    return None
 
 
-def _unmeasured(measured: _Measured, why: str = "") -> RunView:
+def _list_unmeasured(measured: _Measured) -> bool:
+    """Put a run without a journal into the store all the same; if that does not work, say that it is in no list."""
+    from wattmark.workspace.runs import keep, store_here
+
+    try:
+        with store_here(ingest=False) as store:
+            keep(store, _unmeasured(measured).record)
+    except WattmarkError as error:
+        say(f"this run is in no list: {error}")
+        return False
+    return True
+
+
+def _unmeasured(measured: _Measured) -> RunView:
     """A run of which nothing is known but its times and how it ended."""
     from wattmark.runs.record import RunWarning
     from wattmark.runs.view import RunView
@@ -244,6 +260,6 @@ def _unmeasured(measured: _Measured, why: str = "") -> RunView:
             record,
             status=measured.status,
             exit_code=measured.exit_code,
-            warnings=(RunWarning("journal-lost", why),) if why else record.warnings,
+            warnings=(RunWarning("journal-lost", measured.lost),) if measured.lost else record.warnings,
         )
     )

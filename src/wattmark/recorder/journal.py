@@ -127,6 +127,21 @@ def decode(data: bytes | memoryview) -> Iterator[Record]:
         offset = stop
 
 
+def after_damage(data: bytes, offset: int) -> int:
+    """Where the next whole record begins behind damage at ``offset``; -1 if there is none (a torn tail, reserved space)."""
+    budget = 64 * MAX_RECORD_BYTES  # of bytes to be summed up: nobody's file may keep a reader for hours
+    for at in range(offset + 1, len(data.rstrip(b"\0")) - PREFIX_BYTES + 1):
+        length, crc, kind = PREFIX.unpack_from(data, at)
+        stop = at + PREFIX_BYTES + length - 1
+        if 0 < kind <= WINDOW_CLOSE and 0 < length <= MAX_RECORD_BYTES and stop <= len(data):
+            budget -= length
+            if zlib.crc32(data[at + PREFIX_BYTES - 1 : stop]) == crc:
+                return at
+            if budget < 0:
+                return -1
+    return -1
+
+
 def read_journal(path: str) -> tuple[dict[str, Any], Iterator[Record]]:
     """The header of a journal and the records after it.
 

@@ -15,11 +15,11 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wattmark.errors import JournalError
 from wattmark.recorder import journal
-from wattmark.runs.reading.journals import NOT_UNDERSTOOD
+from wattmark.runs.reading.journals import NOT_UNDERSTOOD, PASSED_OVER, read_events, read_recorder
 from wattmark.runs.reading.liveness import STARTING_S, who_lives
 from wattmark.runs.reading.session import SessionData, session_folders
 from wattmark.runs.record import RunRecord, RunWarning, Spans
@@ -61,6 +61,53 @@ def ingest_session(store: Store, folder: str, *, over: bool = False) -> list[Run
             return _ingest(store, folder, os.getpid() if over else -1)
         except PermissionError:
             return []  # another user's
+
+
+class Recovery(NamedTuple):
+    """What became of a folder that was put aside: the runs that are in the store now, and what is still wrong with it."""
+
+    folder: str
+    runs: list[RunRecord]
+    problems: list[str]
+
+
+def recover(store: Store, journals_dir: str) -> list[Recovery]:
+    """Read what lies in ``damaged/`` once more, past what is damaged in it and without headers.
+
+    A folder of which everything could be read goes; others stay where they are. Raises StoreError.
+    """
+    return [_recover(store, folder) for folder in session_folders(f"{journals_dir}/{DAMAGED}")]
+
+
+def _recover(store: Store, folder: str) -> Recovery:
+    with _locked(folder) as locked:
+        living = who_lives(folder)
+        if not locked or living.any:
+            return Recovery(folder, [], ["it is still written to"])
+        added: list[RunRecord] = []
+        problems: list[str] = []
+        try:
+            events = read_events(folder, salvage=True)
+            data = SessionData(folder, read_recorder(folder, salvage=True), events, living)
+            records = list(data.runs())
+        except (JournalError, OSError, *NOT_UNDERSTOOD) as error:
+            return Recovery(folder, [], [f"{type(error).__name__}: {error}"])
+        for record in records:
+            try:
+                if not _RUN_ID.fullmatch(record.run_id):
+                    raise ValueError(f"{record.run_id!r} is no id of a run")
+                stored = _add(store, record)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            added += [] if stored is None else [stored]
+        problems += [problem for one in data.events for problem in one.problems]
+        problems += data.recorder.problems
+        if not records:
+            problems = problems or ["no run could be read from it"]
+        if all(problem.endswith(PASSED_OVER) for problem in problems):  # there is no more in it
+            _remove(folder, living.files)
+        return Recovery(folder, added, problems)
 
 
 def open_runs(journals_dir: str) -> list[RunRecord]:

@@ -58,6 +58,9 @@ class RecorderData:
 NOT_UNDERSTOOD = (struct.error, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 """What a record may raise whose checksum is right and whose content is not what this version expects."""
 
+PASSED_OVER = "were passed over"
+"""What a problem says of bytes that nothing can be made of."""
+
 _OPEN = np.dtype(
     [("type", "u1"), ("span", "<u4"), ("parent", "<u4"), ("name", "<u4"), ("t_ns", "<i8"), ("thread", "<u8")]
 )
@@ -121,21 +124,22 @@ def _joined(chunks: list[np.ndarray[Any, Any]], kind: np.dtype[Any]) -> np.ndarr
     return chunks[0]
 
 
-def read_recorder(folder: str) -> RecorderData:
-    """The recorder's segments of a session, joined."""
-    return RecorderFollower(folder).read()
+def read_recorder(folder: str, *, salvage: bool = False) -> RecorderData:
+    """The recorder's segments of a session, joined. salvage: those too whose header is gone."""
+    return RecorderFollower(folder, salvage=salvage).read()
 
 
-def read_events(folder: str) -> list[ProcessEvents]:
-    """The event journals of all processes of a session."""
-    return EventsFollower(folder).read()
+def read_events(folder: str, *, salvage: bool = False) -> list[ProcessEvents]:
+    """The event journals of all processes of a session. salvage: those too whose header is gone."""
+    return EventsFollower(folder, salvage=salvage).read()
 
 
 class RecorderFollower:
     """The recorder's segments of a session that may go on: each look reads what was written since the last."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, salvage: bool = False) -> None:
         self._folder = folder
+        self._salvage = salvage
         self._data = RecorderData()
         self._tails: dict[str, _Tail] = {}
         self._chunks: dict[int, tuple[list[bytes], list[bytes]]] = {}
@@ -148,14 +152,15 @@ class RecorderFollower:
         data = self._data
         data.problems = self._not_understood[:]
         for path in _files(self._folder, "recorder-"):
-            tail = self._tails.setdefault(path, _Tail(path))
+            tail = self._tails.setdefault(path, _Tail(path, salvage=self._salvage))
             try:
                 for kind, payload in tail.records():
                     _understood(self._take, kind, payload, self._not_understood)
             except JournalError as error:
                 data.problems.append(str(error))
                 continue
-            if not data.header:
+            data.problems += tail.damage
+            if not data.header.get("groups"):
                 data.header = tail.header
         data.tree_cpu = np.array(self._tree, np.float64).reshape(-1, 3)
         data.cost = np.array(self._cost, np.float64).reshape(-1, 3)
@@ -192,8 +197,9 @@ class RecorderFollower:
 class EventsFollower:
     """The event journals of a session that may go on: each look reads what was written since the last."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, salvage: bool = False) -> None:
         self._folder = folder
+        self._salvage = salvage
         self._tails: dict[str, _Tail] = {}
         self._processes: dict[str, tuple[ProcessEvents, list[str]]] = {}
 
@@ -202,7 +208,7 @@ class EventsFollower:
         for path in _files(self._folder, "events-"):
             process = self._processes.setdefault(_process_of(path), (ProcessEvents({}), []))
             events, reading_channels = process
-            tail = self._tails.setdefault(path, _Tail(path))
+            tail = self._tails.setdefault(path, _Tail(path, salvage=self._salvage))
             try:
                 opens, closes, others = tail.events()
             except JournalError:
@@ -217,60 +223,79 @@ class EventsFollower:
                     events.problems,
                 )
             events.add_spans(opens, closes)
+            events.problems += tail.damage
+            tail.damage.clear()
             events.header = tail.header
         return [events for events, _ in self._processes.values() if events.header]
 
-    @property
-    def unreadable(self) -> list[str]:
-        """Files of which nothing could be read, since not even their headers can."""
-        return [path for path, tail in self._tails.items() if not tail.header]
-
 
 class _Tail:
-    """One journal, read on from where the last look ended."""
+    """One journal, read on from where the last look ended. What is damaged is passed over, and told in ``damage``.
 
-    def __init__(self, path: str) -> None:
+    salvage: read it even if its header is gone; the name of the file says whose it is.
+    """
+
+    def __init__(self, path: str, *, salvage: bool = False) -> None:
         self.header: dict[str, Any] = {}
+        self.damage: list[str] = []
         self._path = path
+        self._salvage = salvage
         self._offset = 0
 
     def records(self) -> Iterator[journal.Record]:
         """The records after the header that are new. Raises JournalError as ``read_journal`` does."""
-        data = self._new()
-        for record in journal.decode(data):
-            self._offset += journal.PREFIX_BYTES + len(record.payload)
-            yield record
+        return (journal.Record(body[0], body[1:]) for body in self._bodies())
 
     def events(self) -> tuple[list[bytes], list[bytes], list[journal.Record]]:
         """The same in bulk: bodies (type and payload) of records that open and close spans, and the others whole."""
-        data = self._new()
         opens: list[bytes] = []
         closes: list[bytes] = []
         others: list[journal.Record] = []
-        unpack, frame = journal.PREFIX.unpack_from, journal.PREFIX_BYTES - 1
-        offset, end = 0, len(data)
-        while offset + frame < end:
-            length, crc, kind = unpack(data, offset)
-            stop = offset + frame + length
-            if length == 0 or length > journal.MAX_RECORD_BYTES or stop > end:
-                break
-            body = data[offset + frame : stop]
-            if crc32(body) != crc:
-                break
-            if kind == journal.SPAN_OPEN and length == _OPEN.itemsize:
+        for body in self._bodies():
+            kind = body[0]
+            if kind == journal.SPAN_OPEN and len(body) == _OPEN.itemsize:
                 opens.append(body)
-            elif kind == journal.SPAN_CLOSE and length == _CLOSE.itemsize:
+            elif kind == journal.SPAN_CLOSE and len(body) == _CLOSE.itemsize:
                 closes.append(body)
             else:
                 others.append(journal.Record(kind, body[1:]))
-            offset = stop
-        self._offset += offset
         return opens, closes, others
+
+    def _bodies(self) -> Iterator[bytes]:
+        """Type and payload of every record that is new, also of those behind damage."""
+        data = self._new()
+        unpack, frame = journal.PREFIX.unpack_from, journal.PREFIX_BYTES - 1
+        start, offset, end = self._offset, 0, len(data)
+        while True:
+            while offset + frame < end:
+                length, crc, _ = unpack(data, offset)
+                stop = offset + frame + length
+                if length == 0 or length > journal.MAX_RECORD_BYTES or stop > end:
+                    break
+                body = data[offset + frame : stop]
+                if crc32(body) != crc:
+                    break
+                offset = stop
+                yield body
+            self._offset = start + offset
+            further = journal.after_damage(data, offset)
+            if further < 0:
+                return
+            name = os.path.basename(self._path)
+            self.damage.append(f"{further - offset} damaged bytes of {name} {PASSED_OVER}")
+            offset = further
 
     def _new(self) -> bytes:
         """What was written since the last look, the header left out. Raises JournalError."""
         if not self.header:
-            header, _ = journal.read_journal(self._path)
+            try:
+                header, _ = journal.read_journal(self._path)
+            except JournalError:
+                pid = os.path.basename(self._path).split("-")[1]
+                if not self._salvage or not pid.isdigit():
+                    raise
+                self.header = {"pid": int(pid)}
+                return self._bytes()
             self._offset = next(
                 (journal.PREFIX_BYTES + len(first.payload) for first in journal.decode(self._bytes())), 0
             )
