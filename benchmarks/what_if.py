@@ -32,8 +32,7 @@ from wattmark.predict.hardware import swap  # noqa: E402
 from wattmark.predict.hardware.accelerators import find, of_device  # noqa: E402
 from wattmark.predict.hardware.caps import capped  # noqa: E402
 from wattmark.predict.hardware.devices import Installed  # noqa: E402
-from wattmark.predict.whatif.answers import Unknown  # noqa: E402
-from wattmark.predict.whatif.state import State  # noqa: E402
+from wattmark.predict.whatif.state import State, Unpredictable  # noqa: E402
 from wattmark.quantity import Quantity  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -125,7 +124,7 @@ def exchanged(
         utilisation=utilisation,
     )
     found = swap.swap_accelerators(state, [Installed(find(target), 1)])
-    assert not isinstance(found, Unknown), str(found)
+    assert not isinstance(found, Unpredictable), str(found)
     assert found[0].duration_s is not None
     return found[0].duration_s, found[0].by_component["gpu"]
 

@@ -15,7 +15,7 @@ from wattmark.predict.extrapolate import (
     future,
     settled_epochs,
 )
-from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.state import Unpredictable
 from wattmark.quantity import Quantity
 from wattmark.runs.record import Spans
 
@@ -101,7 +101,7 @@ def test_the_interval_of_noise_that_knows_no_time_holds_nineteen_times_in_twenty
 )
 def test_what_does_not_tell_is_refused(run: dict[str, int], count: int, why: str):
     found = extrapolate(a_run(**run), count)  # pyright: ignore[reportArgumentType]
-    assert isinstance(found, Unknown)
+    assert isinstance(found, Unpredictable)
     assert why in str(found)
 
 

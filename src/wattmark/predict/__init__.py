@@ -6,15 +6,15 @@ import ``errors`` ... ``studies``.
 """
 
 from wattmark.predict.hardware.accelerators import Hardware, catalogue, find, near, of_device
-from wattmark.predict.whatif.answers import Unknown
 from wattmark.predict.whatif.outcome import Outcome
 from wattmark.predict.whatif.scenario import Scenario, evaluate
+from wattmark.predict.whatif.state import Unpredictable
 
 __all__ = [
     "Hardware",
     "Outcome",
     "Scenario",
-    "Unknown",
+    "Unpredictable",
     "catalogue",
     "evaluate",
     "find",

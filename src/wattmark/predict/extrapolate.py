@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wattmark.predict.whatif.answers import Unknown
+from wattmark.predict.whatif.state import Unpredictable
 from wattmark.quantity import Quantity, total
 from wattmark.runs.record import Float64, Int64, RunRecord
 from wattmark.runs.view import RunView
@@ -74,16 +74,16 @@ def epochs_of(view: RunView) -> tuple[Epoch, ...]:
 
 def extrapolate(
     view: RunView, count: int, totals: dict[str, Quantity] | None = None
-) -> Extrapolation | Unknown:
+) -> Extrapolation | Unpredictable:
     """The run as if it had had ``count`` epochs. With the number that it had, exactly what it measured.
 
     totals: the run's joules by component, by default all that it has.
     """
     measured = epochs_of(view)
     if not measured:
-        return Unknown("the run has no spans named 'epoch'")
+        return Unpredictable("the run has no spans named 'epoch'")
     if not 1 <= count <= MOST_EPOCHS:
-        return Unknown(f"the number of epochs must be from 1 to {MOST_EPOCHS:,}")
+        return Unpredictable(f"the number of epochs must be from 1 to {MOST_EPOCHS:,}")
     totals = view.energy_by_component if totals is None else totals
     duration_s = Quantity.exact(view.record.duration_s, "s", "measured")
     if count == len(measured):
@@ -92,7 +92,7 @@ def extrapolate(
         return _shortened(totals, duration_s, measured, count)
     settled = settled_epochs(measured)
     if len(settled) < 2:
-        return Unknown("one settled epoch does not say how much epochs differ; measure at least two")
+        return Unpredictable("one settled epoch does not say how much epochs differ; measure at least two")
     more = count - len(measured)
     source = (
         f"{len(settled)} settled of {len(measured)} measured epochs, prediction interval of {more:,} more"
@@ -102,7 +102,7 @@ def extrapolate(
     for component in kept:
         values = [epoch.by_component[component] for epoch in settled if component in epoch.by_component]
         if len(values) < 2:
-            return Unknown(f"the epochs do not all have joules of {component}")
+            return Unpredictable(f"the epochs do not all have joules of {component}")
         by_component[component] = totals[component] + future(values, more, "J", totals[component].source)
     seconds = future([epoch.duration_s for epoch in settled], more, "s", "measured")
     return Extrapolation(by_component, duration_s + seconds, source)

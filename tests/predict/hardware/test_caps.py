@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from wattmark.predict.hardware.accelerators import find
 from wattmark.predict.hardware.caps import cap_step, capped, slowdown
 from wattmark.predict.hardware.devices import Installed
-from wattmark.predict.whatif.answers import Unknown
-from wattmark.predict.whatif.state import State
+from wattmark.predict.whatif.state import State, Unpredictable
 from wattmark.quantity import Quantity
 
 
@@ -27,7 +26,7 @@ def state(
 
 def test_a_cap_above_what_the_board_draws_changes_nothing_but_noise():
     found = cap_step(state(watts=120), 250)
-    assert not isinstance(found, Unknown)
+    assert not isinstance(found, Unpredictable)
     after, step = found
     assert step.energy.value == pytest.approx(1.0)
     assert after.duration_s is not None
@@ -70,11 +69,11 @@ def test_a_board_that_is_rarely_busy_is_slowed_less():
 )
 def test_a_cap_that_the_board_cannot_have_is_refused(gpu: str, cap: float, why: str):
     found = cap_step(state(gpu), cap)
-    assert isinstance(found, Unknown)
+    assert isinstance(found, Unpredictable)
     assert why in str(found)
 
 
 def test_without_an_accelerator_there_is_nothing_to_cap():
     found = cap_step(State({"cpu": Quantity.exact(1.0)}, Quantity.exact(1.0, "s")), 100)
-    assert isinstance(found, Unknown)
+    assert isinstance(found, Unpredictable)
     assert "no joules of an accelerator" in str(found)

@@ -12,8 +12,7 @@ from fakes.what_if import a_run
 from wattmark.predict.hardware.accelerators import find, processors
 from wattmark.predict.hardware.cpus import cpu_speed, swap_cpus, watts_ratio
 from wattmark.predict.hardware.devices import Installed, machine_of
-from wattmark.predict.whatif.answers import Unknown
-from wattmark.predict.whatif.state import State
+from wattmark.predict.whatif.state import State, Unpredictable
 from wattmark.quantity import Quantity
 
 KNOWN = [one for one in processors() if one.cores and one.base_ghz]
@@ -48,7 +47,7 @@ def test_twice_the_packages_for_one_thread_cost_watts_and_bring_no_speed():
 
 def test_a_profile_of_unknown_length_still_shows_the_effect_of_its_cpu():
     found = swap_cpus(state(duration_s=None, busy_cores=None), [Installed(find("cpu:core-i7-2600k"), 1)])
-    assert not isinstance(found, Unknown)
+    assert not isinstance(found, Unpredictable)
     assert found[0].duration_s is None
     assert found[0].by_component["cpu"].value != 5_000
 
@@ -63,14 +62,14 @@ def test_a_profile_of_unknown_length_still_shows_the_effect_of_its_cpu():
 )
 def test_what_the_model_has_no_ground_for_is_refused(changes: dict[str, Any], target: str, why: str):
     found = swap_cpus(state(**changes), [Installed(find(target), 1)])
-    assert isinstance(found, Unknown)
+    assert isinstance(found, Unpredictable)
     assert why in str(found)
 
 
 def test_another_cpu_changes_joules_and_seconds():
     before = state()
     found = swap_cpus(before, [Installed(find("cpu:xeon-platinum-8480+"), 2)])
-    assert not isinstance(found, Unknown)
+    assert not isinstance(found, Unpredictable)
     assert found[0].by_component["cpu"].value != before.by_component["cpu"].value
     assert found[0].duration_s is not None
     assert found[0].duration_s.low < 100 < found[0].duration_s.high
@@ -78,7 +77,7 @@ def test_another_cpu_changes_joules_and_seconds():
 
 def test_the_same_cpu_is_the_same_run():
     found = swap_cpus(state(), [Installed(find("cpu:epyc-7763"), 1)])
-    assert not isinstance(found, Unknown)
+    assert not isinstance(found, Unpredictable)
     assert found[0] == state()
 
 
@@ -95,5 +94,5 @@ def test_a_run_whose_cpu_has_no_name_of_a_part_says_so():
     assert machine.cpus == ()
     assert machine.unknown_cpus == ("AMD EPYC",)
     found = swap_cpus(state(cpus=machine.cpus), [Installed(find("cpu:epyc-7763"), 1)])
-    assert isinstance(found, Unknown)
+    assert isinstance(found, Unpredictable)
     assert "on which CPU" in str(found)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from wattmark.predict.hardware.accelerators import accelerators, find
 from wattmark.predict.hardware.devices import Installed
 from wattmark.predict.hardware.swap import count_speed, device_speed, swap_accelerators
-from wattmark.predict.whatif.answers import Unknown
-from wattmark.predict.whatif.state import State, Step
+from wattmark.predict.whatif.state import State, Step, Unpredictable
 from wattmark.quantity import Quantity
 
 USABLE = [
@@ -40,7 +39,7 @@ def state(
 
 def swapped(before: State, target: str, count: int = 1, **how: bool) -> tuple[State, Step]:
     found = swap_accelerators(before, [Installed(find(target), count)], **how)
-    assert not isinstance(found, Unknown), str(found)
+    assert not isinstance(found, Unpredictable), str(found)
     return found
 
 
@@ -155,7 +154,7 @@ def test_what_the_model_has_no_ground_for_is_refused(
     changes: dict[str, object], target: list[tuple[str, int]], why: str
 ):
     found = swap_accelerators(state(**changes), [Installed(find(name), count) for name, count in target])  # pyright: ignore[reportArgumentType]
-    assert isinstance(found, Unknown)
+    assert isinstance(found, Unpredictable)
     assert why in str(found)
 
 

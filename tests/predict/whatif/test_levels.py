@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fakes.studies import study as a_study
-from wattmark.predict.whatif.answers import Unknown
 from wattmark.predict.whatif.levels import from_study, levels_of
-from wattmark.predict.whatif.state import State
+from wattmark.predict.whatif.state import State, Unpredictable
 from wattmark.quantity import Quantity
 from wattmark.studies.results import StudyResults
 
@@ -29,7 +28,7 @@ def planted(repeats: int, noise: float = 0.02) -> StudyResults:
 @pytest.mark.parametrize("repeats", [1, 3, 10])
 def test_the_ratio_of_the_medians_is_found_with_its_interval(repeats: int):
     found = from_study(STATE, planted(repeats), "mine", {"batch_size": 64})
-    assert not isinstance(found, Unknown)
+    assert not isinstance(found, Unpredictable)
     after, step = found
     assert step.energy.value == pytest.approx((10 + 550) / (10 + 1100), rel=0.05)
     assert step.energy.low <= 560 / 1110 * 1.02
@@ -41,13 +40,13 @@ def test_the_ratio_of_the_medians_is_found_with_its_interval(repeats: int):
 
 def test_the_runs_own_levels_change_nothing():
     found = from_study(STATE, planted(3), "mine", {"batch_size": 16})
-    assert not isinstance(found, Unknown)
+    assert not isinstance(found, Unpredictable)
     assert found[0] == STATE
 
 
 def test_other_factors_stay_as_they_are():
     found = from_study(STATE, planted(1, noise=0.0), "mine", {"model": "b"})
-    assert not isinstance(found, Unknown)
+    assert not isinstance(found, Unpredictable)
     assert found[1].energy.value == pytest.approx((10 + 3300) / 1110)
 
 
@@ -61,7 +60,7 @@ def test_other_factors_stay_as_they_are():
 )
 def test_what_the_study_did_not_try_is_refused(run_id: str, levels: dict[str, object], why: str):
     found = from_study(STATE, planted(2), run_id, levels)
-    assert isinstance(found, Unknown)
+    assert isinstance(found, Unpredictable)
     assert why in str(found)
 
 

@@ -15,14 +15,14 @@ from fakes.what_if import a_run
 from wattmark.errors import ConfigError
 from wattmark.impact import zones
 from wattmark.predict import Scenario, evaluate
-from wattmark.predict.whatif.outcome import Side
+from wattmark.predict.whatif.outcome import Estimate
 
 HOME = Scenario(zone="FR", price_per_kwh=0.2, currency="EUR")
 RUN = a_run()
 ZONES = st.sampled_from([zone.id for zone in zones()])
 
 
-def joules(side: Side) -> float:
+def joules(side: Estimate) -> float:
     assert side.energy_j is not None
     return side.energy_j.value
 

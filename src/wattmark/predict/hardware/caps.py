@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wattmark.predict.hardware.devices import Installed
-from wattmark.predict.whatif.answers import Unknown, span
-from wattmark.predict.whatif.state import State, Step, scaled
+from wattmark.predict.whatif.state import State, Step, Unpredictable, scaled, span
 from wattmark.quantity import Quantity
 
 SOURCE = "Zeus power traces (NSDI 2023): V100, A40, P100, RTX 6000"
@@ -27,15 +26,17 @@ KEPT = Quantity(0.90, 0.78, 1.10, "", "mean watts over the cap where it binds, s
 NOISE = Quantity(1.0, 0.92, 1.07, "", "epochs of the same work under caps that do not bind, same traces")
 
 
-def cap_step(state: State, cap_w: float) -> tuple[State, Step] | Unknown:
+def cap_step(state: State, cap_w: float) -> tuple[State, Step] | Unpredictable:
     """The work with every accelerator's power limit set to ``cap_w`` watts."""
     if "gpu" not in state.by_component or state.by_component["gpu"].value <= 0:
-        return Unknown("the run has no joules of an accelerator that could be capped")
+        return Unpredictable("the run has no joules of an accelerator that could be capped")
     if state.duration_s is None or state.duration_s.value <= 0:
-        return Unknown("the run's duration is not known")
+        return Unpredictable("the run's duration is not known")
     count = sum(one.quantity for one in state.accelerators)
     if not count:
-        return Unknown("the run does not say on which accelerator it was, or the catalogue does not have it")
+        return Unpredictable(
+            "the run does not say on which accelerator it was, or the catalogue does not have it"
+        )
     refused = _refused(state.accelerators, cap_w)
     if refused is not None:
         return refused
@@ -98,12 +99,12 @@ def slowdown(watts: float, cap_w: float) -> Quantity:
     )
 
 
-def _refused(installed: Sequence[Installed], cap_w: float) -> Unknown | None:
+def _refused(installed: Sequence[Installed], cap_w: float) -> Unpredictable | None:
     for one in installed:
         hardware = one.hardware
         top = hardware.cap_max_w or hardware.tdp_w
         if hardware.cap_min_w is not None and cap_w < hardware.cap_min_w:
-            return Unknown(f"{hardware.name} cannot be capped below {hardware.cap_min_w:g} W")
+            return Unpredictable(f"{hardware.name} cannot be capped below {hardware.cap_min_w:g} W")
         if top is not None and cap_w > top:
-            return Unknown(f"{hardware.name} cannot draw more than {top:g} W anyway")
+            return Unpredictable(f"{hardware.name} cannot draw more than {top:g} W anyway")
     return None

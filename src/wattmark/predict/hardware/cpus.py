@@ -14,8 +14,17 @@ from dataclasses import replace
 
 from wattmark.predict.hardware.accelerators import Hardware
 from wattmark.predict.hardware.devices import Installed
-from wattmark.predict.whatif.answers import Unknown, geometric_mean, span
-from wattmark.predict.whatif.state import State, Step, later, scaled, step_of, unchanged
+from wattmark.predict.whatif.state import (
+    State,
+    Step,
+    Unpredictable,
+    geometric_mean,
+    later,
+    scaled,
+    span,
+    step_of,
+    unchanged,
+)
 from wattmark.quantity import Quantity
 from wattmark.sources.models.cpu.curves import package_power_w
 from wattmark.sources.models.cpu.names import CpuInfo, identify
@@ -27,19 +36,19 @@ WATTS = 1.5
 _VENDORS = {"Intel": "GenuineIntel", "AMD": "AuthenticAMD"}
 
 
-def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] | Unknown:
+def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] | Unpredictable:
     """The work on other CPUs, accelerators as before."""
     if len(target) != 1:
-        return Unknown("different CPUs side by side are not predicted; choose one kind")
+        return Unpredictable("different CPUs side by side are not predicted; choose one kind")
     if len(state.cpus) != 1:
-        return Unknown("the run does not say on which CPU it was, or the catalogue does not have it")
+        return Unpredictable("the run does not say on which CPU it was, or the catalogue does not have it")
     old, new = state.cpus[0], target[0]
     if old == new:
         return unchanged(state, "other CPU")
     if "cpu" not in state.by_component:
-        return Unknown("the run has no joules of its CPU")
+        return Unpredictable("the run has no joules of its CPU")
     speed = cpu_speed(old, new, state.busy_cores)
-    if isinstance(speed, Unknown):
+    if isinstance(speed, Unpredictable):
         return speed
     source = f"{old.quantity} × {old.hardware.name} to {new.quantity} × {new.hardware.name}: cores, clocks and the CPU model"
     host = _host_share(state)
@@ -64,16 +73,16 @@ def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] |
     return after, step_of(state, "other CPU", "hardware", changed, time, source, new.hardware.url)
 
 
-def cpu_speed(old: Installed, new: Installed, busy_cores: float | None) -> Quantity | Unknown:
+def cpu_speed(old: Installed, new: Installed, busy_cores: float | None) -> Quantity | Unpredictable:
     """How many times faster: from one thread (clocks) to all cores; busy_cores tells how many were of use."""
     clocks = [_ghz(one.hardware) for one in (old, new)]
     cores = [one.hardware.cores and one.hardware.cores * one.quantity for one in (old, new)]
     if clocks[0] is None or clocks[1] is None:
         missing = old if clocks[0] is None else new
-        return Unknown(f"the clock of {missing.hardware.name} is not in the catalogue")
+        return Unpredictable(f"the clock of {missing.hardware.name} is not in the catalogue")
     if not (cores[0] and cores[1]):
         missing = old if not cores[0] else new
-        return Unknown(f"the cores of {missing.hardware.name} are not in the catalogue")
+        return Unpredictable(f"the cores of {missing.hardware.name} are not in the catalogue")
     clock = clocks[1] / clocks[0]
     used = cores[0] if busy_cores is None else min(max(busy_cores, 1.0), cores[0])
     # Work that filled the old cores may fill the new ones; work that did not only suffers if there are fewer.

@@ -20,8 +20,17 @@ from itertools import product as combinations
 
 from wattmark.predict.hardware.accelerators import PRECISIONS, Hardware
 from wattmark.predict.hardware.devices import Installed
-from wattmark.predict.whatif.answers import Unknown, geometric_mean, span
-from wattmark.predict.whatif.state import State, Step, later, scaled, step_of, unchanged
+from wattmark.predict.whatif.state import (
+    State,
+    Step,
+    Unpredictable,
+    geometric_mean,
+    later,
+    scaled,
+    span,
+    step_of,
+    unchanged,
+)
 from wattmark.quantity import Quantity
 
 ROOF_SLACK = 1.3
@@ -42,13 +51,13 @@ SCALING = Quantity(
 )
 
 
-def device_speed(source: Hardware, target: Hardware) -> Quantity | Unknown:
+def device_speed(source: Hardware, target: Hardware) -> Quantity | Unpredictable:
     """How many times faster the target does the same device work; above 1 is faster."""
     if source.id == target.id:
         return Quantity.exact(1.0, "", "the same device")
     if not (source.bandwidth_gb_s and target.bandwidth_gb_s):
         missing = source if not source.bandwidth_gb_s else target
-        return Unknown(f"the memory bandwidth of {missing.name} is not published")
+        return Unpredictable(f"the memory bandwidth of {missing.name} is not published")
     bandwidth = target.bandwidth_gb_s / source.bandwidth_gb_s
     compute = [
         target.throughput[name] / source.throughput[name]
@@ -56,7 +65,9 @@ def device_speed(source: Hardware, target: Hardware) -> Quantity | Unknown:
         if name in source.throughput and name in target.throughput
     ]
     if not compute:
-        return Unknown(f"{source.name} and {target.name} have no throughput of the same precision published")
+        return Unpredictable(
+            f"{source.name} and {target.name} have no throughput of the same precision published"
+        )
     value = math.sqrt(bandwidth * geometric_mean(compute))
     low, high = min(bandwidth, *compute) / ROOF_SLACK, max(bandwidth, *compute) * ROOF_SLACK
     return Quantity(value, min(low, value), max(high, value), "", "roofline of both data sheets")
@@ -72,7 +83,7 @@ def count_speed(before: int, after: int) -> Quantity:
 
 def swap_accelerators(
     state: State, target: Sequence[Installed], *, host_stays: bool = False
-) -> tuple[State, Step] | Unknown:
+) -> tuple[State, Step] | Unpredictable:
     """The work on other accelerators; unknown with a reason where the model has no ground.
 
     host_stays: the host is known to be the same (or is changed in a step of its own); else it may be
@@ -81,16 +92,16 @@ def swap_accelerators(
     if tuple(target) == state.accelerators:
         return unchanged(state, "other hardware")
     checked = _checked(state, target)
-    if isinstance(checked, Unknown):
+    if isinstance(checked, Unpredictable):
         return checked
     old, new = checked
     speed = device_speed(old.hardware, new.hardware)
-    if isinstance(speed, Unknown):
+    if isinstance(speed, Unpredictable):
         return speed
     counts = count_speed(old.quantity, new.quantity)
     faster = Quantity(speed.value * counts.value, speed.low * counts.low, speed.high * counts.high)
     board = _boards(state, old, new)
-    if isinstance(board, Unknown):
+    if isinstance(board, Unpredictable):
         return board
     return _applied(state, old, new, faster, board, host_stays)
 
@@ -135,20 +146,22 @@ def _applied(
     return after, step_of(state, "other hardware", "hardware", changed, time, source, new.hardware.url)
 
 
-def _checked(state: State, target: Sequence[Installed]) -> tuple[Installed, Installed] | Unknown:
+def _checked(state: State, target: Sequence[Installed]) -> tuple[Installed, Installed] | Unpredictable:
     if len(target) != 1:
-        return Unknown("different accelerators side by side are not predicted; choose one kind")
+        return Unpredictable("different accelerators side by side are not predicted; choose one kind")
     if not state.accelerators:
-        return Unknown("the run does not say on which accelerator it was, or the catalogue does not have it")
+        return Unpredictable(
+            "the run does not say on which accelerator it was, or the catalogue does not have it"
+        )
     if len(state.accelerators) != 1:
-        return Unknown(
+        return Unpredictable(
             "the run was on different accelerators side by side, and its work on each is not known"
         )
     joules = state.by_component.get("gpu")
     if joules is None or joules.value <= 0:
-        return Unknown("the run has no joules of its accelerator")
+        return Unpredictable("the run has no joules of its accelerator")
     if "host" in state.by_component:
-        return Unknown("the joules of the whole machine cannot be told apart by component")
+        return Unpredictable("the joules of the whole machine cannot be told apart by component")
     return state.accelerators[0], target[0]
 
 
@@ -181,15 +194,15 @@ class _Boards:
         return min(1.0, (mean_w - idle_w) / (self.old_tdp - idle_w))
 
 
-def _boards(state: State, old: Installed, new: Installed) -> _Boards | Unknown:
+def _boards(state: State, old: Installed, new: Installed) -> _Boards | Unpredictable:
     for one in (old, new):
         if one.hardware.tdp_w is None:
-            return Unknown(f"the power of {one.hardware.name} is not published")
+            return Unpredictable(f"the power of {one.hardware.name} is not published")
     if state.duration_s is None:  # an imported profile without times: whatever a board may draw at work
         tdp_w = old.hardware.tdp_w or 0.0
         return _Boards(old, new, (UNSEEN_LOAD.low * tdp_w, UNSEEN_LOAD.high * tdp_w), state.utilisation)
     if state.duration_s.value <= 0:
-        return Unknown("the run took no time")
+        return Unpredictable("the run took no time")
     mean_w = state.by_component["gpu"].value / state.duration_s.value / old.quantity
     return _Boards(old, new, (mean_w,), state.utilisation)
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.predict.whatif.answers import Unknown
-from wattmark.predict.whatif.state import State, Step, scaled
+from wattmark.predict.whatif.state import State, Step, Unpredictable, scaled
 from wattmark.quantity import Quantity
 from wattmark.statistics import central, resampled
 from wattmark.studies.results import StudyResults, TrialResult
@@ -25,21 +24,25 @@ _RESAMPLES = 2_000
 
 def from_study(
     state: State, study: StudyResults, run_id: str, levels: Mapping[str, Any]
-) -> tuple[State, Step] | Unknown:
+) -> tuple[State, Step] | Unpredictable:
     """The run at other levels of some of the study's factors."""
     own = next((trial for trial in study.trials if trial.run_id == run_id), None)
     if own is None:
-        return Unknown(f"the run is no trial of the study {study.name!r}, so its own levels are not known")
+        return Unpredictable(
+            f"the run is no trial of the study {study.name!r}, so its own levels are not known"
+        )
     for factor, level in levels.items():
         tried = {str(trial.factors.get(factor)) for trial in study.completed}
         if factor not in own.factors:
-            return Unknown(f"the study {study.name!r} has no factor {factor!r}")
+            return Unpredictable(f"the study {study.name!r} has no factor {factor!r}")
         if str(level) not in tried:
-            return Unknown(f"the study did not try {factor}={level}; it tried {', '.join(sorted(tried))}")
+            return Unpredictable(
+                f"the study did not try {factor}={level}; it tried {', '.join(sorted(tried))}"
+            )
     wanted = {**own.factors, **levels}
     before, after = _cell(study, own.factors), _cell(study, wanted)
     if not before or not after:
-        return Unknown("the study has no completed trial with just these levels")
+        return Unpredictable("the study has no completed trial with just these levels")
     if _same(own.factors, wanted):
         one = Quantity.exact(1.0, "", "the same levels")
         return state, Step("levels of the study", "levels", one, one, "the same levels")
@@ -50,7 +53,7 @@ def from_study(
     time = _ratio(before, after, lambda trial: trial.duration_s or None, source)
     energy = _ratio(before, after, lambda trial: trial.total_j, source)
     if time is None or energy is None:
-        return Unknown("trials of the study were not measured")
+        return Unpredictable("trials of the study were not measured")
     changed = {
         name: _ratio(before, after, _component(name), source) or energy for name in state.by_component
     }  # fmt: skip

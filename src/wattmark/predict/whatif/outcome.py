@@ -94,7 +94,7 @@ class EquationTerm:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Estimate:
     """The original or the alternative. What is None has its reason in ``reasons`` (by field).
 
     grams_per_j, cost_per_j: what turns joules of the series into carbon and money. cost: in ``cost.unit``.
@@ -146,8 +146,8 @@ class Outcome:
     run_id: str
     scenario: Mapping[str, Any]
     changed: tuple[str, ...]
-    original: Side
-    alternative: Side
+    original: Estimate
+    alternative: Estimate
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
     machine: Machine

@@ -18,13 +18,12 @@ from wattmark.predict.hardware.caps import cap_step
 from wattmark.predict.hardware.cpus import swap_cpus
 from wattmark.predict.hardware.devices import Installed, Machine, machine_of
 from wattmark.predict.hardware.swap import swap_accelerators
-from wattmark.predict.whatif.accounts import NO_PRICE, NO_ZONE, Accounts, accounts, equation
-from wattmark.predict.whatif.answers import Unknown
 from wattmark.predict.whatif.energyvis import recorded
 from wattmark.predict.whatif.levels import from_study, levels_of
-from wattmark.predict.whatif.outcome import Basis, ComponentEnergy, EpochRow, Outcome, Side
+from wattmark.predict.whatif.outcome import Basis, ComponentEnergy, EpochRow, Estimate, Outcome
+from wattmark.predict.whatif.rates import NO_PRICE, NO_ZONE, Rates, equation, rates_at
 from wattmark.predict.whatif.series import rows
-from wattmark.predict.whatif.state import State, Step
+from wattmark.predict.whatif.state import State, Step, Unpredictable
 from wattmark.quantity import Quantity
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults
@@ -105,10 +104,10 @@ def evaluate(
         machine.busy_cores,
     )
     bases = _bases(view)
-    before = accounts(home.zone, home.year, home.pue, home.price_per_kwh, home.currency)
-    first = _side(start, start, (), rows(epochs, len(epochs), (), start.duration_s), before, bases)
+    before = rates_at(home.zone, home.year, home.pue, home.price_per_kwh, home.currency)
+    first = _estimate(start, start, (), rows(epochs, len(epochs), (), start.duration_s), before, bases)
     place = scenario.zone is not None
-    after = accounts(
+    after = rates_at(
         scenario.zone or home.zone,
         scenario.year if place or scenario.year is not None else home.year,
         home.pue if scenario.pue is None else scenario.pue,
@@ -116,15 +115,15 @@ def evaluate(
         scenario.currency or home.currency,
     )
     applied = _apply(view, start, scenario, study)
-    if isinstance(applied, Unknown):
-        second = _unknown_side(applied, after)
+    if isinstance(applied, Unpredictable):
+        second = _unpredictable(applied, after)
         steps: tuple[Step, ...] = ()
         notes: tuple[str, ...] = (str(applied),)
     else:
         state, steps = applied
         factors = [step for step in steps if step.field != "epochs"]
         series = rows(epochs, scenario.epochs or len(epochs), factors, start.duration_s)
-        second = _side(start, state, steps, series, after, bases)
+        second = _estimate(start, state, steps, series, after, bases)
         notes = state.notes
     return Outcome(
         view.id,
@@ -141,12 +140,12 @@ def evaluate(
 
 def _apply(
     view: RunView, state: State, scenario: Scenario, study: StudyResults | None
-) -> tuple[State, tuple[Step, ...]] | Unknown:
+) -> tuple[State, tuple[Step, ...]] | Unpredictable:
     """The steps one after the other; the first that is unknown makes the whole unknown."""
     steps: list[Step] = []
     if scenario.epochs is not None:
         longer = extrapolate(view, scenario.epochs, state.by_component)
-        if isinstance(longer, Unknown):
+        if isinstance(longer, Unpredictable):
             return longer
         changed = replace(
             state,
@@ -157,9 +156,9 @@ def _apply(
         state = changed
     if scenario.levels:
         if study is None:
-            return Unknown("the run belongs to no study that is known here")
+            return Unpredictable("the run belongs to no study that is known here")
         found = from_study(state, study, view.id, scenario.levels)
-        if isinstance(found, Unknown):
+        if isinstance(found, Unpredictable):
             return found
         state = found[0]
         steps.append(found[1])
@@ -168,19 +167,19 @@ def _apply(
     cpus = tuple(one for one in parts if one.hardware.kind == "cpu")
     if boards:
         found = swap_accelerators(state, boards, host_stays=bool(cpus))
-        if isinstance(found, Unknown):
+        if isinstance(found, Unpredictable):
             return found
         state = found[0]
         steps.append(found[1])
     if cpus:
         found = swap_cpus(state, cpus)
-        if isinstance(found, Unknown):
+        if isinstance(found, Unpredictable):
             return found
         state = found[0]
         steps.append(found[1])
     if scenario.power_cap_w is not None:
         found = cap_step(state, scenario.power_cap_w)
-        if isinstance(found, Unknown):
+        if isinstance(found, Unpredictable):
             return found
         state = found[0]
         steps.append(found[1])
@@ -210,23 +209,23 @@ def _ratio_step(before: State, after: State, source: str) -> Step:
     return Step("epochs", "epochs", energy, time, source)
 
 
-def _side(
+def _estimate(
     start: State,
     state: State,
     steps: tuple[Step, ...],
     series: tuple[EpochRow, ...],
-    kept: Accounts,
+    rates: Rates,
     bases: Mapping[str, Basis],
-) -> Side:
+) -> Estimate:
     energy = state.energy_j
     reasons: dict[str, str] = {}
     if energy is None:
         reasons["energy_j"] = "unknown, because no energy was measured"
     if state.duration_s is None:
         reasons["duration_s"] = "unknown, because the imported file has no times"
-    if energy is None or kept.intensity is None:
+    if energy is None or rates.intensity is None:
         reasons["carbon_g"] = reasons.get("energy_j", NO_ZONE)
-    if energy is None or kept.price is None:
+    if energy is None or rates.price is None:
         reasons["cost"] = reasons.get("energy_j", NO_PRICE)
     parts = tuple(
         ComponentEnergy(
@@ -236,24 +235,24 @@ def _side(
         )
         for name, quantity in state.by_component.items()
     )
-    return Side(
+    return Estimate(
         energy,
         state.duration_s,
-        kept.carbon(energy),
-        kept.cost(energy),
+        rates.carbon(energy),
+        rates.cost(energy),
         parts,
         series,
-        equation(start.energy_j, steps, energy, kept),
-        kept.formula,
+        equation(start.energy_j, steps, energy, rates),
+        rates.formula,
         reasons,
-        kept.grams_per_j,
-        kept.cost_per_j,
+        rates.grams_per_j,
+        rates.cost_per_j,
     )
 
 
-def _unknown_side(why: Unknown, kept: Accounts) -> Side:
+def _unpredictable(why: Unpredictable, rates: Rates) -> Estimate:
     reasons: dict[str, str] = dict.fromkeys(("energy_j", "duration_s", "carbon_g", "cost"), str(why))
-    return Side(None, None, None, None, (), (), equation(None, (), None, kept), kept.formula, reasons)
+    return Estimate(None, None, None, None, (), (), equation(None, (), None, rates), rates.formula, reasons)
 
 
 def _components(view: RunView) -> dict[str, Quantity]:

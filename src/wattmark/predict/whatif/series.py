@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wattmark.predict.extrapolate import Epoch, future, settled_epochs
-from wattmark.predict.whatif.answers import product
 from wattmark.predict.whatif.outcome import EpochRow
-from wattmark.predict.whatif.state import Step
+from wattmark.predict.whatif.state import Step, product
 from wattmark.quantity import Quantity
 
 MOST_ROWS = 2_000

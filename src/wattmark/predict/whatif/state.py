@@ -1,14 +1,25 @@
-"""What a prediction works on: joules by component, seconds and the machine, changed one step after the other."""
+"""What a prediction works on (joules by component, seconds and the machine, changed one step after the other), and what
+it answers where it cannot predict; arithmetic of ratios."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from wattmark.predict.hardware.devices import Installed
-from wattmark.predict.whatif.answers import product
 from wattmark.quantity import Quantity, total
+
+
+@dataclass(frozen=True, slots=True)
+class Unpredictable:
+    """No number, and why: a whole clause that reads well after "unknown, because"."""
+
+    because: str
+
+    def __str__(self) -> str:
+        return f"unknown, because {self.because}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,31 @@ class State:
     def energy_j(self) -> Quantity | None:
         """All components together."""
         return total(list(self.by_component.values()))
+
+
+def product(first: Quantity, second: Quantity, unit: str, source: str = "") -> Quantity:
+    """The product of two quantities that are not negative; their errors are taken to conspire."""
+    return Quantity(
+        first.value * second.value,
+        first.low * second.low,
+        first.high * second.high,
+        unit,
+        source or first.source,
+    )
+
+
+def span(values: Iterable[float], value: float, unit: str = "", source: str = "") -> Quantity:
+    """``value`` with an interval that holds all ``values``."""
+    known = [value, *values]
+    return Quantity(value, min(known), max(known), unit, source)
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Of numbers above zero; raises ValueError for none."""
+    logs = [math.log(value) for value in values]
+    if not logs:
+        raise ValueError("no mean of nothing")
+    return math.exp(sum(logs) / len(logs))
 
 
 def scaled(quantity: Quantity, factor: Quantity, source: str) -> Quantity:

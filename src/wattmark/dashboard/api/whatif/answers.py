@@ -16,11 +16,11 @@ from wattmark.dashboard.api.whatif.schemas import (
 )
 from wattmark.predict import Outcome
 from wattmark.predict.whatif.difference import Factors, difference
-from wattmark.predict.whatif.outcome import EpochRow, Side
+from wattmark.predict.whatif.outcome import EpochRow, Estimate
 from wattmark.quantity import Quantity
 
 
-def side_out(side: Side, notes: Sequence[str] = ()) -> SideOut:
+def side_out(side: Estimate, notes: Sequence[str] = ()) -> SideOut:
     """One side: totals, components, the course over the epochs, the equation."""
     return SideOut(
         energy=amount(side.energy_j),
@@ -101,7 +101,7 @@ def _parts(found: dict[str, Quantity | None], begins: str) -> dict[str, Quantity
     return {name: part for name, part in found.items() if part is not None and name.startswith(begins)}
 
 
-def _stages(side: Side, what: str) -> dict[str, Quantity]:
+def _stages(side: Estimate, what: str) -> dict[str, Quantity]:
     """PUE and intensity, or PUE and price, from the equation's terms."""
     wanted = {"PUE", "I"} if what == "carbon" else {"PUE", "p"}
     scale = {"I": 1 / 3.6e6, "p": 1 / 3.6e6}
@@ -112,7 +112,7 @@ def _stages(side: Side, what: str) -> dict[str, Quantity]:
     }
 
 
-def _course(side: Side) -> Course | None:
+def _course(side: Estimate) -> Course | None:
     rows = side.epochs
     if not rows:
         return None
@@ -125,7 +125,7 @@ def _course(side: Side) -> Course | None:
     )
 
 
-def _bands(rows: Sequence[EpochRow], side: Side, of: Callable[[EpochRow], Quantity]) -> Bands:
+def _bands(rows: Sequence[EpochRow], side: Estimate, of: Callable[[EpochRow], Quantity]) -> Bands:
     joules = [of(row) for row in rows]
     return Bands(
         energy=_band(joules, Quantity.exact(1.0)),

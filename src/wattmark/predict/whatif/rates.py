@@ -16,7 +16,7 @@ NO_PRICE = "unknown, because no price per kWh is given"
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
+class Rates:
     """Where the electricity comes from, what the building adds, and what a kWh costs. None: not given."""
 
     intensity: Intensity | None
@@ -58,17 +58,17 @@ class Accounts:
         )
 
 
-def accounts(
+def rates_at(
     zone: str | None, year: int | None, pue: float | str | None, price_per_kwh: float | None, currency: str | None
-) -> Accounts:  # fmt: skip
-    """Accounts from what a scenario says. Raises ConfigError for a zone, year or PUE that cannot be used."""
+) -> Rates:  # fmt: skip
+    """Rates from what a scenario says. Raises ConfigError for a zone, year or PUE that cannot be used."""
     intensity = None if zone is None else intensity_of(find_zone(zone), year)
     price = None if price_per_kwh is None else Quantity.exact(price_per_kwh, currency or "", "given")
-    return Accounts(intensity, as_pue(1.0 if pue is None else pue), price)
+    return Rates(intensity, as_pue(1.0 if pue is None else pue), price)
 
 
 def equation(
-    base: Quantity | None, steps: Sequence[Step], energy: Quantity | None, kept: Accounts
+    base: Quantity | None, steps: Sequence[Step], energy: Quantity | None, rates: Rates
 ) -> tuple[EquationTerm, ...]:
     """The terms in the order of the formula; base and energy are the same quantity where nothing changed the joules."""
     terms: list[EquationTerm] = []
@@ -80,14 +80,14 @@ def equation(
         ]
     if energy is not None:
         terms.append(EquationTerm("energy", "E", energy, "energy"))
-    terms.append(EquationTerm("PUE", "PUE", kept.pue.ratio, "carbon", kept.pue.url, "pue", kept.pue.year))
-    if kept.intensity is not None:
-        one = kept.intensity
+    terms.append(EquationTerm("PUE", "PUE", rates.pue.ratio, "carbon", rates.pue.url, "pue", rates.pue.year))
+    if rates.intensity is not None:
+        one = rates.intensity
         terms.append(
             EquationTerm("carbon intensity", "I", one.g_per_kwh, "carbon", one.source.url, "zone", one.year)
         )
-    if kept.price is not None:
-        terms.append(EquationTerm("price", "p", kept.price, "cost", "", "price_per_kwh"))
+    if rates.price is not None:
+        terms.append(EquationTerm("price", "p", rates.price, "cost", "", "price_per_kwh"))
     return tuple(terms)
 
 
