@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Comparison } from '../src/views/compare/types'
+import type { Comparison } from '../src/lib/schema'
 import { asked, chosenMeasure, drawn, gapWords, letter, most, percentWords } from '../src/views/compare/words'
 
 const gap = { value: -40, low: -60, high: -20, percent: [-4, -6, -2] as [number, number, number], clear: true }

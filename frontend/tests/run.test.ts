@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { flatten, joined, parentRow } from '../src/views/run/tree'
-import type { PowerLine, Span } from '../src/views/run/types'
+import type { PowerLine, SpanRow } from '../src/lib/schema'
 import { drawn, momentAt, moved, parseWindow, seconds, stepped, total, within, zoomed } from '../src/views/run/window'
 
 const line = (component: string, mean_w: (number | null)[], method = 'counter', counted = true): PowerLine => ({
   name: component, component, methods: [method], channels: [component], counted, mean_w, low_w: mean_w, high_w: mean_w, holes: [],
 })
-const span = (row: number, children = 0): Span => ({
+const span = (row: number, children = 0): SpanRow => ({
   row, name: `s${row}`, depth: 0, start_s: 0, duration_s: 1, energy: null, counts: {}, attrs: {}, children, open: false,
 })
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { choices, filterOf, fits, linesOf, methodOf, moment, parseTags, rowsOf, sorted, tagChange, typedTags, visible, type RunColumns } from '../src/views/runs/rows'
-import { bars, equivalent, periods, type Totals } from '../src/views/runs/totals'
+import { choices, filterOf, fits, linesOf, methodOf, moment, parseTags, rowsOf, sorted, tagChange, typedTags, visible } from '../src/views/runs/rows'
+import type { RunTable, Totals } from '../src/lib/schema'
+import { bars, equivalent, periods } from '../src/views/runs/totals'
 
-function columns(count: number): RunColumns {
+function columns(count: number): RunTable {
   const each = <T>(make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n))
   const ends = (make: (n: number) => number | null) => ({ value: each(make), low: each(make), high: each(make) })
   return {

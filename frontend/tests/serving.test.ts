@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { byLoad, cheapest, loadOf } from '../src/views/serving/costs'
-import type { Cell } from '../src/views/study/types'
+import type { Cell } from '../src/lib/schema'
 
 function cell(label: string, rate: number, joules: [number, number, number], ttft: number): Cell {
   return {

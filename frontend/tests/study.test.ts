@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { best, front, limitsFromText, limitsToText, lines, within } from '../src/views/study/cells'
-import type { Cell } from '../src/views/study/types'
+import type { Cell } from '../src/lib/schema'
 
 function cell(label: string, energy: number, accuracy: number | null, factors: Cell['factors'] = {}): Cell {
   const q = (value: number) => ({ value, low: value, high: value, unit: '' })

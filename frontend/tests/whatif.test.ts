@@ -4,7 +4,7 @@ import { csv } from '../src/views/whatif/exporting'
 import { project, unproject } from '../src/views/whatif/projection'
 import { option, table, type Line } from '../src/views/whatif/series'
 import { decode, encode, History, type Plan } from '../src/views/whatif/state'
-import type { Difference, Place, Side } from '../src/views/whatif/types'
+import type { Difference, EstimateOut, Place } from '../src/lib/schema'
 import { difference } from '../src/views/whatif/words'
 import { countriesByName, search, step, zoneOf } from '../src/views/whatif/zones'
 
@@ -88,7 +88,7 @@ describe('the map', () => {
   })
 })
 
-const side = (name: string): Side => ({
+const side = (name: string): EstimateOut => ({
   energy: { value: 30, low: 27, high: 36, unit: 'J' }, carbon: null, cost: null, duration: { value: 3, low: 3, high: 3, unit: 's' },
   unknown: {}, shares: [], terms: [], notes: [name],
   course: {
@@ -97,7 +97,7 @@ const side = (name: string): Side => ({
     total: { energy: { value: [10, 20, 30], low: [9, 18, 26], high: [11, 22, 36] }, carbon: null, cost: null },
   },
 })
-const lines: Line[] = [{ name: 'Original', side: side('a'), color: 's7', symbol: 'circle' }]
+const lines: Line[] = [{ name: 'Original', estimate: side('a'), color: 's7', symbol: 'circle' }]
 
 describe('the chart', () => {
   it('is dashed where epochs are extrapolated, and joins what was measured', () => {
@@ -107,7 +107,7 @@ describe('the chart', () => {
     expect(made.series.find((one) => one.name === 'Original')!.data.map((at) => at[0])).toEqual([0, 1, 2])
   })
   it('is bars of totals where there are no epochs', () => {
-    const bare: Line[] = [{ ...lines[0]!, side: { ...side('a'), course: null } }]
+    const bare: Line[] = [{ ...lines[0]!, estimate: { ...side('a'), course: null } }]
     const made = option(bare, 'energy', true, () => '#000') as { series: { type: string }[] }
     expect(made.series[0]!.type).toBe('bar')
     expect(table(bare, 'energy', true).rows).toEqual([['Original', '30', '27', '36']])

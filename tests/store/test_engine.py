@@ -167,6 +167,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
     with sqlite3.connect(path) as database:  # back to what the first version left
         database.execute("DROP TABLE run_facts")
         database.execute("DROP TABLE run_removed")
+        database.execute("DROP TABLE run_revisions")
         database.execute("UPDATE alembic_version SET version_num = '0001'")
         database.execute("UPDATE runs SET summary = x'00' WHERE run_id = 'b2'")
     with open_store(str(path)) as store:
@@ -174,6 +175,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
         assert runs["a1"].energy_by_method["counter"].high == 11.0
         assert runs["a1"].settings == {"pue": 1.2}
         assert runs["b2"].energy_by_method == {}
+        assert store.revision("a1")[1] != store.revision("b2")[1]
         assert store.discard(["b2"]) == ["b2"]
 
 

@@ -1,12 +1,9 @@
 // Requests to the server that the page came from. A mailed page holds its answers in itself and asks nobody.
 
-export interface Quantity {
-  value: number
-  low: number
-  high: number
-  unit: string
-  source?: string
-}
+import type { Amount } from './schema'
+
+/** A number with its interval, as the server has it. */
+export type Quantity = Amount
 
 /** What the server said went wrong, and what to do next. */
 export class ApiError extends Error {

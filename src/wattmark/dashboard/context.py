@@ -10,11 +10,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from wattmark.dashboard.api.runs.columns import RunTable
+from wattmark.dashboard.cache import Cache
 from wattmark.dashboard.live_hub import LiveHub
 from wattmark.dashboard.looks import Looks
 from wattmark.dashboard.run_cache import RunCache
+from wattmark.dashboard.study_cache import StudyCache
 from wattmark.paths import journals_dir
-from wattmark.store import Store
+from wattmark.store import RunSummary, Store
 
 STATIC = Path(__file__).parent / "static"
 
@@ -53,6 +56,21 @@ class Context:
     def looks(self) -> Looks:
         """What event streams tell."""
         return Looks()
+
+    @cached_property
+    def lists(self) -> Cache[list[RunSummary]]:
+        """The list of the store's runs."""
+        return Cache(1)
+
+    @cached_property
+    def tables(self) -> Cache[RunTable]:
+        """The same in columns, with the carbon by the settings."""
+        return Cache(1)
+
+    @cached_property
+    def studies(self) -> StudyCache:
+        """Studies that were looked at lately."""
+        return StudyCache(self.options.studies)
 
     @cached_property
     def live(self) -> LiveHub:

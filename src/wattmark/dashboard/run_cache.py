@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from wattmark.dashboard.cache import Cache
 from wattmark.dashboard.live_hub import LiveHub
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
@@ -27,11 +26,13 @@ from wattmark.store.lookup import Candidate
 from wattmark.store.partial import StoredRun
 from wattmark.workspace.runs import place_of
 
+Derived = TypeVar("Derived")
 LONG = 400_000
 """Runs with more samples than this are read in parts."""
 _BINS_PER_COLUMN = 4
 """Drawn means are exact but for the bins at the edges of columns, which is less than a pixel of time."""
 _KEPT_RUNS = 12
+_KEPT_VIEWS = 60
 
 
 class ChannelCurve(health.ChannelCurve, Protocol):
@@ -150,17 +151,18 @@ class OneRun:
         self.record = record
         self.curves = curves
         self.live = live
-        self.going_on = False
+        self.running = False
         self.whole_record: Callable[[], RunRecord] = lambda: record
         self.series_described: tuple[Series, ...] = ()
         self._sides = sides
+        self._derived: dict[Callable[[OneRun], Any], Any] = {}
 
     @classmethod
-    def of_view(cls, view: RunView, *, going_on: bool) -> OneRun:
-        """A run in memory. going_on: it is not in the store yet."""
+    def of_view(cls, view: RunView, *, running: bool) -> OneRun:
+        """A run in memory. running: it is not in the store yet."""
         curves = tuple(WholeCurve(curve) for curve in view.curves)
         found = cls(view.record, curves, lambda: view.record.series, view.record.status == "running")
-        found.going_on = going_on
+        found.running = running
         found.whole_record = lambda: view.record
         found.series_described = tuple(one.series for one in view.record.series)
         return found
@@ -186,7 +188,7 @@ class OneRun:
         """Side series."""
         return self._sides()
 
-    @cached_property
+    @property
     def place(self) -> tuple[FoundZone | None, PueLike]:
         """Zone and PUE for its carbon."""
         return place_of(self.record)
@@ -206,51 +208,62 @@ class OneRun:
                 found.append(Part(component, (beside[0],), False))
         return tuple(found)
 
+    def derived(self, make: Callable[[OneRun], Derived]) -> Derived:
+        """What ``make`` works out of the run, kept as long as the run is."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        return self._derived[make]
+
     def moment_ns(self, seconds: float) -> int:
         """Seconds from the run's start as monotonic ns."""
         return self.record.start_ns + round(seconds * 1e9)
 
 
 class RunCache:
-    """Runs that were looked at lately. A run of the store never changes but by being replaced."""
+    """Runs that were looked at lately, whole or in parts; one that changed in the store is read again."""
 
     def __init__(self, store: Store, live: LiveHub) -> None:
         self._store = store
         self._live = live
-        self._lock = threading.Lock()
-        self._runs: OrderedDict[str, OneRun] = OrderedDict()
+        self._views: Cache[RunView] = Cache(_KEPT_VIEWS)
+        self._runs: Cache[OneRun] = Cache(_KEPT_RUNS)
 
     def resolve(self, ref: str) -> str:
-        """The id of the run that is meant, of the store or one that goes on. Raises RunNotFound."""
+        """The id of the run that is meant, of the store or one that still runs. Raises RunNotFound."""
         return self._resolve(ref)[0]
+
+    def get(self, ref: str) -> OneRun:
+        """The run that is meant, of the store or one that still runs. Raises RunNotFound."""
+        place = self._place(ref)
+        if isinstance(place, RunRecord):
+            return OneRun.of_view(RunView(place), running=True)
+        run_id, revision = place
+        return self._runs.get(run_id, revision, lambda: self._open(run_id, revision))
+
+    def view(self, ref: str) -> RunView:
+        """The same run in memory. Raises RunNotFound."""
+        place = self._place(ref)
+        return RunView(place) if isinstance(place, RunRecord) else self._whole(*place)
+
+    def _place(self, ref: str) -> tuple[str, int] | RunRecord:
+        """Id and revision of a run of the store, or one that still runs."""
+        run_id, live = self._resolve(ref)
+        return live[run_id] if run_id in live else self._store.revision(run_id)
 
     def _resolve(self, ref: str) -> tuple[str, dict[str, RunRecord]]:
         live: dict[str, RunRecord] = {}
 
         def candidates() -> list[Candidate]:
             live.update((record.run_id, record) for record in self._live.records())
-            return [Candidate(one.run_id, one.name, one.started_wall_ns) for one in live.values()]
+            return [Candidate(run.run_id, run.name, run.started_wall_ns) for run in live.values()]
 
         return self._store.resolve(ref, candidates), live
 
-    def get(self, ref: str) -> OneRun:
-        """The run that is meant, of the store or one that goes on. Raises RunNotFound."""
-        run_id, live = self._resolve(ref)
-        if run_id in live:
-            return OneRun.of_view(RunView(live[run_id]), going_on=True)
-        with self._lock:
-            if run_id in self._runs:
-                self._runs.move_to_end(run_id)
-                return self._runs[run_id]
-        found = self._open(run_id)
-        with self._lock:
-            self._runs[run_id] = found
-            while len(self._runs) > _KEPT_RUNS:
-                self._runs.popitem(last=False)
-        return found
+    def _whole(self, run_id: str, revision: int) -> RunView:
+        return self._views.get(run_id, revision, lambda: RunView(self._store.get(run_id)))
 
-    def _open(self, run_id: str) -> OneRun:
+    def _open(self, run_id: str, revision: int) -> OneRun:
         part = self._store.part(run_id)
         if sum(part.samples(number) for number in range(len(part.channels))) > LONG:
             return OneRun.of_stored(part)
-        return OneRun.of_view(RunView(self._store.get(run_id)), going_on=False)
+        return OneRun.of_view(self._whole(run_id, revision), running=False)

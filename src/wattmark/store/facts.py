@@ -1,15 +1,25 @@
-"""What lists show of a run beside the plain columns, worked out once when the run comes into the store."""
+"""Beside a run's plain columns: what lists show, worked out once when the run comes into the store, and its revision.
+
+A revision is a number that is another one after every write to the run, so that a cache knows when it is old.
+"""
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy as sa
+
 from wattmark.quantity import SCALE, Quantity, total
 from wattmark.runs.record import RunRecord
+from wattmark.store import tables, trash
 
 _SETTINGS = ("zone", "pue")
+_R = tables.revisions.c
+_REVISION_BITS = 40
+"""So few that the sum over a million runs fits into 64 bits, so many that two never meet."""
 
 
 def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -28,3 +38,23 @@ def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, 
         "methods": {method: whole.as_dict() for method, parts in sums.items() if (whole := total(parts))},
         "settings": {key: chosen[key] for key in _SETTINGS if chosen.get(key) is not None},
     }
+
+
+def renew_revision(connection: sa.Connection, run_id: str) -> None:
+    """Give a run that was written to a new number."""
+    connection.execute(sa.delete(tables.revisions).where(_R.run_id == run_id))
+    number = random.getrandbits(_REVISION_BITS)
+    connection.execute(sa.insert(tables.revisions).values(run_id=run_id, revision=number))
+
+
+def revision_of(connection: sa.Connection, run_id: str) -> int:
+    """The number of a run that is there."""
+    return connection.execute(sa.select(_R.revision).where(_R.run_id == run_id)).scalar_one()
+
+
+def revision_of_all(connection: sa.Connection) -> str:
+    """A word that is another one after every write to any run, and after every run that comes or goes."""
+    present = tables.revisions.join(tables.runs, tables.runs.c.run_id == _R.run_id)
+    counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_R.revision), 0)).select_from(present)
+    count, total = connection.execute(counted.where(trash.kept())).one()
+    return f"{count}-{int(total):x}"

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +19,7 @@ from wattmark.runs.record import RunRecord
 from wattmark.runs.result import RunResult
 from wattmark.store import pack, summaries, tables, trash
 from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
-from wattmark.store.facts import facts_of
+from wattmark.store.facts import facts_of, renew_revision, revision_of, revision_of_all
 from wattmark.store.lookup import Candidate, by_id, is_kept, resolve, tags_of
 from wattmark.store.partial import StoredRun
 from wattmark.store.portable import RUN_ID, storable
@@ -181,6 +180,7 @@ class Store:
             gone = [*remove, *(add or {})]
             connection.execute(sa.delete(tables.tags).where(t.run_id == run_id, t.key.in_(gone)))
             _insert_tags(connection, run_id, add or {})
+            renew_revision(connection, run_id)
             return tags_of(connection, run_id)
 
     def marks(self, ref: str) -> tuple[dict[str, str], str]:
@@ -190,27 +190,16 @@ class Store:
             noted = sa.select(tables.runs.c.note).where(tables.runs.c.run_id == run_id)
             return tags_of(connection, run_id), connection.execute(noted).scalar_one()
 
-    def stamp(self) -> str:
-        """A word that changes when something was written: whoever keeps a list knows when it is old.
-
-        SQLite: the times and sizes of the files. PostgreSQL: number, sizes and last start of the runs, length of their
-        notes and tags.
-        """
-        if self._engine.dialect.name == "sqlite":
-            path = Path(str(self._engine.url.database))
-            found = [one.stat() for one in (path, path.with_name(f"{path.name}-wal")) if one.exists()]
-            return "-".join(f"{one.st_mtime_ns:x}.{one.st_size:x}" for one in found)
-        r, t, size = tables.runs.c, tables.tags.c, sa.func.length
-        runs = sa.select(
-            sa.func.count(),
-            sa.func.max(r.started_wall_ns),
-            sa.func.sum(r.stored_bytes),
-            sa.func.sum(size(r.note)),
-        )
-        marks = sa.select(sa.func.count(), sa.func.sum(size(t.key) + size(t.value)))
+    def revision(self, ref: str) -> tuple[str, int]:
+        """The id of the run that is meant, and a number that is another one after every write to that run."""
         with self._reading() as connection:
-            seen = (*connection.execute(runs.where(trash.kept())).one(), *connection.execute(marks).one())
-        return "-".join(str(part or 0) for part in seen)
+            run_id = resolve(connection, ref)
+            return run_id, revision_of(connection, run_id)
+
+    def stamp(self) -> str:
+        """A word that changes with every write to any run: whoever keeps a list knows when it is old."""
+        with self._reading() as connection:
+            return revision_of_all(connection)
 
     def note(self, ref: str, text: str) -> None:
         """Put a note on a run, in place of the one it had; an empty text removes it."""
@@ -218,6 +207,7 @@ class Store:
             run_id = resolve(connection, ref)
             noted = sa.update(tables.runs).where(tables.runs.c.run_id == run_id)
             connection.execute(noted.values(note=storable(text)))
+            renew_revision(connection, run_id)
 
     def prune(
         self,
@@ -274,6 +264,7 @@ class Store:
             kept = {**tags_of(connection, record.run_id), **record.tags}
             for table in (tables.tags, tables.blocks, tables.facts):
                 connection.execute(sa.delete(table).where(table.c.run_id == record.run_id))
+            renew_revision(connection, record.run_id)
             told = json.dumps(facts_of(record, summary))
             connection.execute(sa.insert(tables.facts).values(run_id=record.run_id, facts=told))
             _insert_tags(connection, record.run_id, kept)

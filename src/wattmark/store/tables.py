@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration; a test holds it equal to the head of ``migrations/``."""
 
 metadata = MetaData()
@@ -60,6 +60,13 @@ blocks = Table(
     Column("column", Text, primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),
+)
+
+revisions = Table(
+    "run_revisions",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", BigInteger, nullable=False),  # another number after every write to the run
 )
 
 facts = Table(

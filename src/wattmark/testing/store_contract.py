@@ -8,6 +8,7 @@ Subclass :class:`StoreContract` in a test module and give it a ``url`` fixture: 
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
@@ -254,6 +255,32 @@ class StoreContract:
         assert {key: part.value for key, part in run.energy_by_component.items()} == {"cpu": 100.0}
         assert run.tags == {"model": "small", "baseline": ""}
         assert run.as_dict()["started_at"].startswith("2023-11-14T22:13:20")
+
+    def test_every_write_to_a_run_is_another_revision_of_it_and_of_the_list(self, store: Store) -> None:
+        writes: list[tuple[str, Callable[[], object]]] = [
+            ("add", lambda: store.add(example_record("a1"), example_summary(100.0))),
+            ("tag", lambda: store.tag("a1", {"model": "large"})),
+            ("tag of the same length", lambda: store.tag("a1", {"model": "LARGE"})),
+            ("note", lambda: store.note("a1", "hot day")),
+            ("replace", lambda: store.replace(example_record("a1"), example_summary(100.0))),
+            ("remove and come again", lambda: (store.remove(["a1"]), store.add(example_record("a1")))),
+        ]
+        store.add(example_record("b2"))
+        other, stamps, revisions = store.revision("b2"), [store.stamp()], list[int]()
+        for name, write in writes:
+            write()
+            assert store.revision("a1")[1] not in revisions, name
+            assert store.stamp() not in stamps, name
+            revisions.append(store.revision("a1")[1])
+            stamps.append(store.stamp())
+        assert store.revision("a1") == ("a1", revisions[-1])
+        store.discard(["a1"])
+        assert store.stamp() != stamps[-1]
+        with pytest.raises(RunNotFound):
+            store.revision("a1")
+        store.restore(["a1"])
+        assert store.stamp() == stamps[-1]
+        assert store.revision("b2") == other
 
     def test_runs_are_removed_all_or_none(self, store: Store) -> None:
         for run_id in ("a1", "b2", "c3"):

@@ -46,7 +46,13 @@ def test_a_bench_is_listed_with_its_figures(tmp_path: Path) -> None:
     assert cell["factors"] == {"model": "local:1m", "concurrency": 2.0}
     assert cell["trials"] == ["bench-1"]
     assert cell["modelled"] == 0.25
-    assert cell["metrics"]["j_per_token"] == {"value": 0.03, "low": 0.02, "high": 0.04, "unit": "J"}
+    assert cell["metrics"]["j_per_token"] == {
+        "value": 0.03,
+        "low": 0.02,
+        "high": 0.04,
+        "unit": "J",
+        "source": "",
+    }
     assert cell["metrics"]["ttft_p99_s"]["high"] == 0.1  # its upper end is not known
     assert not {"goodput", "j_per_request", "idle_share", "tpot_p50_s"} & cell["metrics"].keys()
     assert cell["command"] == "wattmark llm bench local:1m --concurrency 2"

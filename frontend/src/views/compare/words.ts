@@ -1,6 +1,6 @@
 // Pure parts of the comparison: what the address asks for, labels that tell entries apart, where a bar begins and ends.
 import { number, withUnit } from '../../lib/format'
-import type { Comparison, CurveLine, Entry, Gap } from './types'
+import type { Compared, Comparison, Gap, Line } from '../../lib/schema'
 
 export interface Asked { run: string[]; baseline: string | undefined; repeats: boolean; only: string[] }
 
@@ -35,7 +35,7 @@ function signed(value: number): string {
 }
 
 /** The largest upper end of a measure, for bars that share a scale; null where none has it. */
-export function most(entries: Entry[], measure: string): number | null {
+export function most(entries: Compared[], measure: string): number | null {
   const ends = entries.flatMap((entry) => entry.values[measure]?.amount?.high ?? [])
   return ends.length ? Math.max(...ends) : null
 }
@@ -48,7 +48,7 @@ export function chosenMeasure(found: Comparison, wanted: string | null): string 
 
 /** Series for a chart: one for each run and method that it has. */
 export interface Drawn { run: string; method: 'measured' | 'modelled'; values: (number | null)[] }
-export function drawn(lines: CurveLine[], of: 'power' | 'energy'): Drawn[] {
+export function drawn(lines: Line[], of: 'power' | 'energy'): Drawn[] {
   const end = of === 'power' ? 'w' : 'j'
   return lines.flatMap((line) =>
     (['measured', 'modelled'] as const).flatMap((method) => {

@@ -1,8 +1,8 @@
 // Which rows of the span tree are shown: a flat list of what is unfolded, with places for pages not loaded yet.
-import type { Span, SpanPage } from './types'
+import type { SpanPage, SpanRow } from '../../lib/schema'
 
-export interface Loaded { total: number; spans: Span[] }
-export type Row = { kind: 'span'; span: Span; level: number; at: number; of: number } | { kind: 'more'; parent: number; level: number; left: number }
+export interface Loaded { total: number; spans: SpanRow[] }
+export type Row = { kind: 'span'; span: SpanRow; level: number; at: number; of: number } | { kind: 'more'; parent: number; level: number; left: number }
 
 /** The rows in their order. `open`: rows unfolded; `pages`: children loaded so far, by parent (-1: the top). */
 export function flatten(pages: ReadonlyMap<number, Loaded>, open: ReadonlySet<number>): Row[] {

@@ -1,6 +1,22 @@
 // The window on the time axis and the brush inside it: plain arithmetic, in seconds from the run's start.
-import type { PowerLine, Line, Window } from './types'
+import type { PowerLine } from '../../lib/schema'
 import { componentToken, seriesToken } from '../../lib/colors'
+
+/** From and to, in seconds from the run's start. */
+export type Window = [number, number]
+
+/** A line of a time chart, drawn. */
+export interface Line {
+  name: string
+  token: string
+  values: (number | null)[]
+  low?: (number | null)[]
+  high?: (number | null)[]
+  dashed?: boolean
+  filled?: boolean
+  hatched?: boolean
+  thick?: boolean
+}
 
 /** The plotting area is this far from the left and the right of every chart of the view. */
 export const LEFT = 64

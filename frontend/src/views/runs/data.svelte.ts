@@ -1,8 +1,8 @@
 // The runs, kept current: asked for whole when the list changed, those that go on every second or two.
 import { get, send } from '../../lib/api'
-import { haystack, rowsOf, tagChange, type Row, type RunColumns } from './rows'
+import { haystack, rowsOf, tagChange, type Row } from './rows'
+import type { Removed, Running, RunTable } from '../../lib/schema'
 
-export interface Removed { id: string; name: string; removed_at: string; left_s: number }
 
 const OFTEN_MS = 1_500
 const SELDOM_MS = 4_000
@@ -37,7 +37,7 @@ export class RunsData {
   }
 
   async load(): Promise<void> {
-    const [columns, removed] = await Promise.all([get<RunColumns>('runs'), get<Removed[]>('runs/removed')])
+    const [columns, removed] = await Promise.all([get<RunTable>('runs'), get<Removed[]>('runs/removed')])
     this.stamp = columns.stamp
     this.rows = rowsOf(columns)
     this.removed = removed
@@ -45,7 +45,7 @@ export class RunsData {
 
   /** Runs that go on are replaced in place; anything else that came or went needs the whole list. */
   private async look(): Promise<void> {
-    const { stamp, runs } = await get<{ stamp: string; runs: RunColumns }>('runs/going-on')
+    const { stamp, runs } = await get<Running>('runs/running')
     const live = new Map(rowsOf(runs).map((row) => [row.id, row]))
     const known = this.rows!.filter((row) => row.status === 'running')
     if (stamp !== this.stamp || known.some((row) => !live.has(row.id))) return this.load()

@@ -1,15 +1,6 @@
 // The runs as rows: from columns, filtered, sorted and grouped. Ten thousand of them on every key stroke, so nothing is lazy.
 import type { Quantity } from '../../lib/api'
-
-type Numbers = (number | null)[]
-export interface Ends { value: Numbers; low: Numbers; high: Numbers }
-export interface RunColumns {
-  stamp: string
-  id: string[]; name: string[]; status: string[]; exit_code: (number | null)[]; host: string[]; parent: (string | null)[]
-  started_ms: number[]; duration_s: Numbers; coverage: Numbers
-  energy: Ends; measured: Ends; modelled: Ends; carbon: Ends
-  zone: (string | null)[]; methods: string[][]; tags: Record<string, string>[]; note: string[]
-}
+import type { Ends, RunTable } from '../../lib/schema'
 
 export interface Row {
   id: string; name: string; status: string; exitCode: number | null; host: string; started: number; duration: number | null
@@ -30,7 +21,7 @@ export type Line = { kind: 'group'; key: string | null; rows: Row[]; open: boole
 /** Height of every line of the table, in pixels. */
 export const LINE = 44
 
-export function rowsOf(columns: RunColumns): Row[] {
+export function rowsOf(columns: RunTable): Row[] {
   return columns.id.map((id, n) => {
     const row: Row = {
       id, name: columns.name[n]!, status: columns.status[n]!, exitCode: columns.exit_code[n] ?? null, host: columns.host[n]!,

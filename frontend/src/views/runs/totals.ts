@@ -1,13 +1,6 @@
 // Sums over runs as the server makes them, in the shape that charts and tables take.
 import type { Quantity } from '../../lib/api'
-
-export interface Sum {
-  runs: number; unknown: number; duration_s: number; energy: Quantity | null; measured: Quantity | null
-  modelled: Quantity | null; carbon: Quantity | null; no_zone: number; overlapping: number
-}
-export interface Slice { key: string | null; start: string; energy: Quantity; measured: Quantity | null; modelled: Quantity | null; carbon: Quantity | null }
-export interface Totals { all: Sum; groups: { key: string | null; sum: Sum }[]; slices: Slice[]; rules: string[] }
-export interface Equivalent { name: string; of: 'J' | 'g'; amount: number; source: string; year: number; url: string }
+import type { Equivalent, Sum, Totals } from '../../lib/schema'
 
 export type Shown = 'energy' | 'carbon'
 

@@ -1,7 +1,7 @@
 // Which configuration is cheapest within latency limits, and how sure that is.
 import type { Quantity } from '../../lib/api'
 import { lines, value, within, type Limit } from '../study/cells'
-import type { Cell } from '../study/types'
+import type { Cell } from '../../lib/schema'
 
 export const LOADS = { rate: 'requests/s offered', concurrency: 'requests at a time' } as const
 export type Load = keyof typeof LOADS

@@ -1,5 +1,7 @@
 // Which cells are inside the limits, which are on the Pareto front, and how metrics are called.
-import type { Cell, Level, Metric } from './types'
+import type { Cell, StudyMetric } from '../../lib/schema'
+
+export type Level = Cell['factors'][string]
 
 /** A limit on a metric: at most, at least, or both. */
 export interface Limit { metric: string; min?: number; max?: number }
@@ -47,7 +49,7 @@ export function best(cells: readonly Cell[], metric: string, limits: readonly Li
 }
 
 /** "r" and the others that a reader sees: words instead of underscores, the unit behind. */
-export function title(metric: Metric | undefined, name = metric?.name ?? ''): string {
+export function title(metric: StudyMetric | undefined, name = metric?.name ?? ''): string {
   const words = NAMES[name] ?? name.replace(/_per_s$/, '/s').replace(/_s$/, '').replace(/_p(\d+)$/, ' p$1').replaceAll('_', ' ')
   return metric?.unit ? `${words} (${metric.unit})` : words
 }

@@ -1,6 +1,8 @@
 // One study and what the analysis says of it; loaded again as its trials end.
 import { get } from '../../lib/api'
-import type { Epochs, Findings, Progress, Study } from './types'
+import type { Epoch, Findings, Progress, Study } from '../../lib/schema'
+
+export type Epochs = Record<string, Epoch[]>
 
 export class StudyData {
   study = $state.raw<Study | null>(null)

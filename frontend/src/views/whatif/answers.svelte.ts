@@ -2,12 +2,12 @@
 import { SvelteMap } from 'svelte/reactivity'
 import { send } from '../../lib/api'
 import { asked, type Alternative, type Scenario } from './state'
-import type { Answer } from './types'
+import type { WhatIfAnswer } from '../../lib/schema'
 
 const MOST_KEPT = 300
 
 export class Answers {
-  readonly found = new SvelteMap<string, Answer | Error>()
+  readonly found = new SvelteMap<string, WhatIfAnswer | Error>()
   private readonly waiting = new Set<string>()
 
   /** What is asked about a run, as text; `alternative` null asks for the original only. */
@@ -26,7 +26,7 @@ export class Answers {
     if (this.waiting.has(key) || (!again && this.found.has(key))) return
     this.waiting.add(key)
     try {
-      this.found.set(key, await send<Answer>('POST', 'whatif', JSON.parse(key)))
+      this.found.set(key, await send<WhatIfAnswer>('POST', 'whatif', JSON.parse(key)))
     } catch (error) {
       const before = this.found.get(key)
       if (!again || before === undefined || before instanceof Error)
@@ -37,7 +37,7 @@ export class Answers {
     }
   }
 
-  answer(key: string): Answer | undefined {
+  answer(key: string): WhatIfAnswer | undefined {
     const got = this.found.get(key)
     return got instanceof Error ? undefined : got
   }

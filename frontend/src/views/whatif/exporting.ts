@@ -1,7 +1,6 @@
 // What is shown, as files: CSV and JSON of the numbers, SVG and PNG of the chart.
 import type { Plan } from './state'
-import type { Line } from './series'
-import type { Metric } from './types'
+import type { Line, Metric } from './series'
 
 const METRICS: Metric[] = ['energy', 'carbon', 'cost']
 
@@ -9,17 +8,17 @@ const METRICS: Metric[] = ['energy', 'carbon', 'cost']
 export function csv(lines: Line[]): string {
   const head = ['side', 'epoch', 'extrapolated', 'metric', 'unit', 'value', 'low', 'high', 'total_value', 'total_low', 'total_high']
   const rows: (string | number | boolean)[][] = [head]
-  for (const { name, side } of lines) {
+  for (const { name, estimate } of lines) {
     for (const metric of METRICS) {
-      const unit = side[metric]?.unit ?? ''
-      const [each, total] = [side.course?.each[metric], side.course?.total[metric]]
-      side.course?.epoch.forEach((epoch, at) => {
+      const unit = estimate[metric]?.unit ?? ''
+      const [each, total] = [estimate.course?.each[metric], estimate.course?.total[metric]]
+      estimate.course?.epoch.forEach((epoch, at) => {
         if (each && total)
-          rows.push([name, epoch, side.course!.extrapolated[at]!, metric, unit, each.value[at]!, each.low[at]!, each.high[at]!, total.value[at]!, total.low[at]!, total.high[at]!])
+          rows.push([name, epoch, estimate.course!.extrapolated[at]!, metric, unit, each.value[at]!, each.low[at]!, each.high[at]!, total.value[at]!, total.low[at]!, total.high[at]!])
       })
     }
     for (const metric of [...METRICS, 'duration'] as const) {
-      const q = side[metric]
+      const q = estimate[metric]
       rows.push([name, 'whole run', '', metric, q?.unit ?? '', '', '', '', q?.value ?? '', q?.low ?? '', q?.high ?? ''])
     }
   }
@@ -34,8 +33,8 @@ function cell(value: string | number | boolean): string {
 }
 
 export function json(lines: Line[], plan: Plan, run: string): string {
-  const sides = lines.map(({ name, side }) => ({ name, ...side }))
-  return JSON.stringify({ format: 'wattmark-what-if', version: 1, run, plan, sides }, null, 1)
+  const estimates = lines.map(({ name, estimate }) => ({ name, ...estimate }))
+  return JSON.stringify({ format: 'wattmark-what-if', version: 1, run, plan, estimates }, null, 1)
 }
 
 export function save(name: string, type: string, content: string | Blob): void {

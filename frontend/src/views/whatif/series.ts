@@ -1,11 +1,13 @@
 // What the chart draws: one line a side, its interval as a band, dashed where epochs are extrapolated.
 import type { EChartsCoreOption } from 'echarts/core'
 import { interval, number, step, withUnit } from '../../lib/format'
-import type { Band, Course, Metric, Side } from './types'
+import type { Course, EstimateOut, Series, Stages } from '../../lib/schema'
+
+export type Metric = keyof Stages
 
 export interface Line {
   name: string
-  side: Side
+  estimate: EstimateOut
   /** Token of its colour, and the shape of its points. */
   color: string
   symbol: string
@@ -14,24 +16,24 @@ export interface Line {
 
 export const METRICS: Record<Metric, [string, string]> = { energy: ['Energy', 'J'], carbon: ['Carbon', 'g'], cost: ['Cost', ''] }
 
-export function band(course: Course | null | undefined, metric: Metric, cumulative: boolean): Band | null {
+export function band(course: Course | null | undefined, metric: Metric, cumulative: boolean): Series | null {
   return course?.[cumulative ? 'total' : 'each'][metric] ?? null
 }
 
 /** Divisor and unit for a whole axis: the largest value decides. */
 export function scale(lines: Line[], metric: Metric, cumulative: boolean): { factor: number; unit: string } {
   const tops = lines.flatMap((line) => {
-    const found = band(line.side.course, metric, cumulative)
-    return found ? [Math.max(...found.value)] : line.side[metric] ? [line.side[metric].value] : []
+    const found = band(line.estimate.course, metric, cumulative)
+    return found ? [Math.max(...found.value)] : line.estimate[metric] ? [line.estimate[metric].value] : []
   })
-  const unit = metric === 'cost' ? (lines.map((line) => line.side.cost?.unit).find(Boolean) ?? '') : METRICS[metric][1]
+  const unit = metric === 'cost' ? (lines.map((line) => line.estimate.cost?.unit).find(Boolean) ?? '') : METRICS[metric][1]
   const [factor, shown] = step(Math.max(0, ...tops), unit)
   return { factor, unit: metric === 'carbon' ? `${shown} CO₂e` : shown }
 }
 
 /** True if there are epochs to draw as lines; else bars of the totals are drawn. */
 export function hasCourse(lines: Line[], metric: Metric): boolean {
-  return lines.some((line) => band(line.side.course, metric, true))
+  return lines.some((line) => band(line.estimate.course, metric, true))
 }
 
 export function option(lines: Line[], metric: Metric, cumulative: boolean, token: (name: string) => string): EChartsCoreOption {
@@ -63,7 +65,7 @@ export function option(lines: Line[], metric: Metric, cumulative: boolean, token
 }
 
 function drawn(line: Line, metric: Metric, cumulative: boolean, factor: number, token: (name: string) => string) {
-  const course = line.side.course
+  const course = line.estimate.course
   const found = band(course, metric, cumulative)
   if (!course || !found) return []
   const color = token(line.color)
@@ -100,7 +102,7 @@ function drawn(line: Line, metric: Metric, cumulative: boolean, factor: number, 
 
 function bars(lines: Line[], metric: Metric, factor: number, token: (name: string) => string) {
   const data = lines.map((line, index) => {
-    const q = line.side[metric]
+    const q = line.estimate[metric]
     return q ? [index, q.value / factor, q.low / factor, q.high / factor] : [index, null, null, null]
   })
   return [
@@ -128,12 +130,12 @@ function tip(given: unknown, lines: Line[], metric: Metric, cumulative: boolean)
   const epoch = first?.value?.[0]
   if (epoch === undefined) return ''
   const said = lines.flatMap((line) => {
-    const found = band(line.side.course, metric, cumulative)
-    const at = line.side.course?.epoch.indexOf(epoch) ?? -1
+    const found = band(line.estimate.course, metric, cumulative)
+    const at = line.estimate.course?.epoch.indexOf(epoch) ?? -1
     if (!found || at < 0) return []
-    const unit = metric === 'cost' ? (line.side.cost?.unit ?? '') : METRICS[metric][1]
+    const unit = metric === 'cost' ? (line.estimate.cost?.unit ?? '') : METRICS[metric][1]
     const q = { value: found.value[at]!, low: found.low[at]!, high: found.high[at]!, unit }
-    return [`${line.name}: ${withUnit(q.value, unit)} (${interval(q)})${line.side.course?.extrapolated[at] ? ', extrapolated' : ''}`]
+    return [`${line.name}: ${withUnit(q.value, unit)} (${interval(q)})${line.estimate.course?.extrapolated[at] ? ', extrapolated' : ''}`]
   })
   return [`${cumulative ? 'Up to epoch' : 'Epoch'} ${epoch}`, ...said].join('\n')
 }
@@ -145,12 +147,12 @@ export function table(lines: Line[], metric: Metric, cumulative: boolean): { hea
     return {
       head: ['', `${METRICS[metric][0]} (${unit})`, 'low', 'high'],
       rows: lines.map((line) => {
-        const q = line.side[metric]
+        const q = line.estimate[metric]
         return [line.name, ...(q ? [q.value, q.low, q.high].map((value) => number(value / factor)) : [null, null, null])]
       }),
     }
   }
-  const epochs = [...new Set(lines.flatMap((line) => line.side.course?.epoch ?? []))].sort((a, b) => a - b)
+  const epochs = [...new Set(lines.flatMap((line) => line.estimate.course?.epoch ?? []))].sort((a, b) => a - b)
   const every = Math.ceil(epochs.length / 200)
   const kept = epochs.filter((_, index) => (index + 1) % every === 0 || index === epochs.length - 1)
   return {
@@ -158,10 +160,10 @@ export function table(lines: Line[], metric: Metric, cumulative: boolean): { hea
     rows: kept.map((epoch) => [
       epoch,
       ...lines.map((line) => {
-        const found = band(line.side.course, metric, cumulative)
-        const at = line.side.course?.epoch.indexOf(epoch) ?? -1
+        const found = band(line.estimate.course, metric, cumulative)
+        const at = line.estimate.course?.epoch.indexOf(epoch) ?? -1
         if (!found || at < 0) return null
-        const mark = line.side.course?.extrapolated[at] ? ' (extrapolated)' : ''
+        const mark = line.estimate.course?.extrapolated[at] ? ' (extrapolated)' : ''
         return `${number(found.value[at]! / factor)} [${number(found.low[at]! / factor)}, ${number(found.high[at]! / factor)}]${mark}`
       }),
     ]),

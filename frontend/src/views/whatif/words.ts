@@ -1,6 +1,6 @@
 // A difference as a sentence that can stand alone.
 import { duration, number, withUnit } from '../../lib/format'
-import type { Difference } from './types'
+import type { Difference } from '../../lib/schema'
 
 function amount(value: number, unit: string): string {
   return unit === 's' ? duration(Math.abs(value)) : withUnit(Math.abs(value), unit)

@@ -3,7 +3,7 @@ import type { FeatureCollection, Geometry, Position } from 'geojson'
 import type { GeometryCollection, Topology } from 'topojson-specification'
 import { cutRing, type Ring } from './cut'
 import { countriesByName, zoneOf } from './zones'
-import type { Place } from './types'
+import type { Place } from '../../lib/schema'
 
 /** Features named by their zone; a country without figures keeps its own name after a "?". */
 export async function outlines(places: Place[]): Promise<FeatureCollection> {

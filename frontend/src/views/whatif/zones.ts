@@ -1,5 +1,5 @@
 // Which country of the world map is which zone, and the search in the list of places.
-import type { Place } from './types'
+import type { Place } from '../../lib/schema'
 
 /** Natural Earth's short names where the list of places has another one. */
 const OTHER_NAMES: Record<string, string> = {

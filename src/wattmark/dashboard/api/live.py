@@ -11,9 +11,10 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from wattmark.dashboard.api.schemas import Amount, RunRef
+from wattmark.dashboard.api.schemas import RunRef
 from wattmark.dashboard.context import Context, Here
 from wattmark.dashboard.looks import EVERY_S
+from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 
@@ -33,7 +34,7 @@ class LiveRun(BaseModel):
     live: bool
     tags: dict[str, str]
     duration_s: float
-    energy: Amount | None
+    energy: Quantity | None
     mean_power_w: float | None
     spans: int
 
@@ -78,7 +79,7 @@ def _told(record: RunRecord) -> LiveRun:
         live=record.status == "running",
         tags=dict(record.tags),
         duration_s=record.duration_s,
-        energy=Amount.of(view.energy),
+        energy=view.energy,
         mean_power_w=view.mean_power_w,
         spans=len(record.spans),
     )

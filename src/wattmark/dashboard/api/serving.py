@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
-from wattmark.dashboard.api.studies.answers import CellOut, Q
+from wattmark.dashboard.api.studies.answers import quantity
+from wattmark.dashboard.api.studies.schemas import Cell, Level
 from wattmark.dashboard.context import Here
+from wattmark.quantity import Quantity
 from wattmark.store.summaries import RunSummary
 
 router = APIRouter(prefix="/serving", tags=["serving"])
 
 
-class Benches(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Benches:
     """The newest benches, each as a cell of one run, its label the run's name."""
 
-    cells: list[CellOut]
+    cells: tuple[Cell, ...]
     started_at: dict[str, str]
 
 
@@ -28,26 +31,26 @@ class Benches(BaseModel):
 def benches(here: Here, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Benches:
     """Runs of ``wattmark llm bench`` with energy, latency and load, newest first."""
     found = here.store.summaries(tag="kind=serving", limit=limit)
-    cells: list[CellOut] = []
+    cells: list[Cell] = []
     for run in found:
         data = _part(here.store.part(run.run_id).record.extra, "serving")
         if data:
             cells.append(_cell(run, data))
-    return Benches(cells=cells, started_at={run.run_id: run.started_at.isoformat() for run in found})
+    return Benches(cells=tuple(cells), started_at={run.run_id: run.started_at.isoformat() for run in found})
 
 
-def _cell(run: RunSummary, data: Mapping[str, Any]) -> CellOut:
+def _cell(run: RunSummary, data: Mapping[str, Any]) -> Cell:
     server, energy = _part(data, "server"), _part(data, "energy")
     load = next((name for name in ("rate", "concurrency") if name in run.tags), None)
-    levels: dict[str, Any] = {"model": str(server.get("model", ""))}
+    levels: dict[str, Level] = {"model": str(server.get("model", ""))}
     if load is not None:
         levels[load] = _level(run.tags[load])
     measured, modelled = (_part(energy, name).get("value") for name in ("measured_j", "modelled_j"))
     known = (measured or 0.0) + (modelled or 0.0)
-    return CellOut(
+    return Cell(
         label=f"{run.name} ({run.run_id[-8:]})",
         factors=levels,
-        trials=[run.run_id],
+        trials=(run.run_id,),
         completed=1,
         metrics=dict(_metrics(data)),
         modelled=(modelled or 0.0) / known if known > 0 else None,
@@ -55,7 +58,7 @@ def _cell(run: RunSummary, data: Mapping[str, Any]) -> CellOut:
     )
 
 
-def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Q]]:
+def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Quantity]]:
     """The names are those of the trials of a serving study (``studies.llm_trial.figures``)."""
     metrics, energy = _part(data, "metrics"), _part(data, "energy")
     found: dict[str, tuple[Any, str]] = {
@@ -75,23 +78,18 @@ def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Q]]:
     for at in ("p5", "p25", "p50", "p75", "p90", "p95", "p99"):
         found[f"request_j_{at}"] = (_part(energy, "request_j").get(at), "J")
     for name, (value, unit) in found.items():
-        quantity = _quantity(value, unit)
-        if quantity is not None:
-            yield name, quantity
+        figure = _quantity(value, unit)
+        if figure is not None:
+            yield name, figure
 
 
-def _quantity(found: object, unit: str) -> Q | None:
+def _quantity(entry: object, unit: str) -> Quantity | None:
     """A number or a value with its ends; an end that is not known is left at the value."""
-    if isinstance(found, Mapping):
-        ends = cast("Mapping[str, object]", found)
+    if isinstance(entry, Mapping):
+        ends = cast("Mapping[str, object]", entry)
         value, low, high = (_number(ends.get(key)) for key in ("value", "low", "high"))
-        if value is None:
-            return None
-        return Q(
-            value=value, low=value if low is None else low, high=value if high is None else high, unit=unit
-        )
-    value = _number(found)
-    return None if value is None else Q(value=value, low=value, high=value, unit=unit)
+        return quantity(value, low, high, unit)
+    return quantity(_number(entry), None, None, unit)
 
 
 def _command(server: Mapping[str, Any], levels: Mapping[str, Any]) -> str:

@@ -7,12 +7,14 @@ The factors that only one side has may err each on its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal, NamedTuple
 
+from wattmark.predict.whatif.outcome import Estimate, Outcome
 from wattmark.quantity import Quantity
+from wattmark.units import J_PER_KWH
 
 Verdict = Literal["less", "more", "same", "unclear"]
 
@@ -36,6 +38,16 @@ class Difference:
     unit: str
     ratio: Ratio | None
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """One for each number that both sides have."""
+
+    energy: Difference | None
+    duration: Difference | None
+    carbon: Difference | None
+    cost: Difference | None
 
 
 class Factors(NamedTuple):
@@ -67,6 +79,51 @@ def difference(original: Factors | None, alternative: Factors | None) -> Differe
         ratio=_ratio(before.value, after.value, _ends(new), _ends(old)),
         verdict=_verdict(low, high, value, bool(old or new)),
     )
+
+
+def differences(original: Outcome, alternative: Outcome) -> Differences:
+    """The second one's alternative less the first one's original: of one run, or of two."""
+    old, new = original.original, alternative.alternative
+    start = alternative.original
+    other = "" if original.run_id == alternative.run_id else " of another run"
+    joules_before = _named({"run": old.energy_j})
+    joules_after = _named({f"run{other}": start.energy_j}) | {
+        f"joules {place}": step.energy for place, step in enumerate(alternative.steps)
+    }
+    seconds_after = _named({f"seconds{other}": start.duration_s}) | {
+        f"seconds {place}": step.duration for place, step in enumerate(alternative.steps)
+    }
+    return Differences(
+        energy=difference(_factors(old.energy_j, joules_before), _factors(new.energy_j, joules_after)),
+        duration=difference(
+            _factors(old.duration_s, _named({"seconds": old.duration_s})),
+            _factors(new.duration_s, seconds_after),
+        ),
+        carbon=difference(
+            _factors(old.carbon_g, joules_before | _stages(old, "I")),
+            _factors(new.carbon_g, joules_after | _stages(new, "I")),
+        ),
+        cost=difference(
+            _factors(old.cost, joules_before | _stages(old, "p")),
+            _factors(new.cost, joules_after | _stages(new, "p")),
+        ),
+    )
+
+
+def _named(parts: Mapping[str, Quantity | None]) -> dict[str, Quantity]:
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _factors(value: Quantity | None, parts: dict[str, Quantity]) -> Factors | None:
+    return None if value is None else Factors(value, parts)
+
+
+def _stages(estimate: Estimate, per_kwh: str) -> dict[str, Quantity]:
+    """PUE and what a kWh comes to (``I`` grams, ``p`` money), by one joule, from the terms of the equation."""
+    scale = {"PUE": 1.0, per_kwh: 1 / J_PER_KWH}
+    return {
+        term.symbol: term.quantity * scale[term.symbol] for term in estimate.terms if term.symbol in scale
+    }
 
 
 def _ends(factors: Sequence[Quantity]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from wattmark.predict.extrapolate import MOST_EPOCHS, Epoch, epochs_of, extrapolate
 from wattmark.predict.hardware.accelerators import find
@@ -28,13 +28,29 @@ from wattmark.quantity import Quantity
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults
 
+MOST_PUE = 10.0
+
+
+def _usable_pue(given: float | str) -> float | str:
+    """A name is looked up later; a number, also one in words, must be one that a building could have."""
+    try:
+        ratio = float(given)
+    except ValueError:
+        return given
+    if not 1 <= ratio <= MOST_PUE:
+        raise ValueError(f"a PUE is a ratio from 1 to {MOST_PUE:g}, not {given}")
+    return given
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
 
 class HardwareChoice(BaseModel):
     """So many pieces of a part of the catalogue (any name that :func:`wattmark.predict.find` understands)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[str, Field(min_length=1, max_length=200)]
+    id: Text
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
     @model_validator(mode="before")
@@ -57,17 +73,15 @@ class Scenario(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    zone: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    zone: Text | None = None
     year: Annotated[int, Field(ge=1990, le=2100)] | None = None
-    pue: Annotated[float, Field(ge=1, le=10)] | Annotated[str, Field(min_length=1, max_length=50)] | None = (
-        None
-    )
+    pue: Annotated[float | Text, AfterValidator(_usable_pue)] | None = None
     hardware: Annotated[tuple[HardwareChoice, ...], Field(max_length=20)] | None = None
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
     power_cap_w: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    levels: Annotated[dict[str, str | int | float | bool | None], Field(max_length=50)] | None = None
+    levels: Annotated[dict[Text, str | int | float | bool | None], Field(max_length=50)] | None = None
     price_per_kwh: Annotated[float, Field(ge=0, le=1e9)] | None = None
-    currency: Annotated[str, Field(max_length=12)] | None = None
+    currency: Annotated[str, Field(max_length=12, pattern=r"^[^\x00]*$")] | None = None
 
     @property
     def changed(self) -> tuple[str, ...]:

@@ -158,6 +158,18 @@ class StudyFolder:
         if facts and known.get(host) != facts:
             _replace(self.path / ENVIRONMENT, json.dumps({**known, host: dict(facts)}, default=str))
 
+    def revision(self) -> tuple[tuple[str, int, int, int], ...]:
+        """A value that is another one whenever a file that the results are read from was written."""
+        files = [self.path / name for name in (DESIGN, TRIALS, ENVIRONMENT, MERGED)]
+        states: list[tuple[str, int, int, int]] = []
+        for path in (*files, *sorted((self.path / "baselines").glob("*.json"))):
+            try:
+                state = path.stat()
+            except FileNotFoundError:
+                continue
+            states.append((path.name, state.st_ino, state.st_size, state.st_mtime_ns))
+        return tuple(states)
+
     def results(self) -> StudyResults:
         """All that the study found so far."""
         design = self.design()

@@ -76,7 +76,7 @@ def test_the_list_is_current_after_every_change_from_anywhere(client, store):
         other.tag("a1", {"model": "SMALL"})  # as long as the word that was there
     after = client.get("/api/v1/runs").json()
     assert after["tags"][2]["model"] == "SMALL"
-    assert client.get("/api/v1/runs/going-on").json()["stamp"] == after["stamp"] != before["stamp"]
+    assert client.get("/api/v1/runs/running").json()["stamp"] == after["stamp"] != before["stamp"]
 
 
 def test_tags_and_notes_are_changed_in_place(client, store):

@@ -55,5 +55,9 @@ def test_another_year_gives_that_years_figures_or_leaves_the_place_out(client: T
 def test_named_pues_have_ranges_and_sources(client: TestClient):
     found = {one["name"]: one for one in client.get("/api/v1/pues").json()}
     assert set(found) == set(named_pues())
-    assert found["average"]["low"] < found["average"]["value"] < found["average"]["high"]
+    assert (
+        found["average"]["ratio"]["low"]
+        < found["average"]["ratio"]["value"]
+        < found["average"]["ratio"]["high"]
+    )
     assert found["average"]["url"].startswith("https://")

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, StringConstraints
 
-from wattmark.dashboard.api.compare.routes import Refs, view_of
+from wattmark.dashboard.api.compare.routes import Refs
 from wattmark.dashboard.api.schemas import Width, numbers
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
@@ -61,7 +61,7 @@ def curves(
     """Power and energy of several runs in columns of one axis."""
     if align == "span" and not span:
         raise ConfigError("to align by a span its name must be given", hint="span=epoch")
-    views = [view_of(here.store, ref) for ref in dict.fromkeys(run)]
+    views = [here.runs.view(ref) for ref in dict.fromkeys(run)]
     origins = {view.id: _origin(view, span if align == "span" else None) for view in views}
     there = [view for view in views if origins[view.id] is not None]
     starts = {view.id: origins[view.id] or view.record.start_ns for view in there}

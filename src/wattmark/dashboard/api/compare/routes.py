@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,15 +10,12 @@ from pydantic import BaseModel
 
 from wattmark.dashboard.api.compare.configuration import Group, differences
 from wattmark.dashboard.api.runs.table import RunId
-from wattmark.dashboard.api.schemas import Amount
 from wattmark.dashboard.context import Here
-from wattmark.errors import ConfigError, RunNotFound
+from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity, total
 from wattmark.runs.comparison import ACCURACY_POINTS, PER, Entry, Row, compare, denominators, methods_of
 from wattmark.runs.differences import Difference, times
 from wattmark.runs.view import RunView
-from wattmark.store import Store
-from wattmark.workspace.runs import find_run
 from wattmark.workspace.totals import MEASURED
 
 router = APIRouter(tags=["compare"])
@@ -46,20 +42,20 @@ class Gap(BaseModel):
 class Value(BaseModel):
     """One measure of one entry."""
 
-    amount: Amount | None
+    amount: Quantity | None
     difference: Gap | None
     verdict: str
 
 
-class Part(BaseModel):
+class ComponentMethod(BaseModel):
     """A component of the energy and how its joules were got."""
 
     component: str
     method: str
-    energy: Amount | None
+    energy: Quantity | None
 
 
-class RunRef(BaseModel):
+class EntryRun(BaseModel):
     """A run of an entry."""
 
     id: str
@@ -74,11 +70,11 @@ class Compared(BaseModel):
     key: str
     label: str
     host: str
-    runs: list[RunRef]
+    runs: list[EntryRun]
     coverage: float
-    measured: Amount | None
-    modelled: Amount | None
-    components: list[Part]
+    measured: Quantity | None
+    modelled: Quantity | None
+    components: list[ComponentMethod]
     values: dict[str, Value]
     refused: str | None
     notes: list[str]
@@ -132,7 +128,7 @@ def compare_runs(
     ] = None,
 ) -> Comparison:
     """Compare runs, or groups of repeats, with one of them."""
-    views = [view_of(here.store, ref) for ref in dict.fromkeys(run)]
+    views = [here.runs.view(ref) for ref in dict.fromkeys(run)]
     entries = grouped(views) if repeats else [Entry(view.name, (view,)) for view in views]
     at = _place(entries, baseline)
     known = {component for view in views for component in methods_of(view)}
@@ -159,21 +155,6 @@ def compare_runs(
         rule="Two differ if the 95 % interval of their ratio leaves out 1. What errs alike in both (the scale of one "
         "sensor) cancels; of repeats their scatter counts (Welch), of single runs what one run does not show.",
     )  # fmt: skip
-
-
-def view_of(store: Store, run_id: str) -> RunView:
-    """A run, kept in memory for a while if it is in the store. Raises RunNotFound."""
-    try:
-        found = store.resolve(run_id)
-    except RunNotFound:
-        return find_run(store, run_id)
-    tags, _ = store.marks(found)
-    return _stored(store, found, store.stamp(), tuple(tags.items()))
-
-
-@lru_cache(maxsize=MOST)
-def _stored(store: Store, run_id: str, stamp: str, tags: tuple[tuple[str, str], ...]) -> RunView:
-    return RunView(store.get(run_id))
 
 
 def grouped(views: Sequence[RunView]) -> list[Entry]:
@@ -244,19 +225,19 @@ def _compared(row: Row, base: Row, is_base: bool, only: set[str] | None) -> Comp
         label=row.entry.label,
         host=first.record.host,
         runs=[
-            RunRef(id=view.id, name=view.name, status=view.record.status, started_ms=view.record.started_wall_ns // 10**6)
+            EntryRun(id=view.id, name=view.name, status=view.record.status, started_ms=view.record.started_wall_ns // 10**6)
             for view in views
         ],
         coverage=min(view.coverage for view in views),
-        measured=Amount.of(_part(first, MEASURED, only)),
-        modelled=Amount.of(_part(first, ("modelled",), only)),
+        measured=_part(first, MEASURED, only),
+        modelled=_part(first, ("modelled",), only),
         components=[
-            Part(component=component, method=method, energy=Amount.of(first.energy_by_component.get(component)))
+            ComponentMethod(component=component, method=method, energy=first.energy_by_component.get(component))
             for component, method in methods_of(first).items()
         ],
         values={
             name: Value(
-                amount=Amount.of(quantity),
+                amount=quantity,
                 difference=None if is_base else _gap(row.gaps.get(name)),
                 verdict="the baseline" if is_base else row.verdict(name),
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -26,13 +25,10 @@ class _Holders:
     value: Float64
 
 
-_known: WeakKeyDictionary[OneRun, dict[str, _Holders]] = WeakKeyDictionary()
-
-
 def counts_between(run: OneRun, start_ns: int, end_ns: int) -> dict[str, tuple[float, bool]]:
     """By name: how many inside [start_ns, end_ns), and whether no span was cut for it."""
     found: dict[str, tuple[float, bool]] = {}
-    for name, holders in _holders(run).items():
+    for name, holders in run.derived(_collect).items():
         length = np.maximum(holders.end_ns - holders.start_ns, 1)
         inside = np.minimum(holders.end_ns, end_ns) - np.maximum(holders.start_ns, start_ns)
         at_once = (
@@ -44,12 +40,6 @@ def counts_between(run: OneRun, start_ns: int, end_ns: int) -> dict[str, tuple[f
         if share.any():
             found[name] = float((holders.value * share).sum()), bool(np.isin(share, (0.0, 1.0)).all())
     return found
-
-
-def _holders(run: OneRun) -> dict[str, _Holders]:
-    if run not in _known:
-        _known[run] = _collect(run)
-    return _known[run]
 
 
 def _collect(run: OneRun) -> dict[str, _Holders]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from wattmark.dashboard.api.run.counts import COUNT_RULE, counts_between
-from wattmark.dashboard.api.schemas import Amount, Moment, RunRef, Width, numbers
+from wattmark.dashboard.api.schemas import Moment, RunRef, Width, numbers
 from wattmark.dashboard.context import Here
 from wattmark.dashboard.run_cache import OneRun, Part
 from wattmark.errors import ConfigError
@@ -46,14 +46,14 @@ class Power(BaseModel):
     live: bool
     t_s: list[float]
     lines: list[PowerLine]
-    energy: Amount | None
+    energy: Quantity | None
 
 
-class ComponentEnergy(BaseModel):
+class WindowComponent(BaseModel):
     """A component in a window. coverage: share of the window in which it is known, 0 to 1."""
 
     name: str
-    energy: Amount | None
+    energy: Quantity | None
     mean_power_w: float | None
     methods: list[str]
     counted: bool
@@ -66,8 +66,8 @@ class Count(BaseModel):
     name: str
     value: float
     exact: bool
-    per_joule: Amount | None
-    joules_per: Amount | None
+    per_joule: Quantity | None
+    joules_per: Quantity | None
 
 
 class Energy(BaseModel):
@@ -75,11 +75,11 @@ class Energy(BaseModel):
 
     from_s: float
     to_s: float
-    energy: Amount | None
+    energy: Quantity | None
     mean_power_w: float | None
     coverage: float
-    carbon: Amount | None
-    components: list[ComponentEnergy]
+    carbon: Quantity | None
+    components: list[WindowComponent]
     counts: list[Count]
     counts_rule: str
 
@@ -106,7 +106,7 @@ def power(
         live=run.live,
         t_s=[round(value, 9) for value in middles.tolist()],
         lines=[_line(run, part, edges, apart) for part in _parts(run, apart)],
-        energy=Amount.of(total([q for q in _energies(run, start, end).values() if q])),
+        energy=total([q for q in _energies(run, start, end).values() if q]),
     )
 
 
@@ -116,7 +116,7 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
     run = here.runs.get(ref)
     start, end = window_ns(run, from_s, to_s)
     length_s = (end - start) / 1e9
-    found: list[ComponentEnergy] = []
+    found: list[WindowComponent] = []
     counted: list[Quantity] = []
     covered: list[float] = []
     powers: list[float] = []
@@ -128,9 +128,9 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
         share = min(1.0, covered_s / (length_s * len(part.curves))) if length_s > 0 else 0.0
         covered += [share] * len(part.curves) if part.counted else []
         found.append(
-            ComponentEnergy(
+            WindowComponent(
                 name=part.component,
-                energy=Amount.of(quantity),
+                energy=quantity,
                 mean_power_w=power_w,
                 methods=part.methods,
                 counted=part.counted,
@@ -143,10 +143,10 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
     return Energy(
         from_s=(start - run.record.start_ns) / 1e9,
         to_s=(end - run.record.start_ns) / 1e9,
-        energy=Amount.of(whole),
+        energy=whole,
         mean_power_w=sum(powers) if powers else None,
         coverage=sum(covered) / len(covered) if covered else 0.0,
-        carbon=Amount.of(grams.grams if grams else None),
+        carbon=grams.grams if grams else None,
         components=found,
         counts=[
             Count(
@@ -154,7 +154,7 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
                 value=value,
                 exact=exact,
                 per_joule=_per_joule(value, whole),
-                joules_per=Amount.of((whole / value).with_unit(f"J/{name}")) if whole and value > 0 else None,
+                joules_per=(whole / value).with_unit(f"J/{name}") if whole and value > 0 else None,
             )
             for name, (value, exact) in counts_between(run, start, end).items()
         ],
@@ -225,7 +225,7 @@ def _energy_of(part: Part, start: int, end: int) -> tuple[Quantity | None, float
     return total(quantities), covered_s, power_w if quantities else None
 
 
-def _per_joule(value: float, energy: Quantity | None) -> Amount | None:
+def _per_joule(value: float, energy: Quantity | None) -> Quantity | None:
     if energy is None or energy.low <= 0:
         return None
-    return Amount(value=value / energy.value, low=value / energy.high, high=value / energy.low, unit="1/J")
+    return Quantity(value / energy.value, value / energy.high, value / energy.low, "1/J")

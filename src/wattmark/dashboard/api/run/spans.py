@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import Annotated, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from fastapi import APIRouter, Query
@@ -12,9 +11,10 @@ from pydantic import BaseModel
 
 from wattmark.dashboard.api.run.overview import plain
 from wattmark.dashboard.api.run.power import window_ns
-from wattmark.dashboard.api.schemas import Amount, Moment, RunRef, Width, numbers
+from wattmark.dashboard.api.schemas import Moment, RunRef, Width, numbers
 from wattmark.dashboard.context import Here
 from wattmark.dashboard.run_cache import OneRun
+from wattmark.quantity import Quantity
 from wattmark.runs.energy import Energies, edges_ns
 from wattmark.runs.record import Int64, SeriesData
 
@@ -24,7 +24,7 @@ BANDS_MOST = 1_500
 PAGE_MOST = 500
 
 
-class SpanOut(BaseModel):
+class SpanRow(BaseModel):
     """A span. row: its number in the run; children: how many it has directly; depth: 0 at the top."""
 
     row: int
@@ -32,7 +32,7 @@ class SpanOut(BaseModel):
     depth: int
     start_s: float
     duration_s: float
-    energy: Amount | None
+    energy: Quantity | None
     counts: dict[str, float]
     attrs: dict[str, Any]
     children: int
@@ -43,7 +43,7 @@ class SpanPage(BaseModel):
     """Some of the children of a span, in their order. total: of all of them."""
 
     total: int
-    spans: list[SpanOut]
+    spans: list[SpanRow]
 
 
 class Band(BaseModel):
@@ -95,12 +95,12 @@ def spans(
 ) -> SpanPage:
     """The children of a span with their energies, a page of them."""
     run = here.runs.get(ref)
-    rows = _tree(run).children(parent)
+    rows = run.derived(_Tree).children(parent)
     return SpanPage(total=len(rows), spans=_spans(run, rows[offset : offset + limit]))
 
 
 @router.get("/span")
-def span(here: Here, ref: RunRef, row: Annotated[int, Query(ge=0, le=2**31 - 1)]) -> list[SpanOut]:
+def span(here: Here, ref: RunRef, row: Annotated[int, Query(ge=0, le=2**31 - 1)]) -> list[SpanRow]:
     """A span and the spans around it, the outermost first; nothing where there is no such span."""
     run = here.runs.get(ref)
     chain: list[int] = []
@@ -116,7 +116,7 @@ def bands(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None, w
     run = here.runs.get(ref)
     start, end = window_ns(run, from_s, to_s)
     all_spans = run.spans
-    tree = _tree(run)
+    tree = run.derived(_Tree)
     rows = np.flatnonzero((all_spans.start_ns < end) & (all_spans.end_ns >= start))
     joined = len(rows) > BANDS_MOST
     begin = run.record.start_ns
@@ -177,34 +177,25 @@ class _Tree:
         return self._by_parent[first:last]
 
 
-_trees: WeakKeyDictionary[OneRun, _Tree] = WeakKeyDictionary()
-
-
-def _tree(run: OneRun) -> _Tree:
-    if run not in _trees:
-        _trees[run] = _Tree(run)
-    return _trees[run]
-
-
-def _spans(run: OneRun, rows: Int64) -> list[SpanOut]:
+def _spans(run: OneRun, rows: Int64) -> list[SpanRow]:
     spans = run.spans
-    tree = _tree(run)
+    tree = run.derived(_Tree)
     starts, ends = spans.start_ns[rows], spans.end_ns[rows]
     whole = Energies.zeros(starts, ends)
     for part in run.parts:
         for curve in part.curves if part.counted and len(rows) else ():
             whole = whole + curve.energies(starts, ends)
-    found: list[SpanOut] = []
+    found: list[SpanRow] = []
     for place, row in enumerate(rows.tolist()):
         detail = spans.details.get(row, {})
         found.append(
-            SpanOut(
+            SpanRow(
                 row=row,
                 name=spans.names[int(spans.name_ids[row])],
                 depth=int(tree.depths[row]),
                 start_s=(int(starts[place]) - run.record.start_ns) / 1e9,
                 duration_s=(int(ends[place]) - int(starts[place])) / 1e9,
-                energy=Amount.of(whole.quantity(place)) if whole.covered_s[place] > 0 else None,
+                energy=whole.quantity(place) if whole.covered_s[place] > 0 else None,
                 counts={key: value for key, value in detail.get("counts", {}).items() if value - value == 0},
                 attrs=plain(dict(detail.get("attrs", {}))),
                 children=int(tree.counts[row]),

@@ -31,7 +31,7 @@ class TotalsRequest(BaseModel):
 @router.post("/runs/totals")
 def totals(here: Here, wanted: TotalsRequest) -> Totals:
     """Sums of energy and carbon by project, tag, machine, name or day, and over time."""
-    runs = stored(here.store)
+    runs = stored(here)
     if wanted.ids is not None:
         ids = set(wanted.ids)
         runs = [run for run in runs if run.run_id in ids]

@@ -5,19 +5,30 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from wattmark.errors import RunNotFound
+from wattmark.dashboard.api.studies.schemas import (
+    Cell,
+    CellShares,
+    CorrelationMap,
+    Epoch,
+    Findings,
+    Guideline,
+    ParetoCell,
+    Progress,
+    Study,
+    StudyMetric,
+    Trial,
+)
+from wattmark.dashboard.study_cache import NoStudy
 from wattmark.quantity import Quantity
 from wattmark.studies.designs.plan import further_trials, plan
-from wattmark.studies.execution.state import DESIGN, LOCK, TRIALS, StudyFolder, studies_dir
+from wattmark.studies.execution.state import DESIGN, LOCK, StudyFolder
 from wattmark.studies.results import StudyResults, TrialResult
 
 if TYPE_CHECKING:
+    from wattmark.studies.analysis import Analysis
     from wattmark.studies.analysis.data.study_data import StudyData
     from wattmark.studies.analysis.data.summaries import CellSummary
 
@@ -25,148 +36,125 @@ LOG_BYTES = 20_000
 MOST_TRIALS = 5_000
 
 
-class Q(BaseModel):
-    """A value with its interval and unit."""
-
-    value: float
-    low: float
-    high: float
-    unit: str = ""
-
-
-class MetricOut(BaseModel):
-    """Something that every completed trial has a number for, or some have."""
-
-    name: str
-    unit: str
-    meaning: str
-
-
-class CellOut(BaseModel):
-    """One combination of levels: means over its completed trials. modelled: share of the joules that a model gave."""
-
-    label: str
-    factors: dict[str, Any]
-    trials: list[str]
-    completed: int
-    metrics: dict[str, Q]
-    modelled: float | None
-    command: str
-
-
-class TrialOut(BaseModel):
-    """One trial as it ended. run_id: the run to look at, if it is kept."""
-
-    trial_id: str
-    repeat: int
-    factors: dict[str, Any]
-    status: str
-    run_id: str | None
-    started_at: str
-    duration_s: float
-    energy_j: Q | None
-    methods: dict[str, str]
-    coverage: float | None
-    contention: float | None
-    outlier: bool
-    error: str | None
-
-
-def folders(root: Path | None) -> list[StudyFolder]:
-    """All studies under a folder (None: the user's data folder)."""
-    return [StudyFolder(path.parent) for path in sorted((root or studies_dir()).glob(f"*/{DESIGN}"))]
-
-
-def folder(root: Path | None, name: str) -> StudyFolder:
-    """The study of that name. Raises NoStudy."""
-    found = {one.path.name: one for one in folders(root)}
-    if name not in found:
-        known = ", ".join(list(found)[:8]) or "none yet: wattmark study run vision-quick"
-        raise NoStudy(f"there is no study {name!r}", hint=f"there are: {known}")
-    return found[name]
-
-
-class NoStudy(RunNotFound):
-    """No study, or no trial, has the name that was asked for."""
-
-
-def progress(study: StudyFolder) -> dict[str, Any]:
-    """The fields of :class:`wattmark.dashboard.api.studies.routes.Progress`."""
-    trials = _trials(study)
+def progress(study: StudyFolder, results: StudyResults) -> Progress:
+    """How far a study is."""
+    trials = results.trials
     design, merged = study.design(), study.is_merged()
-    known = {trial.trial_id for trial in trials}
+    done = {trial.trial_id for trial in trials}
     left = (
         0
         if merged
-        else sum(one.id not in known for one in plan(design)) or len(further_trials(design, list(trials)))
+        else sum(planned.id not in done for planned in plan(design))
+        or len(further_trials(design, list(trials)))
     )
     running = not merged and _is_locked(study.path / LOCK)
     mean_s = sum(trial.duration_s for trial in trials) / len(trials) if trials else None
     started = [trial.started_at for trial in trials if trial.started_at]
     methods = {method for trial in trials for method in trial.methods.values()}
-    return {
-        "name": study.path.name,
-        "title": design.title or design.name,
-        "workload": design.workload or "command",
-        "serving": any("j_per_token" in trial.metrics for trial in trials) or design.workload == "llm",
-        "running": running,
-        "planned": len(trials) + left,
-        "done": len(trials),
-        "failed": sum(trial.status != "completed" for trial in trials),
-        "energy_j": sum(trial.total_j or 0.0 for trial in trials),
-        "modelled": "modelled" in methods if methods else None,
-        "duration_s": sum(trial.duration_s for trial in trials),
-        "left_s": mean_s * left if running and mean_s is not None else None,
-        "started_at": min(started, default=None),
-        "last_at": max(started, default=None),
-    }
+    return Progress(
+        name=study.path.name,
+        title=design.title or design.name,
+        workload=design.workload or "command",
+        serving=any("j_per_token" in trial.metrics for trial in trials) or design.workload == "llm",
+        running=running,
+        planned=len(trials) + left,
+        done=len(trials),
+        failed=sum(trial.status != "completed" for trial in trials),
+        energy_j=sum(trial.total_j or 0.0 for trial in trials),
+        modelled="modelled" in methods if methods else None,
+        duration_s=sum(trial.duration_s for trial in trials),
+        left_s=mean_s * left if running and mean_s is not None else None,
+        started_at=min(started, default=None),
+        last_at=max(started, default=None),
+    )
 
 
-def arranged(study: StudyFolder) -> dict[str, Any]:
-    """The fields of :class:`wattmark.dashboard.api.studies.routes.Study` beside the progress."""
+def study(folder: StudyFolder, results: StudyResults) -> Study:
+    """A study's factors, metrics, cells and trials."""
     from wattmark.studies.analysis.data.study_data import StudyData
     from wattmark.studies.analysis.data.summaries import cell_summaries
 
-    results = _results(study)
     data = StudyData(results)
     metrics = _metrics(data)
-    design = study.path / DESIGN
-    return {
-        "factors": {
-            name: list({str(t.factors.get(name)): t.factors.get(name) for t in results.trials}.values())
+    design = folder.path / DESIGN
+    return Study(
+        progress=progress(folder, results),
+        factors={
+            name: tuple({str(t.factors.get(name)): t.factors.get(name) for t in results.trials}.values())
             for name in results.factors
         },
-        "subject": data.subject,
-        "quality": data.quality,
-        "metrics": metrics,
-        "cells": [
+        subject=data.subject,
+        quality=data.quality,
+        metrics=metrics,
+        cells=tuple(
             _cell(cell, metrics, design, results.name)
             for cell in cell_summaries(results, data)
             if cell.trials
-        ],
-        "trials": [_trial(trial) for trial in results.trials[-MOST_TRIALS:]],
-        "environment": {host: dict(facts) for host, facts in results.environment.items()},
-    }
+        ),
+        trials=tuple(_trial(trial) for trial in results.trials[-MOST_TRIALS:]),
+        environment={host: dict(facts) for host, facts in results.environment.items()},
+    )
 
 
-def findings(study: StudyFolder) -> dict[str, Any]:
-    """The fields of :class:`wattmark.dashboard.api.studies.routes.Findings`."""
-    return _findings(str(study.path), _stamp(study))
+def findings(analysis: Analysis) -> Findings:
+    """What the analysis of the completed trials says."""
+    return Findings(
+        pareto_metric=analysis.pareto_metric,
+        pareto=tuple(
+            ParetoCell(
+                cell=point.cell,
+                energy_j=point.energy_j,
+                quality=point.quality,
+                on_front=point.on_front,
+                on_front_share=point.on_front_share,
+                joules_per_point=quantity(
+                    point.joules_per_point, point.joules_per_point_low, point.joules_per_point_high, "J"
+                ),
+            )
+            for point in analysis.pareto
+        ),
+        correlations=tuple(
+            CorrelationMap(
+                kind=found.kind,
+                per=found.per,
+                scope=found.scope,
+                names=tuple(found.names),
+                r=_rows(found.r),
+                p=_rows(found.p_corrected),
+            )
+            for found in analysis.correlations
+        ),
+        shares=tuple(
+            CellShares(
+                cell=share.cell,
+                stages_j=dict(share.stages_j),
+                components_j={
+                    name: Quantity(value, low, high)
+                    for name, (value, low, high) in share.components_j.items()
+                    if all(math.isfinite(end) for end in (value, low, high))
+                },
+                methods=dict(share.methods),
+            )
+            for share in analysis.shares
+        ),
+        guidelines=tuple(Guideline(advice.text, advice.strength) for advice in analysis.guidelines),
+        outliers=tuple(sorted({flag.trial_id for flag in analysis.outliers})),
+    )
 
 
-def epochs(study: StudyFolder) -> dict[str, list[dict[str, Any]]]:
+def epochs(results: StudyResults) -> dict[str, list[Epoch]]:
     """By the label of the cell: one row for each epoch, the means over its trials."""
     from wattmark.studies.analysis.data.study_data import StudyData
 
-    data = StudyData(_results(study))
+    data = StudyData(results)
     return {cell.label: _epochs([data.trials[int(row)] for row in cell.rows]) for cell in data.cells}
 
 
-def log_tail(study: StudyFolder, trial_id: str) -> str:
+def log_tail(study: StudyFolder, results: StudyResults, trial_id: str) -> str:
     """The end of a trial's log. Raises NoStudy for a trial that the study does not have."""
-    if trial_id not in {trial.trial_id for trial in _trials(study)}:
+    trial = next((trial for trial in results.trials if trial.trial_id == trial_id), None)
+    if trial is None:
         raise NoStudy(f"there is no trial {trial_id!r}", hint="see wattmark study status")
-    trial = next(trial for trial in _trials(study) if trial.trial_id == trial_id)
     logs = (study.path / "logs").resolve()
     path = (logs / f"{trial_id}.log").resolve()
     if path.parent != logs:  # an imported study may call its trials anything
@@ -179,7 +167,14 @@ def log_tail(study: StudyFolder, trial_id: str) -> str:
         return trial.log or ""
 
 
-def _epochs(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
+def quantity(value: float | None, low: float | None, high: float | None, unit: str) -> Quantity | None:
+    """A number with its ends; an end that is not known is left at the value."""
+    if value is None:
+        return None
+    return Quantity(value, value if low is None else low, value if high is None else high, unit)
+
+
+def _epochs(trials: Sequence[TrialResult]) -> list[Epoch]:
     by_number: dict[int, list[dict[str, float | None]]] = {}
     for trial in trials:
         for number, stage in enumerate(trial.stages_named("epoch")):
@@ -193,45 +188,48 @@ def _epochs(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
                 }
             )
     return [
-        {
-            "epoch": number + 1,
-            "trials": len(rows),
-            **{
-                name: _mean(row[name] for row in rows) for name in ("energy_j", "power_w", "loss", "accuracy")
-            },
-        }
+        Epoch(
+            epoch=number + 1,
+            trials=len(rows),
+            energy_j=_mean(row["energy_j"] for row in rows),
+            power_w=_mean(row["power_w"] for row in rows),
+            loss=_mean(row["loss"] for row in rows),
+            accuracy=_mean(row["accuracy"] for row in rows),
+        )
         for number, rows in sorted(by_number.items())
     ]
 
 
-def _metrics(data: StudyData) -> list[MetricOut]:
+def _metrics(data: StudyData) -> tuple[StudyMetric, ...]:
     from wattmark.studies.analysis.data.metrics import METRICS
     from wattmark.studies.analysis.data.study_data import DURATION
 
-    found: list[MetricOut] = []
+    metrics: list[StudyMetric] = []
     for name in data.metric_names:
         if name == DURATION:
-            found.append(MetricOut(name="duration_s", unit="s", meaning="the whole trial"))
+            metrics.append(StudyMetric("duration_s", "s", "the whole trial"))
             continue
         metric = METRICS.get(name)
         unit, meaning = (
             (metric.unit, metric.formula) if metric else (_unit(name), "as the workload reports it")
         )
-        found.append(MetricOut(name=name, unit="" if unit == "1" else unit, meaning=meaning))
-    return found
+        metrics.append(StudyMetric(name, "" if unit == "1" else unit, meaning))
+    return tuple(metrics)
 
 
-def _cell(cell: CellSummary, metrics: Sequence[MetricOut], design: Path, name: str) -> CellOut:
+def _cell(cell: CellSummary, metrics: Sequence[StudyMetric], design: Path, name: str) -> Cell:
     means = dict(cell.means)
     if cell.duration_s is not None:
         means["duration_s"] = cell.duration_s
-    return CellOut(
+    return Cell(
         label=cell.label,
         factors=dict(cell.levels),
-        trials=list(cell.trials),
+        trials=tuple(cell.trials),
         completed=len(cell.trials),
         metrics={
-            metric.name: _q(means[metric.name], metric.unit) for metric in metrics if metric.name in means
+            metric.name: mean if mean.unit else mean.with_unit(metric.unit)
+            for metric in metrics
+            if (mean := means.get(metric.name)) is not None
         },
         modelled=cell.modelled,
         command=_command(design, name, cell.levels),
@@ -248,9 +246,9 @@ def _command(design: Path, name: str, levels: Any) -> str:
     return shlex.join(words)
 
 
-def _trial(trial: TrialResult) -> TrialOut:
+def _trial(trial: TrialResult) -> Trial:
     total = (trial.energy_j or {}).get("total")
-    return TrialOut(
+    return Trial(
         trial_id=trial.trial_id,
         repeat=trial.repeat,
         factors=dict(trial.factors),
@@ -258,85 +256,13 @@ def _trial(trial: TrialResult) -> TrialOut:
         run_id=trial.run_id,
         started_at=trial.started_at,
         duration_s=trial.duration_s,
-        energy_j=Q(value=total["value"], low=total["low"], high=total["high"], unit="J") if total else None,
+        energy_j=Quantity.from_dict(total) if total else None,
         methods=dict(trial.methods),
         coverage=trial.coverage,
         contention=trial.contention,
         outlier=trial.outlier,
         error=trial.error,
     )
-
-
-@lru_cache(maxsize=8)
-def _findings(path: str, stamp: tuple[int, int]) -> dict[str, Any]:
-    """Kept until the study grows: ``stamp`` is of the file of its trials."""
-    from wattmark.studies.analysis import analyse
-
-    found = analyse(_results(StudyFolder(Path(path))))
-    return {
-        "pareto_metric": found.pareto_metric,
-        "pareto": [
-            {
-                "cell": one.cell,
-                "energy_j": one.energy_j,
-                "quality": one.accuracy,
-                "on_front": one.on_front,
-                "on_front_share": one.on_front_share,
-                "joules_per_point": _ends(
-                    one.joules_per_point, one.joules_per_point_low, one.joules_per_point_high
-                ),
-            }
-            for one in found.pareto
-        ],
-        "correlations": [
-            {
-                "kind": one.kind,
-                "per": one.per,
-                "scope": one.scope,
-                "names": list(one.names),
-                "r": _rows(one.r),
-                "p": _rows(one.p_corrected),
-            }
-            for one in found.correlations
-        ],
-        "shares": [
-            {
-                "cell": one.cell,
-                "stages_j": one.stages_j,
-                "components_j": {
-                    name: Q(value=v, low=low, high=high, unit="J")
-                    for name, (v, low, high) in one.components_j.items()
-                    if all(math.isfinite(x) for x in (v, low, high))
-                },
-                "methods": one.methods,
-            }
-            for one in found.shares
-        ],
-        "guidelines": [{"text": one.text, "strength": one.strength} for one in found.guidelines],
-        "outliers": sorted({flag.trial_id for flag in found.outliers}),
-    }
-
-
-def _results(study: StudyFolder) -> StudyResults:
-    return _cached_results(str(study.path), _stamp(study))
-
-
-@lru_cache(maxsize=8)
-def _cached_results(path: str, stamp: tuple[int, int]) -> StudyResults:
-    return StudyFolder(Path(path)).results()
-
-
-def _trials(study: StudyFolder) -> Sequence[TrialResult]:
-    return _results(study).trials
-
-
-def _stamp(study: StudyFolder) -> tuple[int, int]:
-    """Changes whenever a trial is added or dropped."""
-    try:
-        found = (study.path / TRIALS).stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
 
 
 def _is_locked(path: Path) -> bool:
@@ -366,18 +292,8 @@ def _unit(name: str) -> str:
     )
 
 
-def _q(quantity: Quantity, unit: str) -> Q:
-    return Q(value=quantity.value, low=quantity.low, high=quantity.high, unit=quantity.unit or unit)
-
-
-def _ends(value: float | None, low: float | None, high: float | None) -> Q | None:
-    if value is None:
-        return None
-    return Q(value=value, low=value if low is None else low, high=value if high is None else high, unit="J")
-
-
-def _rows(matrix: Any) -> list[list[float | None]]:
-    return [[float(x) if math.isfinite(x) else None for x in row] for row in matrix]
+def _rows(matrix: Iterable[Iterable[float]]) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(tuple(float(x) if math.isfinite(x) else None for x in row) for row in matrix)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -14,7 +14,7 @@ router = APIRouter(tags=["what if"])
 Text = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
 
 
-class Part(BaseModel):
+class CataloguePart(BaseModel):
     """One part as it is sold; null is what nobody published. throughput_tflops: dense, by precision."""
 
     id: str
@@ -38,16 +38,16 @@ class Part(BaseModel):
 @router.get("/hardware")
 def hardware(
     q: Text = "", kind: Kind | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 20
-) -> list[Part]:
+) -> list[CataloguePart]:
     """Parts whose names fit ``q`` best, best first; without ``q`` the first of the catalogue."""
     return [_part(one) for one in near(q, limit, kind)]
 
 
 @router.get("/hardware/{part_id}")
-def part(part_id: str) -> Part:
+def part(part_id: str) -> CataloguePart:
     """One part by its id, its name, or what the driver calls it."""
     return _part(find(part_id[:200]))
 
 
-def _part(one: Hardware) -> Part:
-    return Part.model_validate(one.as_dict())
+def _part(one: Hardware) -> CataloguePart:
+    return CataloguePart.model_validate(one.as_dict())

@@ -11,28 +11,22 @@ from pydantic import BaseModel
 from wattmark.dashboard.api.whatif.coordinates import CITIES, SMALL_COUNTRIES
 from wattmark.errors import ConfigError
 from wattmark.impact import Zone, intensity_of, named_pues, zones
+from wattmark.quantity import Quantity
 
 router = APIRouter(tags=["what if"])
 
 
-class Grams(BaseModel):
-    """Intensity of a grid in g CO2e/kWh with the range of the sources."""
-
-    value: float
-    low: float
-    high: float
-    unit: str
-    source: str
-
-
 class Place(BaseModel):
-    """A zone. lat, lon: where it may be drawn as a point (None: it is an area, or its place is not published)."""
+    """A zone. intensity: of its grid in g CO2e/kWh, with the range of the sources.
+
+    lat, lon: where it may be drawn as a point (None: it is an area, or its place is not published).
+    """
 
     id: str
     name: str
     kind: str
     country: str | None
-    intensity: Grams
+    intensity: Quantity
     year: int
     url: str
     years: list[int]
@@ -44,10 +38,7 @@ class NamedPue(BaseModel):
     """A PUE that may be given by its name."""
 
     name: str
-    value: float
-    low: float
-    high: float
-    source: str
+    ratio: Quantity
     year: int | None
     url: str
 
@@ -67,10 +58,7 @@ def pues() -> list[NamedPue]:
     return [
         NamedPue(
             name=pue.name,
-            value=pue.ratio.value,
-            low=pue.ratio.low,
-            high=pue.ratio.high,
-            source=pue.ratio.source,
+            ratio=pue.ratio,
             year=pue.year,
             url=pue.url,
         )
@@ -88,16 +76,13 @@ def _place(zone: Zone, year: int | None) -> Place | None:
         intensity = intensity_of(zone, year)
     except ConfigError:
         return None
-    grams = intensity.g_per_kwh
     lat, lon = _point(zone)
     return Place(
         id=zone.id,
         name=zone.name,
         kind=zone.kind,
         country=zone.country,
-        intensity=Grams(
-            value=grams.value, low=grams.low, high=grams.high, unit=grams.unit, source=grams.source
-        ),
+        intensity=intensity.g_per_kwh,
         year=intensity.year,
         url=intensity.source.url,
         years=sorted({one.year for one in zone.estimates}),

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from wattmark.dashboard.api.whatif.lines import line_of
-from wattmark.dashboard.api.whatif.schemas import RunLine
+from wattmark.dashboard.api.whatif.runs import choice_of
+from wattmark.dashboard.api.whatif.schemas import RunChoice
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
 from wattmark.runs.record import Anchor
@@ -35,7 +35,7 @@ class ProfileFile(BaseModel):
 
 
 @router.post("/whatif/profiles", status_code=201)
-def import_profiles(file: ProfileFile, here: Here) -> list[RunLine]:
+def import_profiles(file: ProfileFile, here: Here) -> list[RunChoice]:
     """Keep the profiles in a JSON file of EnergyVis as runs; a profile that is kept already is found again."""
     try:
         data: Any = json.loads(file.text)
@@ -49,11 +49,11 @@ def import_profiles(file: ProfileFile, here: Here) -> list[RunLine]:
     if records.problems:
         raise ConfigError(f"{file.name!r} cannot be imported: {records.problems[0]}", hint=_HINT)
     now_ns = time.time_ns()
-    lines: list[RunLine] = []
+    choices: list[RunChoice] = []
     for record in records:
         keep(here.store, replace(record, started_wall_ns=now_ns, anchors=(Anchor(0, 0, now_ns),)))
-        lines.append(line_of(RunView(here.store.get(record.run_id))))
-    return lines
+        choices.append(choice_of(RunView(here.store.get(record.run_id))))
+    return choices
 
 
 _HINT = "a profile is a JSON object with serverData, components, location and PUE; `wattmark import` reads other files"

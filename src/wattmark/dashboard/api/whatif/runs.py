@@ -1,66 +1,56 @@
-"""The runs that scenarios are asked about, kept for a while: a slider asks about the same run many times."""
+"""Runs to choose from, in a line each."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from threading import Lock
-from typing import Any, cast
+from collections.abc import Iterable
+from datetime import datetime, timezone
 
-from wattmark.dashboard.api.whatif.schemas import Choice
-from wattmark.dashboard.context import Context
-from wattmark.errors import RunNotFound
-from wattmark.predict import find
+from wattmark.dashboard.api.whatif.schemas import RunChoice
+from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
-from wattmark.workspace.runs import find_run
-
-KEPT = 8
-
-_lock = Lock()
-_kept: OrderedDict[tuple[str, str], RunView] = OrderedDict()
+from wattmark.store import RunSummary
 
 
-def run_view(here: Context, ref: str) -> RunView:
-    """The run, from the store or as far as it has come. Raises RunNotFound."""
-    try:
-        key = (here.store.location, here.store.resolve(ref))
-    except RunNotFound:
-        return find_run(here.store, ref)
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    view = RunView(here.store.get(key[1]))
-    with _lock:
-        _kept[key] = view
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return view
+def choices(
+    running: Iterable[RunView], kept: Iterable[RunSummary], words: str, study: str, limit: int
+) -> list[RunChoice]:
+    """Runs whose name, id or study hold all of these words (any case), running ones first; of one study if given."""
+    wanted = words.casefold().split()
+    fitting = [
+        run
+        for run in (*map(choice_of, running), *map(_choice_of_summary, kept))
+        if (not study or run.study == study)
+        and all(word in f"{run.name} {run.id} {run.study or ''}".casefold() for word in wanted)
+    ]
+    return fitting[:limit]
 
 
-def stated(view: RunView, hardware: Sequence[Choice]) -> RunView:
-    """The run as if its record named this hardware. Raises ConfigError for a part that is not in the catalogue."""
-    if not hardware:
-        return view
-    parts = [(find(one.id), one.quantity) for one in hardware]
+def choice_of(view: RunView) -> RunChoice:
+    """A run that was read whole."""
     record = view.record
-    environment = dict(record.environment)
-    curves = record.curves
-    for part, quantity in parts:
-        if part.kind == "cpu":
-            environment["cpu"] = {**_facts(environment.get("cpu")), "model": part.name, "sockets": quantity}
-    boards = [f"{quantity} x {part.name}" for part, quantity in parts if part.kind != "cpu"]
-    if boards:
-        environment["gpus"] = boards
-        curves = tuple(
-            replace(curve, channel=curve.channel._replace(label=""))
-            if curve.channel.component == "gpu"
-            else curve
-            for curve in curves
-        )
-    return RunView(replace(record, environment=environment, curves=curves))
+    return RunChoice(
+        id=view.id,
+        name=view.name,
+        status=record.status,
+        started_at=started_at(record),
+        energy_j=None if view.energy is None else view.energy.value,
+        imported=record.tags.get("imported"),
+        study=record.tags.get("study"),
+    )
 
 
-def _facts(cpu: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", cpu) if isinstance(cpu, Mapping) else {}
+def started_at(record: RunRecord) -> str:
+    """ISO 8601, UTC."""
+    return datetime.fromtimestamp(record.started_wall_ns / 1e9, timezone.utc).isoformat()
+
+
+def _choice_of_summary(run: RunSummary) -> RunChoice:
+    return RunChoice(
+        id=run.run_id,
+        name=run.name,
+        status=run.status,
+        started_at=run.started_at.isoformat(),
+        energy_j=run.energy_j,
+        imported=run.tags.get("imported"),
+        study=run.tags.get("study"),
+    )
