@@ -6,7 +6,7 @@ scikit-learn.
 """
 
 from wattmark.anatomy.entry import describe
-from wattmark.anatomy.factory import load_factory
+from wattmark.anatomy.factory import call_factory, load_factory
 from wattmark.anatomy.records import EstimatorAnatomy, Layer, ModelAnatomy, rows
 
-__all__ = ["EstimatorAnatomy", "Layer", "ModelAnatomy", "describe", "load_factory", "rows"]
+__all__ = ["EstimatorAnatomy", "Layer", "ModelAnatomy", "call_factory", "describe", "load_factory", "rows"]

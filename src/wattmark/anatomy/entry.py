@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from wattmark.anatomy.estimators import describe_estimator, is_estimator
-from wattmark.anatomy.factory import load_factory
+from wattmark.anatomy.factory import call_factory, load_factory
 from wattmark.anatomy.records import EstimatorAnatomy, ModelAnatomy
 from wattmark.errors import ConfigError
 
@@ -25,7 +25,7 @@ def describe(
     Raises ConfigError if ``obj`` is neither, is not fitted, or does not accept such an input.
     """
     if isinstance(obj, str):
-        obj = load_factory(obj)()
+        obj = call_factory(obj, load_factory(obj))
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(obj, torch.nn.Module):
         from wattmark.anatomy.modules import describe_module

@@ -27,6 +27,45 @@ def _current_folder_importable() -> Generator[None]:
             sys.path.remove(folder)
 
 
+@contextmanager
+def _what_is_missing(module_name: str) -> Generator[None]:
+    """A module that is not there as a ConfigError that says whose fault it is: the name's, or a dependency's."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        message = f"no module named {missing!r}"
+        if not _ran_code(error):
+            hint = "check the spelling, and that it is installed or in the current folder"
+        elif missing.partition(".")[0] == module_name.partition(".")[0]:
+            message, hint = (
+                f"{message}, which {module_name} imports",
+                f"{module_name} has no such part of its own",
+            )
+        else:
+            message, hint = f"{message}, which {module_name} imports", f"install {missing.partition('.')[0]}"
+        raise ConfigError(message, hint=hint) from error
+
+
+def _ran_code(error: BaseException) -> bool:
+    """Whether code of the user's module ran before the error, so that the module itself is there."""
+    frames: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    return any(
+        frame not in (__file__, importlib.__file__) and not frame.startswith("<frozen importlib")
+        for frame in frames
+    )
+
+
+def call_factory(spec: str, factory: Callable[..., Any], **arguments: Any) -> Any:
+    """What a factory returns. Raises ConfigError for a module that it imports and that is not there."""
+    with _what_is_missing(spec.partition(":")[0]):
+        return factory(**arguments)
+
+
 def load_factory(spec: str) -> Callable[..., Any]:
     """The callable that ``package.module:factory`` names; the current folder is searched last.
 
@@ -37,18 +76,11 @@ def load_factory(spec: str) -> Callable[..., Any]:
     parts = (*module_name.split("."), *attribute.split("."))
     if not all(part.isidentifier() for part in parts):
         raise ConfigError(f"{spec!r} does not name a factory", hint="write package.module:factory")
-    with _current_folder_importable():
+    with _current_folder_importable(), _what_is_missing(module_name):
         try:
             found: Any = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            missing = error.name or module_name
-            own = module_name == missing or module_name.startswith(f"{missing}.")
-            raise ConfigError(
-                f"no module named {missing!r}" + ("" if own else f", which {module_name} imports"),
-                hint="check the spelling, and that it is installed or in the current folder"
-                if own
-                else f"install {missing}",
-            ) from error
+        except ModuleNotFoundError:
+            raise
         except (ImportError, SyntaxError) as error:
             raise ConfigError(f"{module_name} cannot be imported: {error}") from error
     for name in attribute.split("."):

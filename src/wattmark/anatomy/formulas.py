@@ -3,7 +3,7 @@
 Each function gets the shapes in place of the operator's tensors and returns FLOPs, two to a
 multiply-accumulate, as FlopCounterMode's own formulas do. What it lacks in torch 2.13: attention on the CPU
 and other fused attention (its own formulas reject grouped heads), fused recurrent layers, matrix-vector
-products, ``Bilinear``, fused and quantised linear layers.
+products, ``Bilinear``, fused and quantised linear layers, the experts of a mixture in one operator.
 """
 
 from __future__ import annotations
@@ -58,6 +58,20 @@ def matrix_product(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     return 2 * prod(a) * b[-1]
 
 
+def grouped_matrix_product(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
+    """Experts in one operator: each row of ``a`` meets one of the matrices of ``b``.
+
+    (m, k) times (g, k, n), (g, m, k) times (k, n) and (m, k) times (k, n) share rows, columns or sums out among the
+    groups (``offs``), which is 2 m k n however they are shared; (g, m, k) times (g, k, n) is that in each group.
+    """
+    return 2 * prod(a if len(b) == 3 else a[-2:]) * b[-1]
+
+
+def packed_matrix_product(a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+    """(..., k) times weights that are packed in fewer bits: sizes from input and output."""
+    return 2 * prod(a) * out_shape[-1]
+
+
 def linear(input_: Shape, weight: Shape, *_: Any, **__: Any) -> int:
     """(..., k) times the transpose of (n, k)."""
     return 2 * prod(input_) * weight[0]
@@ -99,6 +113,14 @@ _ATTENTION = (
     "_scaled_dot_product_attention_math_for_mps",
 )
 
+_PACKED = (
+    "_weight_int4pack_mm",
+    "_weight_int4pack_mm_for_cpu",
+    "_weight_int4pack_mm_with_scales_and_zeros",
+    "_weight_int8pack_mm",
+    "_dyn_quant_matmul_4bit",
+)
+
 _ATEN: tuple[tuple[str, Formula], ...] = (
     *((name, attention) for name in _ATTENTION),
     ("mkldnn_rnn_layer", fused_layer),
@@ -112,6 +134,11 @@ _ATEN: tuple[tuple[str, Formula], ...] = (
     ("addbmm", added_matrix_product),
     ("_addmm_activation", added_matrix_product),
     ("_int_mm", matrix_product),
+    ("_scaled_mm_v2", matrix_product),
+    ("_grouped_mm", grouped_matrix_product),
+    ("_scaled_grouped_mm", grouped_matrix_product),
+    ("_scaled_grouped_mm_v2", grouped_matrix_product),
+    *((name, packed_matrix_product) for name in _PACKED),
     ("linear", linear),
     ("_trilinear", trilinear),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from wattmark.anatomy.formulas import missing_formulas
+from wattmark.anatomy.products import UncountedProducts, tensors_in
 from wattmark.anatomy.records import Layer, ModelAnatomy
 from wattmark.errors import ConfigError
 
@@ -41,7 +42,8 @@ def describe_module(
             hint="run one batch through it first",
         )
     args, kwargs = _inputs(model, input_shape, dtype)
-    with _left_as_it_was(model), _counting(model) as tally:
+    unknown = UncountedProducts(model)
+    with _left_as_it_was(model), unknown, _counting(model) as tally:
         try:
             model(*args, **kwargs)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
@@ -61,6 +63,7 @@ def describe_module(
         macs=sum(layer.macs for layer in layers),
         activations=sum(layer.activations for layer in layers if layer.macs),
         layers=layers,
+        warnings=unknown.warnings(),
     )
 
 
@@ -193,7 +196,7 @@ class _Tally:
         total = self.counter.get_total_flops() - opened.start
         if self.stack:
             self.stack[-1].inner += total
-        tensors = list(_tensors(output))
+        tensors = list(tensors_in(output))
         count = self.counts.setdefault(module, _Count())
         count.flops += total - opened.inner
         count.activations += sum(t.numel() for t in tensors)
@@ -217,18 +220,6 @@ def _counting(model: nn.Module) -> Generator[_Tally]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    """All tensors in an output, however it is nested; other objects are passed over."""
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, Mapping):
-        for item in cast("Mapping[Any, Any]", output).values():
-            yield from _tensors(item)
-    elif isinstance(output, list | tuple):
-        for item in cast("Sequence[Any]", output):
-            yield from _tensors(item)
 
 
 def _layers(model: nn.Module, tally: _Tally) -> tuple[Layer, ...]:

@@ -34,7 +34,8 @@ class ModelAnatomy:
     macs: multiply-accumulates of convolutions, linear layers and other matrix products (attention and
     recurrent layers among them); additions of biases, norms, activations and pooling are not counted.
     activations: elements in the outputs of the layers that have MACs, as in arXiv 2003.13678, section 3.1
-    (there for convolutions). Bytes are bytes in memory, shared tensors once.
+    (there for convolutions). Bytes are bytes in memory, shared tensors once. warnings: work that ran and may be
+    missing in ``macs``.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class ModelAnatomy:
     macs: int
     activations: int
     layers: tuple[Layer, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def macs_per_parameter(self) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wattmark.cli.terminal.options import JsonPath
-from wattmark.cli.terminal.output import console, plain, write_json
+from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def anatomy(
             "say one of MODEL and --zoo", hint="wattmark anatomy ResNet18, or wattmark anatomy --zoo"
         )
     found = _described(model, _shapes(inputs or []), dtype)
+    for warning in getattr(found, "warnings", ()):
+        say(f"warning: {warning}")
     if not write_json(_data(model, found), json_path):
         _render(model, found, layers)
 
@@ -73,7 +75,7 @@ def anatomy(
 def _described(
     spec: str, shapes: dict[str, tuple[int, ...]] | list[tuple[int, ...]], dtype: str | None
 ) -> ModelAnatomy | EstimatorAnatomy:
-    from wattmark.anatomy import describe, load_factory
+    from wattmark.anatomy import call_factory, describe, load_factory
     from wattmark.workloads.vision.zoo import build, names, scalable_names
 
     head, colon, _ = spec.partition(":")
@@ -91,7 +93,7 @@ def _described(
                 f"{spec} cannot be called without {', '.join(missing)}",
                 hint="name a function that needs no arguments and returns the model",
             )
-        return describe(factory(), shapes or None, dtype=dtype)
+        return describe(call_factory(spec, factory), shapes or None, dtype=dtype)
     shapes = shapes or [_IMAGE]
     (first, *_) = shapes.values() if isinstance(shapes, dict) else shapes
     if len(first) != 3:
@@ -155,7 +157,7 @@ def _render(spec: str, found: ModelAnatomy | EstimatorAnatomy, layers: bool) -> 
     known = {
         name: _number(value)
         for name, value in facts.items()
-        if value is not None and name not in ("kind", "layers")
+        if value is not None and name not in ("kind", "layers", "warnings")
     }
     width = max((len(text) for text in known.values()), default=0)
     for name, text in known.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from wattmark.anatomy import load_factory
+from wattmark.anatomy import call_factory, load_factory
 from wattmark.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _call(
             hint=f"it takes {', '.join(takes)}" if takes else "it takes no options",
         )
     wanted = {name: size for name, size in sizes.items() if takes_any or name in parameters}
-    model = factory(**(wanted | options))
+    model = call_factory(spec, factory, **(wanted | options))
     if not isinstance(model, nn.Module):
         raise ConfigError(f"{spec} returned a {type(model).__name__}, not a torch.nn.Module")
     return model
