@@ -96,7 +96,7 @@ def test_a_device_that_waits_for_its_host_gains_little():
     waiting, _ = swapped(state(utilisation=0.3, watts=130), "h100-sxm", host_stays=True)
     assert busy.duration_s is not None
     assert waiting.duration_s is not None
-    assert waiting.duration_s.value > 1.5 * busy.duration_s.value
+    assert waiting.duration_s.value > 1.3 * busy.duration_s.value
     assert waiting.duration_s.high == pytest.approx(100.0)
 
 
@@ -162,3 +162,33 @@ def test_a_profile_without_times_gets_joules_but_no_seconds():
     after, _ = swapped(state(duration_s=None), "h100-sxm")
     assert after.duration_s is None
     assert after.by_component["gpu"].high > 2 * after.by_component["gpu"].low
+
+
+# ML.ENERGY v2, Llama 3 70B and others: language models at full utilisation by NVML, watts of one board, and how many times
+# faster and more joules a token the same configuration was on the other board.
+SERVED = [
+    ("a100-sxm4-40", "h100-sxm", 187.0, 1.22, 1.11),
+    ("h100-sxm", "a100-sxm4-40", 254.0, 1 / 1.22, 1 / 1.11),
+]
+
+
+@pytest.mark.parametrize(("gpu", "target", "watts", "faster", "more_joules"), SERVED)
+@pytest.mark.parametrize("work", ["serving", ""])
+def test_serving_is_not_as_busy_as_nvml_says(
+    gpu: str, target: str, watts: float, faster: float, more_joules: float, work: str
+):
+    after, _ = swapped(state(gpu, utilisation=1.0, watts=watts, work=work), target)
+    assert after.duration_s is not None
+    assert after.duration_s.value == pytest.approx(100 / faster, rel=0.15)
+    assert after.duration_s.low < 100 / faster < after.duration_s.high
+    joules = after.by_component["gpu"]
+    assert joules.value == pytest.approx(watts * 100 * more_joules, rel=0.2)
+    assert joules.low < watts * 100 * more_joules < joules.high
+
+
+@given(PARTS, PARTS, st.floats(0.2, 0.95))
+def test_joules_of_serving_are_within_four_times(one, other, load: float):
+    before = state(one.id, utilisation=1.0, watts=load * one.tdp_w, work="serving")
+    after, _ = swapped(before, other.id)
+    ratio = after.by_component["gpu"].high / after.by_component["gpu"].low
+    assert ratio <= 4 * 1.05 / 0.95

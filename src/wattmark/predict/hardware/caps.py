@@ -3,8 +3,8 @@
 Below the watts that a board would draw, a cap slows its clocks. How much, the power traces of Zeus tell (You, Chung
 and Chowdhury, Zeus, NSDI 2023: trainings under limits from 100 W up on V100, A40, P100 and RTX 6000, some 500 epochs).
 With ``x = ln(watts without the cap / cap)`` time grows as ``ln(time ratio) = 0.95 x^1.5``; nearly all lie between
-``0.35 x^2 - 0.06`` and ``1.8 x + 0.1``, the upper end where a board near its lowest limit loses most of its clock. It
-then draws 0.9 [0.78, 1.1] of the cap. A cap above what the board draws changes nothing. benchmarks/what_if.py counts
+``0.32 x^2 - 0.1`` and ``2 x + 0.12``, the upper end where a board near its lowest limit loses most of its clock. It
+then draws 0.9 [0.75, 1.15] of the cap. A cap above what the board draws changes nothing. benchmarks/what_if.py counts
 how often this holds.
 """
 
@@ -22,8 +22,8 @@ SOURCE = "Zeus power traces (NSDI 2023): V100, A40, P100, RTX 6000"
 ZEUS_URL = "https://www.usenix.org/conference/nsdi23/presentation/you"
 PEAK = 1.3
 """Boards that draw less than a cap in the mean, but not by this factor, still have peaks that it cuts."""
-KEPT = Quantity(0.90, 0.78, 1.10, "", "mean watts over the cap where it binds, same traces")
-NOISE = Quantity(1.0, 0.92, 1.07, "", "epochs of the same work under caps that do not bind, same traces")
+KEPT = Quantity(0.90, 0.75, 1.15, "", "mean watts over the cap where it binds, same traces")
+NOISE = Quantity(1.0, 0.905, 1.095, "", "epochs of the same work under caps that do not bind, same traces")
 
 
 def cap_step(state: State, cap_w: float) -> tuple[State, Step] | Unpredictable:
@@ -95,7 +95,7 @@ def slowdown(watts: float, cap_w: float) -> Quantity:
     x = math.log(watts / cap_w)
     value = math.exp(0.95 * x**1.5)
     return Quantity(
-        value, min(value, max(NOISE.low, math.exp(0.35 * x * x - 0.06))), max(value, math.exp(1.8 * x + 0.1))
+        value, min(value, max(NOISE.low, math.exp(0.32 * x * x - 0.1))), max(value, math.exp(2 * x + 0.12))
     )
 
 

@@ -4,11 +4,18 @@ Accelerators. How much faster the target is lies between the ratio of the memory
 throughputs (the two roofs of the roofline model: Williams, Waterman and Patterson, CACM 52(4), 2009): which of them
 binds is not known, so the interval spans them all, widened by a factor for what data sheets do not say
 (:data:`ROOF_SLACK`, calibrated in benchmarks/what_if.py). The value is the geometric mean of the bandwidth's and the
-mean throughput's ratio. Only the share of the time in which the device was busy becomes shorter. Whether the rest
-overlaps with it is not known either, so the time spans both cases.
+mean throughput's ratio. Work gets less of it than data sheets promise: its :data:`REALISED` power.
+
+Only the share of the time in which the device was busy becomes shorter. NVML's utilisation is no such share (it counts
+any kernel, however few watts it draws), so the share is the watts above idle over those between idle and TDP; what
+utilisation says is an upper end. Whether the rest overlaps with it is not known either.
 
 Power of a board is ``idle + load (TDP - idle)``: the load is what the run's mean watts say of the present board, and
-is the same, within :data:`LOAD_SLACK`, on the next one. Joules that do not depend on the board go with the time.
+is the same on the next one, but for what each year of newer boards adds (:data:`LOAD_PER_YEAR`: newer ones draw
+more of their TDP for the same work). Joules that do not depend on the board go with the time.
+
+The widths are conformal (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005): quantiles of
+``|ln(truth / value)|`` over measured pairs of one kind of work (:data:`WIDTHS`), within what is physically possible.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from wattmark.predict.whatif.state import (
     State,
     Step,
     Unpredictable,
+    Work,
     geometric_mean,
     later,
     scaled,
@@ -35,8 +43,16 @@ from wattmark.quantity import Quantity
 
 ROOF_SLACK = 1.3
 """Beyond the roofs, either way: with it the interval held 95 % of 2,640 pairs of measured training throughputs."""
+REALISED = 0.8
+"""ln(speed of work) over ln(speed of data sheets), A100 to H100 (ML.ENERGY) and four training GPUs (Zeus)."""
+LOAD_PER_YEAR = 0.03
+"""ln of the load for each year between the boards' releases, same pairs: newer boards came out 20 to 34 % too frugal."""
 IDLE_SHARE = Quantity(
-    0.10, 0.04, 0.18, "", "idle over TDP: 4 % (RTX 3090, GAISSA traces) to 16 % (V100, Zeus traces)"
+    0.14,
+    0.04,
+    0.19,
+    "",
+    "idle over TDP: 4 % (RTX 3090, GAISSA traces) to 19 % (A100, Power Hungry Processing)",
 )
 HOST_SLACK = 2.0
 """How many times faster or slower the host of another machine may feed its device: in the GAISSA data the small
@@ -44,8 +60,14 @@ networks take up to twice as long beside the faster GPU, whose host is slower.""
 ALWAYS_BUSY = 0.95
 """A device that is busy for so much of the time waits for nothing."""
 UNSEEN_LOAD = Quantity(0.65, 0.35, 0.95, "", "mean watts over TDP where no one measured them")
-LOAD_SLACK = 1.6
-"""Of the share of TDP above idle that the same work draws on another board, either way."""
+WIDTHS: dict[Work, tuple[float, float]] = {
+    "serving": (0.45, 0.45),
+    "training": (1.15, 0.69),
+    "": (1.15, 0.69),
+}
+"""Half widths of ln(seconds) and ln(joules) by kind of work. Training and unknown work: the 95 % quantile of 182 Zeus
+pairs on different hosts; serving: twice that of 252 ML.ENERGY pairs, since they are of two boards only
+(benchmarks/what_if.py)."""
 SCALING = Quantity(
     0.96, 0.45, 1.08, "", "speed goes with count^0.96 [0.45, 1.08]: Lambda's throughputs of 2 to 8 GPUs"
 )
@@ -99,36 +121,48 @@ def swap_accelerators(
     if isinstance(speed, Unpredictable):
         return speed
     counts = count_speed(old.quantity, new.quantity)
-    faster = Quantity(speed.value * counts.value, speed.low * counts.low, speed.high * counts.high)
     board = _boards(state, old, new)
     if isinstance(board, Unpredictable):
         return board
-    return _applied(state, old, new, faster, board, host_stays)
+    return _applied(state, old, new, _Speeds(speed, counts), board, host_stays)
 
 
 def _applied(
-    state: State, old: Installed, new: Installed, faster: Quantity, board: _Boards, host_stays: bool
+    state: State, old: Installed, new: Installed, speeds: _Speeds, board: _Boards, host_stays: bool
 ) -> tuple[State, Step]:
     source = f"{old.quantity} × {old.hardware.name} to {new.quantity} × {new.hardware.name}: roofline"
+    faster = speeds.work
     hosts = (1.0,) if host_stays else (1 / HOST_SLACK, HOST_SLACK)
     cases = [
-        (_time_ratio(busy, speed, host, overlapped), speed)
+        _time_ratio(busy, speed, host, overlapped)
         for busy, speed, host, overlapped in combinations(
             board.busy, (faster.low, faster.high), hosts, (False, True)
         )
-        if not overlapped or busy < ALWAYS_BUSY
+        if not overlapped or (busy < ALWAYS_BUSY and (board.known_busy or 0.0) < ALWAYS_BUSY)
     ]
-    middle = math.sqrt(board.busy[0] * board.busy[-1])
-    time = span([one for one, _ in cases], _time_ratio(middle, faster.value, 1.0, False), "", source)
-    gpu_ratios = [
-        board.energy_ratio(one, speed, factor, idle, mean_w)
-        for (one, speed), factor, idle, mean_w in combinations(
-            cases, (1 / LOAD_SLACK, LOAD_SLACK), (IDLE_SHARE.low, IDLE_SHARE.high), board.mean_w
-        )
-    ]
-    usual_w = sum(board.mean_w) / len(board.mean_w)
-    gpu = span(
-        gpu_ratios, board.energy_ratio(time.value, faster.value, 1.0, IDLE_SHARE.value, usual_w), "", source
+    seconds_width, joules_width = (math.hypot(width, speeds.counts_width) for width in WIDTHS[state.work])
+    # A training's kernels keep their device busy at few watts too (small networks), so utilisation has a say there.
+    usual = (
+        math.sqrt(board.load * board.busy[1]) if state.work == "training" and board.known_busy else board.load
+    )
+    value = _time_ratio(usual, faster.value, 1.0, False)
+    factor = math.exp(seconds_width)
+    low, high = max(min(cases), value / factor), min(max(cases), value * factor)
+    time = Quantity(value, min(low, value), max(high, value), "", source)
+    generation = math.exp(LOAD_PER_YEAR * ((new.hardware.year or 0) - (old.hardware.year or 0)))
+    if new.hardware.year is None or old.hardware.year is None:
+        generation = 1.0
+    ratios = [board.energy_ratio(time.value, faster.value, generation, mean_w) for mean_w in board.mean_w]
+    middle = sum(ratios) / len(ratios)
+    factor = math.exp(joules_width)
+    least, most = board.energy_bounds(time)
+    gpu_value = min(middle, most)
+    gpu = Quantity(
+        gpu_value,
+        min(gpu_value, max(least, min(ratios) / factor)),
+        max(gpu_value, min(most, max(ratios) * factor)),
+        "",
+        source,
     )
     changed = {"gpu": gpu, **{name: _other(name, time) for name in state.by_component if name != "gpu"}}
     by_component = {
@@ -165,28 +199,47 @@ def _checked(state: State, target: Sequence[Installed]) -> tuple[Installed, Inst
     return state.accelerators[0], target[0]
 
 
+class _Speeds:
+    """How much faster the work is: of one device by its data sheet, of their number, and of both as work realises them."""
+
+    def __init__(self, device: Quantity, counts: Quantity) -> None:
+        value = device.value**REALISED
+        low, high = min(device.low, value), max(device.high, value)
+        self.work = Quantity(value * counts.value, low * counts.low, high * counts.high)
+        self.counts_width = math.log(counts.high / counts.low) / 2
+
+
 class _Boards:
     """Watts of the present and the next boards. mean_w: of one present board; its ends where they are not known."""
 
     def __init__(self, old: Installed, new: Installed, mean_w: tuple[float, ...], busy: float | None) -> None:
         self.old, self.new, self.mean_w = old, new, mean_w
         self.old_tdp, self.new_tdp = old.hardware.tdp_w or 0.0, new.hardware.tdp_w or 0.0
-        # A board cannot draw more than its limit while busy, so it was busy at least as long as its joules say.
-        least = self._load(mean_w[0], IDLE_SHARE.value)
         self.known_busy = busy
-        self.busy = (max(0.02, least), 1.0) if busy is None else (max(busy, least, 0.02),)
+        usual_w = sum(mean_w) / len(mean_w)
+        self.load = max(0.02, self._load(usual_w, IDLE_SHARE.value))
+        # A board cannot draw more than its limit while busy, so it was busy at least as long as its joules say.
+        least = max(0.02, self._load(mean_w[0], IDLE_SHARE.value if busy is not None else IDLE_SHARE.high))
+        self.busy = (least, max(least, self.load, 1.0 if busy is None else busy))
 
-    def energy_ratio(
-        self, time: float, speed: float, factor: float, idle_share: float, mean_w: float
-    ) -> float:
+    def energy_ratio(self, time: float, speed: float, factor: float, mean_w: float) -> float:
         """Joules of the next boards over those of the present ones, at a ratio of times and a speed of the device.
 
-        factor: on the load; idle_share: idle watts over TDP, of both; mean_w: of one present board.
+        factor: on the load; mean_w: of one present board.
         """
         # Load times seconds is the work; each device does its part of it, 1/speed as long.
-        active = min(self._load(mean_w, idle_share) * factor / speed, time)
-        watt_seconds = idle_share * self.new_tdp * time + active * (1 - idle_share) * self.new_tdp
-        return self.new.quantity / self.old.quantity * watt_seconds / mean_w
+        idle = IDLE_SHARE.value
+        active = min(self._load(mean_w, idle) * factor / speed, time)
+        watt_seconds = idle * self.new_tdp * time + active * (1 - idle) * self.new_tdp
+        # A board that draws less than the usual idle watts has fewer of them there too.
+        usual_w = idle * self.old_tdp + self._load(mean_w, idle) * (1 - idle) * self.old_tdp
+        return self.new.quantity / self.old.quantity * watt_seconds / usual_w
+
+    def energy_bounds(self, time: Quantity) -> tuple[float, float]:
+        """What the next boards draw at least (idle) and at most (their limit), over the joules of the present ones."""
+        scale = self.new.quantity / self.old.quantity * self.new_tdp
+        least = IDLE_SHARE.low * time.low * scale / self.mean_w[-1] / 2
+        return least, time.high * scale / self.mean_w[0]
 
     def _load(self, mean_w: float, idle_share: float) -> float:
         """Mean watts above idle as a share of what is above idle, 0 to 1."""
@@ -226,9 +279,7 @@ def _other(name: str, time: Quantity) -> Quantity:
 def _notes(board: _Boards, new: Installed, faster: Quantity) -> list[str]:
     found: list[str] = []
     if board.known_busy is None:
-        found.append(
-            "How long the accelerator was busy was not recorded, so the time spans from what its watts allow to always."
-        )
+        found.append("How long the accelerator was busy was not recorded, so its watts alone tell.")
     elif board.known_busy >= ALWAYS_BUSY and faster.value > 1:
         found.append("The host is taken to keep up with the faster accelerator.")
     if board.old.quantity != new.quantity:

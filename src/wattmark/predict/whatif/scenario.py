@@ -28,6 +28,8 @@ from wattmark.quantity import Quantity
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults
 
+_REQUEST = "request"
+"""Name of the spans that a serving benchmark measures."""
 MOST_PUE = 10.0
 
 
@@ -116,6 +118,7 @@ def evaluate(
         machine.cpus,
         machine.utilisation,
         machine.busy_cores,
+        work="serving" if _REQUEST in view.record.spans.names else "training" if epochs else "",
     )
     bases = _bases(view)
     before = rates_at(home.zone, home.year, home.pue, home.price_per_kwh, home.currency)

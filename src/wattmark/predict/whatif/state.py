@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from wattmark.predict.hardware.devices import Installed
 from wattmark.quantity import Quantity, total
@@ -48,6 +48,10 @@ class Step:
         }
 
 
+Work = Literal["serving", "training", ""]
+"""Kind of work: answering requests, epochs of a training, or not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Joules by component and seconds of some work on some machine. duration_s: None where no one knows it."""
@@ -59,6 +63,7 @@ class State:
     utilisation: float | None = None
     busy_cores: float | None = None
     notes: tuple[str, ...] = field(default_factory=tuple[str, ...])
+    work: Work = ""
 
     @property
     def energy_j(self) -> Quantity | None:
