@@ -6,7 +6,7 @@ function cell(label: string, energy: number, accuracy: number | null, factors: C
   const q = (value: number) => ({ value, low: value, high: value, unit: '' })
   return {
     label, factors, trials: [label], completed: 1, modelled: 0, command: '',
-    metrics: { e_tr: q(energy), ...(accuracy === null ? {} : { accuracy: q(accuracy) }) },
+    metrics: { training_energy_j: q(energy), ...(accuracy === null ? {} : { accuracy: q(accuracy) }) },
   }
 }
 
@@ -14,7 +14,7 @@ const cells = [cell('cheap', 1, 0.8), cell('good', 3, 0.95), cell('bad', 4, 0.7)
 
 describe('the Pareto front', () => {
   it('holds what nothing beats, ties included, and leaves out what is not known', () => {
-    expect(front(cells, 'e_tr', 'accuracy')).toEqual(new Set(['cheap', 'good', 'equal']))
+    expect(front(cells, 'training_energy_j', 'accuracy')).toEqual(new Set(['cheap', 'good', 'equal']))
   })
 })
 
@@ -22,8 +22,8 @@ describe('limits', () => {
   it('leave out what is outside and what is not known', () => {
     const limits = [{ metric: 'accuracy', min: 0.75 }]
     expect(cells.filter((one) => within(one, limits)).map((one) => one.label)).toEqual(['cheap', 'good', 'equal'])
-    expect(best(cells, 'e_tr', limits)?.label).toBe('cheap')
-    expect(best(cells, 'e_tr', [{ metric: 'accuracy', min: 0.99 }])).toBeNull()
+    expect(best(cells, 'training_energy_j', limits)?.label).toBe('cheap')
+    expect(best(cells, 'training_energy_j', [{ metric: 'accuracy', min: 0.99 }])).toBeNull()
   })
   it('come back from the address as they went in, and rubbish is left out', () => {
     const limits = [{ metric: 'accuracy', min: 0.9 }, { metric: 'duration_s', min: 1e-7, max: 60 }]

@@ -67,7 +67,7 @@ def test_limits_dim_what_is_outside_name_the_best_and_survive_a_reload(page, boa
     before = said.inner_text()
     cells = board.api("studies/vision")["cells"]
     inside = [cell for cell in cells if cell["metrics"]["accuracy"]["value"] > 0.93]
-    cheapest = min(inside, key=lambda cell: cell["metrics"]["e_tr"]["value"])
+    cheapest = min(inside, key=lambda cell: cell["metrics"]["training_energy_j"]["value"])
     assert before.startswith(f"{len(inside)} of {len(cells)}")
     assert page.get_by_role("button", name=cheapest["label"], exact=True).is_visible()
     slider = page.get_by_role("slider", name="accuracy")

@@ -357,7 +357,7 @@ def test_the_measuring_error_reaches_every_number_that_is_made_of_joules(small: 
     data = StudyData(small)
     for name in (
         "total_energy",
-        "e_tr",
+        "training_energy_j",
         "energy_per_sample",
         "power",
         "cpu_power",

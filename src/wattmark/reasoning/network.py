@@ -52,10 +52,16 @@ class Shape:
         found: dict[str, tuple[int, ...]] = {"token_embd.weight": (self.vocabulary, width)}
         for layer in range(self.layers):
             block = {
-                "attn_norm": (width,), "attn_q": (width, width), "attn_k": (kv, width), "attn_v": (kv, width),
-                "attn_output": (width, width), "ffn_norm": (width,), "ffn_gate": (self.ff, width),
-                "ffn_up": (self.ff, width), "ffn_down": (width, self.ff),
-            }  # fmt: skip
+                "attn_norm": (width,),
+                "attn_q": (width, width),
+                "attn_k": (kv, width),
+                "attn_v": (kv, width),
+                "attn_output": (width, width),
+                "ffn_norm": (width,),
+                "ffn_gate": (self.ff, width),
+                "ffn_up": (self.ff, width),
+                "ffn_down": (width, self.ff),
+            }
             found.update({f"blk.{layer}.{name}.weight": shape for name, shape in block.items()})
         return found | {"output_norm.weight": (width,), "output.weight": (self.vocabulary, width)}
 

@@ -128,9 +128,14 @@ def _addition(level: int, rng: random.Random) -> Problem:
         carry = total // 10
     low, high = sorted((first, second))
     return Problem(
-        "addition", level, f"What is {first} + {second}?", f"{first}+{second}=", str(first + second),
-        tuple(steps), f"{low}+{high}",
-    )  # fmt: skip
+        "addition",
+        level,
+        f"What is {first} + {second}?",
+        f"{first}+{second}=",
+        str(first + second),
+        tuple(steps),
+        f"{low}+{high}",
+    )
 
 
 def _multiplication(level: int, rng: random.Random) -> Problem:
@@ -149,9 +154,14 @@ def _multiplication(level: int, rng: random.Random) -> Problem:
         total += row
     low, high = sorted((first, second))
     return Problem(
-        "multiplication", level, f"What is {first} * {second}?", f"{first}*{second}=", str(first * second),
-        tuple(steps), f"{low}*{high}",
-    )  # fmt: skip
+        "multiplication",
+        level,
+        f"What is {first} * {second}?",
+        f"{first}*{second}=",
+        str(first * second),
+        tuple(steps),
+        f"{low}*{high}",
+    )
 
 
 def _parity(level: int, rng: random.Random) -> Problem:
@@ -159,9 +169,15 @@ def _parity(level: int, rng: random.Random) -> Problem:
     words = ("even", "odd")
     steps = [f"{bit}{'eo'[bits[: index + 1].count('1') % 2]}" for index, bit in enumerate(bits)]
     return Problem(
-        "parity", level, f"Is the number of ones in {bits} even or odd?", f"{bits}=", words[bits.count("1") % 2],
-        tuple(steps), bits, "word",
-    )  # fmt: skip
+        "parity",
+        level,
+        f"Is the number of ones in {bits} even or odd?",
+        f"{bits}=",
+        words[bits.count("1") % 2],
+        tuple(steps),
+        bits,
+        "word",
+    )
 
 
 def _sorting(level: int, rng: random.Random) -> Problem:
@@ -173,9 +189,15 @@ def _sorting(level: int, rng: random.Random) -> Problem:
         steps.append(f"{least}<{' '.join(map(str, rest))}")
     listed = " ".join(map(str, numbers))
     return Problem(
-        "sorting", level, f"Sort these numbers, smallest first, separated by spaces: {listed}", f"{listed}=",
-        " ".join(map(str, sorted(numbers))), tuple(steps), listed, "list",
-    )  # fmt: skip
+        "sorting",
+        level,
+        f"Sort these numbers, smallest first, separated by spaces: {listed}",
+        f"{listed}=",
+        " ".join(map(str, sorted(numbers))),
+        tuple(steps),
+        listed,
+        "list",
+    )
 
 
 _NAMES = ("Ann", "Ben", "Eva", "Tom")
@@ -199,10 +221,14 @@ def _words(level: int, rng: random.Random) -> Problem:
         total += change
     then = "".join(f" Then {name} {what}." for what in said)
     return Problem(
-        "words", level, f"{name} has {start} {thing}.{then} How many {thing} does {name} have now?",
-        f"{name} has {start} {thing}, {', '.join(said)}=", str(total), tuple(steps),
+        "words",
+        level,
+        f"{name} has {start} {thing}.{then} How many {thing} does {name} have now?",
+        f"{name} has {start} {thing}, {', '.join(said)}=",
+        str(total),
+        tuple(steps),
         f"{name} {start} {thing} {said}",
-    )  # fmt: skip
+    )
 
 
 TASKS: Mapping[str, Task] = {

@@ -242,9 +242,13 @@ class _State:
     def save(self, path: Path) -> None:
         trained = self.trained
         data = {
-            "name": trained.plan.name, "network": trained.network.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "steps": trained.steps, "seconds": trained.seconds, "losses": trained.losses,
-        }  # fmt: skip
+            "name": trained.plan.name,
+            "network": trained.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "steps": trained.steps,
+            "seconds": trained.seconds,
+            "losses": trained.losses,
+        }
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -133,15 +133,19 @@ def _document(data: StudyData, analysis: Analysis) -> Html:
         Section("guidelines", "What follows from it", _guidelines(analysis)),
         *((Section("effects", "Effects of the factors", effects),) if effects else ()),
         *((Section("predictors", "What foretells energy", predictors),) if predictors else ()),
-        *(Section(f"figure-{figure.key}", figure.title, figure_section(figure), absent=bool(figure.absent))
-          for figure in figures),
+        *(
+            Section(f"figure-{figure.key}", figure.title, figure_section(figure), absent=bool(figure.absent))
+            for figure in figures
+        ),
         Section("methods", "Methods", methods_section(data)),
         Section("failed", "Trials that did not complete", summary.failures(data)),
-    ]  # fmt: skip
+    ]
     intro = join(
-        tag("p", _sentence(data), class_="lead"), summary.facts(data), summary.warnings(data, _flags(analysis)),
+        tag("p", _sentence(data), class_="lead"),
+        summary.facts(data),
+        summary.warnings(data, _flags(analysis)),
         tag("p", _HOW_TO_READ, class_="lead"),
-    )  # fmt: skip
+    )
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return page(
         title,
@@ -181,4 +185,8 @@ def _flags(analysis: Analysis) -> list[str]:
     ]
 
 
-_FLAGGED = {"total_energy": "energy", "e_tr": "training energy", "epoch_duration": "duration of an epoch"}
+_FLAGGED = {
+    "total_energy": "energy",
+    "training_energy_j": "training energy",
+    "epoch_duration": "duration of an epoch",
+}

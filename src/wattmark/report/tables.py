@@ -24,7 +24,7 @@ from wattmark.studies.results import StudyResults
 Table = Mapping[str, Sequence[Any]]
 FORMATS = ("csv", "parquet")
 _CELL_METRICS = (
-    "total_energy", "e_tr", "e_in", "energy_per_sample", "inference_energy_per_sample",
+    "total_energy", "training_energy_j", "inference_energy_j", "energy_per_sample", "inference_energy_per_sample",
     "power", "cpu_power", "gpu_power", "total_duration_s", "epoch_duration",
 )  # fmt: skip
 
@@ -102,7 +102,7 @@ def _trials(results: StudyResults) -> Table:
 def _cells(data: StudyData) -> Table:
     found: dict[str, list[Any]] = {name: [cell.levels[name] for cell in data.cells] for name in data.factors}
     found["runs"] = [cell.count for cell in data.cells]
-    found["joules"] = [data.how("total", cell) for cell in data.cells]
+    found["joules"] = [data.method_words("total", cell) for cell in data.cells]
     for name in (*_CELL_METRICS, *((data.quality,) if data.quality else ())):
         means = [data.mean(cell, name) for cell in data.cells]
         if any(means):
@@ -121,13 +121,19 @@ def _findings(found: Analysis) -> dict[str, Table]:
         "levels": [{**name, **_fields(level)} for effect, name in named for level in effect.levels],
         "differences": [{**name, **_fields(pair)} for effect, name in named for pair in effect.differences],
         "predictors": [_fields(one) for one in found.predictors],
-        "pareto": [{**_fields(one), "quality_metric": found.quality and found.quality.name} for one in found.pareto],
+        "pareto": [
+            {**_fields(one), "quality_metric": found.quality and found.quality.name} for one in found.pareto
+        ],
         "correlations": [row for one in found.correlations for row in _correlations(one)],
         "guidelines": [
-            {"text": one.text, "strength": one.strength, "evidence": json.dumps(dict(one.evidence), default=str)}
+            {
+                "text": one.text,
+                "strength": one.strength,
+                "evidence": json.dumps(dict(one.evidence), default=str),
+            }
             for one in found.guidelines
         ],
-    }  # fmt: skip
+    }
     return {name: {key: [row[key] for row in own] for key in own[0]} for name, own in rows.items() if own}
 
 
@@ -135,10 +141,17 @@ def _correlations(one: CorrelationMap) -> list[dict[str, Any]]:
     """Each pair of a map once."""
     matrices = {"r": one.r, "low": one.low, "high": one.high, "p_corrected": one.p_corrected}
     return [
-        {"kind": one.kind, "per": one.per, "scope": one.scope, "a": one.names[i], "b": one.names[j],
-         **{name: finite(float(matrix[i, j])) for name, matrix in matrices.items()}, "cells": int(one.cells[i, j])}
+        {
+            "kind": one.kind,
+            "per": one.per,
+            "scope": one.scope,
+            "a": one.names[i],
+            "b": one.names[j],
+            **{name: finite(float(matrix[i, j])) for name, matrix in matrices.items()},
+            "cells": int(one.cells[i, j]),
+        }
         for i, j in combinations(range(len(one.names)), 2)
-    ]  # fmt: skip
+    ]
 
 
 def _fields(one: Any, *without: str) -> dict[str, Any]:

@@ -94,28 +94,28 @@ def networks(seed: int, exponent: float, noise: float) -> dict[str, np.ndarray]:
     energy = 1e-3 * macs**exponent * np.exp(rng.normal(0, noise, 14))
     nothing = np.full(14, np.nan)
     return {
-        "parameters": parameters, "macs": macs, "macs_param": macs / parameters, "e_tr": energy,
-        "energy_per_sample": energy / 100, "e_in": nothing, "inference_energy_per_sample": nothing,
+        "parameters": parameters, "macs": macs, "macs_param": macs / parameters, "training_energy_j": energy,
+        "energy_per_sample": energy / 100, "inference_energy_j": nothing, "inference_energy_per_sample": nothing,
     }  # fmt: skip
 
 
 def test_the_planted_predictor_comes_first_with_its_exponent_and_error() -> None:
     found = predictors(networks(0, 0.8, 0.1), [f"net{i}" for i in range(14)], [""] * 14)
     best = found[0]
-    assert (best.predictor, best.target, best.architectures) == ("macs", "e_tr", 14)
+    assert (best.predictor, best.target, best.architectures) == ("macs", "training_energy_j", 14)
     assert best.exponent == pytest.approx(0.8, abs=0.05)
     assert 0.03 < best.error < 0.15
     assert best.error_low <= best.error <= best.error_high
     assert best.error_without > 1
     assert best.p_corrected < 0.05
-    assert {one.target for one in found} == {"e_tr", "energy_per_sample"}
+    assert {one.target for one in found} == {"training_energy_j", "energy_per_sample"}
 
 
 def test_the_error_is_that_of_refitting_without_the_architecture() -> None:
     columns = networks(1, 0.5, 0.3)
     found = predictors(columns, list(range(14)), [""] * 14)
-    macs = next(one for one in found if (one.predictor, one.target) == ("macs", "e_tr"))
-    x, y = np.log(columns["macs"]), np.log(columns["e_tr"])
+    macs = next(one for one in found if (one.predictor, one.target) == ("macs", "training_energy_j"))
+    x, y = np.log(columns["macs"]), np.log(columns["training_energy_j"])
     errors = []
     for i in range(14):
         rest = np.arange(14) != i
@@ -135,7 +135,7 @@ def test_nothing_predicts_where_nothing_is_planted() -> None:
 def test_architectures_are_compared_in_the_settings_that_all_share() -> None:
     columns = networks(2, 1.0, 0.0)
     doubled = {name: np.concatenate((values, values[:3])) for name, values in columns.items()}
-    doubled["e_tr"][14:] *= 50  # three networks were tried under a costly setting, too
+    doubled["training_energy_j"][14:] *= 50  # three networks were tried under a costly setting, too
     settings = ["cheap"] * 14 + ["dear"] * 3
     found = predictors(doubled, [*range(14), 0, 1, 2], settings)
     assert found[0].error == pytest.approx(0, abs=1e-9)

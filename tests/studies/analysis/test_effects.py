@@ -24,7 +24,7 @@ def found(results: StudyResults, factor: str, metric: str, **more: Any) -> Effec
 def test_a_planted_ratio_is_found_within_its_interval() -> None:
     energies = {"A": 1000.0, "B": 370.0}
     results = study({"model": ["A", "B"]}, 6, energy=lambda levels: energies[levels["model"]])
-    pair = found(results, "model", "e_tr").differences[0]
+    pair = found(results, "model", "training_energy_j").differences[0]
     assert pair.low is not None
     assert pair.high is not None
     assert pair.low < 0.37 < pair.high
@@ -45,7 +45,7 @@ def test_intervals_hold_the_planted_ratio_nineteen_times_in_twenty() -> None:
             energy=lambda levels: 1000.0 if levels["model"] == "A" else 800.0,
             epochs=1,
         )
-        pair = found(results, "model", "e_tr").differences[0]
+        pair = found(results, "model", "training_energy_j").differences[0]
         assert pair.low is not None
         assert pair.high is not None
         held.append(pair.low <= 0.8 <= pair.high)
@@ -62,7 +62,7 @@ def test_other_factors_cancel_in_blocks_even_when_the_design_is_unbalanced() -> 
         noise=0.005,
     )
     kept = [t for t in results.trials if t.trial_id not in ("A-1-0", "A-1-1", "B-100-3")]
-    pair = found(StudyResults("s", "S", {}, kept), "model", "e_tr").differences[0]
+    pair = found(StudyResults("s", "S", {}, kept), "model", "training_energy_j").differences[0]
     assert pair.blocks == 2
     assert pair.value == pytest.approx(0.9, rel=0.01)
 
@@ -75,7 +75,7 @@ def test_without_repeats_settings_are_paired() -> None:
             100 * (1 + ord(levels["model"]) - ord("A")) * (1 if levels["precision"] == "fp32" else 0.7)
         ),
     )
-    pair = found(results, "precision", "e_tr").differences[0]
+    pair = found(results, "precision", "training_energy_j").differences[0]
     assert pair.test == "paired-permutation"
     assert pair.p == pytest.approx(2 / 2**8)
     assert pair.wilcoxon_p == pytest.approx(2 / 2**8)
@@ -83,7 +83,7 @@ def test_without_repeats_settings_are_paired() -> None:
 
 
 def test_one_trial_a_level_gives_a_size_but_no_test() -> None:
-    pair = found(study({"model": ["A", "B"]}, 1), "model", "e_tr").differences[0]
+    pair = found(study({"model": ["A", "B"]}, 1), "model", "training_energy_j").differences[0]
     assert (pair.p, pair.low, pair.test) == (None, None, None)
     assert pair.value > 0
 
@@ -91,15 +91,15 @@ def test_one_trial_a_level_gives_a_size_but_no_test() -> None:
 def test_levels_that_share_no_setting_are_not_compared() -> None:
     results = study({"model": ["A", "B"], "batch_size": [1, 2]}, 2)
     apart = [t for t in results.trials if (t.factors["model"] == "A") == (t.factors["batch_size"] == 1)]
-    assert found(StudyResults("s", "S", {}, apart), "model", "e_tr").differences == ()
+    assert found(StudyResults("s", "S", {}, apart), "model", "training_energy_j").differences == ()
 
 
 def test_kruskal_wallis_agrees_with_scipy_and_epsilon_squared_is_h_over_n_minus_one() -> None:
     results = study(
         {"model": list("ABC")}, 5, energy=lambda levels: {"A": 100.0, "B": 101.0, "C": 103.0}[levels["model"]]
     )
-    effect = found(results, "model", "e_tr")
-    y = metric_columns(frame(results.completed).columns)["e_tr"].reshape(3, 5)
+    effect = found(results, "model", "training_energy_j")
+    y = metric_columns(frame(results.completed).columns)["training_energy_j"].reshape(3, 5)
     expected = stats.kruskal(*y)
     assert effect.kruskal_h == pytest.approx(expected.statistic)
     assert effect.p == pytest.approx(expected.pvalue)
@@ -115,13 +115,13 @@ def test_accuracy_is_compared_as_a_difference() -> None:
 
 def test_repeats_that_agree_to_the_last_bit_do_not_break_the_test() -> None:
     results = study({"model": ["A", "B"]}, 3, noise=0.0)
-    pair = found(results, "model", "e_tr").differences[0]
+    pair = found(results, "model", "training_energy_j").differences[0]
     assert (pair.value, pair.p) == (1.0, 1.0)
 
 
 def test_p_values_are_corrected_over_every_pair_of_the_study() -> None:
     results = study({"model": list("ABCD")}, 3)
-    effect = found(results, "model", "e_tr")
+    effect = found(results, "model", "training_energy_j")
     worst = min(effect.differences, key=lambda pair: math.inf if pair.p is None else pair.p)
     assert worst.p is not None
     assert worst.p_corrected == pytest.approx(min(1.0, 6 * worst.p))
@@ -134,7 +134,7 @@ def test_paired_permutation_by_hand() -> None:
 
 
 def test_single_trials_have_no_kruskal_wallis_and_explain_nothing() -> None:
-    effect = found(study({"model": list("ABCDE")}, 1), "model", "e_tr")
+    effect = found(study({"model": list("ABCDE")}, 1), "model", "training_energy_j")
     assert (effect.kruskal_h, effect.p, effect.epsilon_squared, effect.eta_squared) == (
         None,
         None,
@@ -145,7 +145,8 @@ def test_single_trials_have_no_kruskal_wallis_and_explain_nothing() -> None:
 
 def test_eta_squared_is_nothing_on_average_where_nothing_is_planted() -> None:
     etas = [
-        found(study({"model": list("ABCD")}, 3, seed=seed), "model", "e_tr").eta_squared for seed in range(60)
+        found(study({"model": list("ABCD")}, 3, seed=seed), "model", "training_energy_j").eta_squared
+        for seed in range(60)
     ]
     assert np.mean([eta for eta in etas if eta is not None]) == pytest.approx(0, abs=0.1)
 
@@ -158,11 +159,11 @@ def test_a_factor_is_not_given_what_another_one_does() -> None:
         energy=lambda levels: 1000.0 if levels["batch_size"] == 1 else 10.0,
     )
     kept = [t for t in results.trials if (t.factors["model"], t.factors["batch_size"]) != ("A", 100)]
-    effect = found(StudyResults("s", "S", {}, kept), "model", "e_tr")
+    effect = found(StudyResults("s", "S", {}, kept), "model", "training_energy_j")
     assert effect.p is not None
     assert effect.p > 0.05
     apart = [t for t in results.trials if (t.factors["model"] == "A") == (t.factors["batch_size"] == 1)]
-    assert found(StudyResults("s", "S", {}, apart), "model", "e_tr").p is None
+    assert found(StudyResults("s", "S", {}, apart), "model", "training_energy_j").p is None
 
 
 def test_a_planted_fifth_is_found_and_its_interval_holds_it() -> None:
@@ -176,7 +177,7 @@ def test_a_planted_fifth_is_found_and_its_interval_holds_it() -> None:
             energy=lambda levels: 1000.0 if levels["model"] == "A" else 800.0,
             epochs=1,
         )
-        pair = found(results, "model", "e_tr").differences[0]
+        pair = found(results, "model", "training_energy_j").differences[0]
         assert pair.low is not None
         assert pair.high is not None
         seen.append(pair.p_corrected is not None and pair.p_corrected < 0.05)

@@ -22,7 +22,7 @@ def test_everything_of_a_small_study() -> None:
     assert found.methods == {"cpu": ("counter",), "gpu": ("integrated",)}
     assert found.architecture_factor == "model"
     assert [cell.label for cell in found.cells[:2]] == ["A, batch_size 8", "A, batch_size 64"]
-    one = found.cells[0].means["e_tr"]
+    one = found.cells[0].means["training_energy_j"]
     assert one.low < one.value
     assert {(m.per, m.scope, m.kind) for m in found.correlations} == {
         (per, scope, kind)
@@ -30,7 +30,7 @@ def test_everything_of_a_small_study() -> None:
         for scope in ("total", "gpu")
         for kind in ("pearson", "spearman")
     }
-    assert found.pareto_metric == "e_tr"
+    assert found.pareto_metric == "training_energy_j"
     assert len(found.epochs["power"]) == 40
 
 
@@ -39,7 +39,7 @@ def test_gpu_only_maps_hold_the_gpus_energy_and_nothing_of_the_cpu() -> None:
         {"model": list("ABCDE")}, 1, energy=lambda levels: 100.0 * (1 + "ABCDE".index(levels["model"]))
     )
     gpu = next(m for m in analyse(results).correlations if m.scope == "gpu" and m.per == "model")
-    assert "e_tr" in gpu.names
+    assert "training_energy_j" in gpu.names
     assert not {"cpu_power", "cpu_utilisation", "system_efficiency"} & set(gpu.names)
 
 

@@ -55,7 +55,7 @@ export function title(metric: StudyMetric | undefined, name = metric?.name ?? ''
 }
 
 const NAMES: Record<string, string> = {
-  e_tr: 'training energy', e_in: 'inference energy', e_tr_wh: 'training energy', e_in_wh: 'inference energy',
+  training_energy_j: 'training energy', inference_energy_j: 'inference energy', training_energy_wh: 'training energy', inference_energy_wh: 'inference energy',
   total_energy: 'total energy', macs: 'MACs', macs_param: 'MACs per parameter', duration_s: 'duration',
   j_per_token: 'energy per output token', j_per_request: 'energy per request', idle_share: 'idle share of the energy',
   j_per_correct: 'energy per correct answer', serving_w: 'power while serving', in_flight: 'requests in flight',

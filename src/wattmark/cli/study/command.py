@@ -339,11 +339,15 @@ def _status(name: str) -> dict[str, Any]:
         "running": folder.is_locked(),
         "folder": str(folder.path),
         "failures": [
-            {"trial": f"{label(trial.factors)} repeat={trial.repeat}", "status": trial.status, "error": trial.error,
-             "log": str(folder.path / "logs" / f"{trial.trial_id}.log")}
+            {
+                "trial": f"{label(trial.factors)} repeat={trial.repeat}",
+                "status": trial.status,
+                "error": trial.error,
+                "log": str(folder.path / "logs" / f"{trial.trial_id}.log"),
+            }
             for trial in failed
         ],
-    }  # fmt: skip
+    }
 
 
 def _write_report(results: StudyResults, output: Path | None, files: Path | None = None) -> None:

@@ -91,8 +91,13 @@ def stacks(rows: Sequence[str], parts: Sequence[Part], axis: str) -> Drawing:
 
 
 def dots(
-    rows: Sequence[str], values: Sequence[Quantity | None], axis: str, colour: str = BLUE, *, zero: bool = False
-) -> Drawing:  # fmt: skip
+    rows: Sequence[str],
+    values: Sequence[Quantity | None],
+    axis: str,
+    colour: str = BLUE,
+    *,
+    zero: bool = False,
+) -> Drawing:
     """A dot with its interval per row, for numbers whose distance from nothing does not matter (an accuracy).
 
     zero: draw the line at nothing, for differences.
@@ -115,10 +120,14 @@ def dots(
 
 
 def points(
-    items: Sequence[Point], x_axis: str, y_axis: str, *,
-    log: Literal["", "x", "y", "xy"] = "", front: Sequence[tuple[float, float]] = (),
+    items: Sequence[Point],
+    x_axis: str,
+    y_axis: str,
+    *,
+    log: Literal["", "x", "y", "xy"] = "",
+    front: Sequence[tuple[float, float]] = (),
     wide: bool = False,
-) -> Drawing:  # fmt: skip
+) -> Drawing:
     """Points with intervals in both directions; names are written where they fit without touching one another."""
     figure, axes = new_figure(wide=wide)
     drawing = Drawing(figure)
@@ -142,9 +151,15 @@ def points(
                 crosshair(axes, item)
             gid = f"point-{number}"
             axes.plot(
-                item.x.value, item.y.value, markersize=4.6 if few else 2.6, markeredgewidth=1.1 if few else 0.6,
-                gid=gid, zorder=3, linestyle="none", **marker_face(item.colour, item.modelled),
-            )  # fmt: skip
+                item.x.value,
+                item.y.value,
+                markersize=4.6 if few else 2.6,
+                markeredgewidth=1.1 if few else 0.6,
+                gid=gid,
+                zorder=3,
+                linestyle="none",
+                **marker_face(item.colour, item.modelled),
+            )
             drawing.tips[gid] = f"{item.name}: {x_axis} {item.x}, {y_axis} {item.y}"
         axes.margins(0.1, 0.12)
         for side, ends in (("x", [item.x.low for item in items]), ("y", [item.y.low for item in items])):
@@ -189,9 +204,16 @@ def lines(
             if item.low is not None and item.high is not None:
                 axes.fill_between(item.x, item.low, item.high, color=colour, alpha=0.14, linewidth=0)
             (handle,) = axes.plot(
-                item.x, item.y, color=colour, linewidth=1.1, gid=gid, label=item.name,
-                markevery=max(1, len(item.x) // 8), markersize=3.6, **marker_face(colour, item.modelled, marker),
-            )  # fmt: skip
+                item.x,
+                item.y,
+                color=colour,
+                linewidth=1.1,
+                gid=gid,
+                label=item.name,
+                markevery=max(1, len(item.x) // 8),
+                markersize=3.6,
+                **marker_face(colour, item.modelled, marker),
+            )
             handles.append(handle)
             drawing.tips[gid] = item.name
         if "x" in log:
@@ -208,9 +230,15 @@ def lines(
 
 
 def heat_map(
-    rows: Sequence[str], columns: Sequence[str], values: Any, *, strong: float | None = None, diverging: bool = True,
-    digits: int = 2, axis: str = "",
-) -> Drawing:  # fmt: skip
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Any,
+    *,
+    strong: float | None = None,
+    diverging: bool = True,
+    digits: int = 2,
+    axis: str = "",
+) -> Drawing:
     """A map of numbers, each written in its square. ``strong``: only those of at least this size are coloured and bold.
 
     diverging: from -1 (vermilion) over nothing to 1 (blue); else from the smallest to the largest by its logarithm.
@@ -233,9 +261,15 @@ def heat_map(
                     f"{value + 0.0:.{digits}f}".replace("-0.00", "0.00") if diverging else three_digits(value)
                 )
                 axes.text(
-                    column, row, text.replace("-", "−"), ha="center", va="center", fontsize=5.6 if len(columns) > 9 else 6.4,
-                    color=INK if show else MUTED, fontweight="bold" if strong is not None and show else "normal",
-                )  # fmt: skip
+                    column,
+                    row,
+                    text.replace("-", "−"),
+                    ha="center",
+                    va="center",
+                    fontsize=5.6 if len(columns) > 9 else 6.4,
+                    color=INK if show else MUTED,
+                    fontweight="bold" if strong is not None and show else "normal",
+                )
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         turned = max((len(name) for name in columns), default=0) * len(columns) > 60

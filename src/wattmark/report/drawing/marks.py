@@ -159,8 +159,13 @@ def marker_face(colour: str, modelled: Share, marker: str = "o") -> dict[str, An
     style = "full" if share == 0 else "none" if share == 1 else "left"
     face = PAPER if style == "none" else colour
     if style == "left":
-        return {"marker": marker, "fillstyle": "left", "markerfacecolor": colour, "markerfacecoloralt": PAPER,
-                "markeredgecolor": colour}  # fmt: skip
+        return {
+            "marker": marker,
+            "fillstyle": "left",
+            "markerfacecolor": colour,
+            "markerfacecoloralt": PAPER,
+            "markeredgecolor": colour,
+        }
     return {"marker": marker, "markerfacecolor": face, "markeredgecolor": colour}
 
 
@@ -241,8 +246,15 @@ def place_names(figure: Figure, axes: Axes, items: Sequence[Point]) -> None:
             )
             if inside and not any(box.overlaps(other) for other in taken):
                 axes.annotate(
-                    item.name, (item.x.value, item.y.value), (dx, dy), textcoords="offset points",
-                    ha=ha, va=va, fontsize=6.3, color=INK, in_layout=False,
-                )  # fmt: skip
+                    item.name,
+                    (item.x.value, item.y.value),
+                    (dx, dy),
+                    textcoords="offset points",
+                    ha=ha,
+                    va=va,
+                    fontsize=6.3,
+                    color=INK,
+                    in_layout=False,
+                )
                 taken.append(box)
                 break

@@ -29,9 +29,12 @@ INK, MUTED, GRID, PAPER = "#1c2126", "#5a6470", "#dde1e6", "#fefefe"
 MODELLED_HATCH = "/////"
 
 _VARIABLES = {
-    INK: "ink", MUTED: "muted", GRID: "line", PAPER: "card",
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "line",
+    PAPER: "card",
     **{colour: f"c{index}" for index, colour in enumerate(SERIES)},
-}  # fmt: skip
+}
 _RC: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "wattmark",  # the same drawing gives the same file

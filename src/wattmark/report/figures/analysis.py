@@ -22,13 +22,14 @@ MOST_METRICS = 16
 SURE_FROM = 0.9
 """Share of the draws from which a cell counts as surely on the front."""
 _USUAL = (
-    "e_tr", "e_in", "energy_per_sample", "epoch_duration", "power", "cpu_power", "gpu_power", "cpu_utilisation",
+    "training_energy_j", "inference_energy_j",
+    "energy_per_sample", "epoch_duration", "power", "cpu_power", "gpu_power", "cpu_utilisation",
     "gpu_utilisation", "gpu_memory", "accuracy", "loss", "parameters", "macs", "macs_param", "model_bytes", "work_done",
     "work_per_unit_energy", "total_energy", "overall_efficiency", "system_efficiency", "inference_energy_per_sample",
 )  # fmt: skip
 _NAMES = {
-    "e_tr": "training energy",
-    "e_in": "inference energy",
+    "training_energy_j": "training energy",
+    "inference_energy_j": "inference energy",
     "macs": "MACs",
     "macs_param": "MACs per param.",
 }
@@ -52,10 +53,15 @@ def correlations(maps: Sequence[CorrelationMap]) -> Figure:
             key, title, "", absent="correlations need at least four cells in which two metrics differ"
         )
     panels = [
-        Panel(f"{key}-{one.kind}-{one.per}-{one.scope}", _map_title(one),
-              f"Map of {one.kind.capitalize()} coefficients between metrics, {_map_title(one)}", _map(one), wide=True)
+        Panel(
+            f"{key}-{one.kind}-{one.per}-{one.scope}",
+            _map_title(one),
+            f"Map of {one.kind.capitalize()} coefficients between metrics, {_map_title(one)}",
+            _map(one),
+            wide=True,
+        )
         for one in drawn
-    ]  # fmt: skip
+    ]
     most = max(int(one.cells.max()) for one in drawn)
     lead = (
         f"Coefficients of at least {SHOWN_FROM:g} in size are bold and coloured: blue goes together, orange against. "
@@ -172,7 +178,7 @@ def _front(data: StudyData, found: Sequence[ParetoPoint], metric: str, outcome: 
 
 
 def _what(metric: str) -> str:
-    return "training energy of a run" if metric == "e_tr" else "energy of a run"
+    return "training energy of a run" if metric == "training_energy_j" else "energy of a run"
 
 
 def profiling(found: Sequence[ProfilingError]) -> Figure:
@@ -181,8 +187,12 @@ def profiling(found: Sequence[ProfilingError]) -> Figure:
     if not found:
         return Figure(key, title, "", absent="no trial kept a profile of its power long enough")
     most = max(one.trials for one in found)
-    panel = Panel(key, "Error of the extrapolated total", "Lines: mean error by the share of a run that was profiled",
-                  lambda: _profile_lines(found))  # fmt: skip
+    panel = Panel(
+        key,
+        "Error of the extrapolated total",
+        "Lines: mean error by the share of a run that was profiled",
+        lambda: _profile_lines(found),
+    )
     return Figure(
         key,
         title,

@@ -44,9 +44,14 @@ def batch_size(data: StudyData) -> Figure:
     if factor is None:
         return _one_size(data, key, title, wanted)
     panels = [
-        Panel(f"{key}-{name}", what, f"{what} by batch size {by_model(data)}", _batch_panel(data, factor, name, axis))
+        Panel(
+            f"{key}-{name}",
+            what,
+            f"{what} by batch size {by_model(data)}",
+            _batch_panel(data, factor, name, axis),
+        )
         for name, what, axis in wanted
-    ]  # fmt: skip
+    ]
     lead = f"Mean over the runs of each cell; bands are 95 % intervals. {runs(data, data.cells)}"
     return Figure(key, title, lead, panels)
 
@@ -66,18 +71,24 @@ def _one_size(data: StudyData, key: str, title: str, wanted: Sequence[tuple[str,
         "total_energy": "J",
     }
     panels = [
-        Panel(f"{key}-{name}", f"{what}, batch size {size}", f"Bars: {what.lower()} at batch size {size} {by_model(data)}",
-              _size_bars(data, name, units[name], axis.rsplit(" (", 1)[0] + (" per sample" if "sample" in name else "")))
+        Panel(
+            f"{key}-{name}",
+            f"{what}, batch size {size}",
+            f"Bars: {what.lower()} at batch size {size} {by_model(data)}",
+            _size_bars(
+                data, name, units[name], axis.rsplit(" (", 1)[0] + (" per sample" if "sample" in name else "")
+            ),
+        )
         for name, what, axis in wanted
-    ]  # fmt: skip
+    ]
     lead = f"Batch size was not varied: all runs used {size}, so this shows that size and no trend."
     return Figure(key, title, f"{lead} {runs(data, data.models)}", panels)
 
 
 def _size_bars(data: StudyData, name: str, unit: str, axis: str) -> Callable[[], Drawing]:
-    how = None if unit == "s" else "total"
+    component = None if unit == "s" else "total"
     colour = SERIES[4] if unit == "s" else BLUE
-    return lambda: metric_bars(data, name, unit, axis, data.models, how, colour)
+    return lambda: metric_bars(data, name, unit, axis, data.models, component, colour)
 
 
 def _batch_panel(data: StudyData, factor: str, name: str, axis: str) -> Callable[[], Drawing]:
@@ -125,9 +136,13 @@ def _batch_line(
 ) -> Line:
     known = [(float(level), cell) for level, cell in zip(levels, cells, strict=True) if cell is not None]
     return Line(
-        label, [level for level, _ in known], [cell.value for _, cell in known], [cell.low for _, cell in known],
-        [cell.high for _, cell in known], data.modelled_share("total", Group("", {}, rows)),
-    )  # fmt: skip
+        label,
+        [level for level, _ in known],
+        [cell.value for _, cell in known],
+        [cell.low for _, cell in known],
+        [cell.high for _, cell in known],
+        data.modelled_share("total", Group("", {}, rows)),
+    )
 
 
 def composition(data: StudyData) -> Figure:
@@ -137,15 +152,23 @@ def composition(data: StudyData) -> Figure:
         return Figure(key, title, "", absent="no trial knows its energy by component")
     groups = data.models
     panels = [
-        Panel(f"{key}-component", "By component", f"Stacked bars: energy of a run by component {by_model(data)}",
-              lambda: _by_component(data, groups))
-    ]  # fmt: skip
+        Panel(
+            f"{key}-component",
+            "By component",
+            f"Stacked bars: energy of a run by component {by_model(data)}",
+            lambda: _by_component(data, groups),
+        )
+    ]
     stages = _stages(data)
     if stages:
         panels.append(
-            Panel(f"{key}-stage", "By stage", f"Stacked bars: share of each stage in the energy of a run {by_model(data)}",
-                  lambda: _by_stage(data, groups, stages))
-        )  # fmt: skip
+            Panel(
+                f"{key}-stage",
+                "By stage",
+                f"Stacked bars: share of each stage in the energy of a run {by_model(data)}",
+                lambda: _by_stage(data, groups, stages),
+            )
+        )
     return Figure(key, title, f"Whole runs, mean over the runs of each row. {runs(data, groups)}", panels)
 
 
@@ -154,10 +177,14 @@ def _by_component(data: StudyData, groups: Sequence[Group]) -> Drawing:
     table = [[data.mean_component(group, name) for group in shown] for name in data.components]
     flat, unit = scaled([cell for row in table for cell in row], "J")
     parts = [
-        Part(name.upper() if len(name) < 5 else name, flat[number * len(shown) : (number + 1) * len(shown)],
-             COMPONENT.get(name, MUTED), [data.modelled_share(name, group) for group in shown])
+        Part(
+            name.upper() if len(name) < 5 else name,
+            flat[number * len(shown) : (number + 1) * len(shown)],
+            COMPONENT.get(name, MUTED),
+            [data.modelled_share(name, group) for group in shown],
+        )
         for number, name in enumerate(data.components)
-    ]  # fmt: skip
+    ]
     return stacks([group.label for group in shown], parts, f"energy of a run ({unit})")
 
 

@@ -30,34 +30,47 @@ def epochs(data: StudyData) -> Figure:
     known = [
         (name, values, axis, colour)
         for name, values, axis, colour in (
-            ("loss", data.epochs["loss"], "loss", SERIES[1]), ("accuracy", data.epochs["accuracy"], "accuracy", GREEN),
+            ("loss", data.epochs["loss"], "loss", SERIES[1]),
+            ("accuracy", data.epochs["accuracy"], "accuracy", GREEN),
             ("power", watts, "mean power (W)", BLUE),
         )
         if np.isfinite(values).any()
-    ]  # fmt: skip
+    ]
     if not known:
         return Figure(key, title, "", absent="no epoch reported a loss, an accuracy or its energy")
     left_out = len(data.models) - MOST_LINES
     more = f" The {MOST_LINES} cheapest of {len(data.models)} are drawn." if left_out > 0 else ""
     if int(numbers.max()) < 1:
         panels = [
-            Panel(f"{key}-{name}", f"{name.capitalize()} of the one epoch", f"Dots: {name} of the epoch {by_model(data)}",
-                  _one_epoch(data, values, axis, colour))
+            Panel(
+                f"{key}-{name}",
+                f"{name.capitalize()} of the one epoch",
+                f"Dots: {name} of the epoch {by_model(data)}",
+                _one_epoch(data, values, axis, colour),
+            )
             for name, values, axis, colour in known
-        ]  # fmt: skip
+        ]
         within = _within(data)
         if within:
             panels.append(
-                Panel(f"{key}-within", "Power within the epoch", f"Lines: power over the epoch {by_model(data)}",
-                      lambda: lines(within, "share of the epoch (%)", "power (W)", zero=True))
-            )  # fmt: skip
+                Panel(
+                    f"{key}-within",
+                    "Power within the epoch",
+                    f"Lines: power over the epoch {by_model(data)}",
+                    lambda: lines(within, "share of the epoch (%)", "power (W)", zero=True),
+                )
+            )
         lead = f"Each run has one epoch, so there is no course over epochs.{more} {runs(data, data.models)}"
         return Figure(key, title, lead, panels)
     panels = [
-        Panel(f"{key}-{name}", name.capitalize(), f"Lines: {name} by epoch {by_model(data)}",
-              _epoch_panel(data, numbers, values, axis, name == "power"))
+        Panel(
+            f"{key}-{name}",
+            name.capitalize(),
+            f"Lines: {name} by epoch {by_model(data)}",
+            _epoch_panel(data, numbers, values, axis, name == "power"),
+        )
         for name, values, axis, _ in known
-    ]  # fmt: skip
+    ]
     lead = f"Mean over the runs of each row; bands hold the smallest and the largest run.{more} {runs(data, data.models)}"
     return Figure(key, title, lead, panels)
 
@@ -93,15 +106,21 @@ def _within(data: StudyData) -> list[Line]:
         if own:
             table = np.stack(own)
             found.append(
-                Line(group.label, (100 * share).tolist(), table.mean(axis=0).tolist(), table.min(axis=0).tolist(),
-                     table.max(axis=0).tolist(), data.modelled_share("total", group))
-            )  # fmt: skip
+                Line(
+                    group.label,
+                    (100 * share).tolist(),
+                    table.mean(axis=0).tolist(),
+                    table.min(axis=0).tolist(),
+                    table.max(axis=0).tolist(),
+                    data.modelled_share("total", group),
+                )
+            )
     return found
 
 
 def _epoch_panel(
     data: StudyData, numbers: Int64, values: Float64, axis: str, energy: bool
-) -> Callable[[], Drawing]:  # fmt: skip
+) -> Callable[[], Drawing]:
     def draw() -> Drawing:
         length = int(numbers.max()) + 1
         kept = np.unique(np.linspace(0, length - 1, min(length, MOST_EPOCHS)).astype(int))
@@ -119,9 +138,15 @@ def _epoch_panel(
             np.maximum.at(high, at, here)
             x, known = (kept + 1).astype(float), count > 0
             items.append(
-                Line(group.label, x[known].tolist(), mean[known].tolist(), low[kept][known].tolist(),
-                     high[kept][known].tolist(), data.modelled_share("total", group) if energy else None)
-            )  # fmt: skip
+                Line(
+                    group.label,
+                    x[known].tolist(),
+                    mean[known].tolist(),
+                    low[kept][known].tolist(),
+                    high[kept][known].tolist(),
+                    data.modelled_share("total", group) if energy else None,
+                )
+            )
         return lines(items, "epoch", axis)
 
     return draw

@@ -43,26 +43,41 @@ def _with_and_without(data: StudyData) -> Figure:
     groups = _tools(data)
     runtime = "whole_s" if has(data, "whole_s") else "total_duration_s"
     panels = [
-        Panel(f"{key}-runtime", "Runtime", "Bars: seconds of the whole work by tool, with 95 % intervals",
-              lambda: metric_bars(data, runtime, "s", "runtime of the whole process", groups, colour=SERIES[4]))
-    ]  # fmt: skip
+        Panel(
+            f"{key}-runtime",
+            "Runtime",
+            "Bars: seconds of the whole work by tool, with 95 % intervals",
+            lambda: metric_bars(data, runtime, "s", "runtime of the whole process", groups, colour=SERIES[4]),
+        )
+    ]
     tested = [group for group in groups if str(group.levels["tool"]) != WITHOUT]
     for name, what, axis in (*_ADDED, ("total_duration_s", "Added runtime", "added wall time (s)")):
         if (name != "total_duration_s" or not has(data, "whole_s")) and _pairs(data, tested, name):
             panels.append(
-                Panel(f"{key}-added-{name}", f"{what}, against no tool in the same repeat",
-                      f"Dots: {axis} of each tool, with 95 % intervals", _added(data, tested, name, axis))
-            )  # fmt: skip
+                Panel(
+                    f"{key}-added-{name}",
+                    f"{what}, against no tool in the same repeat",
+                    f"Dots: {axis} of each tool, with 95 % intervals",
+                    _added(data, tested, name, axis),
+                )
+            )
     if has(data, "tool_energy_j"):
         panels.append(
-            Panel(f"{key}-reported", "Energy of the training, as each tool reports it",
-                  "Bars: watt-hours that each tool reports for the training, with 95 % intervals",
-                  lambda: _reported(data, groups))
-        )  # fmt: skip
+            Panel(
+                f"{key}-reported",
+                "Energy of the training, as each tool reports it",
+                "Bars: watt-hours that each tool reports for the training, with 95 % intervals",
+                lambda: _reported(data, groups),
+            )
+        )
     panels.append(
-        Panel(f"{key}-energy", "Energy of the whole process, as Wattmark saw it from outside",
-              "Bars: watt-hours of a run by tool, with 95 % intervals", lambda: _outside(data, groups))
-    )  # fmt: skip
+        Panel(
+            f"{key}-energy",
+            "Energy of the whole process, as Wattmark saw it from outside",
+            "Bars: watt-hours of a run by tool, with 95 % intervals",
+            lambda: _outside(data, groups),
+        )
+    )
     lead = "The same work under each tool, and under none."
     if has(data, "tool_energy_j"):
         lead += (
@@ -146,11 +161,19 @@ def _recorder(data: StudyData) -> Figure:
     if np.isfinite(share).any():
         groups = [group for group in data.models[:MOST_ROWS] if np.isfinite(share[group.rows]).any()]
         panels = [
-            Panel(f"{key}-share", "Share of one CPU", f"Bars: the recorder's share of one CPU {by_model(data)}",
-                  _of_runs(groups, share, "%", "recorder's processor time (% of one CPU)")),
-            Panel(f"{key}-cpu", "Processor time of a run", f"Bars: the recorder's CPU seconds of a run {by_model(data)}",
-                  _of_runs(groups, used, "s", "recorder's processor time")),
-        ]  # fmt: skip
+            Panel(
+                f"{key}-share",
+                "Share of one CPU",
+                f"Bars: the recorder's share of one CPU {by_model(data)}",
+                _of_runs(groups, share, "%", "recorder's processor time (% of one CPU)"),
+            ),
+            Panel(
+                f"{key}-cpu",
+                "Processor time of a run",
+                f"Bars: the recorder's CPU seconds of a run {by_model(data)}",
+                _of_runs(groups, used, "s", "recorder's processor time"),
+            ),
+        ]
         return Figure(key, title, f"{lead} {runs(data, groups)}", panels)
     hosts = [
         (host, plain_mapping(plain_mapping(facts).get("recorder")))
@@ -165,9 +188,16 @@ def _recorder(data: StudyData) -> Figure:
         return Figure(key, title, "", absent="no factor is called tool, and the recorder's cost was not kept")
     lead += " Of these trials only the last one of each machine kept it."
     rows = [f"{show_level(host)}, one run of {over:.3g} s" for host, _, over in known]
-    panel = Panel(f"{key}-share", "Share of one CPU", "Bars: the recorder's share of one CPU in a run of each machine",
-                  lambda: bars(rows, [Part("", [Quantity.exact(100 * cpu / over, "%") for _, cpu, over in known], ORANGE)],
-                               "recorder's processor time (% of one CPU)"))  # fmt: skip
+    panel = Panel(
+        f"{key}-share",
+        "Share of one CPU",
+        "Bars: the recorder's share of one CPU in a run of each machine",
+        lambda: bars(
+            rows,
+            [Part("", [Quantity.exact(100 * cpu / over, "%") for _, cpu, over in known], ORANGE)],
+            "recorder's processor time (% of one CPU)",
+        ),
+    )
     return Figure(key, title, lead, [panel])
 
 

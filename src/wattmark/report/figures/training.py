@@ -100,13 +100,13 @@ def metric_bars(
     unit: str,
     axis: str,
     groups: Sequence[Group],
-    how: str | None = None,
+    component: str | None = None,
     colour: str = BLUE,
 ) -> Drawing:
-    """One metric as bars with intervals. how: the component whose joules these are, None if they are none."""
+    """One metric as bars with intervals. component: the component whose joules these are, None if they are none."""
     shown = groups[:MOST_ROWS]
     means, unit = scaled([data.mean(group, name) for group in shown], unit)
-    modelled = [data.modelled_share(how, group) for group in shown] if how else ()
+    modelled = [data.modelled_share(component, group) for group in shown] if component else ()
     part = Part("", means, colour, modelled)
     return bars([group.label for group in shown], [part], f"{axis} ({unit})" if unit else axis)
 
@@ -127,19 +127,37 @@ def quality_and_duration(data: StudyData) -> Figure:
     if data.quality:
         name = data.quality
         panels.append(
-            Panel(f"{key}-quality", name.capitalize(), f"Dots: {name} {by_model(data)} with 95 % intervals",
-                  lambda: dots([group.label for group in groups[:MOST_ROWS]],
-                               [data.mean(group, name) for group in groups[:MOST_ROWS]], f"{name} (share, 0 to 1)", GREEN))
-        )  # fmt: skip
-    if has(data, "epoch_duration") and has(data, "e_in"):
+            Panel(
+                f"{key}-quality",
+                name.capitalize(),
+                f"Dots: {name} {by_model(data)} with 95 % intervals",
+                lambda: dots(
+                    [group.label for group in groups[:MOST_ROWS]],
+                    [data.mean(group, name) for group in groups[:MOST_ROWS]],
+                    f"{name} (share, 0 to 1)",
+                    GREEN,
+                ),
+            )
+        )
+    if has(data, "epoch_duration") and has(data, "inference_energy_j"):
         panels.append(
-            Panel(f"{key}-epoch", "Duration of a training epoch", f"Bars: seconds of a training epoch {by_model(data)}",
-                  lambda: metric_bars(data, "epoch_duration", "s", "duration of an epoch", groups, colour=SERIES[4]))
-        )  # fmt: skip
+            Panel(
+                f"{key}-epoch",
+                "Duration of a training epoch",
+                f"Bars: seconds of a training epoch {by_model(data)}",
+                lambda: metric_bars(
+                    data, "epoch_duration", "s", "duration of an epoch", groups, colour=SERIES[4]
+                ),
+            )
+        )
     panels.append(
-        Panel(f"{key}-total", "Duration of a run", f"Bars: seconds of a whole run {by_model(data)}",
-              lambda: metric_bars(data, "total_duration_s", "s", "duration of a run", groups, colour=SERIES[4]))
-    )  # fmt: skip
+        Panel(
+            f"{key}-total",
+            "Duration of a run",
+            f"Bars: seconds of a whole run {by_model(data)}",
+            lambda: metric_bars(data, "total_duration_s", "s", "duration of a run", groups, colour=SERIES[4]),
+        )
+    )
     return Figure(key, title, f"Cheapest first. {runs(data, groups)}", panels)
 
 
@@ -148,12 +166,15 @@ def power(data: StudyData) -> Figure:
     key, title = "power", f"Average power {by_model(data)}"
     groups = data.models[:MOST_ROWS]
     panels = [
-        Panel(f"{key}-{component}", f"{component.upper()} power, {data.how(component)}",
-              f"Bars: mean {component.upper()} power in training {by_model(data)}, with 95 % intervals",
-              _power_of(data, component, groups))
+        Panel(
+            f"{key}-{component}",
+            f"{component.upper()} power, {data.method_words(component)}",
+            f"Bars: mean {component.upper()} power in training {by_model(data)}, with 95 % intervals",
+            _power_of(data, component, groups),
+        )
         for component in data.components
         if component in ("cpu", "gpu", "dram") and has(data, f"{component}_power")
-    ]  # fmt: skip
+    ]
     if not panels:
         return Figure(key, title, "", absent="no trial knows the power of its CPU or GPU")
     return Figure(key, title, f"Mean over the training of a run. {runs(data, groups)}", panels)
@@ -166,9 +187,18 @@ def _power_of(data: StudyData, component: str, groups: Sequence[Group]) -> Calla
 
 
 def against(
-    data: StudyData, x: str, y: str, x_label: str, y_label: str, *, log: Any = "", how: str | None = "total",
-    groups: Sequence[Group] | None = None, fixed: bool = False, colour: str = BLUE,
-) -> Drawing:  # fmt: skip
+    data: StudyData,
+    x: str,
+    y: str,
+    x_label: str,
+    y_label: str,
+    *,
+    log: Any = "",
+    component: str | None = "total",
+    groups: Sequence[Group] | None = None,
+    fixed: bool = False,
+    colour: str = BLUE,
+) -> Drawing:
     """One metric against another, a point per model with intervals. fixed: the axes keep the units given."""
     shown = data.models if groups is None else groups
     pairs = [(group, data.mean(group, x), data.mean(group, y)) for group in shown[:MOST_POINTS]]
@@ -178,7 +208,7 @@ def against(
     if "y" in log:
         known = [item for item in known if item[2].low > 0]
     items = [
-        Point(group.label, a, b, data.modelled_share(how, group) if how else None, colour)
+        Point(group.label, a, b, data.modelled_share(component, group) if component else None, colour)
         for group, a, b in known
     ]
     return points(items, x_label, y_label, log=log if len(items) > 1 else "")
@@ -194,20 +224,32 @@ def utilisation(data: StudyData) -> Figure:
         ("gpu_memory", "gpu_power", "GPU memory in use (B)", "GPU power (W)", "gpu"),
     ]
     panels = [
-        Panel(f"{key}-{x}", f"{b} against {a}", f"Points: {b} against {a}, one for each cell of the design",
-              _against(data, x, y, a, b, how, data.cells))
-        for x, y, a, b, how in pairs if has(data, x) and has(data, y)
-    ]  # fmt: skip
+        Panel(
+            f"{key}-{x}",
+            f"{b} against {a}",
+            f"Points: {b} against {a}, one for each cell of the design",
+            _against(data, x, y, a, b, component, data.cells),
+        )
+        for x, y, a, b, component in pairs
+        if has(data, x) and has(data, y)
+    ]
     if not panels:
         return Figure(key, title, "", absent="no trial recorded utilisation or memory beside its power")
     return Figure(key, title, f"One point for each cell of the design. {runs(data, data.cells)}", panels)
 
 
 def _against(
-    data: StudyData, x: str, y: str, a: str, b: str, how: str | None, groups: Sequence[Group], log: str = "",
+    data: StudyData,
+    x: str,
+    y: str,
+    a: str,
+    b: str,
+    component: str | None,
+    groups: Sequence[Group],
+    log: str = "",
     colour: str = BLUE,
-) -> Callable[[], Drawing]:  # fmt: skip
-    return lambda: against(data, x, y, a, b, how=how, groups=groups, log=log, colour=colour)
+) -> Callable[[], Drawing]:
+    return lambda: against(data, x, y, a, b, component=component, groups=groups, log=log, colour=colour)
 
 
 _MAKEUP = (
@@ -229,19 +271,35 @@ def makeup(data: StudyData) -> Figure:
     panels: list[Panel] = []
     if has(data, "energy_per_sample"):
         panels += [
-            Panel(f"{key}-energy-{trait}", f"Energy against {axis}", f"Points: training energy per sample against {axis}",
-                  _against(data, trait, "energy_per_sample", axis, "training energy (J/sample)", "total", data.models, log))
+            Panel(
+                f"{key}-energy-{trait}",
+                f"Energy against {axis}",
+                f"Points: training energy per sample against {axis}",
+                _against(
+                    data,
+                    trait,
+                    "energy_per_sample",
+                    axis,
+                    "training energy (J/sample)",
+                    "total",
+                    data.models,
+                    log,
+                ),
+            )
             for trait, axis, log in traits
-        ]  # fmt: skip
+        ]
     busy = next((name for name in ("gpu_utilisation", "cpu_utilisation") if has(data, name)), None)
     if busy:
         what = f"{busy[:3].upper()} utilisation (%)"
         panels += [
-            Panel(f"{key}-utilisation-{trait}", f"{busy[:3].upper()} utilisation against {axis}",
-                  f"Points: {what} against {axis}",
-                  _against(data, trait, busy, axis, what, None, data.models, log.replace("y", ""), GREEN))
+            Panel(
+                f"{key}-utilisation-{trait}",
+                f"{busy[:3].upper()} utilisation against {axis}",
+                f"Points: {what} against {axis}",
+                _against(data, trait, busy, axis, what, None, data.models, log.replace("y", ""), GREEN),
+            )
             for trait, axis, log in traits
-        ]  # fmt: skip
+        ]
     return Figure(
         key, title, f"One point {by_model(data)}, mean over its runs. {runs(data, data.models)}", panels
     )
@@ -258,19 +316,35 @@ def training_and_inference(data: StudyData) -> Figure:
             absent="no trial has both training epochs and an inference stage with their samples",
         )
     panels = [
-        Panel(f"{key}-sample", "Per sample", f"Points: inference against training energy per sample {by_model(data)}",
-              _against(data, "energy_per_sample", "inference_energy_per_sample", "training (J/sample)",
-                       "inference (J/sample)", "total", data.models, "xy")),
-        Panel(f"{key}-run", "Per run", f"Bars: training and inference energy of a run {by_model(data)}",
-              lambda: _pair_of_bars(data)),
-    ]  # fmt: skip
+        Panel(
+            f"{key}-sample",
+            "Per sample",
+            f"Points: inference against training energy per sample {by_model(data)}",
+            _against(
+                data,
+                "energy_per_sample",
+                "inference_energy_per_sample",
+                "training (J/sample)",
+                "inference (J/sample)",
+                "total",
+                data.models,
+                "xy",
+            ),
+        ),
+        Panel(
+            f"{key}-run",
+            "Per run",
+            f"Bars: training and inference energy of a run {by_model(data)}",
+            lambda: _pair_of_bars(data),
+        ),
+    ]
     return Figure(key, title, f"Mean over the runs of each row. {runs(data, data.models)}", panels)
 
 
 def _pair_of_bars(data: StudyData) -> Drawing:
     groups = data.models[:MOST_ROWS]
-    training = [data.mean(group, "e_tr") for group in groups]
-    inference = [data.mean(group, "e_in") for group in groups]
+    training = [data.mean(group, "training_energy_j") for group in groups]
+    inference = [data.mean(group, "inference_energy_j") for group in groups]
     both, unit = scaled([*training, *inference], "J")
     hows = [data.modelled_share("total", group) for group in groups]
     parts = [

@@ -32,10 +32,14 @@ def page(title: str, intro: Html, sections: Sequence[Section], footer: str) -> H
         "base-uri 'none'; form-action 'none'"
     )
     head = tag(
-        "head", tag("meta", charset="utf-8"), tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="generator", content="Wattmark"), tag("title", title), tag("style", style),
-    )  # fmt: skip
+        tag("meta", name="generator", content="Wattmark"),
+        tag("title", title),
+        tag("style", style),
+    )
     links = (
         tag("li", tag("a", section.title, href=f"#{section.key}"))
         for section in sections
@@ -47,19 +51,27 @@ def page(title: str, intro: Html, sections: Sequence[Section], footer: str) -> H
     body = tag(
         "body",
         tag("a", "Skip to the results", href="#main", class_="skip"),
-        tag("header", tag("div", tag("h1", title), switch, class_="top"), intro,
-            tag("nav", tag("ul", links), aria_label="Contents")),
+        tag(
+            "header",
+            tag("div", tag("h1", title), switch, class_="top"),
+            intro,
+            tag("nav", tag("ul", links), aria_label="Contents"),
+        ),
         tag("main", map(_section, sections), id="main"),
         tag("footer", tag("p", footer)),
         tag("script", script),
-    )  # fmt: skip
+    )
     return join(Html("<!doctype html>\n"), tag("html", head, body, lang="en"))
 
 
 def _section(section: Section) -> Html:
     return tag(
-        "section", tag("h2", section.title), section.body, id=section.key, class_="absent" if section.absent else None
-    )  # fmt: skip
+        "section",
+        tag("h2", section.title),
+        section.body,
+        id=section.key,
+        class_="absent" if section.absent else None,
+    )
 
 
 def figure_section(figure: Figure) -> Html:

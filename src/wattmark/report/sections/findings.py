@@ -16,11 +16,11 @@ from wattmark.units import format_duration, format_energy, significant
 
 MOST_PAIRS = 15
 _WORDS = {
-    "e_tr": "training energy", "e_in": "inference energy", "total_energy": "energy of a run",
+    "training_energy_j": "training energy", "inference_energy_j": "inference energy", "total_energy": "energy of a run",
     "energy_per_sample": "training energy per sample", "inference_energy_per_sample": "inference energy per sample",
     "epoch_duration": "duration of an epoch", "macs": "MACs", "macs_param": "MACs per parameter",
 }  # fmt: skip
-_SHOWN = ("total_energy", "e_tr", "e_in", "epoch_duration")
+_SHOWN = ("total_energy", "training_energy_j", "inference_energy_j", "epoch_duration")
 _EFFECTS_LEAD = (
     "Two levels are compared where all other factors are equal: energies and times as ratios (geometric means), "
     "qualities as differences. Intervals are 95 %, each for itself; p-values are corrected for all comparisons of the study "
@@ -62,12 +62,22 @@ def predictors_section(analysis: Analysis) -> Html | None:
     """What foretells the energy of an architecture that was not measured; None below five architectures."""
     if not analysis.predictors:
         return None
-    head = _head(("energy", "predictor", "architectures", "exponent b", "R²", "error on the one left out",
-                  "error without a predictor", "p, corrected"))  # fmt: skip
+    head = _head(
+        (
+            "energy",
+            "predictor",
+            "architectures",
+            "exponent b",
+            "R²",
+            "error on the one left out",
+            "error without a predictor",
+            "p, corrected",
+        )
+    )
     known = {one.target for one in analysis.predictors}
     whole = {
-        "energy_per_sample": "e_tr",
-        "inference_energy_per_sample": "e_in",
+        "energy_per_sample": "training_energy_j",
+        "inference_energy_per_sample": "inference_energy_j",
     }  # differ by the samples alone
     rows = [_predictor(one) for one in analysis.predictors if whole.get(one.target) not in known]
     return join(tag("p", _PREDICTORS_LEAD, class_="lead"), _table("What foretells energy", head, rows))
@@ -83,11 +93,19 @@ def _whole(effects: Sequence[Effect]) -> Html:
         ("factor", "on", "runs", "medians by level, with 95 % interval", "Kruskal-Wallis p, corrected", "η²")
     )
     rows = [
-        tag("tr", tag("th", effect.factor, scope="row"), tag("td", name_of(effect.metric)),
-            tag("td", effect.trials, class_="n"), tag("td", _medians(effect)), _p(effect.p_corrected),
-            tag("td", "–" if effect.eta_squared is None else f"{max(0.0, effect.eta_squared):.2f}", class_="n"))
+        tag(
+            "tr",
+            tag("th", effect.factor, scope="row"),
+            tag("td", name_of(effect.metric)),
+            tag("td", effect.trials, class_="n"),
+            tag("td", _medians(effect)),
+            _p(effect.p_corrected),
+            tag(
+                "td", "–" if effect.eta_squared is None else f"{max(0.0, effect.eta_squared):.2f}", class_="n"
+            ),
+        )
         for effect in effects
-    ]  # fmt: skip
+    ]
     return _table("Effects of factors", head, rows)
 
 
@@ -96,11 +114,16 @@ def _medians(effect: Effect) -> Html:
     levels = sorted(effect.levels, key=lambda one: one.median)
     kept = levels if len(levels) <= 6 else [*levels[:2], *levels[-2:]]
     parts = [
-        tag("div", tag("strong", show_level(one.level)), f" {show(one.median)}",
-            None if one.low is None or one.high is None or one.low == one.high
-            else tag("small", f" {show(one.low)} to {show(one.high)}", class_="inline"))
+        tag(
+            "div",
+            tag("strong", show_level(one.level)),
+            f" {show(one.median)}",
+            None
+            if one.low is None or one.high is None or one.low == one.high
+            else tag("small", f" {show(one.low)} to {show(one.high)}", class_="inline"),
+        )
         for one in kept
-    ]  # fmt: skip
+    ]
     if len(kept) < len(levels):
         parts.insert(2, tag("div", f"… {len(levels) - len(kept)} between …", class_="muted"))
     return join(parts)
@@ -136,21 +159,34 @@ def _pair(pair: Difference, metric: str) -> Html:
         pair.test or "", "none: too few runs"
     )
     return tag(
-        "tr", tag("th", show_level(pair.b), scope="row"), tag("td", show_level(pair.a)),
-        tag("td", show(pair.value), class_="n"), tag("td", interval, class_="n"), tag("td", pair.blocks, class_="n"),
-        tag("td", test), _p(pair.p_corrected),
-    )  # fmt: skip
+        "tr",
+        tag("th", show_level(pair.b), scope="row"),
+        tag("td", show_level(pair.a)),
+        tag("td", show(pair.value), class_="n"),
+        tag("td", interval, class_="n"),
+        tag("td", pair.blocks, class_="n"),
+        tag("td", test),
+        _p(pair.p_corrected),
+    )
 
 
 def _predictor(one: Predictor) -> Html:
     return tag(
-        "tr", tag("th", name_of(one.target), scope="row"), tag("td", name_of(one.predictor)),
-        tag("td", one.architectures, class_="n"), tag("td", f"{one.exponent:.2f}", class_="n"),
+        "tr",
+        tag("th", name_of(one.target), scope="row"),
+        tag("td", name_of(one.predictor)),
+        tag("td", one.architectures, class_="n"),
+        tag("td", f"{one.exponent:.2f}", class_="n"),
         tag("td", f"{one.r_squared:.2f}", class_="n"),
-        tag("td", f"{100 * one.error:.0f} %", tag("small", f"{100 * one.error_low:.0f} to {100 * one.error_high:.0f} %"),
-            class_="n"),
-        tag("td", f"{100 * one.error_without:.0f} %", class_="n"), _p(one.p_corrected),
-    )  # fmt: skip
+        tag(
+            "td",
+            f"{100 * one.error:.0f} %",
+            tag("small", f"{100 * one.error_low:.0f} to {100 * one.error_high:.0f} %"),
+            class_="n",
+        ),
+        tag("td", f"{100 * one.error_without:.0f} %", class_="n"),
+        _p(one.p_corrected),
+    )
 
 
 def shown_as(metric: str) -> Callable[[float], str]:

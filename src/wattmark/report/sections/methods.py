@@ -87,10 +87,16 @@ def _sources(data: StudyData) -> Html:
         for channel in map(plain_mapping, plain_list(facts.get("channels"))):
             accuracy = plain_mapping(channel.get("accuracy"))
             rows.append(
-                tag("tr", tag("th", channel.get("id"), scope="row"), tag("td", host), tag("td", channel.get("source")),
+                tag(
+                    "tr",
+                    tag("th", channel.get("id"), scope="row"),
+                    tag("td", host),
+                    tag("td", channel.get("source")),
                     tag("td", _METHOD.get(str(channel.get("method")), str(channel.get("method")))),
-                    tag("td", _accuracy(accuracy)), tag("td", str(accuracy.get("citation") or "not stated")))
-            )  # fmt: skip
+                    tag("td", _accuracy(accuracy)),
+                    tag("td", str(accuracy.get("citation") or "not stated")),
+                )
+            )
     by_component: list[str] = []
     for name in data.components:
         methods = sorted({trial.methods[name] for trial in data.trials if name in trial.methods})

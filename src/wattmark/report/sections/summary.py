@@ -33,7 +33,7 @@ def facts(data: StudyData) -> Html:
         (
             "Energy of all runs",
             format_energy(joules) if energies else "not measured",
-            data.how("total") if energies else "",
+            data.method_words("total") if energies else "",
         ),
         ("Time in runs", format_duration(sum(trial.duration_s for trial in trials)), ""),
         (
@@ -80,19 +80,27 @@ def main_table(data: StudyData) -> Html:
     names = [name for name in data.factors if name != data.subject]
     first = data.subject or "study"
     head = tag(
-        "tr", tag("th", first, scope="col"), (tag("th", name, scope="col", class_="n") for name in names),
-        tag("th", "runs", scope="col", class_="n"), (tag("th", title, scope="col", class_="n") for _, title, _ in columns),
+        "tr",
+        tag("th", first, scope="col"),
+        (tag("th", name, scope="col", class_="n") for name in names),
+        tag("th", "runs", scope="col", class_="n"),
+        (tag("th", title, scope="col", class_="n") for _, title, _ in columns),
         tag("th", "joules", scope="col"),
-    )  # fmt: skip
+    )
     rows = [
-        tag("tr", tag("th", show_level(cell.levels[first]) if data.subject else data.results.name, scope="row"),
+        tag(
+            "tr",
+            tag("th", show_level(cell.levels[first]) if data.subject else data.results.name, scope="row"),
             (tag("td", show_level(cell.levels[name]), class_="n") for name in names),
             tag("td", cell.count, class_="n"),
-            (_cell_of(name, means[name][row], energy, most, data.modelled_share("total", cell))
-             for name, _, energy in columns),
-            tag("td", tag("span", data.how("total", cell), class_="tag")))
+            (
+                _cell_of(name, means[name][row], energy, most, data.modelled_share("total", cell))
+                for name, _, energy in columns
+            ),
+            tag("td", tag("span", data.method_words("total", cell), class_="tag")),
+        )
         for row, cell in enumerate(cells)
-    ]  # fmt: skip
+    ]
     caption = tag("caption", "Mean of each cell with its 95 % interval", class_="sr")
     table = tag("table", caption, tag("thead", head), tag("tbody", rows))
     more = len(data.cells) - len(cells)
@@ -100,7 +108,7 @@ def main_table(data: StudyData) -> Html:
         tag("p", _MEANS, class_="lead"),
         tag("div", table, class_="scroll tall", tabindex="0", role="region", aria_label="Main table"),
         tag("p", f"{more} more cells are in cells.csv ({FILES}).", class_="muted") if more > 0 else None,
-    )  # fmt: skip
+    )
 
 
 def _cell_of(name: str, mean: Quantity | None, energy: bool, most: float, modelled: float | None) -> Html:
@@ -147,7 +155,9 @@ def warnings(data: StudyData, flagged: Sequence[str]) -> Html | None:
     )
     if modelled:
         names = ", ".join(name.upper() for name in modelled)
-        what = f"All joules ({names})" if data.how("total") == "modelled" else f"The joules of {names}"
+        what = (
+            f"All joules ({names})" if data.method_words("total") == "modelled" else f"The joules of {names}"
+        )
         warn(
             "Modelled energy.",
             f"{what} come from a model of the hardware, not from a sensor. Compare the cells of this study with one "

@@ -24,7 +24,7 @@ from wattmark.studies.analysis.significance import holm, scipy_stats
 SHOWN_FROM = 0.7
 _FEWEST_CELLS = 4
 _RESAMPLES = 500
-_SAME_IN_OTHER_UNITS = ("e_tr_wh", "e_in_wh")
+_SAME_IN_OTHER_UNITS = ("training_energy_wh", "inference_energy_wh")
 _KINDS: tuple[Literal["pearson", "spearman"], ...] = ("pearson", "spearman")
 
 
@@ -184,7 +184,7 @@ def _cell_means(metrics: Columns, cell: Int64) -> tuple[Columns, Int64]:
 # --- what predicts energy ---
 
 PREDICTORS = ("parameters", "macs", "macs_param")
-TARGETS = ("e_tr", "energy_per_sample", "e_in", "inference_energy_per_sample")
+TARGETS = ("training_energy_j", "energy_per_sample", "inference_energy_j", "inference_energy_per_sample")
 
 
 @dataclass(frozen=True, slots=True)

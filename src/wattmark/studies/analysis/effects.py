@@ -43,8 +43,8 @@ Test = Literal["welch", "paired-permutation"]
 
 EFFECT_METRICS = (
     "total_energy",
-    "e_tr",
-    "e_in",
+    "training_energy_j",
+    "inference_energy_j",
     "energy_per_sample",
     "inference_energy_per_sample",
     "epoch_duration",

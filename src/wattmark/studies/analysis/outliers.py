@@ -14,7 +14,7 @@ from wattmark.studies.results import TrialResult
 
 CUTOFF = 3.5
 """Modified z-score from which a trial is flagged (Iglewicz and Hoaglin, How to Detect and Handle Outliers, ASQC 1993)."""
-OUTLIER_METRICS = ("total_energy", "e_tr", "epoch_duration")
+OUTLIER_METRICS = ("total_energy", "training_energy_j", "epoch_duration")
 _MAD_TO_SIGMA = 0.6745
 _OWN_SPREAD_FROM = 5
 _SMALLEST_SPREAD = 1e-3

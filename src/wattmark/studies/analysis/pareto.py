@@ -75,11 +75,16 @@ def pareto(
     steps = _steps(e, a, on_front, drawn_e, drawn_a, n)
     points = [
         ParetoPoint(
-            cells.labels[k], int(n[i]), float(e[i]), float(quality[rows[i]].mean()), bool(on_front[i]),
-            None if share is None else float(share[i]), *steps.get(i, (None, None, None)),
+            cells.labels[k],
+            int(n[i]),
+            float(e[i]),
+            float(quality[rows[i]].mean()),
+            bool(on_front[i]),
+            None if share is None else float(share[i]),
+            *steps.get(i, (None, None, None)),
         )
         for i, k in enumerate(present)
-    ]  # fmt: skip
+    ]
     return sorted(points, key=lambda point: point.energy_j)
 
 

@@ -32,7 +32,7 @@ class Analysis:
     """Everything that a report needs, as plain data. Tables are columns by name (see ``metrics.table``).
 
     factors: those that vary. statuses: trials by how they ended. methods: component -> the methods by which its joules were
-    got. pareto_metric: the energy on the Pareto axis (``e_tr``, or ``total_energy`` where no training was measured).
+    got. pareto_metric: the energy on the Pareto axis (``training_energy_j``, or ``total_energy`` without a training).
     quality: the metric on its other axis, None where no outcome was reported.
     frame: the completed trials as columns, which a report need not read again.
     """
@@ -79,7 +79,7 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         metrics = {**metrics, quality.name: gained}
     found = effects(trials, metrics, factors, names=names, differences=told_apart, seed=seed)
     predicted = _predictors(trials, metrics, factors, architecture, seed)
-    axis = "e_tr" if np.isfinite(metrics["e_tr"]).any() else "total_energy"
+    axis = "training_energy_j" if np.isfinite(metrics["training_energy_j"]).any() else "total_energy"
     front = [] if quality is None else pareto(metrics[axis], gained, cells, of=quality, seed=seed)
     return Analysis(
         name=results.name,

@@ -68,10 +68,16 @@ def environment_of(record: RunRecord) -> dict[str, Any]:
     facts = {key: value for key, value in record.environment.items() if key not in left_out}
     process: Mapping[str, Any] = record.environment.get("process") or {}
     channels = [
-        {"id": c.id, "component": c.component, "source": c.source, "method": c.method, "counted": c.counted,
-         "accuracy": c.accuracy._asdict()}
+        {
+            "id": c.id,
+            "component": c.component,
+            "source": c.source,
+            "method": c.method,
+            "counted": c.counted,
+            "accuracy": c.accuracy._asdict(),
+        }
         for c in (curve.channel for curve in record.curves)
-    ]  # fmt: skip
+    ]
     recorder = {key: record.recorder.get(key) for key in ("period_s", "version")}  # its cost differs by trial
     return {**facts, "python": process.get("python"), "channels": channels, "recorder": recorder}
 

@@ -125,8 +125,11 @@ def _start(what: str, spec: Mapping[str, Any], folder: Path) -> _Child:
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "wattmark.studies.execution.preparation", json.dumps(spec)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, env=environ,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            env=environ,
+        )
     return _Child(what, process, log)
 
 

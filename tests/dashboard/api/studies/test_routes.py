@@ -62,10 +62,14 @@ def test_cells_are_the_means_of_the_report(client: TestClient, root: Path) -> No
     data = StudyData(StudyFolder(root / "vision").results())
     assert [cell["label"] for cell in study["cells"]] == [cell.label for cell in data.cells]
     for shown, cell in zip(study["cells"], data.cells, strict=True):
-        mean = data.mean(cell, "e_tr")
+        mean = data.mean(cell, "training_energy_j")
         assert mean is not None
-        assert shown["metrics"]["e_tr"]["value"] == mean.value
-        assert shown["metrics"]["e_tr"]["low"] <= mean.value <= shown["metrics"]["e_tr"]["high"]
+        assert shown["metrics"]["training_energy_j"]["value"] == mean.value
+        assert (
+            shown["metrics"]["training_energy_j"]["low"]
+            <= mean.value
+            <= shown["metrics"]["training_energy_j"]["high"]
+        )
     assert study["quality"] == "accuracy"
     assert {trial["status"] for trial in study["trials"]} == {"completed", "out-of-memory"}
 

@@ -21,9 +21,9 @@ def one() -> TrialResult:
     ("name", "expected"),
     [
         ("total_energy", 1110.0),
-        ("e_tr", 1000.0),
-        ("e_tr_wh", 1000 / 3600),
-        ("e_in", 100.0),
+        ("training_energy_j", 1000.0),
+        ("training_energy_wh", 1000 / 3600),
+        ("inference_energy_j", 100.0),
         ("epoch_energy", 500.0),
         ("epoch_duration", 10.0),
         ("energy_per_sample", 0.5),
@@ -94,12 +94,12 @@ def test_utilisation_is_averaged_over_gpus_and_memory_summed() -> None:
 def test_an_unmeasured_epoch_leaves_the_training_energy_unknown() -> None:
     whole = one()
     broken = [replace(s, energy_j=None) if s.attrs.get("epoch") == 1 else s for s in whole.stages]
-    assert METRICS["e_tr"](replace(whole, stages=tuple(broken))) is None
+    assert METRICS["training_energy_j"](replace(whole, stages=tuple(broken))) is None
 
 
 def test_a_trial_with_no_stages_is_taken_as_a_whole_but_has_no_training_energy() -> None:
     bare = replace(one(), stages=(), duration_s=37.0)
-    assert METRICS["e_tr"](bare) is None
+    assert METRICS["training_energy_j"](bare) is None
     assert METRICS["power"](bare) == pytest.approx(1110 / 37)
 
 
@@ -117,7 +117,9 @@ def test_tables_have_one_row_per_trial_or_epoch_and_the_varying_factors() -> Non
     assert epochs["epoch"].tolist() == [0, 1, 2, 3] * 6
     assert "precision" not in trials
     assert epochs["model"].tolist() == ["A"] * 12 + ["B"] * 12
-    assert np.bincount(np.repeat(np.arange(6), 4), epochs["epoch_energy"]) == pytest.approx(trials["e_tr"])
+    assert np.bincount(np.repeat(np.arange(6), 4), epochs["epoch_energy"]) == pytest.approx(
+        trials["training_energy_j"]
+    )
 
 
 def test_a_factor_that_is_called_like_a_metric_keeps_its_own_column() -> None:
@@ -130,7 +132,7 @@ def test_a_factor_that_is_called_like_a_metric_keeps_its_own_column() -> None:
 def test_failed_trials_are_not_in_the_table() -> None:
     results = study({"model": ["A", "B"]}, 1)
     trials = [*results.trials, replace(one(), status="failed")]
-    assert len(table(StudyResults("s", "S", {}, trials))["e_tr"]) == 2
+    assert len(table(StudyResults("s", "S", {}, trials))["training_energy_j"]) == 2
 
 
 def test_an_empty_study_has_empty_tables() -> None:

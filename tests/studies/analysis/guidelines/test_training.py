@@ -86,7 +86,7 @@ def said(results: StudyResults) -> list[Guideline]:
     metrics = metric_columns(data.columns)
     found = effects(data.trials, metrics, results.factors)
     cells = group(data.trials, results.factors)
-    front = pareto(metrics["e_tr"], metrics["accuracy"], cells)
+    front = pareto(metrics["training_energy_j"], metrics["accuracy"], cells)
     names = [one.factors["model"] for one in data.trials]
     predicted = predictors(metrics, names, [str(one.factors.get("batch_size")) for one in data.trials])
     return guidelines(data.trials, data.columns, found, predicted, front)
@@ -133,7 +133,7 @@ def test_the_best_predictor_is_named_with_its_error_on_unseen_architectures() ->
         },
     )
     told = of_kind(analyse(results).guidelines, "prediction")
-    assert {one.evidence["metric"] for one in told} == {"e_tr", "e_in"}
+    assert {one.evidence["metric"] for one in told} == {"training_energy_j", "inference_energy_j"}
     assert all(one.text.startswith("MACs tell the ") for one in told)
     assert all(one.evidence["value"] < 0.05 for one in told)
 

@@ -88,11 +88,11 @@ def _times(one: Crossing) -> str:
 
 def _method(data: StudyData) -> str:
     """Modelled joules have an error of their own that no repeat shows."""
-    how = data.how("total")
-    if "modelled" not in how:
+    method = data.method_words("total")
+    if "modelled" not in method:
         return "The error of the sensor is common to both and cancels."
     return (
-        f"The joules are {how}: an error that is common to both cancels, but the ratio is only as good as the model's "
+        f"The joules are {method}: an error that is common to both cancels, but the ratio is only as good as the model's "
         "response to load."
     )
 

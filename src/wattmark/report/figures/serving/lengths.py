@@ -47,17 +47,25 @@ def lengths_figure(data: StudyData) -> Figure:
     models = _by_model(data, cells)
     if len(varied) == 2:
         panels = [
-            Panel(f"{key}-{number}", f"{model}: J per request", "Map: joules per request by tokens of prompt and of answer",
-                  _map(data, own, metric))
+            Panel(
+                f"{key}-{number}",
+                f"{model}: J per request",
+                "Map: joules per request by tokens of prompt and of answer",
+                _map(data, own, metric),
+            )
             for number, (model, own) in enumerate(list(models.items())[:MOST_MODELS])
-        ]  # fmt: skip
+        ]
     else:
         panels = [
-            Panel(key, f"J per request by {varied[0]} tokens", f"Lines: joules per request by {varied[0]} tokens",
-                  _lines(data, models, varied[0], metric))
-        ]  # fmt: skip
+            Panel(
+                key,
+                f"J per request by {varied[0]} tokens",
+                f"Lines: joules per request by {varied[0]} tokens",
+                _lines(data, models, varied[0], metric),
+            )
+        ]
     idle = "without idle" if metric.endswith("own") else "idle included"
-    words = [f"Joules per request, {idle}, {data.how('total')}."]
+    words = [f"Joules per request, {idle}, {data.method_words('total')}."]
     for model, own in models.items():
         plane = plane_of(data, own, metric) if len(varied) == 2 else None
         if plane is not None:
@@ -130,9 +138,12 @@ def _map(data: StudyData, cells: list[Group], metric: str) -> Callable[[], Drawi
         scale = scale_for(table.ravel().tolist(), "J")
         rows = [f"{made} out" for made in outputs]
         return heat_map(
-            rows, [str(given) for given in inputs], table * scale.factor, diverging=False,
+            rows,
+            [str(given) for given in inputs],
+            table * scale.factor,
+            diverging=False,
             axis=f"tokens of the prompt; {scale.unit} per request",
-        )  # fmt: skip
+        )
 
     return draw
 
@@ -149,9 +160,15 @@ def _lines(
             ]
             shown = sorted((x, positive(y)) for x, y in known if y is not None)
             items.append(
-                Line(model, [x for x, _ in shown], [y.value for _, y in shown], [y.low for _, y in shown],
-                     [y.high for _, y in shown], data.modelled_share("total"))
-            )  # fmt: skip
+                Line(
+                    model,
+                    [x for x, _ in shown],
+                    [y.value for _, y in shown],
+                    [y.low for _, y in shown],
+                    [y.high for _, y in shown],
+                    data.modelled_share("total"),
+                )
+            )
         return lines(items, f"{factor} tokens", "J per request", log="xy")
 
     return draw

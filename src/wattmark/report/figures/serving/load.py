@@ -45,20 +45,34 @@ def figures(data: StudyData) -> list[Figure]:
     if not cells:
         return [tasks_figure(data)]
     return [
-        _over_load(data, cells, load, "serving-energy", "What a token and a request cost by load", (
-            ("j_per_token", "J", "per output token", "Energy of an output token"),
-            ("j_per_request", "J", "per request", "Energy of a request"),
-        ), _energy_lead(data)),
-        _over_load(data, cells, load, "serving-idle", "The share of idle by load", (
-            ("idle_share", "", "idle, share of the energy (0 to 1)", "Idle share of the energy"),
-        ), "What the machine draws with the model loaded and no request, as a share of all its energy."),
+        _over_load(
+            data,
+            cells,
+            load,
+            "serving-energy",
+            "What a token and a request cost by load",
+            (
+                ("j_per_token", "J", "per output token", "Energy of an output token"),
+                ("j_per_request", "J", "per request", "Energy of a request"),
+            ),
+            _energy_lead(data),
+        ),
+        _over_load(
+            data,
+            cells,
+            load,
+            "serving-idle",
+            "The share of idle by load",
+            (("idle_share", "", "idle, share of the energy (0 to 1)", "Idle share of the energy"),),
+            "What the machine draws with the model loaded and no request, as a share of all its energy.",
+        ),
         crossing_figure(data),
         tasks_figure(data),
         _power(data, cells),
         _latency(data, cells),
         lengths_figure(data),
         time_figure(data),
-    ]  # fmt: skip
+    ]
 
 
 def _over_load(
@@ -76,10 +90,14 @@ def _over_load(
     if not there:
         return Figure(key, title, "", absent="the idle watts are not known")
     panels = [
-        Panel(f"{key}-{name}", panel, f"Lines: {panel.lower()} by {LOADS[load]}, a line for each model",
-              _drawn(data, cells, load, name, unit, axis))
+        Panel(
+            f"{key}-{name}",
+            panel,
+            f"Lines: {panel.lower()} by {LOADS[load]}, a line for each model",
+            _drawn(data, cells, load, name, unit, axis),
+        )
         for name, unit, axis, panel in there
-    ]  # fmt: skip
+    ]
     return Figure(key, title, _words(lead, left_out_words(data), runs_of(cells)), panels)
 
 
@@ -95,10 +113,15 @@ def _drawn(
             if shown:
                 modelled = data.modelled_share("total", own[0]) if unit else None
                 items.append(
-                    Line(label, [x for x, _ in shown], [y.value for _, y in shown],
-                         [positive(y).low if unit else y.low for _, y in shown],
-                         [y.high if unit else min(1.0, y.high) for _, y in shown], modelled)
-                )  # fmt: skip
+                    Line(
+                        label,
+                        [x for x, _ in shown],
+                        [y.value for _, y in shown],
+                        [positive(y).low if unit else y.low for _, y in shown],
+                        [y.high if unit else min(1.0, y.high) for _, y in shown],
+                        modelled,
+                    )
+                )
         log: Literal["x", "xy"] = "xy" if unit else "x"
         return lines(items, LOADS[load], f"{scale.unit} {axis}" if scale else axis, log=log, zero=not unit)
 
@@ -138,19 +161,30 @@ def _latency(data: StudyData, cells: list[Group]) -> Figure:
     wanted = [
         (key, "Time to the first token", "ttft_p95_s", "s to the first token (p95)", "ttft_limit_s"),
         (f"{key}-tpot", "Time per further token", "tpot_p95_s", "s per further token (p95)", "tpot_limit_s"),
-    ]  # fmt: skip
+    ]
     panels = [
-        Panel(name, panel, f"Points: {axis} by joules per request, one for each cell",
-              _with_limit(data, cells, metric, axis, setting(data, cells[0], limit)), wide=True)
+        Panel(
+            name,
+            panel,
+            f"Points: {axis} by joules per request, one for each cell",
+            _with_limit(data, cells, metric, axis, setting(data, cells[0], limit)),
+            wide=True,
+        )
         for name, panel, metric, axis, limit in wanted
         if has(data, metric) and (name == key or setting(data, cells[0], limit) is not None)
-    ]  # fmt: skip
+    ]
     if has(data, "goodput"):
         panels.append(
-            Panel(f"{key}-goodput", "Goodput", "Points: answers a second that keep within the limits by joules per request",
-                  lambda: _scatter(data, cells, "j_per_request", "goodput", "J per request", "good answers/s", log="x"),
-                  wide=True)
-        )  # fmt: skip
+            Panel(
+                f"{key}-goodput",
+                "Goodput",
+                "Points: answers a second that keep within the limits by joules per request",
+                lambda: _scatter(
+                    data, cells, "j_per_request", "goodput", "J per request", "good answers/s", log="x"
+                ),
+                wide=True,
+            )
+        )
     limits = [
         f"{setting(data, cells[0], name)} s {words}"
         for name, words in (("ttft_limit_s", "to the first token"), ("tpot_limit_s", "per further token"))
@@ -175,9 +209,15 @@ def _with_limit(
 
 
 def _scatter(
-    data: StudyData, cells: list[Group], x: str, y: str, x_axis: str, y_axis: str, *,
+    data: StudyData,
+    cells: list[Group],
+    x: str,
+    y: str,
+    x_axis: str,
+    y_axis: str,
+    *,
     log: Literal["", "x", "y", "xy"],
-) -> Drawing:  # fmt: skip
+) -> Drawing:
     models = list(dict.fromkeys(str(setting(data, cell, "model")) for cell in cells))
     items: list[Point] = []
     for cell in cells[:MOST_POINTS]:
@@ -207,10 +247,8 @@ def _for(quantity: Quantity, log: bool) -> Quantity:
 
 
 def _energy_lead(data: StudyData) -> str:
-    how = data.how("total")
-    return (
-        f"Idle included; the joules are {how}. Intervals that reach below a tenth of the value are cut there."
-    )
+    method = data.method_words("total")
+    return f"Idle included; the joules are {method}. Intervals that reach below a tenth of the value are cut there."
 
 
 def _words(*parts: str) -> str:

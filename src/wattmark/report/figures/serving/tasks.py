@@ -36,20 +36,28 @@ def tasks_figure(data: StudyData) -> Figure:
     panels: list[Panel] = []
     if has(data, "j_per_correct"):
         panels.append(
-            Panel(key, "Accuracy against joules per correct answer",
-                  "Points: share of right answers by joules per right answer, one for each size and mode",
-                  lambda: _against(data, cells), wide=True)
-        )  # fmt: skip
+            Panel(
+                key,
+                "Accuracy against joules per correct answer",
+                "Points: share of right answers by joules per right answer, one for each size and mode",
+                lambda: _against(data, cells),
+                wide=True,
+            )
+        )
     if "level" in data.factors:
         panels += [
-            Panel(f"{key}-{name}", panel, f"Lines: {panel.lower()}, a line for each size and mode",
-                  _by_level(data, cells, name, axis))
+            Panel(
+                f"{key}-{name}",
+                panel,
+                f"Lines: {panel.lower()}, a line for each size and mode",
+                _by_level(data, cells, name, axis),
+            )
             for name, panel, axis in (
                 ("accuracy", "Accuracy by difficulty", "right answers, share"),
                 ("j_per_correct", "Joules per correct answer by difficulty", "J per correct answer"),
             )
             if has(data, name)
-        ]  # fmt: skip
+        ]
     if not panels:
         return Figure(key, title, "", absent="no answer was right")
     return Figure(key, title, _lead(data, cells), panels)
@@ -88,9 +96,15 @@ def _by_level(data: StudyData, cells: list[Group], name: str, axis: str) -> Call
         for label, pairs in list(found.items())[:MOST_LINES]:
             shown = sorted((x, y if name == "accuracy" else positive(y)) for x, y in pairs)
             items.append(
-                Line(label, [x for x, _ in shown], [y.value for _, y in shown], [y.low for _, y in shown],
-                     [y.high for _, y in shown], None if name == "accuracy" else data.modelled_share("total"))
-            )  # fmt: skip
+                Line(
+                    label,
+                    [x for x, _ in shown],
+                    [y.value for _, y in shown],
+                    [y.low for _, y in shown],
+                    [y.high for _, y in shown],
+                    None if name == "accuracy" else data.modelled_share("total"),
+                )
+            )
         drawing = lines(items, "level of difficulty", axis, log="" if name == "accuracy" else "y")
         drawing.figure.axes[0].set_xticks(sorted({x for pairs in found.values() for x, _ in pairs}))
         return drawing
@@ -102,7 +116,7 @@ def _lead(data: StudyData, cells: list[Group]) -> str:
     task = "/".join(dict.fromkeys(show_level(setting(data, cell, "task")) for cell in cells))
     words = [
         f"Task {task}; accuracy over all repeats with Wilson's 95 % interval; joules, idle included, are "
-        f"{data.how('total')}. Upper left is better."
+        f"{data.method_words('total')}. Upper left is better."
     ]
     none = [cell.label for cell in cells if (share := accuracy(data, cell)) and share.value == 0]
     if none:

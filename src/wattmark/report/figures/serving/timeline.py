@@ -32,7 +32,7 @@ def time_figure(data: StudyData) -> Figure:
     )
     lead = (
         "The first run of each model at its highest load; time 0 is the first request, before it the machine is idle with "
-        f"the model loaded. Watts are of the whole machine, {data.how('total')}; the area below them is the energy."
+        f"the model loaded. Watts are of the whole machine, {data.method_words('total')}; the area below them is the energy."
     )
     return Figure(key, title, lead, [panel])
 
@@ -70,16 +70,27 @@ def _drawn(data: StudyData, shown: list[tuple[str, TrialResult, Stage]]) -> Draw
             colour = SERIES[number % len(SERIES)]
             t_s, watts = (np.asarray(column, float) for column in trial.power_profile)
             (line,) = upper.plot(
-                t_s - stage.start_s, watts, color=colour, linewidth=1.0, gid=f"power-{number}", label=label,
-                markevery=max(1, len(t_s) // 12), markersize=3.2, **marker_face(colour, modelled),
-            )  # fmt: skip
+                t_s - stage.start_s,
+                watts,
+                color=colour,
+                linewidth=1.0,
+                gid=f"power-{number}",
+                label=label,
+                markevery=max(1, len(t_s) // 12),
+                markersize=3.2,
+                **marker_face(colour, modelled),
+            )
             handles.append(line)
             sent_s, count = (np.asarray(stage.attrs[name], float) for name in ("in_flight_s", "in_flight"))
             # The number stands until the next request comes or goes.
             lower.step(
-                np.concatenate(([0.0], sent_s)), np.concatenate(([0.0], count)), where="post", color=colour,
-                linewidth=1.0, gid=f"flight-{number}",
-            )  # fmt: skip
+                np.concatenate(([0.0], sent_s)),
+                np.concatenate(([0.0], count)),
+                where="post",
+                color=colour,
+                linewidth=1.0,
+                gid=f"flight-{number}",
+            )
             drawing.tips[f"power-{number}"] = drawing.tips[f"flight-{number}"] = label
         for axes, axis in ((upper, "W"), (lower, "requests in flight")):
             axes.set_ylim(bottom=0)

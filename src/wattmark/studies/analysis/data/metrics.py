@@ -78,15 +78,15 @@ def _work_done(c: Columns) -> Float64:
 
 _ALL = (
     Metric("total_energy", "J", "energy of the whole trial", _OURS, _column("total_j"), trial_only=True),
-    Metric("e_tr", "J", "sum of the energies of the training epochs", _STUDY, _column("training_j"), trial_only=True),
-    Metric("e_tr_wh", "Wh", "e_tr / 3600", _STUDY, lambda c: c["training_j"] / J_PER_WH, trial_only=True),
-    Metric("e_in", "J", "sum of the energies of the inference stages", _STUDY, _column("inference_j"), trial_only=True),
-    Metric("e_in_wh", "Wh", "e_in / 3600", _STUDY, lambda c: c["inference_j"] / J_PER_WH, trial_only=True),
+    Metric("training_energy_j", "J", "E_tr: joules of the training epochs", _STUDY, _column("training_j"), trial_only=True),
+    Metric("training_energy_wh", "Wh", "E_tr / 3600", _STUDY, lambda c: c["training_j"] / J_PER_WH, trial_only=True),
+    Metric("inference_energy_j", "J", "E_in: joules of the inferences", _STUDY, _column("inference_j"), trial_only=True),
+    Metric("inference_energy_wh", "Wh", "E_in / 3600", _STUDY, lambda c: c["inference_j"] / J_PER_WH, trial_only=True),
     Metric("epoch_energy", "J", "training energy / epochs", _STUDY, _ratio("energy_j", "epochs")),
     Metric("epoch_duration", "s", "training time / epochs", _STUDY, _ratio("duration_s", "epochs")),
     Metric("energy_per_sample", "J", "training energy / samples seen", _STUDY, _ratio("energy_j", "samples")),
     Metric(
-        "inference_energy_per_sample", "J", "e_in / samples", _STUDY,
+        "inference_energy_per_sample", "J", "E_in / samples", _STUDY,
         _ratio("inference_j", "inference_samples"), trial_only=True,
     ),
     Metric("energy_per_step", "J", "training energy / optimiser steps", _CODE, _ratio("energy_j", "steps")),

@@ -199,7 +199,7 @@ class StudyData:
         )
         return float(modelled / known) if known > 0 else None
 
-    def how(self, component: str, group: Group | None = None) -> str:
+    def method_words(self, component: str, group: Group | None = None) -> str:
         """The same in words: ``measured``, ``modelled``, ``12 % modelled`` or ``of unknown method``."""
         share = self.modelled_share(component, group)
         if share is None:
@@ -265,8 +265,8 @@ class StudyData:
 _TRAINING = ("energy_j", "energy_low_j", "energy_high_j")
 _INFERENCE = ("inference_j", "inference_low_j", "inference_high_j")
 _JOULES = {
-    "total_energy": ("total_j", "total_low_j", "total_high_j"), "e_tr": _TRAINING, "epoch_energy": _TRAINING,
-    "energy_per_sample": _TRAINING, "energy_per_step": _TRAINING, "power": _TRAINING, "e_in": _INFERENCE,
+    "total_energy": ("total_j", "total_low_j", "total_high_j"), "training_energy_j": _TRAINING, "epoch_energy": _TRAINING,
+    "energy_per_sample": _TRAINING, "energy_per_step": _TRAINING, "power": _TRAINING, "inference_energy_j": _INFERENCE,
     "inference_energy_per_sample": _INFERENCE,
 }  # fmt: skip
 """Metric -> the joules that it is made of, with their bounds."""

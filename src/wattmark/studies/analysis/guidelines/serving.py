@@ -43,14 +43,14 @@ def serving_guidelines(results: StudyResults) -> list[Guideline]:
     found: list[Guideline] = []
     if load is not None:
         found += _idle(cells, load)
-        found += _crossing(crossings(cells, load), _how(cells))
+        found += _crossing(crossings(cells, load), _method_words(cells))
     found += _steps(cells)
     found += _cheapest_in_time(cells, load)
     order = ("strong", "moderate", "weak")
     return sorted(found, key=lambda one: order.index(one.strength))
 
 
-def _how(cells: Sequence[ServingCell]) -> str:
+def _method_words(cells: Sequence[ServingCell]) -> str:
     """A word on joules that no sensor measured."""
     methods = {method for cell in cells for trial in cell.trials for method in trial.methods.values()}
     if methods == {"modelled"}:
@@ -85,12 +85,19 @@ def _idle(cells: Sequence[ServingCell], load: str) -> list[Guideline]:
     models = "whatever the model" if len(here) > 1 else f"with {least.settings.get('model')}"
     text = (
         f"Up to {most:g} {LOADS[load]} idle is at least {_percent(value)} of the energy {models}; 95 % interval "
-        f"{_percent(low)} to {_percent(high)}{_how(here)}: share the server{_larger_is_cheap(here)}."
+        f"{_percent(low)} to {_percent(high)}{_method_words(here)}: share the server{_larger_is_cheap(here)}."
     )
     evidence = {
-        "kind": "serving-idle", "factor": load, "metric": "idle_share", "level": most, "value": value, "low": low,
-        "high": high, "cell": least.label, "trials": sum(len(cell.trials) for cell in here),
-    }  # fmt: skip
+        "kind": "serving-idle",
+        "factor": load,
+        "metric": "idle_share",
+        "level": most,
+        "value": value,
+        "low": low,
+        "high": high,
+        "cell": least.label,
+        "trials": sum(len(cell.trials) for cell in here),
+    }
     return [Guideline(text, evidence, _strength(low - MOSTLY))]
 
 
@@ -116,20 +123,27 @@ def _larger_is_cheap(here: Sequence[ServingCell]) -> str:
 # --- larger models at more load ---
 
 
-def _crossing(found: Sequence[Crossing], how: str) -> list[Guideline]:
-    sure = [one for one in found if one.p < ALPHA and one.ratio.high < 1]
+def _crossing(crossings: Sequence[Crossing], method: str) -> list[Guideline]:
+    sure = [one for one in crossings if one.p < ALPHA and one.ratio.high < 1]
     if not sure:
         return []
     best = min(sure, key=lambda one: one.ratio.high)
     text = (
         f"A larger model need not cost more: {best.larger} needs {_interval(best.ratio)} times the joules per token of "
-        f"{best.smaller}, idle included{how}; so it is in {len(sure)} of {len(found)} such pairs beyond noise."
+        f"{best.smaller}, idle included{method}; so it is in {len(sure)} of {len(crossings)} such pairs beyond noise."
     )
     evidence = {
-        "kind": "serving-crossing", "metric": "j_per_token", "larger": best.larger, "smaller": best.smaller,
-        "ratio": best.ratio.value, "low": best.ratio.low, "high": best.ratio.high, "p_corrected": best.p,
-        "pairs": len(found), "sure": len(sure),
-    }  # fmt: skip
+        "kind": "serving-crossing",
+        "metric": "j_per_token",
+        "larger": best.larger,
+        "smaller": best.smaller,
+        "ratio": best.ratio.value,
+        "low": best.ratio.low,
+        "high": best.ratio.high,
+        "p_corrected": best.p,
+        "pairs": len(crossings),
+        "sure": len(sure),
+    }
     return [Guideline(text, evidence, _strength(1 - best.ratio.high))]
 
 
@@ -162,11 +176,18 @@ def _steps(cells: Sequence[ServingCell]) -> list[Guideline]:
             f"{_percent(at_once)} at once{_cost_words(ratio)}."
         )
         evidence: dict[str, Any] = {
-            "kind": "serving-steps", "metric": "j_per_correct", "cell": cell.label, "against": plain.label,
-            "accuracy": right, "accuracy_against": at_once, "p_corrected": float(p),
-            "ratio": None if ratio is None else ratio.value, "low": None if ratio is None else ratio.low,
-            "high": None if ratio is None else ratio.high, "trials": len(cell.trials) + len(plain.trials),
-        }  # fmt: skip
+            "kind": "serving-steps",
+            "metric": "j_per_correct",
+            "cell": cell.label,
+            "against": plain.label,
+            "accuracy": right,
+            "accuracy_against": at_once,
+            "p_corrected": float(p),
+            "ratio": None if ratio is None else ratio.value,
+            "low": None if ratio is None else ratio.low,
+            "high": None if ratio is None else ratio.high,
+            "trials": len(cell.trials) + len(plain.trials),
+        }
         found.append(Guideline(text, evidence, _strength(right - at_once)))
     return found
 
@@ -248,16 +269,25 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
     ratio = None if second is None else scatter.ratio(np.log(second.values("j_per_request")), np.log(own))[0]
     text = (
         f"{best.label} needs the fewest joules of the {len(meets)} of {len(limited)} configurations that keep within "
-        f"{limits} (95th percentile, in every repeat): {_interval(joules)} J per request, idle included{_how([best])}{speed}"
+        f"{limits} (95th percentile, in every repeat): {_interval(joules)} J per request, idle included"
+        f"{_method_words([best])}{speed}"
     )
     if second is not None and ratio is not None:
         open_words = "" if ratio.low > 1 else ", so the difference may be chance"
         text += f"; next is {second.label} with {_interval(ratio)} times as much{open_words}"
     text += "."
     evidence = {
-        "kind": "serving-in-time", "metric": "j_per_request", "cell": best.label, "value": joules.value, "low": joules.low,
-        "high": joules.high, "factor": load, "in_time": len(meets), "looked_at": len(limited), "trials": len(best.trials),
-    }  # fmt: skip
+        "kind": "serving-in-time",
+        "metric": "j_per_request",
+        "cell": best.label,
+        "value": joules.value,
+        "low": joules.low,
+        "high": joules.high,
+        "factor": load,
+        "in_time": len(meets),
+        "looked_at": len(limited),
+        "trials": len(best.trials),
+    }
     saved = 0.0 if ratio is None else 1 - 1 / ratio.low
     return [Guideline(text, evidence, _strength(saved))]
 

@@ -30,12 +30,12 @@ NEAR_BEST_ACCURACY = 0.02
 is not worse beyond noise."""
 _STRONG, _MODERATE = 0.20, 0.05
 _BOUNDS = {
-    "e_tr": ("training energy", "training_j", "energy_low_j", "energy_high_j"),
-    "e_in": ("inference energy", "inference_j", "inference_low_j", "inference_high_j"),
+    "training_energy_j": ("training energy", "training_j", "energy_low_j", "energy_high_j"),
+    "inference_energy_j": ("inference energy", "inference_j", "inference_low_j", "inference_high_j"),
     "total_energy": ("energy", "total_j", "total_low_j", "total_high_j"),
 }
 _PREDICTOR_WORDS = {"parameters": "parameters", "macs": "MACs", "macs_param": "MACs per parameter"}
-_TARGET_WORDS = {"e_tr": "training energy", "e_in": "inference energy"}
+_TARGET_WORDS = {"training_energy_j": "training energy", "inference_energy_j": "inference energy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ def guidelines(
     quality = quality or ACCURACY
     by_name = {(effect.factor, effect.metric): effect for effect in effects}
     names = (
-        ["e_tr", "e_in"] if any(effect.metric in ("e_tr", "e_in") for effect in effects) else ["total_energy"]
+        ["training_energy_j", "inference_energy_j"]
+        if any(effect.metric in ("training_energy_j", "inference_energy_j") for effect in effects)
+        else ["total_energy"]
     )
     found: list[Guideline] = []
     for effect in effects:
@@ -172,12 +174,21 @@ def _saving(saving: _Saving, effect: Effect, outcome: Effect | None, quality: Qu
         f"{_gain_words(gain, quality)}; 95 % interval {significant(least, 2)} to {significant(most, 2)} %."
     )
     evidence = {
-        "kind": "difference", "factor": effect.factor, "metric": effect.metric, "level": saving.frugal,
-        "against": saving.other, "ratio": saving.ratio, "low": saving.low, "high": saving.high,
-        "p_corrected": saving.p, "trials": effect.trials,
-        "quality": quality.name, "quality_gain": None if np.isnan(gain.value) else gain.value,
-        "quality_low": gain.low, "quality_high": gain.high,
-    }  # fmt: skip
+        "kind": "difference",
+        "factor": effect.factor,
+        "metric": effect.metric,
+        "level": saving.frugal,
+        "against": saving.other,
+        "ratio": saving.ratio,
+        "low": saving.low,
+        "high": saving.high,
+        "p_corrected": saving.p,
+        "trials": effect.trials,
+        "quality": quality.name,
+        "quality_gain": None if np.isnan(gain.value) else gain.value,
+        "quality_low": gain.low,
+        "quality_high": gain.high,
+    }
     return Guideline(text, evidence, _strength(1 - saving.high))
 
 
@@ -225,10 +236,16 @@ def _prediction(predictors: Sequence[Predictor]) -> list[Guideline]:
             f"without, {100 * best.error_without:.0f} %{others})."
         )
         evidence = {
-            "kind": "prediction", "predictor": best.predictor, "metric": target, "value": best.error, "low": best.error_low,
-            "high": best.error_high, "error_without": best.error_without, "p_corrected": best.p_corrected,
+            "kind": "prediction",
+            "predictor": best.predictor,
+            "metric": target,
+            "value": best.error,
+            "low": best.error_low,
+            "high": best.error_high,
+            "error_without": best.error_without,
+            "p_corrected": best.p_corrected,
             "architectures": best.architectures,
-        }  # fmt: skip
+        }
         found.append(Guideline(text, evidence, _strength(1 - best.error_high / best.error_without)))
     return found
 
@@ -254,7 +271,7 @@ def _last_points(
         or dear.joules_per_point_high is None
     ):
         return []
-    energy = _tested(effects, ("e_tr", "total_energy"), cheap.cell, dear.cell)
+    energy = _tested(effects, ("training_energy_j", "total_energy"), cheap.cell, dear.cell)
     if not (energy and _tested(effects, (quality.name,), cheap.cell, dear.cell)):
         return []
     points = abs(dear.quality - cheap.quality) / quality.step
@@ -265,9 +282,15 @@ def _last_points(
         f"95 % interval {low} to {high}."
     )
     evidence = {
-        "kind": "last-points", "quality": quality.name, "factor": next(iter(factors)), "from": cheap.cell, "to": dear.cell,
-        "value": dear.joules_per_point, "low": dear.joules_per_point_low, "high": dear.joules_per_point_high,
-    }  # fmt: skip
+        "kind": "last-points",
+        "quality": quality.name,
+        "factor": next(iter(factors)),
+        "from": cheap.cell,
+        "to": dear.cell,
+        "value": dear.joules_per_point,
+        "low": dear.joules_per_point_low,
+        "high": dear.joules_per_point_high,
+    }
     return [Guideline(text, evidence, _strength(1 - cheap.energy_j / dear.energy_j))]
 
 
