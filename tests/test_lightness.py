@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -131,6 +132,33 @@ def test_every_public_name_is_found_when_asked_for():
     )
     names = json.loads(done.stdout)
     assert names == {name: name for name in wattmark._HOMES}
+
+
+def test_packages_that_are_functions_too_stay_packages():
+    code = """
+import wattmark.runs.view
+import wattmark as wm
+from wattmark import sources
+from wattmark.sources.base import Host
+assert callable(wm.runs) and callable(wm.sources) and sources is wm.sources
+assert wm.runs.view is wattmark.runs.view
+assert wm.sources(["!nvml"]).to_dict()["sources"] and len(wm.runs()) == 0
+assert wm.runs.view.RunView
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(SRC)})
+
+
+def test_what_editors_complete_is_what_there_is():
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    names = {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
+    names |= {
+        alias.asname
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    assert names == set(wattmark.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -1,44 +1,93 @@
 """Wattmark: where the joules of your AI went, with honest intervals.
 
-``import wattmark as wm`` loads nothing heavy: every name below is imported on first use.
+``import wattmark as wm`` loads nothing heavy: every name below is imported on first use (types: ``__init__.pyi``).
 """
 
+# pyright: reportUnsupportedDunderAll=false
 from __future__ import annotations
 
-__version__ = "0.1.0"
+import sys
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing would double the time this takes
-
 if TYPE_CHECKING:
-    from wattmark.errors import WattmarkError
-    from wattmark.quantity import Quantity
-    from wattmark.tracker.measure import Run, current_run, measure, span
-    from wattmark.workspace.load import load
-
-__all__ = ["Quantity", "Run", "WattmarkError", "__version__", "current_run", "load", "measure", "span"]
+    from types import ModuleType
+else:
+    ModuleType = type(sys)
 
 _HOMES = {
+    "Carbon": "wattmark.impact.emissions",
     "Quantity": "wattmark.quantity",
-    "Run": "wattmark.tracker.measure",
+    "Run": "wattmark.tracker.run",
+    "RunList": "wattmark.workspace.library",
+    "Settings": "wattmark.workspace.configuration",
+    "Study": "wattmark.studies.handle",
     "WattmarkError": "wattmark.errors",
+    "benchmark": "wattmark.serving.benchmark",
+    "calibrate": "wattmark.workspace.calibration",
+    "carbon": "wattmark.workspace.library",
+    "compare": "wattmark.workspace.comparing",
     "current_run": "wattmark.tracker.measure",
-    "load": "wattmark.workspace.load",
+    "export": "wattmark.workspace.library",
+    "health": "wattmark.workspace.library",
+    "import_files": "wattmark.workspace.library",
+    "load": "wattmark.workspace.library",
     "measure": "wattmark.tracker.measure",
+    "prune": "wattmark.workspace.library",
+    "remove": "wattmark.workspace.library",
     "span": "wattmark.tracker.measure",
+    "study": "wattmark.studies.handle",
+    "tag": "wattmark.workspace.library",
+    "totals": "wattmark.workspace.library",
+    "what_if": "wattmark.predict.question",
 }
+"""Public name -> the module that it lives in."""
+
+_CALLED = {
+    "runs": ("wattmark.workspace.library", "list_runs"),
+    "sources": ("wattmark.workspace.configuration", "usable_sources"),
+}
+"""Packages whose name is a function too: ``wm.runs(tag=...)`` beside ``wattmark.runs.view``."""
+
+__all__ = [*_HOMES, *_CALLED, "__version__", "testing"]
+
+
+class _CallablePackage(ModuleType):
+    """A package that answers when it is called."""
+
+    def __call__(self, *arguments: object, **options: object) -> object:
+        home, name = _CALLED[self.__name__.rpartition(".")[2]]
+        return getattr(_module(home), name)(*arguments, **options)
+
+
+class _Root(ModuleType):
+    """This package: those of its packages that are functions too become callable as they are imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _CALLED and isinstance(value, ModuleType):
+            value.__class__ = _CallablePackage
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Root
+
+
+def _module(name: str) -> ModuleType:
+    import importlib
+
+    return importlib.import_module(name)
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first asked for."""
-    home = _HOMES.get(name)
+    if name in _CALLED or name == "testing":
+        return _module(f"wattmark.{name}")
+    home = "wattmark._version" if name == "__version__" else _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'wattmark' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(home), name)
+    value = getattr(_module(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

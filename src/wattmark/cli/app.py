@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from wattmark import __version__
+from wattmark._version import __version__
 
 COMMANDS = {
     "run": "run_help",

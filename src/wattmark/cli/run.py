@@ -127,7 +127,7 @@ def _begin(name: str, tags: dict[str, str], chosen: dict[str, Any], baseline_s: 
     process.attach(chosen)
     given = dict(chosen)
     if baseline_s is not None and process.session is not None and process.session.own:
-        from wattmark.cli.calibrate import idle_watts
+        from wattmark.workspace.calibration import idle_watts
 
         given["baseline_w"] = idle_watts(process.session, baseline_s)
     measured = _Measured(Window(name, tags, given))

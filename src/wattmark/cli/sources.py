@@ -29,16 +29,15 @@ def sources(
     \b
     Example: wattmark sources --fix > rapl.sh
     """
-    from wattmark.sources.discovery import discover
+    from wattmark.workspace.configuration import usable_sources
 
-    chosen = settings.recorder_settings({"sources": names} if names else {})
-    host = Host.here(options=chosen.get("options"))
     if fix:
         from wattmark.sources.rapl.access import fix_script
 
-        typer.echo(fix_script(host))
+        options = settings.recorder_settings({}).get("options")
+        typer.echo(fix_script(Host.here(options=options)))
         return
-    found = discover(host, chosen.get("wanted")).to_dict()
+    found = usable_sources([part.strip() for part in names.split(",")] if names else None).to_dict()
     if not write_json(found, json_path):
         _render(found)
 

@@ -15,9 +15,9 @@ from wattmark.dashboard.live_hub import LiveHub
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
 from wattmark.runs import health
+from wattmark.runs.display.overview import BIN, Columns, Steps, columns_of, steps_of
 from wattmark.runs.energy import CurveEnergy, Energies
 from wattmark.runs.error_names import ErrorNames
-from wattmark.runs.overview import BIN, Columns, Steps, columns_of, steps_of
 from wattmark.runs.record import Int64, RunRecord, SeriesData, Spans
 from wattmark.runs.view import RunView
 from wattmark.sources.base import Series

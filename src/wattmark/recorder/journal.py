@@ -46,6 +46,7 @@ READING_CHANNELS = 23
 WINDOW_OPEN = 24
 """As ``RUN_OPEN``, of a measure that began inside another one: a span of it, unless it outlasts it."""
 WINDOW_CLOSE = 25
+METRICS = 26
 
 PREFIX = struct.Struct("<IIB")
 PREFIX_BYTES = PREFIX.size

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-from wattmark import __version__
+from wattmark._version import __version__
 from wattmark.errors import RecorderError
 from wattmark.recorder import tree
 from wattmark.recorder.live import ENDED, RUNNING, LiveReader

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-import wattmark
+from wattmark._version import __version__
 from wattmark.errors import ConfigError
 from wattmark.report import tables as study_tables
 from wattmark.report.drawing.style import file_bytes
@@ -151,7 +151,7 @@ def _document(data: StudyData, analysis: Analysis) -> Html:
         title,
         intro,
         sections,
-        f"Written by Wattmark {wattmark.__version__} on {now} from the study {results.name}.",
+        f"Written by Wattmark {__version__} on {now} from the study {results.name}.",
     )
 
 

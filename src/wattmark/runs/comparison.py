@@ -24,6 +24,7 @@ from wattmark.runs.differences import (
     of_repeats,
     times,
 )
+from wattmark.runs.metrics import metrics_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 
@@ -181,6 +182,8 @@ def accuracy_of(record: RunRecord) -> float | None:
     """The accuracy (0..1) that a run reached: its ``extra.metrics``, else the last span that has an ``accuracy``."""
     metrics = record.extra.get("metrics")
     found = metrics.get("accuracy") if isinstance(metrics, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(found, Mapping):  # a series
+        found = metrics_of(record)["accuracy"].last
     if found is None:
         said = [
             (int(record.spans.end_ns[row]), value)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wattmark.quantity import Quantity
+from wattmark.runs.metrics import Metric
 from wattmark.runs.record import RunWarning
 from wattmark.sources.base import Accuracy
 
@@ -187,6 +188,7 @@ class RunResult:
     spans: tuple[SpanResult, ...]
     warnings: tuple[RunWarning, ...]
     recorder: Mapping[str, Any]
+    metrics: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
 
     @property
     def methods(self) -> dict[str, frozenset[str]]:
@@ -220,6 +222,7 @@ class RunResult:
             "power_w": {"mean": self.mean_power_w, "peak": self.peak_power_w},
             "channels": [channel.to_dict() for channel in self.channels],
             "carbon_g": None if self.carbon is None else self.carbon.to_dict(),
+            "metrics": {name: metric.as_dict() for name, metric in self.metrics.items()},
             "spans": [span.to_dict() for span in self.spans],
             "warnings": [warning.as_dict() for warning in self.warnings],
             "recorder": dict(self.recorder),
@@ -251,6 +254,7 @@ class RunResult:
             spans=tuple(SpanResult.from_dict(span) for span in data["spans"]),
             warnings=tuple(RunWarning(warning["code"], warning["message"]) for warning in data["warnings"]),
             recorder=data.get("recorder", {}),
+            metrics={name: Metric.of(name, series) for name, series in data.get("metrics", {}).items()},
         )
 
 

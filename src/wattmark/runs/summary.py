@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from wattmark.runs.attribution import Share, above_idle, attributed
+from wattmark.runs.metrics import metrics_of
 from wattmark.runs.record import RunWarning
 from wattmark.runs.result import ChannelResult, RunResult, ShareResult, SpanResult
 from wattmark.runs.view import RunView
@@ -49,6 +50,7 @@ def summarise(view: RunView, *, spans: bool = True) -> RunResult:
         ),
         warnings=tuple(warnings),
         recorder=dict(record.recorder),
+        metrics=metrics_of(record),
     )
 
 

@@ -156,6 +156,16 @@ class RunView:
             found[component] = found[component] + got if component in found else got
         return found
 
+    def energy_between(self, start_s: float, end_s: float) -> Quantity | None:
+        """Counted energy in J from one second of the run to another, as far as they lie in it; None where nothing is
+        covered."""
+        start, end = (
+            self.record.start_ns + round(min(max(0.0, moment_s), self.record.duration_s) * 1e9)
+            for moment_s in (start_s, end_s)
+        )
+        energies = self.between(np.array([start]), np.array([end])).values()
+        return total([energy.quantity(0) for energy in energies if energy.covered_s[0] > 0])
+
     def span_energies(self) -> Energies:
         """Total energies of all spans, row by row as in ``record.spans``."""
         spans = self.record.spans
@@ -220,23 +230,7 @@ class RunView:
 
     def table(self, pandas: bool = False) -> Any:
         """The spans as flat dicts (``energy_j``, ``energy_low_j``, ..., one column per count), or a pandas data frame."""
-        rows = [
-            {
-                "name": span.name,
-                "path": span.path,
-                "start_s": span.start_s,
-                "duration_s": span.duration_s,
-                "energy_j": span.energy.value if span.energy else None,
-                "energy_low_j": span.energy.low if span.energy else None,
-                "energy_high_j": span.energy.high if span.energy else None,
-                **{f"{component}_j": quantity.value for component, quantity in span.by_component.items()},
-                "pid": span.pid,
-                "tid": span.tid,
-                **span.attrs,
-                **span.counts,
-            }
-            for span in self.spans()
-        ]
+        rows = [row_of(span) for span in self.spans()]
         if not pandas:
             return rows
         try:
@@ -247,3 +241,21 @@ class RunView:
 
     def _bounds(self) -> tuple[Int64, Int64]:
         return np.array([self.record.start_ns]), np.array([self.record.end_ns])
+
+
+def row_of(span: SpanView) -> dict[str, Any]:
+    """A span as a flat dict: ``energy_j`` with its ends, joules by component, then its attributes and counts."""
+    return {
+        "name": span.name,
+        "path": span.path,
+        "start_s": span.start_s,
+        "duration_s": span.duration_s,
+        "energy_j": span.energy.value if span.energy else None,
+        "energy_low_j": span.energy.low if span.energy else None,
+        "energy_high_j": span.energy.high if span.energy else None,
+        **{f"{component}_j": quantity.value for component, quantity in span.by_component.items()},
+        "pid": span.pid,
+        "tid": span.tid,
+        **span.attrs,
+        **span.counts,
+    }

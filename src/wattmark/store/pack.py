@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattmark.errors import StoreError
+from wattmark.runs.display.overview import OVERVIEW_FROM, overview_of
 from wattmark.runs.energy import CurveEnergy
-from wattmark.runs.overview import OVERVIEW_FROM, overview_of
 from wattmark.runs.record import Anchor, Curve, Float64, Int64, RunRecord, RunWarning, SeriesData, Spans
 from wattmark.sources.base import Channel, Series
 from wattmark.store.columns import BLOCK, decode, decode_floats, encode, encode_floats

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from wattmark.runs.display.overview import Steps
 from wattmark.runs.energy import CurveFacts
-from wattmark.runs.overview import Steps
 from wattmark.runs.record import Curve, Float32, Int64, RunRecord, SeriesData, Spans
 from wattmark.sources.base import Channel, Series
 from wattmark.store import pack, tables

@@ -43,7 +43,7 @@ def read_results(path: Path) -> StudyResults:
 
 def write_csv(results: StudyResults, path: Path) -> None:
     """One row per trial: what was set, what it cost, what it achieved. Raises ConfigError if it cannot be written."""
-    rows = [_flat(trial) for trial in results.trials]
+    rows = [row_of(trial) for trial in results.trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -77,7 +77,8 @@ def merge_into(name: str, parts: Sequence[StudyResults]) -> StudyResults:
     return folder.results()
 
 
-def _flat(trial: TrialResult) -> dict[str, Any]:
+def row_of(trial: TrialResult) -> dict[str, Any]:
+    """A trial as a flat row: its levels, joules with their ends, metrics, and the sums of its stages."""
     row: dict[str, Any] = {
         "trial_id": trial.trial_id,
         "index": trial.index,

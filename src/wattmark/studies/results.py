@@ -9,7 +9,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TrialStatus = Literal["completed", "failed", "timeout", "out-of-memory", "interrupted"]
 
@@ -120,6 +123,13 @@ class StudyResults:
     def completed(self) -> list[TrialResult]:
         """The trials that ended well."""
         return [trial for trial in self.trials if trial.status == "completed"]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row for each trial, as the CSV export has them. Raises MissingExtra without pandas."""
+        from wattmark.runs.display.frames import data_frame
+        from wattmark.studies.exchange import row_of
+
+        return data_frame(row_of(trial) for trial in self.trials)
 
     @property
     def factors(self) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wattmark.tracker.process import Process
+    from wattmark.tracker.run import Run
 
 
 class Window:
@@ -35,6 +36,7 @@ class Window:
         "name",
         "process",
         "root_id",
+        "run",
         "run_id",
         "settings",
         "span",
@@ -50,6 +52,7 @@ class Window:
         self.run_id = launch.new_session_id()
         self.root_id = self.run_id
         """The run that this window belongs to as far as this process can know; its own after it has outlasted others."""
+        self.run: Run | None = None
         self.inside = ""
         self.span: Span | None = None
         self.start_ns = 0

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
-from wattmark.errors import ConfigError, RunNotFound
-
-if TYPE_CHECKING:
-    from wattmark.runs.comparison import Row
-    from wattmark.runs.view import RunView
-    from wattmark.store import Store
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -40,63 +33,11 @@ def compare(
     \b
     Example: wattmark compare --by model resnet18 resnet50
     """
-    from wattmark.workspace.runs import find_run, store_here
+    from wattmark.workspace.comparing import compare as compare_runs
 
-    if len(refs) < 2:
-        raise ConfigError("there must be two or more to compare")
-    with store_here() as store:
-        views = [] if by else [find_run(store, ref) for ref in refs]
-        rows = _compare_groups(store, by, refs) if by else _compare_runs(views)
-    data = {"by": by, "rows": rows}
+    data = compare_runs(*refs, by=by).to_dict()
     if not write_json(data, json_path):
         _render(data)
-
-
-def _compare_runs(views: Sequence[RunView]) -> list[dict[str, Any]]:
-    from wattmark.runs.comparison import Entry, compare
-
-    rows = compare([Entry(view.name, (view,)) for view in views])
-    return [
-        {"run_id": row.entry.views[0].id, "name": row.entry.label, **_fields(row, index)}
-        for index, row in enumerate(rows)
-    ]
-
-
-def _compare_groups(store: Store, by: str, values: Sequence[str]) -> list[dict[str, Any]]:
-    from wattmark.runs.comparison import Entry, compare
-    from wattmark.runs.view import RunView
-
-    entries: list[Entry] = []
-    for value in values:
-        name, tag = (value, None) if by == "name" else (None, f"{by}={value}")
-        runs = [
-            run for run in store.summaries(status="completed", name=name, tag=tag) if run.energy_j is not None
-        ]
-        if len(runs) < 2:
-            raise RunNotFound(
-                f"{len(runs)} completed run(s) with {by} {value!r}; a group needs two or more",
-                hint="repeat the run, or compare two runs by their ids",
-            )
-        entries.append(Entry(value, tuple(RunView(store.get(run.run_id)) for run in runs)))
-    return [
-        {
-            "group": row.entry.label,
-            "runs": [view.id for view in row.entry.views],
-            **_fields(row, index),
-        }
-        for index, row in enumerate(compare(entries))
-    ]
-
-
-def _fields(row: Row, index: int) -> dict[str, Any]:
-    """What is said of one row."""
-    return {
-        **{name: value.as_dict() for name, value in row.values.items()},
-        "scope": row.scope,
-        "difference": {name: gap.as_dict() for name, gap in row.gaps.items()},
-        "verdict": row.verdict() if index else "the reference",
-        "notes": list(row.notes),
-    }
 
 
 def _render(data: dict[str, Any]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +13,6 @@ from wattmark.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None)
 STATUSES = ("running", "completed", "failed", "interrupted")
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @app.command()
@@ -38,6 +35,7 @@ def ls(
     \b
     Example: wattmark ls --tag model=resnet18 --since 7d
     """
+    from wattmark.workspace.moments import parse_since
     from wattmark.workspace.runs import list_runs, store_here
 
     for word in status or ():
@@ -51,32 +49,6 @@ def ls(
     rows = [run.as_dict() for run in runs]
     if not write_json(rows, json_path):
         _render(rows)
-
-
-def parse_age(text: str) -> timedelta:
-    """``"90m"``, ``"7d"``, ``"1.5h"``. Raises ConfigError for anything else."""
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
-        raise ConfigError(f"{text!r} is no length of time", hint="a number and s, m, h, d or w: 90m, 7d")
-    try:
-        return timedelta(**{_UNITS[match[2]]: float(match[1])})
-    except OverflowError as error:
-        raise ConfigError(f"{text!r} is too long a time") from error
-
-
-def parse_since(text: str) -> datetime:
-    """A moment: ISO 8601 (local time if it does not say) or an age. Raises ConfigError."""
-    if _AGE.fullmatch(text.strip()):
-        try:
-            return datetime.now().astimezone() - parse_age(text)
-        except OverflowError as error:
-            raise ConfigError(f"{text!r} is too long a time") from error
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(
-            f"{text!r} is no date and no age", hint="such as 2026-03-01, 2026-03-01T12:30 or 7d"
-        ) from error
 
 
 def _render(rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from wattmark.cli.store.ls import parse_age
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import plain, write_json
 from wattmark.errors import ConfigError
@@ -34,6 +33,7 @@ def prune(
     \b
     Example: wattmark prune --older-than 90d --keep 20 --dry-run
     """
+    from wattmark.workspace.moments import parse_age
     from wattmark.workspace.runs import store_here
 
     if older_than is None and keep is None and max_size is None:

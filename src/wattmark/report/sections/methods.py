@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import wattmark
+from wattmark._version import __version__
 from wattmark.report.html.markup import Html, join, tag
 from wattmark.studies.analysis.data.plain import plain_list, plain_mapping
 from wattmark.studies.analysis.data.study_data import StudyData, show_level
@@ -218,7 +218,7 @@ def _procedure(results: StudyResults) -> str:
 
 
 def _versions(results: StudyResults) -> str:
-    sentences = [f"Report: Wattmark {wattmark.__version__}."]
+    sentences = [f"Report: Wattmark {__version__}."]
     for host, facts in results.environment.items():
         words = [f"Python {facts['python']}"] if facts.get("python") else []
         words += [f"{name} {version}" for name, version in plain_mapping(facts.get("packages")).items()]

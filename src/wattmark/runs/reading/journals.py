@@ -87,6 +87,7 @@ class ProcessEvents:
     problems: list[str] = field(default_factory=list[str])
     _opens: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
     _closes: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
+    metrics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def pid(self) -> int:
@@ -353,6 +354,8 @@ def _take_event(
         events.run_ends[end["run_id"]] = end
     elif kind == journal.NOTE:
         events.notes.append(_note(journal.Record(kind, payload).json()))
+    elif kind == journal.METRICS:
+        events.metrics.append(_logged(journal.Record(kind, payload).json()))
     elif kind == journal.READING_CHANNELS:
         reading_channels[:] = journal.Record(kind, payload).json()["channels"]
     elif kind == journal.READING:
@@ -397,6 +400,20 @@ def _note(data: dict[str, Any]) -> dict[str, Any]:
         "code": str(data["code"]),
         "t_ns": _time(data["t_ns"]),
         "message": str(data.get("message", "")),
+    }
+
+
+def _logged(data: dict[str, Any]) -> dict[str, Any]:
+    """What a run reported, its values numbers or None."""
+    step = data.get("step")
+    return {
+        "run_id": str(data["run_id"]),
+        "t_ns": _time(data["t_ns"]),
+        "step": step if isinstance(step, int | float) else None,
+        "values": {
+            str(name): value if isinstance(value, int | float) else None
+            for name, value in _table(data, "values").items()
+        },
     }
 
 

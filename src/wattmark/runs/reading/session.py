@@ -16,6 +16,7 @@ import numpy as np
 
 from wattmark.recorder import journal
 from wattmark.recorder.launch import LOG
+from wattmark.runs import metrics
 from wattmark.runs.energy import CurveEnergy
 from wattmark.runs.reading import plausible, precise
 from wattmark.runs.reading.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
@@ -160,9 +161,21 @@ class SessionData:
                     for note in self.recorder.notes
                     if note["code"] == "update-period"
                 },
+                **self._metrics(run["run_id"], start_ns, end_ns),
             },
         )
         return replace(record, warnings=tuple(self._warnings(record, window)))
+
+    def _metrics(self, run_id: str, start_ns: int, end_ns: int) -> dict[str, Any]:
+        """What the processes of the session reported in a run, if anything."""
+        logged = [
+            event
+            for events in self.events
+            for event in events.metrics
+            if (root := self.windows.root(event["run_id"])) is not None and root.run_id == run_id
+        ]
+        series = metrics.series_of(logged, start_ns, end_ns)
+        return {metrics.KEY: series} if series else {}
 
     def _status(self, window: Window, end: dict[str, Any] | None) -> Status:
         if end is not None:

@@ -1,0 +1,60 @@
+"""What Wattmark promises: the names of ``import wattmark as wm``, with their types."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ParamSpec, TypeVar, overload
+
+from wattmark import testing as testing
+from wattmark._version import __version__ as __version__
+from wattmark.errors import WattmarkError as WattmarkError
+from wattmark.impact.emissions import Carbon as Carbon
+from wattmark.predict.question import what_if as what_if
+from wattmark.quantity import Quantity as Quantity
+from wattmark.serving.benchmark import benchmark as benchmark
+from wattmark.sources.discovery import Selection
+from wattmark.studies.handle import Study as Study
+from wattmark.studies.handle import study as study
+from wattmark.tracker.measure import current_run as current_run
+from wattmark.tracker.measure import span as span
+from wattmark.tracker.run import Run as Run
+from wattmark.workspace.calibration import calibrate as calibrate
+from wattmark.workspace.comparing import compare as compare
+from wattmark.workspace.configuration import Settings as Settings
+from wattmark.workspace.library import RunList as RunList
+from wattmark.workspace.library import carbon as carbon
+from wattmark.workspace.library import export as export
+from wattmark.workspace.library import health as health
+from wattmark.workspace.library import import_files as import_files
+from wattmark.workspace.library import load as load
+from wattmark.workspace.library import prune as prune
+from wattmark.workspace.library import remove as remove
+from wattmark.workspace.library import tag as tag
+from wattmark.workspace.library import totals as totals
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_HOMES: dict[str, str]
+
+@overload
+def measure(name: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+@overload
+def measure(
+    name: str | None = None,
+    *,
+    tags: Mapping[str, object] | Iterable[object] | None = None,
+    period_s: float | None = None,
+    sources: list[str] | None = None,
+    precise: bool = False,
+    sync: bool = False,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Run: ...
+def runs(
+    *,
+    tag: str | Iterable[str] | None = None,
+    name: str | None = None,
+    since: str | datetime | timedelta | None = None,
+    status: str | Iterable[str] | None = None,
+    limit: int | None = None,
+) -> RunList: ...
+def sources(names: Sequence[str] | None = None) -> Selection: ...

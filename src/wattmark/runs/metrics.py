@@ -1,0 +1,76 @@
+"""Numbers that the work reported while it ran (a loss, an accuracy): each with its moment, and its step if it said one.
+
+A record keeps them under ``extra["metrics"]``: ``{name: {"t_s": [...], "step": [...], "value": [...]}}``, t_s from the run's
+start, a step or a value that is none (not given, not finite) as None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from wattmark.runs.record import RunRecord
+
+KEY = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric in time, oldest first. t_s: seconds from the run's start."""
+
+    name: str
+    t_s: tuple[float, ...]
+    step: tuple[int | float | None, ...]
+    value: tuple[float | None, ...]
+
+    @classmethod
+    def of(cls, name: str, series: Mapping[str, Sequence[Any]]) -> Metric:
+        """The inverse of :meth:`as_dict`."""
+        return cls(name, tuple(series["t_s"]), tuple(series["step"]), tuple(series["value"]))
+
+    def as_dict(self) -> dict[str, list[float | None]]:
+        """As ``--json`` shows it."""
+        return {"t_s": list(self.t_s), "step": list(self.step), "value": list(self.value)}
+
+    @property
+    def last(self) -> float | None:
+        """The last value that is a number, or None."""
+        return next((value for value in reversed(self.value) if value is not None), None)
+
+
+def metrics_of(record: RunRecord) -> dict[str, Metric]:
+    """The metrics that a run reported, by name."""
+    kept = cast("Mapping[str, Mapping[str, Sequence[Any]] | float]", record.extra.get(KEY) or {})
+    return {name: Metric.of(name, series) for name, series in kept.items() if isinstance(series, Mapping)}
+
+
+def series_of(
+    events: Iterable[Mapping[str, Any]], start_ns: int, end_ns: int
+) -> dict[str, dict[str, list[Any]]]:
+    """The events (``t_ns``, ``step``, ``values``) of a run as a record keeps them."""
+    series: dict[str, dict[str, list[Any]]] = {}
+    for event in sorted(events, key=lambda event: event["t_ns"]):
+        if not start_ns <= event["t_ns"] <= end_ns:
+            continue
+        for name, value in event["values"].items():
+            columns = series.setdefault(name, {"t_s": [], "step": [], "value": []})
+            columns["t_s"].append((event["t_ns"] - start_ns) / 1e9)
+            columns["step"].append(event.get("step"))
+            columns["value"].append(value if value is not None and math.isfinite(value) else None)
+    return series
+
+
+def part_of(record: RunRecord, from_s: float, to_s: float) -> dict[str, dict[str, list[Any]]]:
+    """The metrics of a part of a run, their times from the start of the part."""
+    series: dict[str, dict[str, list[Any]]] = {}
+    for metric in metrics_of(record).values():
+        rows = [row for row, t_s in enumerate(metric.t_s) if from_s <= t_s <= to_s]
+        if rows:
+            series[metric.name] = {
+                "t_s": [metric.t_s[row] - from_s for row in rows],
+                "step": [metric.step[row] for row in rows],
+                "value": [metric.value[row] for row in rows],
+            }
+    return series
