@@ -385,3 +385,46 @@ def test_recover_reads_what_was_put_aside_and_says_what_stays(here, cli) -> None
     assert code == 1
     assert f"{folder}: " in out
     assert json.loads(here("recover", "--json", "-")[1])["folders"][0]["runs"] == []
+
+
+def test_whatif_totals_and_health_give_what_python_gives(here, two, monkeypatch) -> None:
+    import wattmark as wm
+
+    def said(*arguments: str):
+        code, out, err = here(*arguments, "--json", "-")
+        assert code == 0, err
+        return json.loads(out)
+
+    monkeypatch.setenv("WATTMARK_ZONE", "FR")
+    moved = said("whatif", "large", "--zone", "PL", "--pue", "1.5", "--price", "0.3")
+    there = wm.what_if("large", zone="PL", pue=1.5, price_per_kwh=0.3)
+    assert moved["alternative"]["carbon_g"]["value"] == there.alternative.carbon_g.value
+    assert moved["original"]["energy_j"]["value"] == wm.load("large").energy.value
+    sums = said("totals", "--by", "name", "--period", "day")
+    assert {group["key"]: group["runs"] for group in sums["groups"]} == {"small": 1, "large": 1}
+    assert sums["all"]["energy"]["value"] == wm.totals(by="name").all.energy.value
+    assert sums["slices"][0]["start"] == "2001-09-09"
+    assert said("health", "small")["coverage"] == wm.health("small").coverage
+    for command in (
+        ["whatif", "large", "--zone", "PL"],
+        ["totals", "--by", "tag:model", "--period", "month"],
+        ["health"],
+    ):
+        code, out, err = here(*command)
+        assert code == 0, err
+        assert len(out.splitlines()) > 2
+    assert here("whatif", "large")[0] == 2
+    assert here("whatif", "large", "--epochs", "0")[0] == 2
+    assert here("totals", "--by", "moon")[0] == 2
+    assert here("totals", "--period", "year")[0] == 2
+
+
+def test_python_m_wattmark_is_the_command(cli) -> None:
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "wattmark", "--version"], env=cli.env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("wattmark ")

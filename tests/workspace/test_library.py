@@ -185,5 +185,6 @@ def test_every_command_has_its_function_in_python() -> None:
         "health": "health",
     }  # fmt: skip
     screens = {"ui", "top"}
-    assert set(COMMANDS) - screens - {"anatomy"} <= set(functions)
+    tools = {"anatomy", "recover"}
+    assert set(COMMANDS) - screens - tools <= set(functions)
     assert set(functions.values()) <= set(wm.__all__)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wattmark.studies.designs.builtin import builtin_names, find_design
-from wattmark.studies.designs.design import Design, check_design
+from wattmark.studies.designs.design import Design, parse_design, to_toml
 from wattmark.studies.execution.executors import Executor
 from wattmark.studies.execution.runner import Progress, run_study
 from wattmark.studies.execution.state import StudyFolder, load_results, study_names
@@ -58,9 +58,7 @@ def study(design: str | Path | Mapping[str, Any] | Design, **changes: object) ->
     if isinstance(design, Design):
         return Study(design)
     if isinstance(design, Mapping):
-        made = Design.model_validate(dict(design))
-        check_design(made)
-        return Study(made)
+        return Study(parse_design(to_toml(dict(design)), "the design", words))
     name = str(design)
     if name in study_names() and name not in builtin_names() and not words:
         return Study(StudyFolder.open(name).design())

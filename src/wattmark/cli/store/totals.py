@@ -1,0 +1,120 @@
+"""``wattmark totals``: sums over runs, no joule counted twice."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
+from wattmark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wattmark.quantity import Quantity
+    from wattmark.runs.totals import Sum, Totals
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def totals(
+    by: Annotated[str, typer.Option(help="project, host, name, day or tag:KEY.")] = "project",
+    period: Annotated[str | None, typer.Option(help="Sums over time as well: day, week or month.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="K[=V]", help="Only runs that have this tag.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only runs called so.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only runs that began then or later: 30d, 2026-03-01.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin.")] = "UTC",
+    json_path: JsonPath = None,
+) -> None:
+    """Add up the energy and carbon of runs, by project, host, name, day or tag; overlapping runs share their time.
+
+    \b
+    Example: wattmark totals --by tag:model --period month --since 90d
+    """
+    from wattmark.runs.totals import Period
+    from wattmark.workspace.library import list_runs
+    from wattmark.workspace.library import totals as add_up
+
+    if period is not None and period not in get_args(Period):
+        raise ConfigError(
+            f"--period cannot be {period!r}", hint=f"it is one of {', '.join(get_args(Period))}"
+        )
+    runs = list_runs(status=("completed", "failed", "interrupted"), tag=tag, name=name, since=since)
+    found = add_up(runs, by=by, period=cast("Any", period), timezone=timezone)
+    if not write_json(_plain(found), json_path):
+        _render(found, by)
+
+
+def _plain(found: Totals) -> dict[str, Any]:
+    return {
+        "all": _sum(found.all),
+        "groups": [{"key": group.key, **_sum(group.sum)} for group in found.groups],
+        "slices": [
+            {
+                "key": part.key,
+                "start": part.start.isoformat(),
+                **{
+                    name: _quantity(getattr(part, name))
+                    for name in ("energy", "measured", "modelled", "carbon")
+                },
+            }
+            for part in found.slices
+        ],
+        "rules": list(found.rules),
+    }
+
+
+def _sum(part: Sum) -> dict[str, Any]:
+    quantities = ("energy", "measured", "modelled", "carbon")
+    counts = {key: value for key, value in asdict(part).items() if key not in quantities}
+    return {**counts, **{name: _quantity(getattr(part, name)) for name in quantities}}
+
+
+def _quantity(quantity: Quantity | None) -> dict[str, Any] | None:
+    return None if quantity is None else quantity.as_dict()
+
+
+def _render(found: Totals, by: str) -> None:
+    from wattmark.cli.terminal.table import new_table
+    from wattmark.units import format_duration, format_energy, format_mass
+
+    out = console()
+    if not found.all.runs:
+        out.print("No runs. `wattmark run -- COMMAND` makes one.")
+        return
+    numbers = ("runs", "time", "energy", "modelled", "carbon")
+    table = new_table(by, *numbers, numbers=numbers, spare=("time", "modelled"))
+    for key, part in [*((group.key, group.sum) for group in found.groups), ("all", found.all)]:
+        table.add_row(
+            "(none)" if key is None else plain(key),
+            str(part.runs),
+            format_duration(part.duration_s),
+            "?" if part.energy is None else format_energy(part.energy.value),
+            "" if part.modelled is None else format_energy(part.modelled.value),
+            "?" if part.carbon is None else format_mass(part.carbon.value),
+            style="bold" if part is found.all else "",
+        )
+    out.print(table)
+    if found.slices:
+        over_time = new_table("from", by, "energy", "carbon", numbers=("energy", "carbon"))
+        for part in found.slices:
+            over_time.add_row(
+                part.start.isoformat(),
+                "(none)" if part.key is None else plain(part.key),
+                format_energy(part.energy.value),
+                "?" if part.carbon is None else format_mass(part.carbon.value),
+            )
+        out.print(over_time)
+    for count, words in (
+        (found.all.unknown, "without energy"),
+        (found.all.no_zone, "without carbon, since their zone is not known"),
+        (found.all.overlapping, "shared time with others, and count with their share"),
+    ):
+        if count:
+            out.print(f"! {count} runs {words}", style="yellow")
