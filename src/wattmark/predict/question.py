@@ -9,15 +9,13 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from wattmark.errors import ConfigError
-from wattmark.impact import named_pues
-from wattmark.predict.whatif.energyvis import recorded
 from wattmark.predict.whatif.outcome import Outcome
-from wattmark.predict.whatif.scenario import Scenario, evaluate
+from wattmark.predict.whatif.question import what_if as ask
+from wattmark.predict.whatif.scenario import Scenario
 from wattmark.runs.view import RunView
 from wattmark.studies.execution.state import load_results, study_names
 from wattmark.studies.results import StudyResults
 from wattmark.workspace.library import RunLike, view_of
-from wattmark.workspace.runs import carbon_of
 
 _MANY = re.compile(r"(\d+)\s*[x×*]\s*(\S.*)")
 
@@ -60,22 +58,7 @@ def what_if(
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else "scenario"
         raise ConfigError(f"{field} cannot be {given.get(field)!r}: {first['msg']}") from None
-    return evaluate(view, scenario, _study_of(view), original=home_of(view))
-
-
-def home_of(view: RunView) -> Scenario:
-    """How the run itself is accounted: where it was and with which PUE, as its carbon has it."""
-    own = recorded(view.record)
-    if view.record.tags.get("imported") == "energyvis":
-        return Scenario(zone=own.zone, pue=own.pue)
-    try:
-        emitted = carbon_of(view)
-    except ConfigError:  # a zone in its settings that this version does not know
-        emitted = None
-    if emitted is None:
-        return Scenario()
-    name = emitted.pue.name
-    return Scenario(zone=emitted.zone.id, pue=name if name in named_pues() else emitted.pue.ratio.value)
+    return ask(view, scenario, study=_study_of(view)).outcome
 
 
 def _parts(hardware: str | Sequence[str | tuple[str, int]]) -> list[tuple[str, int]]:
