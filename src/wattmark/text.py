@@ -6,7 +6,20 @@ import re
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
 
 def clean(text: object) -> str:
     """Plain text without the control characters, lone surrogates and non-characters that HTML and XML refuse."""
     return _CONTROL.sub("\ufffd", str(text))
+
+
+def inert(cell: object) -> object:
+    """A cell of a CSV file that no spreadsheet takes for a formula: text that begins like one gets an apostrophe.
+
+    Numbers stay numbers, and so do texts that are one (OWASP, "CSV Injection").
+    """
+    if isinstance(cell, str) and cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell

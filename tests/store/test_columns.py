@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+import zlib
 from contextlib import suppress
 
 import numpy as np
@@ -86,3 +88,17 @@ def test_a_block_of_a_later_version_is_refused():
     block[0] = columns._VERSION + 1
     with pytest.raises(StoreError, match="format 2"):
         decode([bytes(block)])
+
+
+@pytest.mark.parametrize(
+    ("order", "width", "count"), [(0, 8, 0), (1, 8, 1), (2, 8, 2), (0, 1, 1), (0, 8, BLOCK)]
+)
+def test_a_block_unpacks_to_what_its_header_says_and_no_more(order, width, count):
+    bomb = zlib.compress(bytes(100_000_000), 9)
+    block = columns._HEADER.pack(1, order, width, count, 0, 0, 0.0, 0.0) + bomb
+    tracemalloc.start()
+    with suppress(StoreError):
+        decode([block])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000

@@ -164,3 +164,13 @@ def test_other_json_is_refused(tmp_path, text, message):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(ImportFileError, match=message):
         import_file(tmp_path / "x.json")
+
+
+def test_what_a_run_is_called_is_no_formula_in_a_table(tmp_path):
+    record = example_record("a1", name='=HYPERLINK("http://x","y")', tags={"@sum": "-1"})
+    for path in export(record, tmp_path / "out", "csv"):
+        for row in read_csv(path):
+            texts = [value for value in row.values() if value[:1] in "=+-@\t\r" and value]
+            assert all(float(value) <= 0 for value in texts)
+    (row,) = read_csv(tmp_path / "out" / "runs.csv")
+    assert row["name"] == '\'=HYPERLINK("http://x","y")'

@@ -85,3 +85,11 @@ def test_a_column_that_is_gone_is_damage():
         pack.unpack(packed.header, packed.columns, {})
     with pytest.raises(StoreError, match="damaged"):
         pack.load_json(b"junk")
+
+
+def test_json_that_unpacks_beyond_all_bounds_is_damage(monkeypatch):
+    monkeypatch.setattr(pack, "MOST_JSON_BYTES", 1000)
+    assert pack.load_json(pack.dump_json(["x" * 990])) == ["x" * 990]
+    for data in (pack.dump_json(["x" * 2000]), pack.dump_json([1])[:-3]):
+        with pytest.raises(StoreError, match="damaged"):
+            pack.load_json(data)

@@ -20,6 +20,7 @@ from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.correlate import CorrelationMap
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.results import StudyResults
+from wattmark.text import inert
 
 Table = Mapping[str, Sequence[Any]]
 FORMATS = ("csv", "parquet")
@@ -54,8 +55,8 @@ def write(name: str, columns: Table, folder: Path, kind: str) -> Path:
     if kind == "csv":
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
+            writer.writerow(map(inert, columns))
+            writer.writerows(map(inert, row) for row in zip(*columns.values(), strict=True))
     elif kind == "parquet":
         try:
             arrow: Any = importlib.import_module("pyarrow")

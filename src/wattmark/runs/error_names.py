@@ -61,8 +61,9 @@ def work_of(record: RunRecord) -> str:
     too."""
     if "study" in record.tags:
         return _digest("study", record.name)
-    process = cast("Mapping[str, Any]", record.environment.get("process") or {})
-    words = [str(word) for word in cast("list[Any]", process.get("command") or ())]
+    process = _facts(record, "process")
+    command = process.get("command")
+    words = [str(word) for word in cast("list[Any]", command)] if isinstance(command, list | tuple) else []
     if not words:
         return _digest("run", record.run_id)
     if "--" in words:  # wattmark run [options] -- the work
@@ -72,9 +73,16 @@ def work_of(record: RunRecord) -> str:
 
 def parts_of(record: RunRecord) -> str:
     """A short name of what the machine is made of: its CPUs and GPUs by model."""
-    cpu = cast("Mapping[str, Any]", record.environment.get("cpu") or {})
-    models = (str(cpu.get("model", "")), str(record.environment.get("gpus", "")))
+    named = record.environment.get("cpu")  # other tools give a name only
+    cpu = named if isinstance(named, str) else str(_facts(record, "cpu").get("model", ""))
+    models = (cpu, str(record.environment.get("gpus", "")))
     return _digest(*models) if any(models) else _digest("host", record.host or record.run_id)
+
+
+def _facts(record: RunRecord, name: str) -> Mapping[str, Any]:
+    """One part of the environment; empty where an imported run has something else there, or nothing."""
+    facts = record.environment.get(name)
+    return cast("Mapping[str, Any]", facts) if isinstance(facts, Mapping) else {}
 
 
 def _digest(*words: str) -> str:

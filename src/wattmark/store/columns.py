@@ -106,7 +106,7 @@ def _decode_block(block: bytes) -> Int64:
         size = count - order
         if order > 2 or width > 8 or size < 0 or count > BLOCK:
             raise ValueError("its header makes no sense")
-        data = zlib.decompressobj().decompress(block[_HEADER.size :], width * size) if width else b""
+        data = zlib.decompressobj().decompress(block[_HEADER.size :], width * size) if width * size else b""
         planes = np.frombuffer(data, np.uint8)
         wide = np.zeros((size, 8), np.uint8)
         wide[:, :width] = np.transpose(np.reshape(planes, (width, size)))

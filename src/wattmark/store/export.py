@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from wattmark.errors import ConfigError, MissingExtra, StoreError
 from wattmark.runs.record import RunRecord
 from wattmark.store.portable import FORMAT, VERSION, storable, strict, to_plain
+from wattmark.text import inert
 
 Format = Literal["json", "csv", "parquet"]
 Column = NDArray[Any] | list[Any]
@@ -218,8 +219,8 @@ def _write_csv(path: str, parts: Iterator[Table]) -> None:
         writer = csv.writer(file)
         for index, table in enumerate(parts):
             if index == 0:
-                writer.writerow(table)
-            writer.writerows(zip(*table.values(), strict=True))
+                writer.writerow(map(inert, table))
+            writer.writerows(map(inert, row) for row in zip(*table.values(), strict=True))
 
 
 def _parquet_writer() -> Callable[[str, Iterator[Table]], None]:

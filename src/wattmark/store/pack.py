@@ -27,6 +27,8 @@ from wattmark.runs.record import Anchor, Curve, Float64, Int64, RunRecord, RunWa
 from wattmark.sources.base import Channel, Series
 from wattmark.store.columns import BLOCK, decode, decode_floats, encode, encode_floats
 
+MOST_JSON_BYTES = 512 * 2**20
+"""Of one header, summary or block of span details, unpacked."""
 _SPAN_COLUMNS = ("name_ids", "start_ns", "end_ns", "parents", "pids", "tids", "open")
 
 
@@ -152,10 +154,14 @@ def dump_json(data: object) -> bytes:
 
 
 def load_json(data: bytes) -> Any:
-    """The inverse of :func:`dump_json`."""
+    """The inverse of :func:`dump_json`. Raises StoreError for damaged data, and for what unpacks beyond all bounds."""
+    unpacker = zlib.decompressobj()
     try:
-        return json.loads(zlib.decompress(data))
-    except (zlib.error, ValueError) as error:
+        text = unpacker.decompress(data, MOST_JSON_BYTES)
+        if not unpacker.eof:
+            raise ValueError("it is cut off, or unpacks beyond all bounds")
+        return json.loads(text)
+    except (zlib.error, ValueError, RecursionError) as error:
         raise StoreError(f"a stored run is damaged ({error})") from error
 
 

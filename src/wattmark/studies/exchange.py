@@ -13,6 +13,7 @@ from wattmark.studies.designs.design import Design
 from wattmark.studies.designs.plan import trial_id
 from wattmark.studies.execution.state import StudyFolder
 from wattmark.studies.results import StudyResults, TrialResult, merge_hosts
+from wattmark.text import inert
 
 FORMAT = "wattmark-study-1"
 
@@ -47,9 +48,9 @@ def write_csv(results: StudyResults, path: Path) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+            writer = csv.writer(file)
+            writer.writerow(map(inert, names))
+            writer.writerows([inert(row.get(name, "")) for name in names] for row in rows)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import tracemalloc
 from datetime import timedelta, timezone
 from pathlib import Path
 
@@ -273,3 +274,20 @@ def test_published_traces_of_both_dialects_are_read():
         (run,) = import_file(path)
         assert 20 < energy_j(run.curves[0]) / run.duration_s < 350
         assert len(run.series) == 4
+
+
+def test_a_file_that_unpacks_to_hundreds_of_times_its_size_is_refused_before_it_is_unpacked(imported):
+    bomb = gzip.compress(bytes(200_000_000), 9)
+    tracemalloc.start()
+    for data in (bomb, gzip.compress(b"timestamp") + bomb):
+        with pytest.raises(ImportFileError, match="unpacks to"):
+            imported(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000_000
+
+
+def test_members_of_gzip_one_after_the_other_and_padding_are_read(imported):
+    log = "timestamp, power.draw [W]\n" + "".join(f"2024/01/01 10:00:0{s}, 50 W\n" for s in range(9))
+    (run,) = imported(gzip.compress(log[:100].encode()) + gzip.compress(log[100:].encode()) + bytes(512))
+    assert energy_j(run.curves[0]) == 400.0

@@ -30,6 +30,7 @@ MOST_SECONDS = 3.2e8
 HEADER_ROWS = 50
 """A header, or what the columns are, is looked for in this many rows."""
 
+_PIECE_BYTES = 2**20
 _NUMBER = re.compile(r"([+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d{1,4})?)\s*([A-Za-zµμ%°]*)")
 _ABSENT = frozenset(("", "-", "nan", "none", "null", "n/a", "na", "not supported", "unknown error", "err!"))
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -159,7 +160,8 @@ def read(path: str) -> TextFile:
     """
     try:
         with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            pieces = iter(lambda: file.read(_PIECE_BYTES), b"")
+            data = b"".join(islice(pieces, MOST_BYTES // _PIECE_BYTES + 1))
     except OSError as error:
         raise ImportFileError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in the name
@@ -180,7 +182,7 @@ def _unpacked(path: str, packed: bytes) -> bytes:
         while rest[:2] == b"\x1f\x8b":
             member = zlib.decompressobj(zlib.MAX_WBITS | 16)
             while not member.eof:
-                part = member.decompress(rest, 2**20)
+                part = member.decompress(rest, _PIECE_BYTES)
                 rest = member.unused_data if member.eof else member.unconsumed_tail
                 if not part and not member.eof and not rest:
                     raise ImportFileError(

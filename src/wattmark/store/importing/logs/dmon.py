@@ -223,7 +223,7 @@ def _devices(samples: Sequence[_Sample], times: Sequence[int], problems: list[Pr
         side: dict[str, float | None] = {}
         for column, cell in zip(sample.columns, sample.cells, strict=True):
             try:
-                value = number(cell)
+                value = number(cell, 1e19 if column == _ENERGY else 1e12)
                 blank = value is not None and any(low <= value[0] < high for low, high in _BLANKS)
                 value = None if blank else value
                 if column in _POWER:
