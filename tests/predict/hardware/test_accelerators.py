@@ -28,7 +28,7 @@ def test_every_row_has_a_source_and_plausible_figures(one):
     assert one.url.startswith("https://")
     assert one.year is not None
     assert 2012 <= one.year <= 2026
-    assert one.throughput
+    assert one.throughput or one.vendor == "Apple"  # which tells none since the M3
     assert one.tdp_w is None or 5 <= one.tdp_w <= 1500
     if one.cap_min_w is not None:
         assert one.cap_max_w is not None
@@ -68,6 +68,24 @@ def test_throughputs_are_dense():
         ("NVIDIA RTX 6000 Ada Generation", "rtx-6000-ada"),
         ("Quadro RTX 8000", "quadro-rtx-8000"),
         ("AMD Instinct MI300X", "mi300x"),
+        ("NVIDIA RTX A2000", "rtx-a2000"),
+        ("NVIDIA RTX A2000 12GB", "rtx-a2000-12"),
+        ("NVIDIA RTX 4000 Ada Generation", "rtx-4000-ada"),
+        ("NVIDIA H20", "h20"),
+        ("NVIDIA H800", "h800-sxm"),
+        ("NVIDIA H800 PCIe", "h800-pcie"),
+        ("NVIDIA A800-SXM4-80GB", "a800-sxm4-80"),
+        ("NVIDIA A800 80GB PCIe", "a800-pcie-80"),
+        ("NVIDIA B300 SXM6 AC", "b300"),
+        ("NVIDIA GB300", "gb300"),
+        ("NVIDIA GeForce RTX 4060 Laptop GPU", "rtx-4060-laptop"),
+        ("NVIDIA GeForce RTX 4080 SUPER", "rtx-4080-super"),
+        ("NVIDIA GeForce GTX 1060 3GB", "gtx-1060-3"),
+        ("Tesla K40m", "k40"),
+        ("AMD Radeon RX 6800", "rx-6800"),
+        ("AMD Radeon RX 7900 XT", "rx-7900-xt"),
+        ("Apple M3", "apple-m3"),
+        ("Apple M4 Max", "apple-m4-max"),
         ("Intel(R) Xeon(R) Platinum 8275CL CPU @ 3.00GHz", "cpu:xeon-platinum-8275cl"),
         ("AMD EPYC 7763 64-Core Processor", "cpu:epyc-7763"),
         ("Intel i7 2600K", "cpu:core-i7-2600k"),

@@ -1,4 +1,4 @@
-"""Which hardware there is: about a hundred accelerators, each from its data sheet, and the CPUs that Wattmark knows.
+"""Which hardware there is: some two hundred accelerators, each from its data sheet, and the CPUs that Wattmark knows.
 
 ``data/accelerators.csv`` is written by hand. Throughputs are dense (figures that vendors give for sparse matrices are
 halved), ``fp16`` is the rate of 16-bit matrices that accumulate in 32 bits. What a data sheet does not say is empty.
@@ -151,7 +151,8 @@ def near(text: str, limit: int = 20, kind: Kind | None = None) -> list[Hardware]
         names = f"{one.id} {one.name} {' '.join(one.aliases)}".casefold()
         hits = sum(word in names for word in words)
         if hits == len(words):
-            score = 2 + len(text) / (len(one.name) + 1)
+            whole = set(words) <= set(re.split(r"[^a-z0-9.+]+", names))  # "a100" is not in "rtx a1000"
+            score = 2 + whole + len(text) / (len(one.name) + 1)
         elif one.kind == "cpu":
             continue  # a likeness among thousands of names says little, and takes long
         else:
