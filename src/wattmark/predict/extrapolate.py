@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wattmark.predict.profile import Rule, settled_block
 from wattmark.predict.whatif.state import Unpredictable
 from wattmark.quantity import Quantity, total
 from wattmark.runs.record import Float64, Int64, RunRecord
@@ -24,6 +25,7 @@ from wattmark.statistics import t_quantile
 
 EPOCH = "epoch"
 MOST_EPOCHS = 1_000_000
+_EPOCH_RULE = Rule(smallest=0.05)  # one epoch is a whole piece of work, so one alone may be a warm-up
 DRIFT = 0.3
 """Early epochs differ from later ones by more than their own spread (a GPU draws less in the first minutes of the
 GAISSA trainings). With this share of the mean, over sqrt(n), the interval held for 87 to 100 % of those traces
@@ -109,21 +111,13 @@ def extrapolate(
 
 
 def settled_epochs(epochs: Sequence[Epoch]) -> Sequence[Epoch]:
-    """Without the first ones where they stand out (caches, compilation, warm-up): at most a third of them.
-
-    An epoch stands out if its joules are more than 3 robust standard deviations (1.4826 times the median absolute
-    deviation) and 1 % from the median of those after it.
-    """
+    """Without the first ones that have not settled (caches, compilation, warm-up), by the rule of
+    :mod:`wattmark.predict.profile`: at most a third of them, and none where nothing settled."""
     joules = np.array([epoch.energy_j.value for epoch in epochs])
-    dropped = 0
-    while dropped < len(epochs) // 3:
-        rest = joules[dropped + 1 :]
-        middle = float(np.median(rest))
-        spread = 1.4826 * float(np.median(np.abs(rest - middle)))
-        if abs(joules[dropped] - middle) <= max(3 * spread, 0.01 * middle):
-            break
-        dropped += 1
-    return epochs[dropped:]
+    if len(epochs) < 3:
+        return epochs
+    start = settled_block(joules, _EPOCH_RULE) or 0
+    return epochs[min(start, len(epochs) // 3) :]
 
 
 def future(measured: Sequence[Quantity], more: int, unit: str, source: str) -> Quantity:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wattmark._version import __version__
 from wattmark.errors import ConfigError
+from wattmark.predict.profile import profile
 from wattmark.report import tables as study_tables
 from wattmark.report.drawing.style import file_bytes
 from wattmark.report.figures import analysis as figures_analysis
@@ -118,7 +119,7 @@ def study_figures(data: StudyData, analysis: Analysis) -> list[Figure]:
         figures_analysis.pareto(data, analysis.pareto, analysis.pareto_metric),
         *(figure(data) for figure in _PLAIN),
         figures_analysis.correlations(analysis.correlations),
-        figures_analysis.profiling(analysis.profiling),
+        figures_analysis.profiling(profile(data.trials)),
     ]
     return [*serving, *(figure for figure in others if not (serving and figure.absent))]
 

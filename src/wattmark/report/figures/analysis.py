@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from wattmark.predict.profile import ProfilingError
 from wattmark.report.drawing.charts import heat_map, lines, points
 from wattmark.report.drawing.marks import Drawing, Line, Point
 from wattmark.report.drawing.style import BLUE, MUTED
@@ -15,7 +16,6 @@ from wattmark.studies.analysis.data.cells import label
 from wattmark.studies.analysis.data.quality import Quality
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.pareto import ParetoPoint
-from wattmark.studies.analysis.profiling import ProfilingError
 from wattmark.units import format_energy
 
 MOST_METRICS = 16

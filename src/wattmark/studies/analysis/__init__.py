@@ -1,4 +1,4 @@
-"""What a study's results say: metrics, effects of factors, correlations, Pareto fronts, short profiling, guidelines.
+"""What a study's results say: metrics, effects of factors, correlations, Pareto fronts, guidelines.
 
 Pure functions from :class:`~wattmark.studies.results.StudyResults` to plain data; nothing is measured or drawn here.
 Statistics need scipy (extra ``study``), metrics and tables only numpy.

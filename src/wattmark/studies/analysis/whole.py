@@ -21,7 +21,6 @@ from wattmark.studies.analysis.guidelines.serving import serving_guidelines
 from wattmark.studies.analysis.guidelines.training import Guideline, guidelines
 from wattmark.studies.analysis.outliers import Flag, outliers
 from wattmark.studies.analysis.pareto import ParetoPoint, pareto
-from wattmark.studies.analysis.profiling import ProfilingError, profile
 from wattmark.studies.analysis.serving import serving_cells
 from wattmark.studies.analysis.shares import CellShares, shares
 from wattmark.studies.results import StudyResults, TrialResult
@@ -54,7 +53,6 @@ class Analysis:
     quality: Quality | None
     shares: tuple[CellShares, ...]
     outliers: tuple[Flag, ...]
-    profiling: tuple[ProfilingError, ...]
     guidelines: tuple[Guideline, ...]
     frame: Frame = field(repr=False)
 
@@ -99,7 +97,6 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         quality=quality,
         shares=tuple(shares(trials, cells, data.columns)),
         outliers=tuple(outliers(trials, metrics, cells)),
-        profiling=tuple(profile(trials)),
         guidelines=tuple(
             serving_guidelines(results)
             if serving_cells(results)

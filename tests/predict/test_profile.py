@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from fakes.studies import bounds, trial
-from wattmark.studies.analysis.profiling import (
+from fakes.what_if import a_run
+from wattmark.predict.profile import (
     extrapolate,
     extrapolate_epochs,
+    extrapolate_run,
     first_part,
     profile,
     settled_block,
@@ -34,7 +36,8 @@ def test_the_warm_up_is_found_and_left_out() -> None:
     got = extrapolate(*first_part(t, p, 150.0), 1000.0)
     assert got.settled_s == pytest.approx(60, abs=8)
     truth = 60 * 100 + 940 * 300
-    assert got.total_j == pytest.approx(truth, rel=0.01)
+    assert got.total_j.value == pytest.approx(truth, rel=0.01)
+    assert got.total_j.low < truth < got.total_j.high
 
 
 def test_several_levels_are_climbed_one_after_the_other() -> None:
@@ -44,7 +47,7 @@ def test_several_levels_are_climbed_one_after_the_other() -> None:
 def test_a_wave_of_epochs_is_not_taken_for_a_warm_up() -> None:
     wave = 300 + 40 * np.sign(np.sin(np.arange(1000) / 3))
     e = extrapolate(np.arange(1000.0), wave, 10_000.0)
-    assert e.total_j == pytest.approx(wave.mean() * 10_000, rel=0.01)
+    assert e.total_j.value == pytest.approx(wave.mean() * 10_000, rel=0.01)
 
 
 def test_what_was_seen_is_kept_so_the_whole_run_has_no_error() -> None:
@@ -67,7 +70,7 @@ def test_a_profile_longer_than_the_run_or_too_short_is_refused() -> None:
 
 
 def test_readings_that_start_late_do_not_lose_the_time_before_them() -> None:
-    assert extrapolate(np.array([2.0, 5.0]), np.full(2, 10.0), 10.0).total_j == pytest.approx(100.0)
+    assert extrapolate(np.array([2.0, 5.0]), np.full(2, 10.0), 10.0).total_j.value == pytest.approx(100.0)
 
 
 def test_epochs_are_extrapolated_from_the_settled_ones() -> None:
@@ -97,3 +100,61 @@ def test_a_study_reports_the_errors_that_profiling_would_have_made() -> None:
 def test_trials_without_a_trace_or_with_unmeasured_epochs_say_nothing() -> None:
     one = trial({"model": "A"}, epochs=20)
     assert profile([replace(one, stages=tuple(replace(s, energy_j=None) for s in one.stages))]) == []
+
+
+def stalled(phase: float, total_s: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+    """A run that writes a checkpoint for 60 s of every 210 s."""
+    t = np.arange(0.0, total_s + 1)
+    return t, np.where((t + phase) % 210 < 60, 80.0, 300.0)
+
+
+@pytest.mark.parametrize("window", [0.15, 0.2, 0.3])
+def test_a_run_with_periodic_stalls_is_not_settled_and_not_worse_than_the_naive_mean(window: float) -> None:
+    rule: list[float] = []
+    naive: list[float] = []
+    for phase in range(0, 210, 15):
+        t, p = stalled(phase)
+        got = extrapolate(*first_part(t, p, window * 3000), 3000.0)
+        truth = float(np.trapezoid(p, t))
+        assert got.total_j.low <= truth <= got.total_j.high
+        errors = window_errors(t, p, window)
+        rule.append(abs(errors[0]))
+        naive.append(abs(errors[1]))
+    assert np.mean(rule) <= 1.05 * np.mean(naive)
+    assert np.mean(rule) < 0.06
+
+
+def test_a_level_that_comes_back_is_no_end_of_a_warm_up() -> None:
+    assert settled_block(np.repeat([300.0, 80.0, 300.0], [6, 5, 9])) is None
+
+
+def test_a_fall_at_the_end_is_not_taken_for_the_rest() -> None:
+    assert settled_block(np.repeat([300.0, 80.0], [15, 5])) is None
+    assert settled_block(np.repeat([300.0, 80.0], [5, 15])) == 5
+
+
+def test_what_has_not_settled_has_a_wider_interval_and_says_so() -> None:
+    t = np.arange(0.0, 301)
+    calm = extrapolate(t, np.full(301, 250.0), 3000.0)
+    wild = extrapolate(*first_part(*stalled(100), 300.0), 3000.0)
+    assert calm.settled_s == 0
+    assert wild.settled_s is None
+    assert wild.total_j.half_width > 2 * calm.total_j.half_width
+
+
+def test_the_interval_shrinks_to_nothing_at_the_end_of_the_run() -> None:
+    t, p = warm_up()
+    shares = [extrapolate(*first_part(t, p, w * 1000), 1000.0).total_j.half_width for w in (0.2, 0.5, 1.0)]
+    assert shares[0] > shares[1] > shares[2] == 0
+
+
+def test_any_run_can_be_extrapolated_from_its_own_joules() -> None:
+    view = a_run(epochs=5)
+    whole = sum(quantity.value for quantity in view.energy_by_component.values())
+    same = extrapolate_run(view, view.record.duration_s)
+    assert same.total_j.value == pytest.approx(whole, rel=1e-6)
+    longer = extrapolate_run(view, 10 * view.record.duration_s)
+    assert longer.total_j.low < longer.total_j.value < longer.total_j.high
+    assert longer.total_j.value > 5 * whole
+    with pytest.raises(ValueError, match="cannot have a profile"):
+        extrapolate_run(view, view.record.duration_s / 2)
