@@ -13,7 +13,8 @@ from wattmark.errors import ConfigError
 from wattmark.runs.record import Curve, RunRecord
 from wattmark.runs.view import RunView
 from wattmark.serving.bench import Bench, Plan, with_figures
-from wattmark.serving.energy.measured import CpuMeter, CpuUse, Idle, energy_of, idle_of
+from wattmark.serving.energy.measured import CpuMeter, CpuReading, CpuUse, Idle, energy_of, idle_of
+from wattmark.serving.figures.steady import Window
 from wattmark.serving.load.arrivals import ClosedLoop
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import LoadResult, RequestRecord
@@ -82,17 +83,134 @@ def test_what_a_server_that_was_not_started_here_uses_is_all_but_the_clients() -
     assert got is not None
     assert got.client_j is not None
     assert got.client_j.value == pytest.approx(400 / 4)
-    assert got.others_j is not None
-    assert got.others_j.value == 0.0
+    assert got.others_j is None  # which process serves is not known, so neither is what the others used
+    (note,) = [note for note in got.notes if "--server-pid" in note]
+    assert "0.6 cores were busy beside the load client" in note
+
+
+def test_busy_cores_beside_an_unknown_server_are_named() -> None:
+    cpu = CpuUse(10.0, 18.0, None, busiest=("python3 (71) 1.0 cores",))
+    got = energy_of(view(), load(request(0, 1)), QUIET, cpu)
+    assert got is not None
+    assert any("1.8 cores" in note and "python3 (71) 1.0 cores" in note for note in got.notes)
+
+
+def test_cpu_times_are_those_of_the_window() -> None:
+    readings = tuple(
+        CpuReading(t * S, busy, own) for t, busy, own in ((0, 0.0, 0.0), (5, 10.0, 5.0), (10, 10.0, 10.0))
+    )
+    use = CpuUse(10.0, 10.0, 10.0, readings).within(0, 5 * S)
+    assert (use.seconds, use.busy_s, use.server_s) == (5.0, 10.0, 5.0)
+    assert CpuUse(10.0, 10.0, 10.0).within(0, S).busy_s == 10.0
 
 
 def test_joules_of_requests_are_found_by_their_index() -> None:
     uncounted = request(0, 1, tokens=None)
     got = energy_of(view(), load(uncounted, request(7, 5)), QUIET, CpuUse(10.0, 5.0, 5.0))
     assert got is not None
-    assert set(got.request_j) == {7}
-    assert got.request_j[7] > 0
-    assert any("without token counts" in note for note in got.notes)
+    assert set(got.request_j) == {0, 7}
+    assert got.request_j[0] == pytest.approx(got.request_j[7])  # as many chunks, so as much work
+    assert any("1 of 2 answers have no token counts" in note for note in got.notes)
+
+
+@pytest.mark.parametrize("counted", [0, 1, 5, 10])
+def test_joules_per_request_are_over_all_answers_and_per_token_over_those_with_counts(counted: int) -> None:
+    records = [request(n, 0.9 * n, tokens=11 if n < counted else None) for n in range(10)]
+    got = energy_of(view(), load(*records), QUIET, CpuUse(10.0, 5.0, 5.0))
+    assert got is not None
+    figures = got.serving.with_idle
+    assert figures is not None
+    assert figures.j_per_request is not None
+    assert figures.j_per_request.value == pytest.approx(500 / 10)
+    assert got.serving.counted == counted
+    if counted:
+        assert figures.j_per_output_token is not None
+        assert figures.j_per_output_token.value == pytest.approx(500 / 110, rel=0.1)
+    else:
+        assert figures.j_per_output_token is None
+
+
+def test_work_for_requests_that_were_given_up_is_not_charged_to_the_others() -> None:
+    whole = [request(n, 0.9 * n) for n in range(8)]
+    dropped = [
+        replace(request(8 + n, 0.9 * n + 0.45, tokens=None), outcome="abandoned", input_tokens=None)
+        for n in range(8)
+    ]
+    alone = energy_of(view(), load(*whole), QUIET, CpuUse(10.0, 5.0, 5.0))
+    beside = energy_of(view(), load(*whole, *dropped), QUIET, CpuUse(10.0, 5.0, 5.0))
+    assert alone is not None
+    assert beside is not None
+    assert beside.serving.without_idle is not None
+    assert beside.serving.without_idle.j_per_request is not None
+    assert alone.serving.without_idle is not None
+    assert beside.serving.given_up_j is not None
+    part = beside.serving.components[0]
+    assert part.requests.value == pytest.approx(
+        beside.serving.without_idle.energy_j.value + beside.serving.given_up_j.value
+    )
+    # half of the work was for those that were given up
+    assert beside.serving.given_up_j.value == pytest.approx(part.requests.value / 2, rel=0.02)
+    assert set(beside.request_j) == set(range(8))
+
+
+def test_the_figures_are_of_the_window_and_the_whole_is_beside_them() -> None:
+    """Full batch for 4 of 10 s at 50 W, one straggler afterwards: its idle is not the others'."""
+    records = [request(n, 0.25 * n) for n in range(20)]
+    window = Window(0, 5 * S, "steady: test")
+    got = energy_of(view(), load(*records), QUIET, CpuUse(10.0, 5.0, 5.0), window=window)
+    assert got is not None
+    assert got.whole is not None
+    assert got.serving.duration_s == 5
+    assert got.whole.duration_s == 10
+    assert got.serving.with_idle is not None
+    assert got.serving.with_idle.energy_j.value == pytest.approx(250)
+    assert got.whole.with_idle is not None
+    assert got.whole.with_idle.energy_j.value == pytest.approx(500)
+    data = got.as_dict()
+    assert data["window"] == "steady: test"
+    assert data["whole"]["duration_s"] == 10
+
+
+def test_a_request_counts_by_the_part_of_its_work_that_lies_in_the_window() -> None:
+    records = [request(n, 0.5 * n) for n in range(20)]
+    got = energy_of(
+        view(), load(*records), QUIET, CpuUse(10.0, 5.0, 5.0), window=Window(2 * S, 8 * S, "steady: test")
+    )
+    assert got is not None
+    figures = got.serving.with_idle
+    assert figures is not None
+    assert figures.j_per_request is not None
+    assert figures.j_per_request.value == pytest.approx(50 * 0.5, rel=0.01)  # two a second at 50 W
+    assert figures.j_per_output_token is not None
+    assert figures.j_per_output_token.value == pytest.approx(50 * 0.5 / 11, rel=0.01)
+
+
+def test_a_load_that_is_too_short_says_how_many_requests_would_do() -> None:
+    from wattmark.serving.bench import _too_few
+    from wattmark.serving.figures.latency import measure
+
+    short = replace(load(*[request(n, 0.1 * n) for n in range(20)]), concurrency=16)
+    (warning,) = _too_few(short, measure(short))
+    assert "161 requests would give one" in warning
+
+
+def test_the_server_is_known_by_its_socket_or_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    from wattmark.serving import bench as module
+    from wattmark.serving.load.client import Target
+    from wattmark.serving.server.local import RunningServer
+    from wattmark.serving.server.owner import Owner
+
+    url = "http://127.0.0.1:8123"
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(module, "owner_of", lambda host, port: asked.append((host, port)) or Owner((7,)))
+    assert module._owner(RunningServer(url, "s"), Target(url), ()) == Owner((7,))
+    assert asked == [("127.0.0.1", 8123)]
+    assert module._owner(RunningServer(url, "s"), Target(url), (os.getpid(),)) == Owner((os.getpid(),))
+    assert module._owner(RunningServer(url, "s", pid=5), Target(url), ()) == Owner()
+    with pytest.raises(ConfigError, match="no process"):
+        module._owner(RunningServer(url, "s"), Target(url), (2**22 + 5,))
 
 
 def test_a_failed_request_is_told_of() -> None:

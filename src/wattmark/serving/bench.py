@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,20 +19,23 @@ from wattmark.errors import ConfigError
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity
 from wattmark.recorder import journal
+from wattmark.recorder.tree import start_ticks
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 from wattmark.serving.energy.accounting import ServingEnergy
 from wattmark.serving.energy.measured import BenchEnergy, CpuMeter, Idle, energy_of, idle_of
 from wattmark.serving.figures.latency import Goal, Metrics
 from wattmark.serving.figures.latency import measure as measure_load
+from wattmark.serving.figures.steady import requests_for
 from wattmark.serving.load.arrivals import Arrivals, OpenLoop
 from wattmark.serving.load.client import ServerProfile, find_filler, probe, run, run_load_blocking
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
-from wattmark.serving.load.wire.target import LOOPBACK, Target
+from wattmark.serving.load.wire.target import Target
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Filler, Synthetic
 from wattmark.serving.server.local import LOCAL, RunningServer, ServerOptions, open_server
+from wattmark.serving.server.owner import Owner, is_here, owner_of
 from wattmark.tracker.measure import Run, measure
 from wattmark.tracker.process import this_process
 
@@ -111,6 +114,8 @@ class BenchResult:
                 "outcomes": dict(load.counts),
                 "interrupted": load.interrupted,
                 "client_cpu_s": load.client_cpu_s,
+                "text_seed": load.text_seed,
+                "cached_share": load.cached_share,
             },
             "metrics": _plain(self.metrics.as_dict()),
             "energy": None if self.energy is None else self.energy.as_dict(),
@@ -129,11 +134,18 @@ class Bench:
     filler: Filler
     idle: Idle | None = None
 
+    owner: Owner = field(default_factory=Owner)
+
     @property
     def here(self) -> bool:
         """Whether the server runs on this machine, so that its joules can be measured."""
-        host = urlsplit(self.target.url).hostname or ""
-        return host in LOOPBACK or host.startswith("127.") or host == os.uname().nodename
+        return self.owner.tunnel is None and is_here(urlsplit(self.target.url).hostname or "")
+
+    @property
+    def server_pids(self) -> tuple[int, ...]:
+        """The roots of the server's processes; empty where they are not known, or where it is this process itself."""
+        pids = self.owner.pids if self.server.pid is None else (self.server.pid,)
+        return () if os.getpid() in pids else pids
 
     def run(
         self,
@@ -154,11 +166,11 @@ class Bench:
             name or f"llm bench {self.server.model or self.profile.model or self.target.url}",
             tags={"kind": "serving", **(tags or {})},
         )
-        cpu = CpuMeter(self.server.pid)
+        cpu = CpuMeter(self.server_pids)
         with measured:
             idle_ns = self._rest(measured, plan) if self.idle is None else None
             at_rest = cpu.lap()
-            with measured.span("load") as span:
+            with measured.span("load") as span, cpu.watching():
                 load = run_load_blocking(
                     self.target, plan.arrivals, workload,
                     limits=plan.limits, profile=self.profile, on_progress=on_progress,
@@ -167,19 +179,31 @@ class Bench:
         view = measured.view
         if self.idle is None:
             self.idle = idle_of(view, idle_ns, at_rest)
+        metrics = measure_load(load, goal=plan.goal)
         energy = None
         if self.here:
             energy = energy_of(
-                view, load, self.idle, at_work, grams=plan.grams, money_per_kwh=plan.money_per_kwh
+                view,
+                load,
+                self.idle,
+                at_work,
+                window=metrics.window,
+                grams=plan.grams,
+                money_per_kwh=plan.money_per_kwh,
             )
         if spans:
             _write_requests(load, energy, span.id)
-        warnings = [*load.warnings, *(energy.notes if energy else ()), *self._warnings(view)]
+        warnings = [
+            *load.warnings,
+            *_too_few(load, metrics),
+            *(energy.notes if energy else ()),
+            *self._warnings(view),
+        ]
         return BenchResult(
             measured.id if view.curves else "",
             self.server.as_dict(),
             load,
-            measure_load(load, goal=plan.goal),
+            metrics,
             energy,
             self.idle,
             tuple(dict.fromkeys(warnings)),
@@ -195,8 +219,14 @@ class Bench:
 
     def _warnings(self, view: RunView) -> list[str]:
         found = [warning.message for warning in view.record.warnings]
-        if not self.here:
+        if self.owner.tunnel is not None:
+            found.append(
+                f"{self.owner.tunnel} listens there, which leads elsewhere: the server's energy is not measured here"
+            )
+        elif not self.here:
             found.append("the server runs on another machine: its energy is not measured here")
+        elif not self.server_pids:
+            found.append("if that address is a tunnel to another machine, these joules are not the server's")
         return found
 
 
@@ -207,13 +237,15 @@ def open_bench(
     options: ServerOptions | None = None,
     environ: Mapping[str, str] | None = None,
     on_writing: Callable[[float], None] | None = None,
+    server_pids: Sequence[int] = (),
     **target: Any,
 ) -> Generator[Bench]:
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
 
     on_writing: told the share (0..1) of a random model that is written first, if it has to be.
-    target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect, endpoint, ...).
-    Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
+    server_pids: the processes of a server at a URL, whose children count too; if none are given, the owner of the listening
+    socket is looked for. target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model,
+    dialect, endpoint, ...). Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
     """
     with open_server(where, options, environ, on_writing) as server:
         if where.startswith(LOCAL):
@@ -221,7 +253,32 @@ def open_bench(
         chosen = Target(server.base_url, **target)
         profile = run(probe(chosen))
         filler = run(find_filler(chosen, profile))
-        yield Bench(server, chosen, profile, filler)
+        yield Bench(server, chosen, profile, filler, owner=_owner(server, chosen, server_pids))
+
+
+def _owner(server: RunningServer, target: Target, pids: Sequence[int]) -> Owner:
+    """Whose joules are the server's. Raises ConfigError for processes that are not there."""
+    gone = [pid for pid in pids if start_ticks(pid) is None]
+    if gone:
+        raise ConfigError(
+            f"there is no process {gone[0]}", hint="give the id of the server's process on this machine"
+        )
+    if pids:
+        return Owner(tuple(pids))
+    address = target.address()
+    if server.pid is not None or not is_here(address.host):
+        return Owner()
+    return owner_of(address.host, address.port)
+
+
+def _too_few(load: LoadResult, metrics: Metrics) -> list[str]:
+    """What a load that is too short to have a steady part leaves in its figures."""
+    if load.concurrency is None or metrics.window is None or not metrics.window.rule.startswith("whole"):
+        return []
+    return [
+        f"the load is too short to have a steady part ({metrics.window.rule}): ramp and drain are in its figures; "
+        f"{requests_for(load.concurrency)} requests would give one"
+    ]
 
 
 def save(result: BenchResult) -> bool:

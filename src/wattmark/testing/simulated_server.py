@@ -1,8 +1,9 @@
 """A model server with known costs, to check attribution and the fitting of costs against: a queue, slots, continuous
-batching with chunked prefill, power with idle and noise.
+batching with chunked prefill, power with idle, noise and a lag.
 
-Energy of a step: joules per prefill token and per decode token, spread evenly over the step; idle watts all the time.
-Each request's true energy is the sum of its own tokens' costs.
+Energy of a step: joules per prompt begun, prefill token and decode token (which may grow with the context), and joules
+of the step itself, shared by the requests in it; spread evenly over the step. Idle watts all the time.
+Each request's true energy is the sum of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class SimulatedServer:
 
     prefill_j, decode_j: J per token. idle_w: W. slots: requests at once. prefill_chunk: prompt tokens per step.
     prefill_s: s per prompt token. step_s: s of every step, whatever is in it. decode_s: s per decode token in a
-    step. noise: relative standard deviation of each sample's power. period_s: between power samples.
+    step. noise: relative standard deviation of each sample's power. period_s: between power samples. prompt_j: J of a
+    prompt, however long. context_j: J per decode token and token of its context. step_j: J of a step, whatever is in it
+    (reading the weights: what batching saves). lag_s: the sensor tells of the work so much later.
     """
 
     prefill_j: float = 0.02
@@ -35,6 +38,10 @@ class SimulatedServer:
     decode_s: float = 0.001
     noise: float = 0.05
     period_s: float = 0.1
+    prompt_j: float = 0.0
+    context_j: float = 0.0
+    step_j: float = 0.0
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +73,76 @@ def simulate(
     Raises:
         ValueError: arrivals are not ascending or an answer has no token.
     """
-    if (np.diff(sent_s) < 0).any() or (output_tokens < 1).any():
+    if (np.diff(sent_s) < 0).any():
         raise ValueError("arrivals must ascend and every answer needs a token")
-    count = len(sent_s)
-    start_s, chunks = np.zeros(count), [list[float]() for _ in range(count)]
-    waiting, running = deque(range(count)), list[_Running]()
+    return _simulate(server, deque(sent_s.tolist()), 0, input_tokens, output_tokens, seed)
+
+
+def simulate_closed(
+    server: SimulatedServer, concurrency: int, input_tokens: Int64, output_tokens: Int64, seed: int = 0
+) -> Simulation:
+    """Run requests through the server, so many at a time: the next is sent when one has ended."""
+    return _simulate(server, deque([0.0] * concurrency), concurrency, input_tokens, output_tokens, seed)
+
+
+def _simulate(
+    server: SimulatedServer,
+    arrivals: deque[float],
+    concurrency: int,
+    input_tokens: Int64,
+    output_tokens: Int64,
+    seed: int,
+) -> Simulation:
+    """concurrency: 0 where ``arrivals`` are all there are; else each end of an answer is an arrival."""
+    if (output_tokens < 1).any():
+        raise ValueError("arrivals must ascend and every answer needs a token")
+    count = len(input_tokens)
+    sent_s, start_s, truth = np.zeros(count), np.zeros(count), np.zeros(count)
+    chunks = [list[float]() for _ in range(count)]
+    running, row = list[_Running](), 0
     now, edges_s, energies_j = 0.0, [0.0], list[float]()
-    while waiting or running:
-        while waiting and len(running) < server.slots and sent_s[waiting[0]] <= now:
-            row = waiting.popleft()
+    while running or (row < count and arrivals):
+        while row < count and arrivals and arrivals[0] <= now and len(running) < server.slots:
+            sent_s[row] = arrivals.popleft()
             running.append(_Running(row, int(input_tokens[row]), int(output_tokens[row])))
+            row += 1
         if not running:
-            now = float(sent_s[waiting[0]])
+            now = arrivals[0]
             edges_s.append(now)
             energies_j.append(0.0)
             continue
         left = [one.prompt_left for one in running]
-        prompt_tokens, decoding = _step(running, server.prefill_chunk)
+        decoding = _step(running, server.prefill_chunk)
+        worked, energy_j, prompt_tokens, steps = set[int](), server.step_j, 0, 0
         for one, before in zip(running, left, strict=True):
-            if one.prompt_left < before == input_tokens[one.row]:
+            taken = before - one.prompt_left
+            if not taken:
+                continue
+            own_j = taken * server.prefill_j
+            if before == input_tokens[one.row]:
                 start_s[one.row] = now
-        steps = sum(one.output_left < output_tokens[one.row] for one in decoding)
+                own_j += server.prompt_j
+            truth[one.row] += own_j
+            energy_j += own_j
+            prompt_tokens += taken
+            worked.add(one.row)
+        for one in decoding:
+            made = int(output_tokens[one.row]) - one.output_left
+            worked.add(one.row)
+            if made:  # the first token comes out of the prefill
+                own_j = server.decode_j + server.context_j * (int(input_tokens[one.row]) + made)
+                truth[one.row] += own_j
+                energy_j += own_j
+                steps += 1
+        for which in worked:
+            truth[which] += server.step_j / len(worked)
         now += server.step_s + prompt_tokens * server.prefill_s + steps * server.decode_s
         edges_s.append(now)
-        energies_j.append(prompt_tokens * server.prefill_j + steps * server.decode_j)
+        energies_j.append(energy_j)
         for one in decoding:
             chunks[one.row].append(now)
             one.output_left -= 1
+        arrivals.extend(now for one in running if concurrency and not one.output_left)
         running = [one for one in running if one.output_left]
     chunk_ns = _ns(np.concatenate([np.empty(0), *map(np.array, chunks)]))
     offsets = np.concatenate(([0], np.cumsum(output_tokens))).astype(np.int64)
@@ -105,23 +155,23 @@ def simulate(
         np.zeros(count, np.int64),
         chunk_ns,
         offsets,
+        _ns(sent_s),
     )
-    truth = requests.prefill_tokens * server.prefill_j + requests.decode_tokens * server.decode_j
     return Simulation(
         requests, _ns(sent_s), _sampled(server, np.array(edges_s), np.array(energies_j), seed), truth
     )
 
 
-def _step(running: list[_Running], chunk: int) -> tuple[int, list[_Running]]:
-    """One pass through the model: prompt tokens within the budget, and the requests that get a token from it."""
-    budget, decoding = chunk, list[_Running]()
+def _step(running: list[_Running], chunk: int) -> list[_Running]:
+    """One pass through the model: prompt tokens within the budget; gives the requests that get a token from it."""
+    decoding = list[_Running]()
     for one in running:
-        taken = min(one.prompt_left, budget)
+        taken = min(one.prompt_left, chunk)
         one.prompt_left -= taken
-        budget -= taken
+        chunk -= taken
         if one.prompt_left == 0:
             decoding.append(one)
-    return chunk - budget, decoding
+    return decoding
 
 
 def _sampled(server: SimulatedServer, edges_s: Float64, energies_j: Float64, seed: int) -> IntervalEnergy:
@@ -130,7 +180,8 @@ def _sampled(server: SimulatedServer, edges_s: Float64, energies_j: Float64, see
     count = int((edges_s[-1] + 2.0) / server.period_s)
     times = np.cumsum(server.period_s * generator.uniform(0.9, 1.1, count)) - 1.0
     times_ns = _ns(times)
-    active = np.diff(np.interp(times_ns / 1e9, edges_s, np.concatenate(([0.0], np.cumsum(energies_j)))))
+    work_s = times_ns / 1e9 - server.lag_s
+    active = np.diff(np.interp(work_s, edges_s, np.concatenate(([0.0], np.cumsum(energies_j)))))
     lengths_s = np.diff(times_ns) / 1e9
     power = (server.idle_w + active / lengths_s) * (1 + server.noise * generator.standard_normal(count - 1))
     return IntervalEnergy("cpu", times_ns, np.maximum(power, 0.0) * lengths_s, lengths_s, server.idle_w)

@@ -218,3 +218,19 @@ def test_prompts_of_one_length_differ_and_are_the_same_however_they_are_shared_o
     assert [talk.turns[0].text for talk in other.conversations()] != [talk.turns[0].text for talk in whole]
     assert all(len(talk.turns[0].text.split()) == 12 for talk in whole)
     assert len({tuple(talk.turns[0].text.split()[:4]) for talk in whole}) == 1
+
+
+def test_rows_without_a_limit_get_one_drawn_from_a_range_and_recorded_answers_are_not_sent(tmp_path: Path):
+    path = tmp_path / "p.jsonl"
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    rows = [{"prompt": f"p {n}"} for n in range(30)] + [
+        {"prompt": "own", "max_tokens": 5},
+        {"messages": messages},
+    ]
+    path.write_text("\ufeff" + "\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = read_jsonl(path, output=Lengths.uniform(10, 20)).given
+    lengths = [talk.turns[0].output_tokens for talk in found]
+    assert all(10 <= (length or 0) <= 20 for length in lengths[:30])
+    assert len(set(lengths[:30])) > 3
+    assert lengths[30] == 5
+    assert (found[-1].turns[0].text, found[-1].before) == ("hi", ())

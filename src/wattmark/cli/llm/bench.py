@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from wattmark.impact import carbon, resolve_zone
 from wattmark.quantity import Quantity
 from wattmark.serving.bench import FORMAT, SCRAPE_S, Bench, BenchResult, Plan, journal_hint, open_bench, save
 from wattmark.serving.figures.latency import Goal
+from wattmark.serving.figures.steady import requests_for
 from wattmark.serving.figures.sweep import SATURATED_GAIN, SweepPoint, doubling, find_knee, work_rate
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop
 from wattmark.serving.load.limits import Limits
@@ -28,7 +29,7 @@ DEFAULT_REQUESTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class BenchOptions:
     """What the user asked for. kind: ``concurrency`` or ``rate`` (requests/s); loads: one, or those of a sweep."""
 
     kind: str
@@ -51,7 +52,7 @@ class Ask:
         """How many requests a local server should work on at once."""
         return min(MOST_SLOTS, int(max(self.loads))) if self.kind == "concurrency" else 8
 
-    def swept(self, text: str) -> Ask:
+    def swept(self, text: str) -> BenchOptions:
         """With the loads of ``concurrency:1-32`` or ``rate:0.5,1,2``. Raises ConfigError."""
         kind, _, loads = text.partition(":")
         try:
@@ -66,13 +67,12 @@ class Ask:
 
     def plan(self, load: float) -> Plan:
         """The plan of one load. Raises ConfigError for what cannot be sent."""
-        requests = self.requests if self.requests or self.seconds else DEFAULT_REQUESTS
+        enough = requests_for(int(load)) if self.kind == "concurrency" else DEFAULT_REQUESTS
+        requests = self.requests if self.requests or self.seconds else enough
         goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s) if self.ttft_s or self.tpot_s else None
         workload: Workload | None = None
         if self.prompts is not None:
-            workload = read_jsonl(
-                self.prompts, output_tokens=int(Lengths.parse(self.output).mean) or None, once=False
-            )
+            workload = read_jsonl(self.prompts, output=Lengths.parse(self.output), once=False)
         return Plan(
             self._arrivals(load), Lengths.parse(self.input), Lengths.parse(self.output), workload,
             Limits(requests=requests, duration_s=self.seconds, scrape_s=SCRAPE_S), self.baseline_s, goal, self.seed,
@@ -94,7 +94,7 @@ class Ask:
 class Outcome:
     """What came of it: a result per load. knee: where more load buys waiting; None without a sweep or a bend."""
 
-    ask: Ask
+    ask: BenchOptions
     results: tuple[BenchResult, ...]
     knee: float | None
     saturated: bool
@@ -119,13 +119,14 @@ class Outcome:
 
 def run_bench(
     where: str,
-    ask: Ask,
+    ask: BenchOptions,
     options: ServerOptions,
     target: Mapping[str, Any],
     *,
     name: str,
     tags: Mapping[str, str],
     live: bool,
+    server_pids: Sequence[int] = (),
 ) -> Outcome:
     """Open the server, run every load, keep every run. A sweep ends at Ctrl-C, or once two loads brought no more work."""
     plans = [
@@ -136,7 +137,9 @@ def run_bench(
     flat, best = 0, 0.0
     with (
         WritingBar() as bar,
-        open_bench(where, options=options, on_writing=bar.show if live else None, **target) as bench,
+        open_bench(
+            where, options=options, on_writing=bar.show if live else None, server_pids=server_pids, **target
+        ) as bench,
     ):
         bar.clear()
         for load, plan in plans:

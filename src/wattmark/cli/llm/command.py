@@ -113,7 +113,10 @@ def bench(
     ] = None,
     arrivals: Annotated[str, typer.Option(help="Of a rate: poisson, constant, or gamma:SHAPE.")] = "poisson",
     requests: Annotated[
-        int | None, typer.Option("--requests", "-n", min=1, help="How many are sent (default: 100).")
+        int | None,
+        typer.Option(
+            "--requests", "-n", min=1, help="How many are sent (default: 100, or ten times the concurrency)."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="For how long they are sent.")] = None,
     input_tokens: Annotated[
@@ -145,6 +148,13 @@ def bench(
     ca_file: Annotated[
         str | None, typer.Option(metavar="PATH", help="Certificates of an authority of your own.")
     ] = None,
+    server_pid: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="PID",
+            help="A process of the server, its children included; again for more.  [default: who listens]",
+        ),
+    ] = None,
     slots: SlotsOption = None,
     context: ContextOption = 2048,
     threads: ThreadsOption = None,
@@ -171,12 +181,12 @@ def bench(
     \b
     Example: wattmark llm bench local:10m --sweep concurrency:1-16 --requests 100
     """
-    from wattmark.cli.llm.bench import Ask, run_bench
+    from wattmark.cli.llm.bench import BenchOptions, run_bench
     from wattmark.cli.run import parse_tags
 
     if sum(given is not None for given in (concurrency, rate, sweep)) > 1:
         raise ConfigError("--concurrency, --rate and --sweep exclude each other; give one of them")
-    ask = Ask(
+    ask = BenchOptions(
         kind="rate" if rate is not None else "concurrency",
         loads=(rate if rate is not None else float(concurrency or 4),),
         arrivals=arrivals, requests=requests, seconds=seconds, input=input_tokens, output=output_tokens, prompts=prompts,
@@ -193,7 +203,14 @@ def bench(
         del target["dialect"]
     options = _options(slots or ask.slots, context, threads, number_format, seed, 0, prompt_cache=False)
     outcome = run_bench(
-        where, ask, options, target, name=name or "", tags=parse_tags(tag or []), live=not quiet
+        where,
+        ask,
+        options,
+        target,
+        name=name or "",
+        tags=parse_tags(tag or []),
+        live=not quiet,
+        server_pids=tuple(server_pid or ()),
     )
     taken = write_json(outcome.as_dict(), json_path)
     if not quiet:

@@ -125,6 +125,19 @@ def _energy_lines(result: BenchResult) -> Iterator[str]:
     energy, serving = result.energy, result.serving
     if energy is None or serving is None:
         return
+    whole = energy.whole
+    if whole is not None and energy.window != "whole" and whole.with_idle is not None:
+        each = _energy(whole.with_idle.j_per_request)
+        token = _energy(whole.with_idle.j_per_output_token)
+        yield (
+            f"figures of {serving.requests} answers in {format_duration(serving.duration_s)} of "
+            f"{format_duration(whole.duration_s)} ({energy.window}); the whole load: {each}/request"
+            + (f", {token}/output token" if token else "")
+        )
+    else:
+        yield f"figures of all {serving.requests} answers, ramp and drain included"
+    for rule in dict.fromkeys(part.weights.rule for part in serving.components):
+        yield f"shared among requests: {rule}"
     if serving.idle_share is not None:
         rule = "" if result.idle is None else f" (idle: {result.idle.rule})"
         yield f"idle is {serving.idle_share:.0%} of the energy{rule}"

@@ -7,29 +7,39 @@ worked out from the joules by functions and prices that the caller gives; the jo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wattmark.quantity import Quantity, total
+from wattmark.quantity import SCATTER, Quantity, own_error, total
 from wattmark.runs.record import Float64
 from wattmark.serving.energy.attribution import (
+    EQUAL_WEIGHTS,
+    UNKNOWN_NS,
     IntervalEnergy,
     RequestColumns,
     Shares,
     Spread,
     TokenWeights,
     attribute,
+    shares_inside,
+    work_in,
 )
-from wattmark.serving.energy.costs import TokenCosts, fit_costs
-from wattmark.statistics import Estimate, percentile, resampled_mean
+from wattmark.serving.energy.costs import TokenCosts, earlier, fit_costs
+from wattmark.statistics import Estimate, percentile, resampled_mean, t_quantile
 from wattmark.units import J_PER_KWH
 
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 FEWEST_FOR_TAILS = 5
 """A percentile needs this many requests beyond it; with fewer it is None."""
+
+
+FEWEST_FOR_SCATTER = 20
+"""Answers below which the scatter of a load cannot be told."""
+LEAST_BLOCKS, MOST_BLOCKS = 5, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,11 @@ class ServingEnergy:
     measured_j, modelled_j: energy of components with a sensor, and of those without; None where there are none.
     idle_share: idle part of all energy, 0 to 1, None without a baseline for every component. request_j: (n,) J of each
     request, idle_share_j: (n,) J of the idle pot that spreading gave it. mean_request_j and percentiles are of
-    ``request_j``. covered: share of the requests' tokens that fall into measured time.
+    ``request_j``. covered: share of the requests' tokens that fall into measured time. requests: answers in the
+    window, whole or in part. counted: answers whose token counts the server told; tokens and J/token are of those,
+    J/request of all. given_up_j: of work for requests that failed or were given up, in no figure per request or
+    token; None if there were none. scatter_known: whether the intervals hold the scatter of the load beside the
+    sensor's error.
     """
 
     requests: int
@@ -109,6 +123,9 @@ class ServingEnergy:
     spread: Spread
     covered: float | None
     notes: tuple[str, ...]
+    counted: int = 0
+    given_up_j: Quantity | None = None
+    scatter_known: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``; the columns per request are left to exports."""
@@ -129,6 +146,9 @@ class ServingEnergy:
             "components": {part.component: part.as_dict() for part in self.components},
             "spread": self.spread,
             "covered": self.covered,
+            "counted": self.counted,
+            "given_up_j": _dict(self.given_up_j),
+            "scatter_known": self.scatter_known,
             "notes": list(self.notes),
         }
 
@@ -139,6 +159,8 @@ def account(
     *,
     spread: Spread = "none",
     weights: TokenWeights | None = None,
+    costs: Mapping[str, TokenCosts] | None = None,
+    listed: Float64 | None = None,
     grams: Callable[[Quantity], Quantity | None] | None = None,
     money_per_kwh: float | None = None,
     seed: int = 0,
@@ -146,26 +168,33 @@ def account(
     """Account for a window of serving.
 
     energies: of :func:`~wattmark.serving.energy.attribution.component_energies`. weights: None fits costs to each component
-    and weighs by them. grams: CO2e of an energy (``lambda energy: carbon(energy, "DE").grams``), PUE its business.
-    money_per_kwh: price of a kilowatt-hour, in any currency.
+    and weighs by them. costs: fitted already, by component (to a longer window). listed: joules of the requests that
+    mean and percentiles are of; None takes those that lie whole in the window. A request that only reaches into the
+    window counts by the part of its work that does. grams: CO2e of an energy (``lambda energy: carbon(energy,
+    "DE").grams``), PUE its business. money_per_kwh: price of a kilowatt-hour, in any currency.
     """
     parts: list[tuple[ComponentEnergy, Shares]] = []
     for energy in energies:
-        costs = fit_costs(requests, energy, on_w=energy.idle_w, seed=seed)
-        weight = weights or costs.weights
-        shares = attribute(requests, energy, weight, spread)
-        parts.append((_component(shares, weight, costs), shares))
+        cost = (costs or {}).get(energy.component) or fit_costs(
+            requests, energy, on_w=energy.idle_w, seed=seed
+        )
+        weight = weights or cost.weights
+        shares = attribute(requests, earlier(energy, cost.lag_s), weight, spread)
+        parts.append((_component(shares, weight, cost), shares))
     components = tuple(part for part, _ in parts)
     request_j = sum((shares.request_j for _, shares in parts), np.zeros(len(requests)))
     own = total([part.requests for part in components])
     everything = total([part.measured for part in components])
     idle = [part.idle for part in components if part.idle is not None]
     covered = [float(shares.covered.mean()) for _, shares in parts if len(requests)]
-    per_request = _PerRequest(requests, grams, money_per_kwh)
+    work = _Work.of(requests, energies, request_j)
+    without_idle, with_idle = _Pricing(grams, money_per_kwh), _Pricing(grams, money_per_kwh)
+    answered_own = None if own is None else own * work.answered_share
+    inside = request_j[work.answered & (work.worth > 0.999)] if listed is None else listed
     return ServingEnergy(
-        len(requests),
-        int(requests.input_tokens.sum()),
-        int(requests.output_tokens.sum()),
+        int((work.answered & (work.worth > 0)).sum()),
+        round(work.input_tokens),
+        round(work.output_tokens),
         max(
             (float(part.energy.edges_ns[-1] - part.energy.edges_ns[0]) / 1e9 for _, part in parts),
             default=0.0,
@@ -173,26 +202,30 @@ def account(
         components,
         total([part.measured for part in components if part.method != "modelled"]),
         total([part.measured for part in components if part.method == "modelled"]),
-        per_request.figures(own),
-        per_request.figures(everything),
+        without_idle.figures(answered_own, work, 1.0),
+        with_idle.figures(everything, work, work.answered_share),
         _idle_share(idle, everything) if len(idle) == len(components) else None,
-        _mean(request_j, own, seed),
-        {at: _percentile(request_j, at, own) for at in PERCENTILES},
+        _mean(inside, own, seed),
+        {at: _percentile(inside, at, own) for at in PERCENTILES},
         request_j,
         sum((shares.idle_share_j for _, shares in parts), np.zeros(len(requests))),
         spread,
         min(covered) if covered else None,
-        _notes(components, covered),
+        _notes(components, covered, work),
+        int(requests.all_counted.sum()),
+        None if own is None or work.answered.all() else own * (1 - work.answered_share),
+        work.scatter_known,
     )
 
 
 def _component(shares: Shares, weights: TokenWeights, costs: TokenCosts) -> ComponentEnergy:
     energy = shares.energy
     measured = energy.total or Quantity.exact(shares.measured_j, "J", energy.component)
-    low, high = _relative(measured)
 
     def part(value: float) -> Quantity:
-        return Quantity(value, value * low, value * high, "J", measured.source)
+        if measured.value <= 0:
+            return Quantity.exact(value, "J", measured.source)
+        return measured * (value / measured.value)
 
     return ComponentEnergy(
         energy.component,
@@ -207,52 +240,150 @@ def _component(shares: Shares, weights: TokenWeights, costs: TokenCosts) -> Comp
 
 
 @dataclass(frozen=True, slots=True)
-class _PerRequest:
-    requests: RequestColumns
+class _Work:
+    """What was done in the window.
+
+    answered: (n,) bool. worth: (n,) the part of each request's work that falls into the window, 0 to 1. requests: answers
+    in all, each by its part. input_tokens, output_tokens: of answers with counts, those in the window.
+    answered_share: joules of answered requests over those of all; counted_share: of answers with counts over those of
+    answers. token_scatter, request_scatter: relative half widths of joules per output token and per request.
+    """
+
+    answered: NDArray[np.bool_]
+    worth: Float64
+    requests: float
+    input_tokens: float
+    output_tokens: float
+    answered_share: float
+    counted_share: float
+    mean_s: float
+    token_scatter: float | None
+    request_scatter: float | None
+
+    @classmethod
+    def of(cls, requests: RequestColumns, energies: Sequence[IntervalEnergy], request_j: Float64) -> _Work:
+        """Of the requests, in the window that the energies cover."""
+        answered, counted = requests.all_answered, requests.all_counted
+        if energies and len(requests):
+            start, end = int(energies[0].edges_ns[0]), int(energies[0].edges_ns[-1])
+            prefill, decode = shares_inside(requests, start, end)
+            first = requests.first_token_ns
+            first_in = np.where(first == UNKNOWN_NS, prefill, (first >= start) & (first <= end))
+        else:
+            prefill = decode = first_in = np.ones(len(requests))
+        worth = (prefill + decode) / 2
+        outputs = np.minimum(requests.output_tokens, 1) * first_in + requests.decode_tokens * decode
+        sent_ns = requests.start_ns if requests.sent_ns is None else requests.sent_ns
+        delays = (requests.end_ns - sent_ns)[answered]
+        tokens, each = _scatter(requests, energies, float(delays.mean()) if len(delays) else 0.0)
+        return cls(
+            answered,
+            worth,
+            float(worth[answered].sum()),
+            float((requests.input_tokens * prefill)[counted].sum()),
+            float(outputs[counted].sum()),
+            _part(request_j[answered], request_j),
+            _part(request_j[counted], request_j[answered]),
+            float(delays.mean()) / 1e9 if len(delays) else 0.0,
+            tokens,
+            each,
+        )
+
+    @property
+    def scatter_known(self) -> bool:
+        """Whether the intervals hold the scatter of the load."""
+        return self.request_scatter is not None
+
+
+def _part(some: Float64, whole: Float64) -> float:
+    return float(some.sum() / whole.sum()) if whole.sum() > 0 else 1.0
+
+
+def _scatter(
+    requests: RequestColumns, energies: Sequence[IntervalEnergy], delay_ns: float
+) -> tuple[float | None, float | None]:
+    """Relative half widths of joules over output tokens, and over requests, that the load's own scatter gives; None where
+    the window is too short to tell.
+
+    Ratio estimate over consecutive blocks of time (batch means; Law and Kelton, Simulation Modeling and Analysis, 3rd ed.,
+    9.5.3, with the variance of a ratio of Cochran, Sampling Techniques, 6.5): blocks are about as long as a request
+    lasts, so that they are nearly independent, and at least five and at most twenty.
+    """
+    answered = requests.all_answered
+    if not energies or answered.sum() < FEWEST_FOR_SCATTER:
+        return None, None
+    start, end = int(energies[0].edges_ns[0]), int(energies[0].edges_ns[-1])
+    blocks = int(np.clip((end - start) / max(delay_ns, 1.0), LEAST_BLOCKS, MOST_BLOCKS))
+    edges = np.linspace(start, end, blocks + 1).astype(np.int64)
+    if (np.diff(edges) <= 0).any():
+        return None, None
+    joules = np.zeros(blocks)
+    for energy in energies:
+        running = np.concatenate(([0.0], np.cumsum(energy.energy_j)))
+        joules += np.diff(np.interp(edges, energy.edges_ns, running))
+    zero = np.zeros(len(requests))
+    decode = np.where(requests.decode_tokens > 0, 0.5, 0.0)
+    outputs = work_in(
+        requests,
+        edges,
+        np.where(requests.all_counted, np.minimum(requests.output_tokens, 1), zero),
+        np.where(requests.all_counted, requests.decode_tokens, zero),
+    )
+    worth = work_in(requests, edges, np.where(answered, 1 - decode, zero), np.where(answered, decode, zero))
+    return _ratio_scatter(joules, outputs), _ratio_scatter(joules, worth)
+
+
+def _ratio_scatter(joules: Float64, work: Float64) -> float | None:
+    """Relative half width of the ratio of two sums over blocks (k,)."""
+    if work.sum() <= 0 or joules.sum() <= 0:
+        return None
+    count = len(work)
+    left = joules - joules.sum() / work.sum() * work
+    error = float(np.sqrt((left**2).sum() / (count - 1) / count)) / float(joules.mean())
+    return t_quantile(count - 1) * error
+
+
+@dataclass(frozen=True, slots=True)
+class _Pricing:
     grams: Callable[[Quantity], Quantity | None] | None
     money_per_kwh: float | None
 
-    def figures(self, energy: Quantity | None) -> Figures | None:
-        """Energy over what was done with it."""
+    def figures(self, energy: Quantity | None, work: _Work, answered_share: float) -> Figures | None:
+        """Energy over what was done with it: per request over all answers, per token over those with counts."""
         if energy is None:
             return None
-        requests = self.requests
-        count = len(requests)
-        outputs = int(requests.output_tokens.sum())
-        each = _over(energy, count, "J/request")
+        answers = energy * answered_share
+        counted = answers * work.counted_share
+        each = _over(answers, work.requests, "J/request", work.request_scatter)
         thousand = None if each is None else (each * 1_000).with_unit("J")
-        sent_ns = requests.start_ns if requests.sent_ns is None else requests.sent_ns
-        mean_s = float((requests.end_ns - sent_ns).mean()) / 1e9 if count else 0.0
+        per_output = _over(counted, work.output_tokens, "J/token", work.token_scatter)
         return Figures(
             energy,
-            _over(energy, outputs + int(requests.input_tokens.sum()), "J/token"),
-            _over(energy, outputs, "J/token"),
+            _over(counted, work.output_tokens + work.input_tokens, "J/token", work.token_scatter),
+            per_output,
             each,
             thousand,
-            _tokens_per_j(outputs, energy),
-            None if each is None else (each * mean_s).with_unit("J s"),
+            _tokens_per_j(per_output),
+            None if each is None else (each * work.mean_s).with_unit("J s"),
             self.grams(thousand) if self.grams and thousand else None,
             None
             if self.money_per_kwh is None or thousand is None
-            else self._money(thousand, self.money_per_kwh),
+            else (thousand * (self.money_per_kwh / J_PER_KWH)).with_unit("money"),
         )
 
-    @staticmethod
-    def _money(energy: Quantity, per_kwh: float) -> Quantity:
-        return (energy * (per_kwh / J_PER_KWH)).with_unit("money")
 
-
-def _over(energy: Quantity, count: int, unit: str) -> Quantity | None:
-    return (energy / count).with_unit(unit) if count else None
-
-
-def _tokens_per_j(tokens: int, energy: Quantity) -> Quantity | None:
-    """None where the energy may be nothing: the quotient has no upper end then."""
-    if energy.low <= 0:
+def _over(energy: Quantity, count: float, unit: str, scatter: float | None) -> Quantity | None:
+    if count <= 0:
         return None
-    return Quantity(
-        tokens / energy.value, tokens / energy.high, tokens / energy.low, "token/J", energy.source
-    )
+    each = (energy / count).with_unit(unit)
+    return each.with_error(f"{SCATTER}/{own_error()}", each.value * scatter) if scatter else each
+
+
+def _tokens_per_j(each: Quantity | None) -> Quantity | None:
+    """None where the energy may be nothing: the quotient has no upper end then."""
+    if each is None or each.low <= 0:
+        return None
+    return Quantity(1 / each.value, 1 / each.high, 1 / each.low, "token/J", each.source)
 
 
 def _idle_share(idle: list[Quantity], everything: Quantity | None) -> float | None:
@@ -289,7 +420,7 @@ def _relative(energy: Quantity) -> tuple[float, float]:
     return (energy.low / energy.value, energy.high / energy.value) if energy.value > 0 else (1.0, 1.0)
 
 
-def _notes(components: tuple[ComponentEnergy, ...], covered: list[float]) -> tuple[str, ...]:
+def _notes(components: tuple[ComponentEnergy, ...], covered: list[float], work: _Work) -> tuple[str, ...]:
     notes = [f"{part.component}: {note}" for part in components for note in part.costs.notes]
     modelled = [part.component for part in components if part.method == "modelled"]
     if modelled:
@@ -297,6 +428,13 @@ def _notes(components: tuple[ComponentEnergy, ...], covered: list[float]) -> tup
     unknown = [part.component for part in components if part.idle is None]
     if unknown:
         notes.append(f"idle watts not known, so requests share all energy: {', '.join(unknown)}")
+    alike = [part.component for part in components if part.weights is EQUAL_WEIGHTS]
+    if alike and len(work.answered) > 1:
+        notes.append(
+            f"{', '.join(alike)}: every token weighs alike, so joules of single requests may be half or twice theirs "
+            f"where a "
+            "decode token costs more than one of a prompt"
+        )
     if covered and min(covered) < 0.99:
         notes.append(
             f"{min(covered):.0%} of the requests' tokens fall into measured time; their energy is that part"

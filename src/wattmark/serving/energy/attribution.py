@@ -26,6 +26,7 @@ from wattmark.quantity import Quantity
 from wattmark.runs.record import Float64, Int64
 from wattmark.runs.view import RunView
 
+Bool = NDArray[np.bool_]
 Spread = Literal["none", "in-flight", "all"]
 UNKNOWN_NS = -1
 _BLOCK = 1_000_000
@@ -39,7 +40,8 @@ class RequestColumns:
     -1 where the answer was not streamed. end_ns: last token. cached_tokens: prompt tokens taken from a prefix cache.
     chunk_ns and chunk_offsets: times of all chunks, one request after the other, those of request r in
     ``chunk_ns[chunk_offsets[r]:chunk_offsets[r + 1]]``, or both None. sent_ns: when the request was sent, for its
-    delay; None takes ``start_ns``.
+    delay; None takes ``start_ns``. answered: bool; False where the request failed or was given up, though work was done for
+    it. counted: bool; False where the server told no token counts and these are estimates. None: all of them.
 
     Raises:
         ValueError: lengths differ, times run backwards, or a count is negative (leave out what is not known).
@@ -54,6 +56,8 @@ class RequestColumns:
     chunk_ns: Int64 | None = None
     chunk_offsets: Int64 | None = None
     sent_ns: Int64 | None = None
+    answered: Bool | None = None
+    counted: Bool | None = None
 
     def __post_init__(self) -> None:
         columns = (
@@ -87,6 +91,21 @@ class RequestColumns:
         return self.input_tokens - self.cached_tokens
 
     @property
+    def all_answered(self) -> Bool:
+        """``answered`` as a column, (n,)."""
+        return np.ones(len(self), np.bool_) if self.answered is None else self.answered
+
+    @property
+    def all_counted(self) -> Bool:
+        """Answered requests whose token counts the server told, (n,)."""
+        return self.all_answered if self.counted is None else self.all_answered & self.counted
+
+    @property
+    def context_tokens(self) -> Float64:
+        """Mean length of what a request's decode steps attend to: the prompt, and half of the answer, (n,)."""
+        return self.input_tokens + self.output_tokens / 2
+
+    @property
     def decode_tokens(self) -> Int64:
         """Decode steps, (n,): tokens after the first, which the prefill gives."""
         return np.maximum(self.output_tokens - 1, 0)
@@ -94,15 +113,27 @@ class RequestColumns:
 
 @dataclass(frozen=True, slots=True)
 class TokenWeights:
-    """What a prefill and a decode token weigh against each other (J per token, or any scale), and why."""
+    """What a prefill and a decode token weigh against each other (J per token, or any scale), and why.
+
+    prompt: of a prompt, however long. context: of a decode token, for each token of its context.
+    """
 
     prefill: float
     decode: float
     rule: str
+    prompt: float = 0.0
+    context: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.prefill >= 0 and self.decode >= 0 and 0 < self.prefill + self.decode < np.inf):
+        parts = (self.prefill, self.decode, self.prompt, self.context)
+        if not (min(parts) >= 0 and 0 < sum(parts) < np.inf):
             raise ValueError("weights are finite, not negative, and not both zero")
+
+    def of(self, requests: RequestColumns) -> tuple[Float64, Float64]:
+        """Weight of each request's prefill and of all its decode steps, (n,) each."""
+        prefill = self.prefill * requests.prefill_tokens + self.prompt
+        decode = (self.decode + self.context * requests.context_tokens) * requests.decode_tokens
+        return prefill.astype(np.float64), decode.astype(np.float64)
 
 
 EQUAL_WEIGHTS = TokenWeights(
@@ -168,10 +199,37 @@ def tokens_in(
     requests: RequestColumns, edges_ns: Int64, prefill: float = 1.0, decode: float = 1.0
 ) -> Float64:
     """Weighted tokens worked on in each interval between edges, (m,) float64."""
+    return work_in(
+        requests,
+        edges_ns,
+        prefill * requests.prefill_tokens.astype(np.float64),
+        decode * requests.decode_tokens.astype(np.float64),
+    )
+
+
+def work_in(requests: RequestColumns, edges_ns: Int64, prefill: Float64, decode: Float64) -> Float64:
+    """How much of each request's prefill and decode work (n,) falls into each interval between edges; sums (m,)."""
     totals = _Totals(edges_ns)
-    for segments in _segments(requests, TokenWeights(prefill, decode, "")):
+    for segments in _segments(requests, prefill, decode):
         totals.add(_Placed.of(segments, edges_ns))
     return totals.tokens()
+
+
+def shares_inside(requests: RequestColumns, start_ns: int, end_ns: int) -> tuple[Float64, Float64]:
+    """Shares of each request's prefill and of its decode steps that fall into [start, end), 0 to 1, (n,) each.
+
+    A prefill without tokens (all cached) happens at the first token; an answer of one token has no decode: its share is
+    that of its prefill.
+    """
+    edges = np.array([start_ns, max(end_ns, start_ns + 1)], np.int64)
+    whole = np.ones(len(requests))
+    sums: list[Float64] = []
+    for prefill, decode in ((whole, 0 * whole), (0 * whole, np.where(requests.decode_tokens > 0, 1.0, 0.0))):
+        inside = np.zeros(len(requests))
+        for segments in _segments(requests, prefill, decode):
+            inside += segments.sums(_Placed.of(segments, edges).head, len(requests))
+        sums.append(inside.clip(0.0, 1.0))
+    return sums[0], np.where(requests.decode_tokens > 0, sums[1], sums[0])
 
 
 def attribute(
@@ -191,7 +249,8 @@ def attribute(
     active = energy.energy_j - idle
 
     totals = _Totals(edges)
-    for segments in _segments(requests, weights):
+    work = weights.of(requests)
+    for segments in _segments(requests, *work):
         totals.add(_Placed.of(segments, edges))
     tokens, busy = totals.tokens(), totals.busy()
     active_pot = _Pot.of(np.where(busy, active, 0.0), tokens, totals, lengths_s)
@@ -199,7 +258,7 @@ def attribute(
     measured_pot = _Pot.of(np.where(energy.covered_s > 0, tokens, 0.0), tokens, totals, lengths_s)
 
     request_j, idle_share_j, seen, wanted = (np.zeros(len(requests)) for _ in range(4))
-    for segments in _segments(requests, weights):
+    for segments in _segments(requests, *work):
         placed = _Placed.of(segments, edges)
         request_j += segments.sums(active_pot.shares(placed), len(requests))
         seen += segments.sums(measured_pot.shares(placed), len(requests))
@@ -261,12 +320,11 @@ class _Segments:
         return np.asarray(np.bincount(self.request, values, count), np.float64)
 
 
-def _segments(requests: RequestColumns, weights: TokenWeights) -> Iterator[_Segments]:
-    """Prefill, then decode, in blocks so that memory stays flat however many chunks there are."""
+def _segments(requests: RequestColumns, prefill: Float64, decode: Float64) -> Iterator[_Segments]:
+    """Prefill, then decode, in blocks so that memory stays flat however many chunks there are; prefill, decode: (n,) the
+    work of each request in all."""
     rows = np.arange(len(requests))
     streamed = requests.first_token_ns != UNKNOWN_NS
-    prefill = weights.prefill * requests.prefill_tokens.astype(np.float64)
-    decode = weights.decode * requests.decode_tokens.astype(np.float64)
     first = np.where(streamed, requests.first_token_ns, requests.end_ns)
     yield _positive(rows, requests.start_ns, first, prefill)
     gaps = np.zeros(len(requests), np.int64)

@@ -13,7 +13,7 @@ watts of being on), both are None, and a note says why.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -28,10 +28,18 @@ from wattmark.serving.energy.attribution import (
     RequestColumns,
     TokenWeights,
     tokens_in,
+    work_in,
 )
 from wattmark.statistics import central
 
 FEWEST_BINS = 20
+LONGEST_BIN_S = 2.0
+LAGS_S = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+"""Sensors that average or filter come so much later than the work (NVML's averaged power: up to 1 s; Yang, Adamek and
+Armour, "Part-time power measurements", 2024)."""
+CLEARLY_BETTER = 0.7
+"""A lag is believed if it leaves less than this part of the scatter unexplained; chance and starts that are estimated make
+smaller differences."""
 LEAST_TOLERANCE = 0.02
 """Share of a column (as a sum of squares) that the others must leave unexplained; below it, small errors in the times of
 tokens decide how they divide the energy (simulated servers near saturation have 0.003 to 0.02, others 0.1 to 0.6)."""
@@ -48,7 +56,10 @@ class TokenCosts:
     """Fitted costs, None where the data do not tell them.
 
     prefill_j, decode_j: J per token. on_w: W of being on, the given watts if they were given. explained: share of
-    the variance over time that the costs explain. bins: intervals fitted. notes: what a reader must know.
+    the variance over time that the costs explain. bins: intervals fitted. notes: what a reader must know. prompt_j: J of a
+    prompt, however long; context_j: J of a decode token for each token of its context: each 0 unless the data tell it, and
+    then only in ``shape``, the weights of attribution, since it takes its part from the plain costs. lag_s: by how much the
+    sensor comes after the work.
     """
 
     prefill_j: Quantity | None
@@ -57,13 +68,17 @@ class TokenCosts:
     explained: float | None
     bins: int
     notes: tuple[str, ...] = ()
+    prompt_j: float = 0.0
+    context_j: float = 0.0
+    lag_s: float = 0.0
+    shape: TokenWeights | None = None
 
     @property
     def weights(self) -> TokenWeights:
         """How prefill and decode weigh in attribution: by their costs, or all tokens alike if one is not known."""
         if self.prefill_j is None or self.decode_j is None:
             return EQUAL_WEIGHTS
-        return TokenWeights(
+        return self.shape or TokenWeights(
             self.prefill_j.value, self.decode_j.value, "prefill and decode tokens by their fitted costs"
         )
 
@@ -73,6 +88,9 @@ class TokenCosts:
             "prefill_j_per_token": self.prefill_j.as_dict() if self.prefill_j else None,
             "decode_j_per_token": self.decode_j.as_dict() if self.decode_j else None,
             "on_w": self.on_w.as_dict() if self.on_w else None,
+            "prompt_j": self.prompt_j,
+            "context_j_per_token": self.context_j,
+            "lag_s": self.lag_s,
             "explained": self.explained,
             "bins": self.bins,
             "notes": list(self.notes),
@@ -84,16 +102,19 @@ def fit_costs(
     energy: IntervalEnergy,
     *,
     on_w: float | None = None,
-    bin_s: float = 2.0,
+    bin_s: float | None = None,
     resamples: int = 1_000,
     seed: int = 0,
 ) -> TokenCosts:
     """Costs of tokens from one component's energy over time.
 
     on_w: watts of being on where they are known from elsewhere (an idle baseline); then they are not fitted. bin_s:
-    sampling intervals are joined to bins at least this long, so that the edges of tokens and joules matter little.
+    sampling intervals are joined to bins at least this long, so that the edges of tokens and joules matter little; None
+    follows the length of the load (:func:`bin_length_s`).
     """
-    rows, joules = _bins(requests, energy, bin_s)
+    bin_s = bin_length_s(energy) if bin_s is None else bin_s
+    energy, lag_s = _without_lag(requests, energy, bin_s)
+    rows, joules, more = _bins(requests, energy, bin_s)
     if len(rows) < FEWEST_BINS:
         note = (
             f"{len(rows)} intervals of {bin_s:g} s are covered; {FEWEST_BINS} are the fewest to fit costs to"
@@ -125,24 +146,105 @@ def fit_costs(
     residual = float(((joules - used @ costs) ** 2).sum())
     variance = float(((joules - joules.mean()) ** 2).sum())
     explained = 1 - residual / variance if variance > 0 and residual <= variance else None
-    return TokenCosts(found[0], found[1], found[2], explained, len(rows), tuple(notes))
+    shape = _shape(rows, more, joules, fit_on=on_w is None)
+    prompt_j, context_j = (0.0, 0.0) if shape is None else (shape.prompt, shape.context)
+    return TokenCosts(
+        found[0], found[1], found[2], explained, len(rows), tuple(notes), prompt_j, context_j, lag_s, shape
+    )
 
 
-def _bins(requests: RequestColumns, energy: IntervalEnergy, bin_s: float) -> tuple[Float64, Float64]:
-    """Prefill tokens, decode tokens and seconds (k, 3), and joules (k,), of the bins that are covered whole."""
+def bin_length_s(energy: IntervalEnergy) -> float:
+    """Seconds of a bin: a twenty-fifth of the time that is covered, at most 2 s, and at least four samples."""
+    samples = np.diff(energy.edges_ns) / 1e9
+    if not len(samples):
+        return LONGEST_BIN_S
+    covered = float(energy.covered_s.sum())
+    return min(LONGEST_BIN_S, max(4 * float(np.median(samples)), covered / 25))
+
+
+def _without_lag(
+    requests: RequestColumns, energy: IntervalEnergy, bin_s: float
+) -> tuple[IntervalEnergy, float]:
+    """The energy moved to the time of the work, and by how much, where the sensor clearly tells of it later."""
+    best, least, plain = 0.0, math.inf, math.inf
+    for lag_s in LAGS_S:
+        rows, joules, _ = _bins(requests, earlier(energy, lag_s), bin_s)
+        if len(rows) < FEWEST_BINS:
+            return energy, 0.0
+        left = _left(rows, joules)
+        plain = left if lag_s == 0 else plain
+        best, least = (lag_s, left) if left < least else (best, least)
+    if least > CLEARLY_BETTER * plain:
+        return energy, 0.0
+    return earlier(energy, best), best
+
+
+def earlier(energy: IntervalEnergy, lag_s: float) -> IntervalEnergy:
+    """The energy at the time of the work that it is of, where the sensor tells of it ``lag_s`` later."""
+    return energy if lag_s == 0 else replace(energy, edges_ns=energy.edges_ns - round(lag_s * 1e9))
+
+
+def _left(rows: Float64, joules: Float64) -> float:
+    """What a fit leaves unexplained, as a mean square."""
+    costs = _non_negative(_gram(rows), rows.T @ joules)
+    return float(((joules - rows @ costs) ** 2).mean())
+
+
+def _shape(rows: Float64, more: Float64, joules: Float64, *, fit_on: bool) -> TokenWeights | None:
+    """Weights with a cost of each prompt and of the context, where the data clearly tell one of them; else None.
+
+    Of the two further columns those are taken that lower the Bayesian information criterion (Schwarz 1978) by at least 10
+    ("very strong", Kass and Raftery 1995).
+    """
+    base = rows if fit_on else rows[:, :2]
+    best: tuple[float, tuple[int, ...]] = (_bic(base, joules), ())
+    plain = best[0]
+    for chosen in ((0,), (1,), (0, 1)):
+        value = _bic(np.concatenate((base, more[:, chosen]), axis=1), joules)
+        best = min(best, (value, chosen))
+    if best[1] == () or best[0] > plain - 10:
+        return None
+    columns = np.concatenate((base, more[:, best[1]]), axis=1)
+    costs = _non_negative(_gram(columns), columns.T @ joules)
+    further = dict(zip(best[1], costs[base.shape[1] :].tolist(), strict=True))
+    names = " and ".join(("each prompt", "the context")[which] for which in best[1])
+    prompt, context = further.get(0, 0.0), further.get(1, 0.0)
+    if not costs[0] + costs[1] + prompt + context > 0:
+        return None
+    return TokenWeights(
+        float(costs[0]),
+        float(costs[1]),
+        f"prefill and decode tokens, and {names}, by their fitted costs",
+        prompt,
+        context,
+    )
+
+
+def _bic(rows: Float64, joules: Float64) -> float:
+    return len(rows) * math.log(max(_left(rows, joules), 1e-300)) + rows.shape[1] * math.log(len(rows))
+
+
+def _bins(requests: RequestColumns, energy: IntervalEnergy, bin_s: float) -> tuple[Float64, Float64, Float64]:
+    """Prefill tokens, decode tokens and seconds (k, 3), joules (k,), and prompts begun and decode tokens times their context
+    (k, 2), of the bins that are covered whole."""
     edges = energy.edges_ns
     number = (edges - edges[0]) // max(1, round(bin_s * 1e9))
     # A bin begins with the first sample of its time, so that no sample is cut in two; a rest at the end is left out.
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     if len(starts) < 2:
-        return np.empty((0, 3)), np.empty(0)
+        return np.empty((0, 3)), np.empty(0), np.empty((0, 2))
     cut = edges[starts]
     seconds = np.diff(cut) / 1e9
     joules = np.add.reduceat(energy.energy_j[: starts[-1]], starts[:-1])
     covered = np.add.reduceat(energy.covered_s[: starts[-1]], starts[:-1])
     rows = np.stack([tokens_in(requests, cut, 1, 0), tokens_in(requests, cut, 0, 1), seconds], axis=1)
     whole = covered >= 0.99 * seconds
-    return rows[whole], joules[whole]
+    if not whole.any():
+        return rows[whole], joules[whole], np.empty((0, 2))
+    nothing = np.zeros(len(requests))
+    prompts = work_in(requests, cut, nothing + 1.0, nothing)
+    context = work_in(requests, cut, nothing, requests.decode_tokens * requests.context_tokens)
+    return rows[whole], joules[whole], np.stack([prompts, context], axis=1)[whole]
 
 
 def _usable(rows: Float64, fit_on: bool) -> tuple[list[int], list[str]]:

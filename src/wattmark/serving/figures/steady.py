@@ -4,6 +4,9 @@
 - The start is found by MSER-5 (White, "An effective truncation heuristic for bias reduction in simulation output",
   Simulation 69(6), 1997): end-to-end times, in the order of sending, are averaged in fives, and the cut is where the
   standard error of what remains is smallest, at most half of them. Earlier than the first whole answer it is never.
+- A closed loop of one concurrency C has its window between turnovers: from the (wC)th sending to the (kC)th, the last
+  multiple, with w of at least two turnovers of warm-up. Loops of equal answers march in step, prompts together and answers
+  together; whole turnovers hold as many prompts as answers however they march, and the batch is full all the time.
 Both can be overridden.
 """
 
@@ -19,6 +22,10 @@ from wattmark.serving.load.records import LoadResult
 
 BATCH = 5
 LEAST_BATCHES = 10
+WARM_UP_TURNOVERS = 2
+FEWEST_TURNOVERS = 3
+TURNOVERS = 10
+FEWEST_REQUESTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,12 @@ def steady_window(
         )
     if len(pairs) < BATCH * LEAST_BATCHES:
         return Window(first, last, f"whole: fewer than {BATCH * LEAST_BATCHES} answers")
+    if result.concurrency is not None:
+        return _turnovers(sent, ended, result.concurrency) or Window(
+            first,
+            last,
+            f"whole: {len(pairs)} answers hold too few turnovers of {result.concurrency} at a time",
+        )
     end = min(last, max(record.scheduled_ns for record in result.records))
     cut = mser_cut((ended - sent).astype(np.float64))
     start = max(int(sent[cut]), int(ended.min())) if cut else first
@@ -68,6 +81,26 @@ def steady_window(
         return Window(first, last, "whole: all requests were sent before the first answer")
     return Window(
         start, end, f"MSER-5: {cut} of {len(pairs)} requests are warm-up; drain from the last sending on"
+    )
+
+
+def requests_for(concurrency: int) -> int:
+    """How many requests give a closed loop of this concurrency figures within 2 % of those of a long load (for answers of
+    equal length; by benchmarks/serving_bias.py): ten turnovers, and at least a hundred."""
+    return max(FEWEST_REQUESTS, TURNOVERS * concurrency + 1 if concurrency > 1 else 0)
+
+
+def _turnovers(sent: NDArray[np.int64], ended: NDArray[np.int64], concurrency: int) -> Window | None:
+    """Whole turnovers of a closed loop; None if fewer than three are left after the warm-up."""
+    last = (len(sent) - 1) // concurrency
+    settled = mser_cut((ended - sent).astype(np.float64))
+    warm = min(max(WARM_UP_TURNOVERS, -(-settled // concurrency)), last // 2)
+    if warm < 1 or last - warm < FEWEST_TURNOVERS or sent[warm * concurrency] >= sent[last * concurrency]:
+        return None
+    return Window(
+        int(sent[warm * concurrency]),
+        int(sent[last * concurrency]),
+        f"steady: {last - warm} turnovers of {concurrency} at a time, {warm} of warm-up before and the drain after left out",
     )
 
 

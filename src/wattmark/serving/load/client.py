@@ -110,6 +110,7 @@ async def run_load(
         client_cpu_s=time.process_time() - cpu_s + children_cpu_s, client_pids=(os.getpid(), *pids),
         interrupted=generator.interrupted, warnings=warnings,
         text_seed=workload.text_seed if isinstance(workload, FreshTexts) else None,
+        concurrency=arrivals.stages[0][0] if isinstance(arrivals, ClosedLoop) and len(arrivals.stages) == 1 else None,
     )  # fmt: skip
     if scraper is not None:
         result.series = (*scraper.series(), *timing_series(result.records))

@@ -102,7 +102,7 @@ class LoadResult:
     counts: requests by outcome, also of records that were not kept. client_cpu_s: CPU seconds of the client's own
     processes, so that its joules can be told from the server's. interrupted: Ctrl-C or ``stop`` ended it early;
     what was measured up to then is here. series: what was scraped from the server's ``/metrics``. text_seed: with it
-    the same texts can be sent again.
+    the same texts can be sent again. concurrency: of a closed loop that keeps one; None for any other load.
     """
 
     url: str
@@ -124,6 +124,7 @@ class LoadResult:
     warnings: list[str] = field(default_factory=list[str])
     series: tuple[SeriesData, ...] = ()
     text_seed: int | None = None
+    concurrency: int | None = None
 
     @property
     def cached_share(self) -> float | None:

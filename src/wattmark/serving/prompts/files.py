@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from wattmark.errors import ImportFileError
-from wattmark.serving.prompts.base import Conversation, Fixed, Turn
+from wattmark.serving.prompts.base import Conversation, Fixed, Lengths, Turn
 
 CHARACTERS_PER_TOKEN = 4
 """OpenAI's rule of thumb for English ("What are tokens and how to count them", help.openai.com); for lengths of
@@ -16,15 +17,24 @@ recorded answers only, where no token count is given."""
 USERS = ("human", "user")
 
 
-def read_jsonl(path: str | Path, *, output_tokens: int | None = None, once: bool = True) -> Fixed:
+def read_jsonl(
+    path: str | Path,
+    *,
+    output_tokens: int | None = None,
+    once: bool = True,
+    output: Lengths | None = None,
+    seed: int = 0,
+) -> Fixed:
     """One prompt a line: a string, or an object with ``prompt`` (or ``text``) or ``messages``, and perhaps
     ``output_tokens`` (or ``max_tokens``), ``input_tokens``.
 
-    Raises ImportFileError with the line's number for anything else.
+    output_tokens, or drawn from ``output``: the limit of rows that have none of their own. Messages that end in the
+    assistant's are sent without that answer. Raises ImportFileError with the line's number for anything else.
     """
     found: list[Conversation] = []
+    dice = random.Random(seed)
     for number, row in _lines(Path(path)):
-        turn_before = _row(row, output_tokens)
+        turn_before = _row(row, output_tokens if output is None else output.draw(dice))
         if turn_before is None:
             raise ImportFileError(
                 f"{path}, line {number}: no prompt in it",
@@ -109,8 +119,13 @@ def _row(row: Any, output_tokens: int | None) -> tuple[Turn, tuple[Mapping[str, 
     if isinstance(text, str) and text:
         return Turn(text, None, given, wanted), ()
     messages: Any = data.get("messages")
-    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
-        *before, last = cast("list[dict[str, Any]]", messages)
+    said = cast("list[Any]", messages) if isinstance(messages, list) else []
+    if said and all(isinstance(each, dict) for each in said):
+        while (
+            len(said) > 1 and said[-1].get("role") == "assistant"
+        ):  # the recorded answer, not the user's words
+            said = said[:-1]
+        *before, last = said
         if isinstance(last.get("content"), str):
             return Turn(last["content"], None, given, wanted), tuple(before)
     return None
@@ -126,7 +141,7 @@ def _count(data: Mapping[str, Any], *names: str) -> int | None:
 
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     try:
