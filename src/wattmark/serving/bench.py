@@ -52,7 +52,8 @@ class Plan:
 
     input, output: tokens, for synthetic prompts; workload instead of them for given ones. baseline_s: how long the idle
     machine is measured first; 0 takes the calibrated watts, if there are any. goal: limits that make an answer good.
-    grams, money_per_kwh: CO2e of an energy, and the price of a kilowatt-hour, for the accounts.
+    turns, prefix_tokens: of synthetic conversations, and of what they share. grams, money_per_kwh: CO2e of an energy,
+    and the price of a kilowatt-hour, for the accounts.
     """
 
     arrivals: Arrivals
@@ -65,6 +66,8 @@ class Plan:
     seed: int = 0
     grams: Callable[[Quantity], Quantity | None] | None = None
     money_per_kwh: float | None = None
+    turns: int = 1
+    prefix_tokens: int = 0
 
     def __post_init__(self) -> None:
         if self.baseline_s < 0:
@@ -112,6 +115,7 @@ class BenchResult:
                 "workload": load.workload,
                 "duration_s": (load.ended_ns - load.started_ns) / 1e9,
                 "outcomes": dict(load.counts),
+                "errors": dict(load.errors),
                 "interrupted": load.interrupted,
                 "client_cpu_s": load.client_cpu_s,
                 "text_seed": load.text_seed,
@@ -161,7 +165,14 @@ class Bench:
         A first Ctrl-C ends the load and what was measured is returned. spans: write every request into the run, with the
         joules that it was given. Raises ServerError and ConfigError as the load client does.
         """
-        workload = plan.workload or Synthetic(plan.input, plan.output, seed=plan.seed, filler=self.filler)
+        workload = plan.workload or Synthetic(
+            plan.input,
+            plan.output,
+            turns=plan.turns,
+            prefix_tokens=plan.prefix_tokens,
+            seed=plan.seed,
+            filler=self.filler,
+        )
         measured: Run = measure(
             name or f"llm bench {self.server.model or self.profile.model or self.target.url}",
             tags={"kind": "serving", **(tags or {})},

@@ -39,7 +39,8 @@ Choose = Callable[[int, dict[str, Any]], Script]
 
 
 class ScriptedServer:
-    """Listens on 127.0.0.1 while in its ``async with`` block. ``script``: one for all, or chosen per request."""
+    """Listens on 127.0.0.1 while in its ``async with`` block. ``script``: one for all, or chosen per request.
+    ``loading``: so many times ``/health`` says 503, as servers do while they load a model."""
 
     def __init__(
         self,
@@ -51,10 +52,12 @@ class ScriptedServer:
         port: int = 0,
         keep_log: bool = True,
         log_chunks: bool = True,
+        loading: int = 0,
     ) -> None:
         chosen = script or Script()
         self.choose: Choose = chosen if callable(chosen) else lambda _number, _body: chosen
         self.flavour, self.metrics, self.keep_log, self.log_chunks = flavour, metrics, keep_log, log_chunks
+        self.loading = loading
         self.log: list[Logged] = []
         self.connections = 0
         self.requests = 0
@@ -140,6 +143,10 @@ class _Session(asyncio.Protocol):
     def _get(self, path: str) -> None:
         if path == "/metrics" and self._server.metrics is not None:
             self._write(200, self._server.metrics.encode(), "text/plain; version=0.0.4")
+            return
+        if path == "/health" and self._server.loading > 0:
+            self._server.loading -= 1
+            self._write(503, b'{"error":{"message":"Loading model","type":"unavailable_error"}}')
             return
         found = {"status": "ok"} if path == "/health" else FLAVOURS[self._server.flavour].get(path)
         self._write(200 if found else 404, json.dumps(found or {"error": "not found"}).encode())

@@ -18,14 +18,17 @@ from wattmark.serving.bench import FORMAT, SCRAPE_S, Bench, BenchResult, Plan, j
 from wattmark.serving.figures.latency import Goal
 from wattmark.serving.figures.steady import requests_for
 from wattmark.serving.figures.sweep import SATURATED_GAIN, SweepPoint, doubling, find_knee, work_rate
-from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop
+from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Replay
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.prompts.base import Lengths, Workload
-from wattmark.serving.prompts.files import read_jsonl
+from wattmark.serving.prompts.files import read_jsonl, read_sharegpt
+from wattmark.serving.prompts.traces import read_trace
 from wattmark.serving.server.local import ServerOptions
 
 MOST_SLOTS = 16
 DEFAULT_REQUESTS = 100
+DRAIN_S, LEAST_DRAIN_S = 60.0, 5.0
+"""Answers are awaited so long after the last request; of a load of given seconds no longer than it lasted itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,13 @@ class BenchOptions:
     input: str = "64"
     output: str = "32"
     prompts: str | None = None
+    data: str | None = None
+    speed: float = 1.0
+    turns: int = 1
+    prefix: int = 0
+    processes: int = 1
+    e2e_s: float | None = None
+    keep_text: bool = False
     ttft_s: float | None = None
     tpot_s: float | None = None
     baseline_s: float = 2.0
@@ -69,15 +79,36 @@ class BenchOptions:
         """The plan of one load. Raises ConfigError for what cannot be sent."""
         enough = requests_for(int(load)) if self.kind == "concurrency" else DEFAULT_REQUESTS
         requests = self.requests if self.requests or self.seconds else enough
-        goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s) if self.ttft_s or self.tpot_s else None
+        limited = self.ttft_s or self.tpot_s or self.e2e_s
+        goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s, e2e_s=self.e2e_s) if limited else None
         workload: Workload | None = None
+        arrivals = self._arrivals(load)
+        if self.data is not None:
+            workload, replay = self._dataset(self.data)
+            arrivals = replay or arrivals
+            requests = self.requests if replay else requests
         if self.prompts is not None:
             workload = read_jsonl(self.prompts, output=Lengths.parse(self.output), once=False)
         return Plan(
-            self._arrivals(load), Lengths.parse(self.input), Lengths.parse(self.output), workload,
-            Limits(requests=requests, duration_s=self.seconds, scrape_s=SCRAPE_S), self.baseline_s, goal, self.seed,
-            _grams(self.zone), self.price,
+            arrivals, Lengths.parse(self.input), Lengths.parse(self.output), workload,
+            Limits(
+                requests=requests, duration_s=self.seconds, scrape_s=SCRAPE_S, processes=self.processes,
+                keep_text=self.keep_text, drain_s=DRAIN_S if self.seconds is None else max(LEAST_DRAIN_S, self.seconds),
+            ),
+            self.baseline_s, goal, self.seed, _grams(self.zone), self.price, turns=self.turns, prefix_tokens=self.prefix,
         )  # fmt: skip
+
+    def _dataset(self, text: str) -> tuple[Workload, Replay | None]:
+        """``sharegpt:PATH``, ``trace:PATH`` (with its arrivals) or ``jsonl:PATH``. Raises ConfigError."""
+        kind, _, path = text.partition(":")
+        if kind == "sharegpt" and path:
+            return read_sharegpt(path, turns=self.turns if self.turns > 1 else None, once=False), None
+        if kind == "trace" and path:
+            trace = read_trace(path, most_rows=self.requests)
+            return trace.workload(seed=self.seed), trace.arrivals(self.speed)
+        if kind == "jsonl" and path:
+            return read_jsonl(path, output=Lengths.parse(self.output), once=False), None
+        raise ConfigError(f"--data cannot be {text!r}", hint="write sharegpt:PATH, trace:PATH or jsonl:PATH")
 
     def _arrivals(self, load: float) -> Arrivals:
         if self.kind == "concurrency":

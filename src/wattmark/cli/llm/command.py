@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -12,6 +13,7 @@ from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
+    from wattmark.cli.llm.bench import Outcome
     from wattmark.serving.server.local import ServerOptions
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -127,6 +129,29 @@ def bench(
     prompts: Annotated[
         str | None, typer.Option(metavar="PATH", help="A JSONL file of prompts to send instead.")
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:PATH",
+            help="sharegpt:PATH; trace:PATH (Azure, BurstGPT, Mooncake; with its arrivals); jsonl:PATH.",
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="A trace so many times as fast.")] = 1.0,
+    turns: Annotated[int, typer.Option(min=1, help="Turns of a conversation.")] = 1,
+    prefix: Annotated[int, typer.Option(min=0, help="Tokens that all prompts share at their beginning.")] = 0,
+    body: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Fields of every request: sampling, adapters, tools ..."),
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:VALUE", help="A header of every request; no secrets.")
+    ] = None,
+    records: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write a JSON line for every request, with its joules.")
+    ] = None,
+    keep_text: Annotated[bool, typer.Option("--keep-text", help="With the text of the answers.")] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that generate the load.")] = 1,
+    e2e: Annotated[float | None, typer.Option(help="Seconds of a whole answer that are good enough.")] = None,
     ttft: Annotated[
         float | None, typer.Option(help="Seconds to the first token that are good enough.")
     ] = None,
@@ -155,6 +180,9 @@ def bench(
             help="A process of the server, its children included; again for more.  [default: who listens]",
         ),
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Do not check the certificate of a server that you trust.")
+    ] = False,
     slots: SlotsOption = None,
     context: ContextOption = 2048,
     threads: ThreadsOption = None,
@@ -190,6 +218,7 @@ def bench(
         kind="rate" if rate is not None else "concurrency",
         loads=(rate if rate is not None else float(concurrency or 4),),
         arrivals=arrivals, requests=requests, seconds=seconds, input=input_tokens, output=output_tokens, prompts=prompts,
+        data=data, speed=speed, turns=turns, prefix=prefix, processes=processes, e2e_s=e2e, keep_text=keep_text,
         ttft_s=ttft, tpot_s=tpot, baseline_s=baseline, seed=seed, zone=zone, price=price,
     )  # fmt: skip
     if sweep is not None:
@@ -197,6 +226,7 @@ def bench(
     target = {
         "dialect": dialect, "endpoint": "completions" if completions else "chat", "stream": stream,
         "api_key_env": api_key_env, "api_key_file": api_key_file, "ca_file": ca_file,
+        "verify_tls": not insecure, "extra_body": _fields(body), "extra_headers": _headers(header or []),
         **({"model": model} if model else {}),
     }  # fmt: skip
     if where.startswith("local:") and dialect == "auto":
@@ -212,6 +242,8 @@ def bench(
         live=not quiet,
         server_pids=tuple(server_pid or ()),
     )
+    if records is not None:
+        _write_records(records, outcome)
     taken = write_json(outcome.as_dict(), json_path)
     if not quiet:
         from wattmark.cli.llm.render import render
@@ -224,6 +256,41 @@ def bench(
 
 
 app.command()(train)
+
+
+def _fields(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    import json
+
+    try:
+        fields: Any = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"--body is no JSON: {error}", hint="write --body '{\"temperature\": 0.7}'"
+        ) from None
+    if not isinstance(fields, dict):
+        raise ConfigError("--body is no JSON object", hint="write --body '{\"temperature\": 0.7}'")
+    return cast("dict[str, Any]", fields)
+
+
+def _headers(given: list[str]) -> dict[str, str]:
+    pairs = [text.partition(":") for text in given]
+    if any(not colon for _, colon, _ in pairs):
+        raise ConfigError("a header needs a name and a value", hint="write --header 'X-Tenant: a'")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _write_records(path: str, outcome: Outcome) -> None:
+    """A line for every request of every load: times in monotonic ns, tokens, outcome, joules without idle."""
+    import json
+
+    with open(path, "w", encoding="utf-8") as file:
+        for load, result in zip(outcome.ask.loads, outcome.results, strict=False):
+            joules: Mapping[int, float] = {} if result.energy is None else result.energy.request_j
+            for record in result.load.records:
+                line: dict[str, Any] = {"load": load, **record.as_dict(), "energy_j": joules.get(record.index)}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def _options(

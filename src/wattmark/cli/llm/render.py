@@ -63,6 +63,8 @@ def _load_lines(result: BenchResult) -> Iterator[str]:
     )
     ended = "; ended early by Ctrl-C" if load.interrupted else ""
     yield f"{load.arrivals}; {load.workload}: {load.counts['ok']} answers{f', {failed}' if failed else ''}{ended}"
+    for outcome, error in load.errors.items():
+        yield f"{load.counts[outcome]} {outcome.replace('_', ' ')}: {plain(error)}"
     if metrics.requests_per_s is not None:
         tokens = (
             "" if metrics.output_tokens_per_s is None else f", {metrics.output_tokens_per_s:,.0f} tokens/s"
@@ -75,7 +77,9 @@ def _load_lines(result: BenchResult) -> Iterator[str]:
         goodput = (
             "" if metrics.goodput_per_s is None else f", {significant(metrics.goodput_per_s)} good requests/s"
         )
-        yield f"{metrics.good} of {metrics.ok} answers meet the limits{goodput}"
+        yield f"{metrics.good} of {metrics.judged} answers meet the limits{goodput}"
+        if metrics.judged is not None and metrics.judged < metrics.ok:
+            yield f"{metrics.ok - metrics.judged} answers cannot be judged by them (not streamed, or of one token)"
 
 
 def _latencies(result: BenchResult) -> Table:

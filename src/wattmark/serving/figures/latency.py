@@ -57,7 +57,8 @@ class Metrics:
     """The figures of one load test, or of its steady part.
 
     Rates are per second of the window: requests by when they ended, output tokens by when their chunks came (spread
-    evenly over an answer's chunks), failed ones and None left out. good and goodput are None without a goal.
+    evenly over an answer's chunks), failed ones and None left out. good, judged (answers of which a
+    verdict can be given) and goodput are None without a goal.
     """
 
     window: Window | None
@@ -83,6 +84,7 @@ class Metrics:
     goal: Goal | None
     good: int | None
     goodput_per_s: float | None
+    judged: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -111,7 +113,9 @@ def measure(
     for record in records:
         outcomes[record.outcome] = outcomes.get(record.outcome, 0) + 1
     ok, abandoned = len(good_ones), outcomes.get("abandoned", 0)
-    met = sum(1 for record in good_ones if goal.met_by(record)) if goal else None
+    verdicts = [goal.met_by(record) for record in good_ones] if goal else []
+    met = verdicts.count(True) if goal else None
+    judged = len(verdicts) - verdicts.count(None)
     seconds = window.duration_s if window is not None and window.duration_s > 0 else None
     counted = [
         (len(record.chunk_ns), record.output_tokens)
@@ -121,7 +125,8 @@ def measure(
     chunks = sum(number for number, _ in counted)
     rate = _rates(result, window) if window is not None and seconds is not None else (None, None, None, None)
     # Goodput is the share of good ones among those scheduled here, times the rate of answers here.
-    goodput = None if met is None or rate[0] is None or not ok else rate[0] * met / ok
+    # What cannot be judged (no first token without streaming) is on neither side.
+    goodput = None if met is None or rate[0] is None or not judged else rate[0] * met / judged
     return Metrics(
         window=window, requests=len(records), ok=ok, failed=len(records) - ok - abandoned, abandoned=abandoned,
         outcomes=outcomes,
@@ -140,7 +145,7 @@ def measure(
         input_tokens=distribution(record.input_tokens for record in good_ones),
         output_tokens=distribution(record.output_tokens for record in good_ones),
         tokens_per_chunk=sum(tokens for _, tokens in counted) / chunks if chunks else None,
-        goal=goal, good=met, goodput_per_s=goodput,
+        goal=goal, good=met, goodput_per_s=goodput, judged=judged if goal else None,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from wattmark.serving.prompts.synthetic import Filler, calibrate
 
 HINTS: dict[Outcome, str] = {
     "refused": "is the server running, and on this host and port?",
-    "tls": "name the authority's certificate as ca_file, or set verify_tls=False for a server that you trust",
+    "tls": "name the authority's certificate (--ca-file; ca_file), or --insecure (verify_tls=False) if you trust it",
     "sockets": "raise the limit (ulimit -n) or lower the concurrency",
 }
 HELP = {
@@ -28,6 +29,9 @@ HELP = {
 PROBE_S = 5.0
 """Time limit of one look at a path; a server that is this slow at naming its models will not be measured well."""
 
+LOADING_S = 600.0
+"""A server that says 503 is waited for so long: loading a large model takes minutes."""
+LOADING_PAUSE_S = 1.0
 LARGEST_REPLY = 16 * 1024 * 1024
 """Bytes of one answer outside the load; Prometheus texts of large servers have some hundred thousand."""
 
@@ -96,7 +100,7 @@ class Fetcher:
 
     async def get(self, path: str, timeout_s: float = PROBE_S) -> Reply:
         """GET a path (below the target's prefix). Raises ConnectFailed."""
-        head = self.target.head(key=self._key, path=self.target.prefix + path, method="GET")
+        head = self.target.head(key=self._key, path=self.target.path_of(path), method="GET")
         return await self._fetch(head + b"\r\n", timeout_s)
 
     async def post(self, body: dict[str, Any], timeout_s: float) -> Reply:
@@ -110,8 +114,20 @@ class Fetcher:
         return without_key(" ".join(reply.body[:300].decode("utf-8", "replace").split()), self._key)
 
     async def _fetch(self, payload: bytes, timeout_s: float) -> Reply:
+        kept = self._pool.take()
+        if kept is not None:
+            try:
+                return await self._fetch_on(kept, payload, timeout_s)
+            except ConnectFailed as error:
+                if (
+                    error.outcome != "cut"
+                ):  # a kept connection that was closed meanwhile: as the load does, once more
+                    raise
+        return await self._fetch_on(await self._pool.connect(), payload, timeout_s)
+
+    async def _fetch_on(self, connection: Connection, payload: bytes, timeout_s: float) -> Reply:
         exchange = _Fetch(payload)
-        (self._pool.take() or await self._pool.connect()).send(exchange)
+        connection.send(exchange)
         # Not asyncio.wait_for, which up to Python 3.11 loses a cancellation that meets the answer.
         late = asyncio.get_running_loop().call_later(
             timeout_s, exchange.fail, "no_answer", f"no answer within {timeout_s:g} s"
@@ -133,19 +149,48 @@ class ServerProfile:
     warnings: tuple[str, ...] = ()
 
 
-async def probe(target: Target, *, answer_s: float = 300.0) -> ServerProfile:
+async def probe(
+    target: Target,
+    *,
+    answer_s: float = 300.0,
+    loading_s: float = LOADING_S,
+    on_wait: Callable[[float], None] | None = None,
+) -> ServerProfile:
     """Find out dialect and model. If both are named, nothing is asked; a check that costs no request is not made.
 
     Otherwise a few paths are read, and one request for one token shows which optional fields the server refuses.
-    Raises ServerError if the server cannot be reached or does not answer a plain request.
+    A server that is still loading (503) is waited for; on_wait is told the seconds so far. Raises ServerError if the server
+    cannot be reached, does not answer a plain request, or is still loading after ``loading_s``.
     """
     if target.dialect != "auto" and target.model is not None:
         return ServerProfile(dialects.named(target.dialect), target.model, tuple(target.warnings()))
     async with Fetcher(target) as fetcher:
         try:
+            await _wait_until_loaded(fetcher, loading_s, on_wait)
             return await _probe(fetcher, target, answer_s)
         except ConnectFailed as error:
             raise ServerError(f"{shown_url(target.url)}: {error}", hint=HINTS.get(error.outcome)) from error
+
+
+async def _wait_until_loaded(
+    fetcher: Fetcher, most_s: float, on_wait: Callable[[float], None] | None
+) -> None:
+    """Until the server answers other than 503 to ``/health`` and ``/v1/models`` (llama.cpp and vLLM while they load)."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while True:
+        replies = [await fetcher.get(path) for path in ("/health", "/v1/models")]
+        if all(reply.status != 503 for reply in replies):
+            return
+        waited_s = loop.time() - begun
+        if waited_s >= most_s:
+            raise ServerError(
+                f"{shown_url(fetcher.target.url)} is still loading after {waited_s:.0f} s (HTTP 503)",
+                hint="wait for it, or see its log",
+            )
+        if on_wait is not None:
+            on_wait(waited_s)
+        await asyncio.sleep(min(LOADING_PAUSE_S, most_s - waited_s))
 
 
 async def _probe(fetcher: Fetcher, target: Target, answer_s: float) -> ServerProfile:

@@ -145,6 +145,15 @@ class LoadResult:
         """How many requests failed; those that we gave up ourselves are not among them."""
         return sum(number for outcome, number in self.counts.items() if outcome not in ("ok", "abandoned"))
 
+    @property
+    def errors(self) -> dict[Outcome, str]:
+        """The commonest error of each outcome but ``ok``, by what the records kept of it."""
+        said: dict[Outcome, Counter[str]] = {}
+        for record in self.records:
+            if record.error:
+                said.setdefault(record.outcome, Counter())[record.error] += 1
+        return {outcome: errors.most_common(1)[0][0] for outcome, errors in said.items()}
+
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """The records as float64 columns (n,), NaN where a value is not known: for attribution and export."""
         import numpy as np

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from wattmark.errors import ConfigError
 from wattmark.redact import GONE
 from wattmark.serving.load.wire.connection import Address
 
 Endpoint = Literal["chat", "completions"]
+ENDPOINTS: Mapping[Endpoint, str] = {"chat": "/chat/completions", "completions": "/completions"}
+API_VERSION = "api-version"
+_VERSIONED = re.compile(r"/v\d+[a-z]*\d*(/openai)?$|/deployments/[^/]+$")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -23,7 +28,10 @@ class Target:
 
     url: ``http://host:port`` with or without ``/v1``. dialect: a name of :data:`.dialects.DIALECTS`,
     or ``auto``. api_key_env and api_key_file *name* where the key is; the key itself is read when a connection is
-    opened and is in no record, message or file. extra_body: fields added to every request.
+    opened and is in no record, message or file. extra_body: fields added to every request. extra_headers: headers likewise;
+    no secrets, they are shown. A base that ends in a version of its own (``/api/paas/v4``, ``/v1beta/openai``) is
+    taken as it is, as is the whole path of an endpoint (``.../chat/completions``); of a query only Azure's
+    ``api-version`` is taken.
     """
 
     url: str
@@ -36,6 +44,7 @@ class Target:
     ca_file: str | None = None
     verify_tls: bool = True
     extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra_headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -43,7 +52,17 @@ class Target:
             raise ConfigError(
                 f"{shown_url(self.url)!r} is no URL of a server", hint="use http://HOST:PORT or https://HOST"
             )
-        if parts.username or parts.password or parts.query:
+        for name, ending in ENDPOINTS.items():
+            if parts.path.rstrip("/").endswith(ending):  # pasted whole
+                object.__setattr__(self, "endpoint", name)
+                break
+        for name, value in self.extra_headers.items():
+            if not _HEADER.fullmatch(name) or not (value.isascii() and value.isprintable()):
+                raise ConfigError(
+                    f"{name!r} is no header that can be sent", hint="write Name: value, in plain text"
+                )
+        named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+        if parts.username or parts.password or named - {API_VERSION}:
             raise ConfigError(
                 "a key or password in the server's URL would be kept with the results",
                 hint="name an environment variable or a file that holds the key instead",
@@ -54,14 +73,29 @@ class Target:
             raise ConfigError(f"{self.url!r} has no valid port: {error}") from None
 
     @property
+    def base(self) -> str:
+        """The path below which the endpoints are: with the version, ``/v1`` unless the URL names another."""
+        path = urlsplit(self.url).path.rstrip("/")
+        for ending in ENDPOINTS.values():
+            if path.endswith(ending):
+                return path.removesuffix(ending)
+        return path if _VERSIONED.search(path) else path + "/v1"
+
+    @property
     def prefix(self) -> str:
-        """The path before ``/v1``."""
-        return urlsplit(self.url).path.rstrip("/").removesuffix("/v1")
+        """The path before ``/v1``, below which servers have their own pages (``/metrics``)."""
+        return self.base.removesuffix("/v1")
 
     @property
     def path(self) -> str:
         """The path that requests are posted to."""
-        return self.prefix + ("/v1/chat/completions" if self.endpoint == "chat" else "/v1/completions")
+        return self.path_of("/v1" + ENDPOINTS[self.endpoint])
+
+    def path_of(self, path: str) -> str:
+        """A path of the server as this URL has it: those of ``/v1`` below the base, others below the prefix."""
+        query = urlsplit(self.url).query
+        whole = self.base + path.removeprefix("/v1") if path.startswith("/v1/") else self.prefix + path
+        return whole + (f"?{query}" if query else "")
 
     def address(self) -> Address:
         """Host, port and TLS settings. Raises ConfigError if the certificate file cannot be read."""
@@ -104,8 +138,11 @@ class Target:
         ]
         if method == "POST":
             lines.append("Content-Type: application/json")
+        lines += [f"{name}: {value}" for name, value in self.extra_headers.items()]
         if key is not None:
             lines.append(f"Authorization: Bearer {key}")
+            if API_VERSION in parts.query:  # Azure OpenAI, REST reference
+                lines.append(f"api-key: {key}")
         return ("\r\n".join(lines) + "\r\n").encode("latin-1")
 
     def warnings(self) -> list[str]:
