@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="for a look, not for a claim")
     quick = parser.parse_args().quick
     result = {
-        "error_of_requests": single_requests(2 if quick else 6), "bias": bias(3 if quick else 12),
+        "error_of_requests": single_requests(2 if quick else 5), "bias": bias(3 if quick else 10),
         "coverage": coverage(20 if quick else 150),
     }  # fmt: skip
     if not quick:

@@ -249,20 +249,22 @@ def open_bench(
     environ: Mapping[str, str] | None = None,
     on_writing: Callable[[float], None] | None = None,
     server_pids: Sequence[int] = (),
+    on_wait: Callable[[float], None] | None = None,
     **target: Any,
 ) -> Generator[Bench]:
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
 
     on_writing: told the share (0..1) of a random model that is written first, if it has to be.
-    server_pids: the processes of a server at a URL, whose children count too; if none are given, the owner of the listening
-    socket is looked for. target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model,
-    dialect, endpoint, ...). Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
+    on_wait: told the seconds for which a server that is still loading (503) was waited for so far. server_pids: the
+    processes of a server at a URL, whose children count too; if none are given, the owner of the listening socket is
+    looked for. target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect,
+    endpoint, ...). Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
     """
     with open_server(where, options, environ, on_writing) as server:
         if where.startswith(LOCAL):
             target = {"model": server.model, "dialect": "llama.cpp", **target}
         chosen = Target(server.base_url, **target)
-        profile = run(probe(chosen))
+        profile = run(probe(chosen, on_wait=on_wait))
         filler = run(find_filler(chosen, profile))
         yield Bench(server, chosen, profile, filler, owner=_owner(server, chosen, server_pids))
 

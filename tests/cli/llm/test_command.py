@@ -159,3 +159,61 @@ def test_the_thin_path_from_a_fresh_install(replayed) -> None:
     assert data["server"]["text_is_noise"] is True
     assert data["metrics"]["input_tokens"]["least"] == data["metrics"]["input_tokens"]["most"] == 64
     assert "noise" in shown
+
+
+def test_a_dataset_headers_fields_and_records(replayed, server: str, tmp_path: Path) -> None:
+    talks = [
+        {"conversations": [{"from": "human", "value": f"question {n}"}, {"from": "gpt", "value": "so it is"}]}
+        for n in range(3)
+    ]
+    path = tmp_path / "sharegpt.json"
+    path.write_text(json.dumps(talks), encoding="utf-8")
+    lines = tmp_path / "requests.jsonl"
+    words = (
+        "-n", "6", "-c", "2", "--data", f"sharegpt:{path}", "--body", '{"temperature": 0.7}', "--header", "X-Tenant: a",
+        "--records", str(lines), "--e2e", "30",
+    )  # fmt: skip
+    data, _ = bench(replayed, server, *words)
+    assert data["load"]["workload"] == "sharegpt.json, 3 conversations"
+    assert data["metrics"]["judged"] == data["metrics"]["good"] == 6
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert len(rows) == 6
+    assert all(row["outcome"] == "ok" and row["energy_j"] is not None for row in rows)
+
+
+def test_a_trace_brings_its_own_arrivals(replayed, server: str, tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    rows = [{"timestamp": 100 * n, "input_length": 20, "output_length": 3, "hash_ids": []} for n in range(4)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    data, _ = bench(replayed, server, "--data", f"trace:{path}", "--speed", "10")
+    assert data["load"]["arrivals"] == "trace.jsonl, 4 arrivals at 10 x speed"
+    assert data["load"]["outcomes"] == {"ok": 4}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--body", "{"), "no JSON"),
+        (("--body", "[1]"), "no JSON object"),
+        (("--header", "X-Tenant"), "a name and a value"),
+        (("--data", "csv:x"), "sharegpt:PATH"),
+        (("--server-pid", "4000000"), "no process"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told(cli, server: str, words: tuple[str, ...], said: str) -> None:
+    done = cli("llm", "bench", server, *words)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_end_of_a_load_of_given_seconds_is_bounded() -> None:
+    from wattmark.cli.llm.bench import BenchOptions
+
+    ask = BenchOptions("concurrency", (16.0,))
+    assert ask.plan(16.0).limits.requests == 161
+    assert ask.plan(4.0).limits.requests == 100
+    from dataclasses import replace
+
+    assert replace(ask, seconds=3.0).plan(16.0).limits.drain_s == 5.0
+    assert replace(ask, seconds=30.0).plan(16.0).limits.drain_s == 30.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wattmark import settings
-from wattmark.cli.llm.progress import LoadLine, WritingBar
+from wattmark.cli.llm.progress import SAID_EVERY_S, LoadLine, WritingBar
 from wattmark.cli.terminal.output import say
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact import carbon, resolve_zone
@@ -169,7 +169,12 @@ def run_bench(
     with (
         WritingBar() as bar,
         open_bench(
-            where, options=options, on_writing=bar.show if live else None, server_pids=server_pids, **target
+            where,
+            options=options,
+            on_writing=bar.show if live else None,
+            server_pids=server_pids,
+            on_wait=_Loading(),
+            **target,
         ) as bench,
     ):
         bar.clear()
@@ -186,6 +191,18 @@ def run_bench(
                 break
     knee = find_knee(points)
     return Outcome(ask, tuple(results), None if knee is None else knee.load, flat >= 2)
+
+
+class _Loading:
+    """Says now and then that the server is still loading."""
+
+    def __init__(self) -> None:
+        self._said_s = -SAID_EVERY_S
+
+    def __call__(self, waited_s: float) -> None:
+        if waited_s - self._said_s >= SAID_EVERY_S:
+            self._said_s = waited_s
+            say(f"the server is still loading its model ({waited_s:.0f} s so far); it is waited for")
 
 
 def _one(bench: Bench, plan: Plan, name: str, tags: Mapping[str, str], live: bool) -> BenchResult:

@@ -289,7 +289,11 @@ def _write_records(path: str, outcome: Outcome) -> None:
         for load, result in zip(outcome.ask.loads, outcome.results, strict=False):
             joules: Mapping[int, float] = {} if result.energy is None else result.energy.request_j
             for record in result.load.records:
-                line: dict[str, Any] = {"load": load, **record.as_dict(), "energy_j": joules.get(record.index)}
+                line: dict[str, Any] = {
+                    "load": load,
+                    **record.as_dict(),
+                    "energy_j": joules.get(record.index),
+                }
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
