@@ -14,9 +14,10 @@ from wattmark.serving.energy.attribution import (
     IntervalEnergy,
     RequestColumns,
     TokenWeights,
+    attribute,
     processing_starts,
 )
-from wattmark.serving.energy.costs import TokenCosts, _gram, _non_negative, fit_costs
+from wattmark.serving.energy.costs import TokenCosts, _gram, _non_negative, earlier, fit_costs
 from wattmark.testing.simulated_server import SimulatedServer, Simulation, simulate
 
 S = 1_000_000_000
@@ -203,3 +204,30 @@ def test_the_small_solver_is_as_good_as_scipy_s(rows: np.ndarray, joules: np.nda
     _, residual = nnls(rows, joules)
     assert (got >= 0).all()
     assert np.linalg.norm(rows @ got - joules) == pytest.approx(residual, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("server", "word"),
+    [
+        (SimulatedServer(prompt_j=8.0), "each prompt"),
+        (SimulatedServer(context_j=0.000_3), "the context"),
+        (SimulatedServer(lag_s=0.5), "fitted costs"),
+        (SimulatedServer(), "fitted costs"),
+    ],
+    ids=["overhead", "context", "lag", "linear"],
+)
+@pytest.mark.parametrize("count", [40, 300], ids=["short", "long"])
+def test_joules_of_requests_are_near_the_truth_whatever_the_costs(
+    server: SimulatedServer, word: str, count: int
+):
+    generator = np.random.default_rng(4)
+    chat = generator.random(count) < 0.5
+    inputs = np.where(chat, generator.integers(20, 150, count), generator.integers(600, 1_500, count))
+    outputs = np.where(chat, generator.integers(40, 90, count), generator.integers(2, 20, count))
+    seen = simulate(server, np.cumsum(generator.exponential(0.8, count)), inputs, outputs, 4)
+    costs = fit_costs(seen.requests, seen.energy, on_w=server.idle_w)
+    got = attribute(seen.requests, earlier(seen.energy, costs.lag_s), costs.weights).request_j
+    error = np.abs(got - seen.true_request_j).sum() / seen.true_request_j.sum()
+    assert error < 0.08 or ("may be off by a tenth" in costs.weights.rule and error < 0.11)
+    assert word in costs.weights.rule or count == 40
+    assert costs.lag_s == pytest.approx(server.lag_s, abs=0.11)

@@ -134,3 +134,11 @@ def test_a_straight_or_unknown_curve_has_no_knee():
     assert find_knee([SweepPoint(n, figures_at(10.0 * n)) for n in (1, 2, 4, 8)]) is None
     assert find_knee([SweepPoint(n, figures_at(None)) for n in (1, 2, 4)]) is None
     assert doubling(1, 6) == (1, 2, 4, 6)
+
+
+def test_answers_that_a_goal_cannot_judge_are_on_neither_side():
+    unseen = {"first_token_ns": None, "last_token_ns": None}
+    result = result_of([record(n, 100 * n, 50, 10, 6, **(unseen if n % 2 else {})) for n in range(4)])
+    figures = measure(result, goal=Goal(ttft_s=1.0))
+    assert (figures.ok, figures.judged, figures.good) == (4, 2, 2)
+    assert figures.goodput_per_s == pytest.approx(figures.requests_per_s)

@@ -33,6 +33,8 @@ from wattmark.serving.energy.attribution import (
 from wattmark.statistics import central
 
 FEWEST_BINS = 20
+ENOUGH_BINS = 60
+"""From so many bins on, a cost of each prompt or of the context that matters is told (benchmarks/serving_bias.py)."""
 LONGEST_BIN_S = 2.0
 LAGS_S = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Sensors that average or filter come so much later than the work (NVML's averaged power: up to 1 s; Yang, Adamek and
@@ -78,9 +80,10 @@ class TokenCosts:
         """How prefill and decode weigh in attribution: by their costs, or all tokens alike if one is not known."""
         if self.prefill_j is None or self.decode_j is None:
             return EQUAL_WEIGHTS
-        return self.shape or TokenWeights(
-            self.prefill_j.value, self.decode_j.value, "prefill and decode tokens by their fitted costs"
-        )
+        rule = "prefill and decode tokens by their fitted costs"
+        if self.bins < ENOUGH_BINS:
+            rule += "; too short a load to tell what each prompt and the context cost, single requests may be off by a tenth"
+        return self.shape or TokenWeights(self.prefill_j.value, self.decode_j.value, rule)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
