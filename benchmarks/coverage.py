@@ -19,6 +19,7 @@ import math
 import platform
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,16 @@ def factor(z: float, low: float, high: float) -> float:
 
 
 def one_run(
-    rng: np.random.Generator, accuracy: Accuracy, machine: Machine, curve_z: float, character_z: float,
-    command: str, number: int, watts: float, seconds: float, period_s: float,
+    rng: np.random.Generator,
+    accuracy: Accuracy,
+    machine: Machine,
+    curve_z: float,
+    character_z: float,
+    command: str,
+    number: int,
+    watts: float,
+    seconds: float,
+    period_s: float,
 ) -> tuple[RunView, float, list[float]]:
     """The run as it was read, its true joules, and those of its three spans."""  # fmt: skip
     rate = rng.uniform(0.5, 3.0)
@@ -98,7 +107,7 @@ def one_run(
                      "process": {"command": ["wattmark", "run", "--", command], "cwd": "/"}},
     )  # fmt: skip
     whole = float(truth(np.array(seconds)) - truth(np.array(0.0)))
-    parts = [float(truth(np.array(b)) - truth(np.array(a))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [float(truth(np.array(b)) - truth(np.array(a))) for a, b in pairwise(edges)]
     return RunView(record), whole, parts
 
 
@@ -162,12 +171,15 @@ def main() -> None:
     options = parser.parse_args()
     result = {name: simulate(accuracy, options.pairs) for name, accuracy in SENSORS.items()}
     options.output.write_text(
-        json.dumps({"machine": platform.machine(), "pairs": options.pairs, "sensors": result}, indent=1) + "\n"
+        json.dumps({"machine": platform.machine(), "pairs": options.pairs, "sensors": result}, indent=1)
+        + "\n"
     )
     for name, rows in result.items():
         print(name)
         for kind, row in rows.items():
-            print(f"  {kind:34} held {row['held'] * 100:5.1f} %  median width {row['width'] * 100:6.1f} % of the value")
+            print(
+                f"  {kind:34} held {row['held'] * 100:5.1f} %  median width {row['width'] * 100:6.1f} % of the value"
+            )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,12 @@ GROUPS = 1_000
 
 
 def measure(folder: str, name: str, code: str) -> None:
-    environment = {**os.environ, "WATTMARK_DATA_DIR": folder, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "WATTMARK_DATA_DIR": folder,
+        "PYTHONPATH": str(ROOT / "src"),
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-c", BOOT, "run", "--quiet", "--name", name, "--", sys.executable, "-c", code]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
@@ -102,7 +107,9 @@ def main() -> None:
             result[name] = judge(views(folder, "base"), views(folder, "more"))
         print(name, json.dumps(result[name]), flush=True)
     machine = {"machine": platform.machine(), "cpus": os.cpu_count(), "python": platform.python_version()}
-    options.output.write_text(json.dumps({**machine, "repeats": options.repeats, "commands": result}, indent=1) + "\n")
+    options.output.write_text(
+        json.dumps({**machine, "repeats": options.repeats, "commands": result}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

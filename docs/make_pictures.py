@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,10 @@ def draw_show(path: Path) -> None:
         out = Wrapping(
             record=True, width=WIDTH, file=nowhere, force_terminal=True, markup=False, highlight=False
         )
-        render_run(out, {**data, "spans": []}, closing=False)
+        render_run(out, replace(data, span_groups=()), closing=False)
         show._chart(out, view)
-        render_spans(out, data["spans"], 20)
-        show._channels(out, data)
+        render_spans(out, data.span_groups, 20)
+        show._channels(out, data.channels)
         picture = out.export_svg(title="wattmark show last", unique_id="show")
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)  # nothing is fetched from elsewhere
     path.write_text(

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wattmark.runs.attribution import above_idle, attributed
+from wattmark.runs.attribution import above_idle, attributed, contention
 from wattmark.runs.record import Curve, RunRecord
+from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.sources.base import Accuracy, Channel
 
@@ -80,3 +81,43 @@ def test_above_idle_is_never_negative_and_needs_a_baseline() -> None:
 def test_cpu_times_that_were_not_seen_during_the_run_say_nothing() -> None:
     early = tree(1.0)[:3]
     assert attributed(view(curve("cpu0/package", "cpu", 40), tree_cpu=early)) is None
+
+
+def modelled(others: float) -> RunView:
+    """One of four CPUs is ours; a model whose curve rises faster at first reads the machine, with others busy or not."""
+    curve_w = (10.0, 25.0, 35.0, 42.0, 46.0)
+    used = 0.25 * (1 + others)
+    watts = float(np.interp(used, np.linspace(0, 1, 5), curve_w))
+    base = curve("cpu/package-model", "cpu", watts)
+    model = Curve(base.channel._replace(curve_w=curve_w, method="modelled"), base.t_ns, base.energy_uj)
+    t = np.arange(0, 11)
+    times = np.stack([t * S, t * 1.0, t * (1.0 + others)], axis=1).astype(np.float64)
+    return view(model, tree_cpu=times, environment={"cpu": {"threads": 4}})
+
+
+@pytest.mark.parametrize("others", [0.0, 1.0, 3.0])
+def test_no_neighbour_changes_what_a_modelled_tree_used(others: float) -> None:
+    share = attributed(modelled(others))
+    assert share is not None
+    assert share.energy.value == pytest.approx(
+        150 + 0.25 * 100, rel=0.01
+    )  # 15 W above idle, a quarter of 10 W idle
+    assert "CPU time" in share.rule
+
+
+def test_the_tree_comes_first_only_where_others_were_busy() -> None:
+    assert contention(modelled(0.2).record) == pytest.approx(0.05)
+    assert summarise(modelled(0.2)).scope == "machine"
+    busy = summarise(modelled(3.0))
+    assert (busy.scope, busy.others_busy) == ("tree", pytest.approx(0.75))
+    assert busy.headline is not None
+    assert busy.headline.value == pytest.approx(175, rel=0.01)
+    assert busy.to_dict()["headline"]["energy_j"]["value"] == busy.headline.value
+
+
+def test_a_part_of_a_run_has_its_part_of_the_tree() -> None:
+    measured = modelled(1.0)
+    whole, part = attributed(measured), attributed(measured, 2 * S, 7 * S)
+    assert whole is not None
+    assert part is not None
+    assert part.energy.value == pytest.approx(whole.energy.value / 2, rel=0.01)

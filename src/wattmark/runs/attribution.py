@@ -33,6 +33,7 @@ _SEEN_SHARE = 0.75
 """CPU times must have been looked at around at least this share of the run; what is not known is not attributed."""
 
 
+Scope = Literal["machine", "tree"]
 OTHERS_BUSY = 0.1
 """Where other processes kept more than this share of the machine's CPUs busy, the tree's figure comes first."""
 
@@ -46,24 +47,10 @@ class Share:
     by_component: Mapping[str, Quantity]
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The figure that a run is known by. scope: ``machine``, or ``tree`` where others kept the machine busy.
-    others: the share of the machine's CPU time that other processes used, None if it was not recorded."""
-
-    scope: Literal["machine", "tree"]
-    energy: Quantity | None
-    others: float | None
-    rule: str
-
-
-def headline(view: RunView) -> Headline:
-    """The machine's energy, or the process tree's where a neighbour's joules would be taken for the run's."""
-    others = contention(view.record)
-    share = attributed(view) if others is not None and others > OTHERS_BUSY else None
-    if share is None:
-        return Headline("machine", view.energy, others, "all that the machine used")
-    return Headline("tree", share.energy, others, share.rule)
+def headline_scope(others: float | None, known: bool) -> Scope:
+    """Whose energy comes first: the tree's where others used more than :data:`OTHERS_BUSY` of the machine, and it is
+    ``known``."""
+    return "tree" if known and others is not None and others > OTHERS_BUSY else "machine"
 
 
 def contention(record: RunRecord) -> float | None:
@@ -95,10 +82,11 @@ def above_idle(view: RunView) -> Share | None:
     return Share(result, f"total less the idle baseline ({shown}) over the covered time", parts)
 
 
-def attributed(view: RunView) -> Share | None:
-    """The energy of the measured process tree; None where its CPU time was not recorded."""
+def attributed(view: RunView, start_ns: int | None = None, end_ns: int | None = None) -> Share | None:
+    """The energy of the measured process tree in the run, or in [start, end) of it; None where its CPU time was not
+    recorded."""
     record = view.record
-    busy = _busy(record)
+    busy = _busy(record, start_ns, end_ns)
     if busy is None or view.energy is None:
         return None
     parts: dict[str, list[Quantity]] = {}
@@ -118,7 +106,8 @@ def attributed(view: RunView) -> Share | None:
             weights, spread = _weights(busy, energies.value_j, watts * energies.covered_s, channel.curve_w)
         part = energies.weighted(weights, "attributed")
         error = float((energies.value_j * spread).sum())
-        part = part.with_error(f"{SHARE}/{record.run_id}/{channel.id}", min(error, part.value), error)
+        name = f"{SHARE}/{record.run_id}/{channel.id}/{busy.edges[0]}-{busy.edges[-1]}"
+        part = part.with_error(name, min(error, part.value), error)
         parts.setdefault(channel.component, []).append(part)
     by_component = {component: whole for component, some in parts.items() if (whole := total(some))}
     result = total(by_component.values())
@@ -209,9 +198,11 @@ class _Busy(NamedTuple):
         return np.minimum(ticks, 1.0)
 
 
-def _busy(record: RunRecord) -> _Busy | None:
-    """CPU times over the run, None where too little of it was looked at."""
-    rows, start_ns, end_ns = record.tree_cpu, record.start_ns, record.end_ns
+def _busy(record: RunRecord, start_ns: int | None = None, end_ns: int | None = None) -> _Busy | None:
+    """CPU times over the run or a part of it, None where too little of it was looked at."""
+    rows = record.tree_cpu
+    start_ns = record.start_ns if start_ns is None else start_ns
+    end_ns = record.end_ns if end_ns is None else end_ns
     if len(rows) < 2:
         return None
     seen_ns = min(rows[-1, 0], end_ns) - max(rows[0, 0], start_ns)

@@ -12,10 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from wattmark.quantity import REPEAT, Quantity, total
-from wattmark.runs.attribution import OTHERS_BUSY, attributed, contention
+from wattmark.runs.attribution import Scope, attributed, contention, headline_scope
 from wattmark.runs.differences import (
     Difference,
     counts_of,
@@ -28,7 +27,6 @@ from wattmark.runs.metrics import metrics_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 
-Scope = Literal["machine", "tree"]
 PER = "energy_j/"
 """Measures whose name begins so are joules per something."""
 ACCURACY_POINTS = "accuracy points"
@@ -104,9 +102,9 @@ def compare(
 def scope_of(views: Iterable[RunView]) -> Scope:
     """``tree`` where other work kept the machine of one of them busy and the process tree of each is known."""
     some = list(views)
-    others = [contention(view.record) for view in some]
-    busy = any(share is not None and share > OTHERS_BUSY for share in others)
-    return "tree" if busy and all(attributed(view) is not None for view in some) else "machine"
+    known = all(attributed(view) is not None for view in some)
+    scopes = {headline_scope(contention(view.record), known) for view in some}
+    return "tree" if "tree" in scopes else "machine"
 
 
 def values_of(

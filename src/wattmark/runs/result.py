@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import Quantity, total
+from wattmark.runs.attribution import Scope, headline_scope
 from wattmark.runs.metrics import Metric
 from wattmark.runs.record import RunWarning
+from wattmark.runs.view import SpanGroup
 from wattmark.sources.base import Accuracy
 
 
@@ -164,7 +166,8 @@ class RunResult:
     """What is known of a run once its curves have been read. Energies in J, powers in W, times in s; missing is None.
 
     started_at: ISO 8601, UTC. energy: the total of the counted channels; energy_by_component also has components of which no
-    channel is counted. above_idle: less the idle baseline; attributed: of the measured process tree. coverage: share of the
+    channel is counted. above_idle: less the idle baseline; attributed: of the measured process tree.
+    others_busy: the share of the machine's CPU time that other processes used. coverage: share of the
     counted channels' time, 0..1. recorder: the recorder's settings and cost. spans: the first of them, where there are many.
     """
 
@@ -181,14 +184,26 @@ class RunResult:
     energy_by_component: Mapping[str, Quantity]
     above_idle: ShareResult | None
     attributed: ShareResult | None
+    others_busy: float | None
     mean_power_w: float | None
     peak_power_w: float | None
     channels: tuple[ChannelResult, ...]
     carbon: CarbonResult | None
     spans: tuple[SpanResult, ...]
+    span_groups: tuple[SpanGroup, ...]
     warnings: tuple[RunWarning, ...]
     recorder: Mapping[str, Any]
     metrics: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
+
+    @property
+    def scope(self) -> Scope:
+        """Whose joules the headline has: the machine's, or this process tree's where others kept the machine busy."""
+        return headline_scope(self.others_busy, self.attributed is not None)
+
+    @property
+    def headline(self) -> Quantity | None:
+        """The energy that the run is known by, in J; a neighbour's joules are not in it."""
+        return self.attributed.energy if self.scope == "tree" and self.attributed else self.energy
 
     @property
     def methods(self) -> dict[str, frozenset[str]]:
@@ -218,12 +233,25 @@ class RunResult:
                 **{name: energy.as_dict() for name, energy in self.energy_by_component.items()},
             },
             **{f"energy_{name}_j": _dict(share and share.energy) for name, share in shares.items()},
+            "others_busy": self.others_busy,
+            "headline": {"scope": self.scope, "energy_j": _dict(self.headline)},
             "rules": {name: share.rule for name, share in shares.items() if share},
             "power_w": {"mean": self.mean_power_w, "peak": self.peak_power_w},
             "channels": [channel.to_dict() for channel in self.channels],
             "carbon_g": None if self.carbon is None else self.carbon.to_dict(),
             "metrics": {name: metric.as_dict() for name, metric in self.metrics.items()},
             "spans": [span.to_dict() for span in self.spans],
+            "span_groups": [
+                {
+                    "path": group.path,
+                    "name": group.name,
+                    "depth": group.depth,
+                    "times": group.times,
+                    "duration_s": group.duration_s,
+                    "energy_j": _dict(group.energy),
+                }
+                for group in self.span_groups
+            ],
             "warnings": [warning.as_dict() for warning in self.warnings],
             "recorder": dict(self.recorder),
         }
@@ -247,15 +275,47 @@ class RunResult:
             energy_by_component={name: energy for name, energy in energies.items() if energy is not None},
             above_idle=_share(data, "above_idle"),
             attributed=_share(data, "attributed"),
+            others_busy=data.get("others_busy"),
             mean_power_w=data["power_w"]["mean"],
             peak_power_w=data["power_w"]["peak"],
             channels=tuple(ChannelResult.from_dict(channel) for channel in data["channels"]),
             carbon=None if carbon is None else CarbonResult.from_dict(carbon),
             spans=tuple(SpanResult.from_dict(span) for span in data["spans"]),
+            span_groups=_groups(data),
             warnings=tuple(RunWarning(warning["code"], warning["message"]) for warning in data["warnings"]),
             recorder=data.get("recorder", {}),
             metrics={name: Metric.of(name, series) for name, series in data.get("metrics", {}).items()},
         )
+
+
+def _groups(data: Mapping[str, Any]) -> tuple[SpanGroup, ...]:
+    """Spans by path; results that were kept without them are added up from the spans."""
+    if "span_groups" in data:
+        return tuple(
+            SpanGroup(
+                group["path"],
+                group["name"],
+                group["depth"],
+                group["times"],
+                group["duration_s"],
+                _quantity(group["energy_j"]),
+            )
+            for group in data["span_groups"]
+        )
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for span in data["spans"]:
+        rows.setdefault(span["path"], []).append(span)
+    return tuple(
+        SpanGroup(
+            path,
+            spans[0]["name"],
+            path.count("/") - str(spans[0]["name"]).count("/"),
+            len(spans),
+            sum(span["duration_s"] for span in spans),
+            total(energy for span in spans if (energy := _quantity(span["energy_j"])) is not None),
+        )
+        for path, spans in rows.items()
+    )
 
 
 def _dict(quantity: Quantity | None) -> dict[str, Any] | None:

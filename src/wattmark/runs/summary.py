@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from wattmark.runs.attribution import Share, above_idle, attributed
+from wattmark.runs.attribution import Share, above_idle, attributed, contention
 from wattmark.runs.metrics import metrics_of
 from wattmark.runs.record import RunWarning
 from wattmark.runs.result import ChannelResult, RunResult, ShareResult, SpanResult
@@ -17,11 +17,12 @@ MAX_SPANS = 10_000
 def summarise(view: RunView, *, spans: bool = True) -> RunResult:
     """All that is known of the run; of its spans the first :data:`MAX_SPANS`, or none if they are not asked for."""
     record = view.record
-    span_views = view.spans() if spans else []
+    share, others = attributed(view), contention(record)
+    span_views = view.spans(MAX_SPANS) if spans else []
     warnings = list(record.warnings)
-    if len(span_views) > MAX_SPANS:
+    if spans and len(record.spans) > MAX_SPANS:
         message = (
-            f"{len(span_views)} spans, of which the first {MAX_SPANS} are here; `wattmark export` has all"
+            f"{len(record.spans)} spans, of which the first {MAX_SPANS} are here; `wattmark export` has all"
         )
         warnings.append(RunWarning("spans-cut", message))
     return RunResult(
@@ -37,7 +38,8 @@ def summarise(view: RunView, *, spans: bool = True) -> RunResult:
         energy=view.energy,
         energy_by_component=view.energy_by_component,
         above_idle=_share(above_idle(view)),
-        attributed=_share(attributed(view)),
+        attributed=_share(share),
+        others_busy=others,
         mean_power_w=view.mean_power_w,
         peak_power_w=view.peak_power_w,
         channels=tuple(_channel(view, index) for index in range(len(record.curves))),
@@ -46,8 +48,9 @@ def summarise(view: RunView, *, spans: bool = True) -> RunResult:
             SpanResult(
                 span.name, span.path, span.start_s, span.duration_s, span.energy, span.counts, span.attrs
             )
-            for span in span_views[:MAX_SPANS]
+            for span in span_views
         ),
+        span_groups=tuple(view.span_groups()) if spans and span_views else (),
         warnings=tuple(warnings),
         recorder=dict(record.recorder),
         metrics=metrics_of(record),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,6 +35,18 @@ class SpanView:
     pid: int
     tid: int
     open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpanGroup:
+    """All spans of one path (names from the outermost span, joined with ``/``). energy: J, None if nothing was covered."""
+
+    path: str
+    name: str
+    depth: int
+    times: int
+    duration_s: float
+    energy: Quantity | None
 
 
 class RunView:
@@ -174,32 +187,76 @@ class RunView:
             result = result + energies
         return result
 
-    def spans(self) -> list[SpanView]:
-        """All spans with their energies, outer ones before inner ones."""
+    @cached_property
+    def _span_paths(self) -> tuple[list[str], list[int]]:
+        """Every path of span names, in order of first appearance, and which of them each span has."""
         spans = self.record.spans
-        by_component = self.between(spans.start_ns, spans.end_ns)
-        channels = max(1, len(self.counted))
         paths: list[str] = []
+        numbers: dict[tuple[int, int], int] = {}
+        own: list[int] = []
+        parents: list[int] = spans.parents.tolist()
+        names: list[int] = spans.name_ids.tolist()
+        for row, (parent, name) in enumerate(zip(parents, names, strict=True)):
+            above = own[parent] if 0 <= parent < row else -1
+            number = numbers.setdefault((above, name), len(paths))
+            if number == len(paths):
+                paths.append(f"{paths[above]}/{spans.names[name]}" if above >= 0 else spans.names[name])
+            own.append(number)
+        return paths, own
+
+    def span_groups(self) -> list[SpanGroup]:
+        """Spans of one path together, in order of first appearance: edges of neighbours cancel in their energies."""
+        spans = self.record.spans
+        paths, own = self._span_paths
+        order = np.argsort(np.asarray(own, np.int64), kind="stable")
+        ends = np.cumsum(np.bincount(np.asarray(own, np.int64), minlength=len(paths)))
+        most = math.inf if self.energy is None else self.energy.high
+        groups: list[SpanGroup] = []
+        for path, rows in zip(paths, np.split(order, ends[:-1]), strict=True):
+            start_ns, end_ns = spans.start_ns[rows], spans.end_ns[rows]
+            unions = [curve.union(start_ns, end_ns) for curve in self.counted]
+            parts = [union.quantity(0) for union in unions if union.covered_s[0] > 0]
+            energy = total(parts)
+            name = spans.names[int(spans.name_ids[rows[0]])]
+            depth, row = 0, int(spans.parents[rows[0]])
+            while row >= 0:
+                depth, row = depth + 1, int(spans.parents[row])
+            limit = math.inf if energy is None else max(most, energy.value)
+            groups.append(
+                SpanGroup(
+                    path, name, depth, len(rows), float((end_ns - start_ns).sum()) / 1e9,
+                    None if energy is None else energy.bounded(at_most=limit),
+                )
+            )  # fmt: skip
+        return groups
+
+    def spans(self, most: int | None = None) -> list[SpanView]:
+        """All spans (or the first of them) with their energies, outer ones before inner ones. None has more than the run."""
+        spans = self.record.spans
+        count = len(spans) if most is None else min(most, len(spans))
+        by_component = self.between(spans.start_ns[:count], spans.end_ns[:count])
+        channels = max(1, len(self.counted))
+        limit = math.inf if self.energy is None else self.energy.high
+        paths, own = self._span_paths
         views: list[SpanView] = []
-        for row in range(len(spans)):
+        for row in range(count):
             name = spans.names[int(spans.name_ids[row])]
-            parent = int(spans.parents[row])
-            paths.append(f"{paths[parent]}/{name}" if 0 <= parent < row else name)
             parts = {
-                component: energies.quantity(row)
+                component: energies.quantity(row).bounded(at_most=max(limit, float(energies.value_j[row])))
                 for component, energies in by_component.items()
                 if energies.covered_s[row] > 0
             }
+            energy = total(parts.values())
             length_s = float(spans.end_ns[row] - spans.start_ns[row]) / 1e9
             covered_s = sum(float(energies.covered_s[row]) for energies in by_component.values())
             detail = spans.details.get(row, {})
             views.append(
                 SpanView(
                     name,
-                    paths[row],
+                    paths[own[row]],
                     float(spans.start_ns[row] - self.record.start_ns) / 1e9,
                     length_s,
-                    total(list(parts.values())),
+                    None if energy is None else energy.bounded(at_most=max(limit, energy.value)),
                     parts,
                     min(1.0, covered_s / (length_s * channels)) if length_s > 0 else 1.0,
                     dict(detail.get("counts", {})),

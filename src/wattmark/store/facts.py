@@ -23,7 +23,8 @@ _REVISION_BITS = 40
 
 
 def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, Any]:
-    """``methods``: the counted joules by method, as ``{"value", "low", "high"}``; ``settings``: the run's zone and PUE."""
+    """``methods``: the counted joules by method, as ``{"value", "low", "high"}``; ``settings``: the run's zone and PUE;
+    ``headline``: the process tree's energy where others kept the machine busy."""
     sums: dict[str, list[Quantity]] = {}
     for channel in (summary or {}).get("channels") or ():
         ends = (channel["energy_j"], channel["low"], channel["high"])
@@ -34,7 +35,9 @@ def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, 
         part = Quantity.from_dict({**value, "terms": channel.get("terms")}, error=error)
         sums.setdefault(channel["method"], []).append(part)
     chosen: Mapping[str, Any] = record.extra.get("settings") or {}
+    headline: Mapping[str, Any] = (summary or {}).get("headline") or {}
     return {
+        "headline": headline if headline.get("scope") == "tree" else None,
         "methods": {method: whole.as_dict() for method, parts in sums.items() if (whole := total(parts))},
         "settings": {key: chosen[key] for key in _SETTINGS if chosen.get(key) is not None},
     }

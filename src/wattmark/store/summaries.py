@@ -33,7 +33,7 @@ class RunSummary:
     """A run in a list. Energies in J and None where they are not known; ``started_at`` in UTC.
 
     energy_by_method: the counted joules told apart as ``counter``, ``integrated`` and ``modelled``. settings: the zone
-    and PUE that were given to the run.
+    and PUE that were given to the run. tree: the process tree's energy where other work kept the machine busy, else None.
     """
 
     run_id: str
@@ -54,6 +54,12 @@ class RunSummary:
     stored_bytes: int
     energy_by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tree: Quantity | None = None
+
+    @property
+    def headline(self) -> Quantity | None:
+        """The energy that the run is known by: the process tree's where other work kept the machine busy."""
+        return self.energy if self.tree is None else self.tree
 
     @property
     def energy(self) -> Quantity | None:
@@ -78,6 +84,10 @@ class RunSummary:
             "started_at": self.started_at.isoformat(),
             "duration_s": self.duration_s,
             "energy_j": self.energy_j,
+            "headline": {
+                "scope": "machine" if self.tree is None else "tree",
+                "energy_j": self.headline and self.headline.value,
+            },
             "energy_low_j": self.energy_low_j,
             "energy_high_j": self.energy_high_j,
             "energy_by_component": {key: value.as_dict() for key, value in self.energy_by_component.items()},
@@ -172,6 +182,7 @@ def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummar
         tags=tags_of,
         energy_by_method=methods,
         settings=told.get("settings", {}),
+        tree=Quantity.from_dict(headline["energy_j"]) if (headline := told.get("headline")) else None,
     )
 
 

@@ -24,6 +24,7 @@ def write_results(results: StudyResults, path: Path) -> None:
         "format": FORMAT,
         "design": results.design,
         "environment": results.environment,
+        "scope": results.scope,
         "trials": [json.loads(trial.to_json()) for trial in results.trials],
     }
     _write(path, json.dumps(data, default=str))
@@ -37,7 +38,10 @@ def read_results(path: Path) -> StudyResults:
             raise ImportFileError(f"{path} is of another format: {data['format']}")
         trials = [TrialResult.from_json(json.dumps(trial)) for trial in data["trials"]]
         design: dict[str, Any] = data["design"]
-        return StudyResults(design["name"], design.get("title", ""), design, trials, data["environment"])
+        scope = data.get("scope", "machine")
+        return StudyResults(
+            design["name"], design.get("title", ""), design, trials, data["environment"], scope
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImportFileError(f"{path} is no exported study: {error}") from error
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
+
+from wattmark.runs.attribution import Scope, headline_scope
 
 TrialStatus = Literal["completed", "failed", "timeout", "out-of-memory", "interrupted"]
 
@@ -26,6 +28,7 @@ class Stage:
     path: span path such as ``train/epoch``. energy_j: ``{"value", "low", "high"}`` or None. by_component_j: value only.
     counts: ``samples``, ``steps``, ``tokens``. attrs: words and numbers that the workload gave (``epoch``, ``loss``,
     ``accuracy``). series: mean of every side series over the interval (``cpu/utilisation``, ``gpu0/utilisation`` in %).
+    tree_j: the process tree's energies, ``total`` and by component.
     """
 
     name: str
@@ -37,6 +40,16 @@ class Stage:
     counts: Mapping[str, Number] = field(default_factory=dict[str, Number])
     attrs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     series: Mapping[str, float] = field(default_factory=dict[str, float])
+    tree_j: Mapping[str, Mapping[str, float]] | None = None
+
+    def of_tree(self) -> Stage:
+        """With the energies of the trial's process tree."""
+        energies = dict(self.tree_j or {})
+        return replace(
+            self,
+            energy_j=energies.pop("total", None),
+            by_component_j={name: energy["value"] for name, energy in energies.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ class TrialResult:
     methods: component -> ``counter`` / ``integrated`` / ``modelled``. idle_w: baseline by component. series: mean of every
     side series over the trial. power_profile: (t_s, watts) of the whole trial thinned to at most 400 points.
     contention: share of the machine's CPU time used by others during the trial, 0..1, None if unknown.
+    tree_j: as energy_j, of the trial's process tree.
     recorder: what measuring took of the machine: ``cpu_s`` of the recorder's process over ``over_s``, ``rss_bytes``.
     """
 
@@ -76,6 +90,11 @@ class TrialResult:
     warnings: Sequence[Mapping[str, str]] = ()
     outlier: bool = False
     recorder: Mapping[str, float] = field(default_factory=dict[str, float])
+    tree_j: Mapping[str, Mapping[str, float]] | None = None
+
+    def of_tree(self) -> TrialResult:
+        """With the energies of its process tree."""
+        return replace(self, energy_j=self.tree_j, stages=tuple(stage.of_tree() for stage in self.stages))
 
     @property
     def total_j(self) -> float | None:
@@ -110,7 +129,8 @@ class TrialResult:
 class StudyResults:
     """A study's design and all its trials so far, in the order in which they ended.
 
-    design: the study as plain data (what its TOML file says). environment: the machine(s), by host.
+    design: the study as plain data (what its TOML file says). environment: the machine(s), by host. scope: whose joules
+    the trials have, the machine's or their process trees'.
     """
 
     name: str
@@ -118,6 +138,16 @@ class StudyResults:
     design: Mapping[str, Any]
     trials: Sequence[TrialResult]
     environment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    scope: Scope = "machine"
+
+    def in_scope(self) -> StudyResults:
+        """Of the process trees, where other work kept the machine busy during any trial and the tree of each is known.
+        Else a study would measure its neighbours."""
+        measured = [trial for trial in self.trials if trial.energy_j is not None]
+        known = bool(measured) and all(trial.tree_j is not None for trial in measured)
+        if not any(headline_scope(trial.contention, known) == "tree" for trial in measured):
+            return self
+        return replace(self, trials=tuple(trial.of_tree() for trial in self.trials), scope="tree")
 
     @property
     def completed(self) -> list[TrialResult]:
@@ -174,4 +204,4 @@ def merge_hosts(results: Iterable[StudyResults]) -> StudyResults:
             data["factors"] = {**trial.factors, "host": trial.host}
             trials.append(TrialResult(**data))
     first = parts[0]
-    return StudyResults(first.name, first.title, first.design, trials, environment)
+    return StudyResults(first.name, first.title, first.design, trials, environment).in_scope()

@@ -51,12 +51,20 @@ def ls(
         _render(rows)
 
 
+def _energy(headline: dict[str, Any]) -> str:
+    from wattmark.units import format_energy
+
+    if headline["energy_j"] is None:
+        return "?"
+    return ("*" if headline["scope"] == "tree" else "") + format_energy(headline["energy_j"])
+
+
 def _render(rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from wattmark.cli.terminal.render import STATUS_STYLES
     from wattmark.cli.terminal.table import new_table
-    from wattmark.units import format_duration, format_energy
+    from wattmark.units import format_duration
 
     out = console()
     if not rows:
@@ -83,7 +91,7 @@ def _render(rows: list[dict[str, Any]]) -> None:
             Text(row["status"], STATUS_STYLES.get(row["status"], "")),
             started.strftime("%m-%d %H:%M" if started.year == this_year else "%Y-%m-%d"),
             format_duration(row["duration_s"]),
-            "?" if row["energy_j"] is None else format_energy(row["energy_j"]),
+            _energy(row["headline"]),
             *(
                 [" ".join(plain(f"{key}={value}" if value else key) for key, value in row["tags"].items())]
                 if tagged
@@ -91,3 +99,5 @@ def _render(rows: list[dict[str, Any]]) -> None:
             ),
         )
     out.print(table)
+    if any(row["headline"]["scope"] == "tree" for row in rows):
+        out.print("* of the process tree: other work kept the machine busy", style="dim", soft_wrap=True)

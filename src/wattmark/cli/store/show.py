@@ -49,7 +49,7 @@ def show(
 
 
 def _render(out: Console, view: RunView, run: RunResult, spans: int) -> None:
-    from wattmark.cli.terminal.render import render_run, render_spans
+    from wattmark.cli.terminal.render import render_run, render_spans, render_uncertainty
 
     out.print(f"{run.run_id}  {run.started_at}  {plain(run.host)}", style="dim")
     if run.tags:
@@ -58,7 +58,9 @@ def _render(out: Console, view: RunView, run: RunResult, spans: int) -> None:
         )
     render_run(out, replace(run, spans=()), closing=False)
     _chart(out, view)
-    render_spans(out, run.spans, spans)
+    render_spans(out, run.span_groups, spans)
+    if run.headline is not None:
+        render_uncertainty(out, run.headline)
     _channels(out, run.channels)
     _environment(out, view)
 

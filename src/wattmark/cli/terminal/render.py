@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
 
 from wattmark.cli.terminal.output import plain
 from wattmark.cli.terminal.table import Table, new_table
-from wattmark.quantity import Quantity, total
-from wattmark.runs.result import RunResult, SpanResult
+from wattmark.quantity import KINDS, Quantity, total
+from wattmark.runs.result import RunResult
+from wattmark.runs.view import SpanGroup
 from wattmark.units import format_duration, format_energy, format_mass, format_power, significant
 
 SPANS_SHOWN = 20
@@ -21,10 +21,21 @@ STATUS_STYLES = {"completed": "green", "failed": "red", "interrupted": "yellow",
 def render_run(console: Console, run: RunResult, *, closing: bool = True) -> None:
     """The summary of one run; ``closing`` adds the sentence that says how to see more."""
     console.print(headline(run))
+    if run.scope == "tree" and run.attributed is not None and run.others_busy is not None:
+        own = run.attributed
+        console.print(
+            f"This process tree: {format_energy(own.energy.value)}, "
+            f"{between(own.energy.low, own.energy.high)} ({own.rule}).",
+            style="bold", soft_wrap=True,
+        )  # fmt: skip
+        console.print(
+            f"Other work used {run.others_busy * 100:.0f} % of the machine's CPU time: what follows is the whole machine's.",
+            soft_wrap=True,
+        )
     console.print(_energy_table(run))
     for line in _facts(run):
         console.print(line, soft_wrap=True)
-    render_spans(console, run.spans, SPANS_SHOWN)
+    render_spans(console, run.span_groups, SPANS_SHOWN)
     render_warnings(console, [warning.message for warning in run.warnings])
     if closing:
         console.print(f"More: wattmark show {run.run_id}", style="dim")
@@ -107,7 +118,8 @@ def _facts(run: RunResult) -> Iterator[Text | str]:
         yield Text(
             f"Covered: {share}; the energy of the rest is not known and not in these numbers.", "yellow"
         )
-    for share, words in ((run.above_idle, "Above idle"), (run.attributed, "Of this process tree")):
+    shares = [(run.above_idle, "Above idle"), (run.attributed, "Of this process tree")]
+    for share, words in shares[: 1 if run.scope == "tree" else 2]:
         if share is not None:
             energy, rule = share.energy, f" ({share.rule})" if share.rule else ""
             yield f"{words}: {format_energy(energy.value)}, {between(energy.low, energy.high)}{rule}."
@@ -123,33 +135,13 @@ def _facts(run: RunResult) -> Iterator[Text | str]:
         )
 
 
-@dataclass
-class _Node:
-    path: str
-    name: str
-    depth: int
-    times: int = 0
-    seconds: float = 0.0
-    energy: Quantity | None = None
-
-
-def render_spans(console: Console, spans: Sequence[SpanResult], most: int) -> None:
+def render_spans(console: Console, groups: Sequence[SpanGroup], most: int) -> None:
     """The tree of spans, those of one path together; of many paths the ``most`` that cost most."""
-    nodes: dict[str, _Node] = {}
-    for span in spans:
-        depth = span.path.count("/") - span.name.count("/")
-        node = nodes.setdefault(span.path, _Node(span.path, span.name, depth))
-        node.times += 1
-        node.seconds += span.duration_s
-        if span.energy is not None:
-            node.energy = span.energy if node.energy is None else node.energy + span.energy
-    if not nodes:
+    if not groups:
         return
-    by_cost = sorted(
-        nodes.values(), key=lambda node: node.energy.value if node.energy else -1.0, reverse=True
-    )
-    chosen = {node.path for node in by_cost[:most]}
-    title = "spans" if len(nodes) <= most else f"spans: the {most} of {len(nodes)} that cost most"
+    by_cost = sorted(groups, key=lambda group: group.energy.value if group.energy else -1.0, reverse=True)
+    chosen = {group.path for group in by_cost[:most]}
+    title = "spans" if len(groups) <= most else f"spans: the {most} of {len(groups)} that cost most"
     table = new_table(
         "",
         "times",
@@ -160,16 +152,31 @@ def render_spans(console: Console, spans: Sequence[SpanResult], most: int) -> No
         spare=("between", "times"),
         title=title,
     )
-    for node in nodes.values():
-        if node.path in chosen:
-            energy = node.energy
+    for group in groups:
+        if group.path in chosen:
+            energy = group.energy
             table.add_row(
-                "  " * node.depth + plain(node.name),
-                str(node.times),
-                format_duration(node.seconds),
+                "  " * group.depth + plain(group.name),
+                str(group.times),
+                format_duration(group.duration_s),
                 format_energy(energy.value) if energy else "?",
                 between(energy.low, energy.high) if energy else "",
             )
+    console.print(table)
+
+
+def render_uncertainty(console: Console, quantity: Quantity) -> None:
+    """Where the uncertainty of a number comes from, the largest error first, and what would make it smaller."""
+    rows = quantity.budget()
+    if not rows:
+        return
+    table = new_table(
+        "error", "", "what makes it smaller", numbers=("",), prose=("what makes it smaller", "error"),
+        title="where the uncertainty comes from",
+    )  # fmt: skip
+    for kind, below, above in rows:
+        words, remedy = KINDS.get(kind, (kind, ""))
+        table.add_row(words, f"-{format_energy(below)} +{format_energy(above)}", remedy)
     console.print(table)
 
 

@@ -38,6 +38,7 @@ def methods_section(data: StudyData) -> Html:
         tag("p", _procedure(results)),
         tag("h3", "Statistics"),
         tag("p", _STATISTICS),
+        tag("p", _TREE) if results.scope == "tree" else None,
         tag("h3", "Versions"),
         tag("p", _versions(results)),
     )
@@ -50,6 +51,12 @@ _STATISTICS = (
     "measuring error alone. Factors are compared within blocks of equal levels of all other factors, energies "
     "and times as ratios; p-values are corrected for their number by Holm's procedure. Outliers (modified z-score above "
     "3.5, Iglewicz and Hoaglin 1993) are marked and kept."
+)
+
+
+_TREE = (
+    "Other work kept the machine busy during trials. All energies here are therefore those of the trials' own process "
+    "trees (above idle by their CPU time, idle by the share of the machine's CPU time that they used), not the machine's."
 )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.runs.attribution import contention
+from wattmark.quantity import Quantity
+from wattmark.runs.attribution import attributed, contention
 from wattmark.runs.record import Float64, RunRecord
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView, SpanView
@@ -40,6 +41,7 @@ def measured_fields(view: RunView) -> dict[str, Any]:
     summary = summarise(view, spans=False)
     stages, warnings = _stages(view)
     energy = summary.to_dict()["energy_j"]
+    tree = _tree(view)
     return {
         "run_id": record.run_id,
         "started_at": summary.started_at,
@@ -52,6 +54,7 @@ def measured_fields(view: RunView) -> dict[str, Any]:
         "series": _means(record, record.start_ns, record.end_ns),
         "power_profile": _profile(view),
         "contention": contention(record),
+        "tree_j": None if tree is None else {name: energy.as_dict() for name, energy in tree.items()},
         "recorder": {
             key: value
             for key in ("cpu_s", "over_s", "rss_bytes")
@@ -91,22 +94,39 @@ def _stages(view: RunView) -> tuple[list[Stage], list[dict[str, str]]]:
         kept = [span for span in spans if span.path.count("/") <= deepest]
     kept = kept[:MAX_STAGES]
     cut = [{"code": "stages-cut", "message": f"{len(spans)} spans, of which {len(kept)} are kept as stages"}]
-    return [_stage(view.record, span) for span in kept], cut if len(kept) < len(spans) else []
+    return [_stage(view, span) for span in kept], cut if len(kept) < len(spans) else []
 
 
-def _stage(record: RunRecord, span: SpanView) -> Stage:
+def _tree(
+    view: RunView, start_ns: int | None = None, end_ns: int | None = None
+) -> dict[str, Quantity] | None:
+    """Energies of the process tree, ``total`` and by component."""
+    share = attributed(view, start_ns, end_ns)
+    return None if share is None else {"total": share.energy, **share.by_component}
+
+
+def _stage(view: RunView, span: SpanView) -> Stage:
+    record = view.record
     start_ns = record.start_ns + round(span.start_s * 1e9)
+    tree = _tree(view, start_ns, start_ns + round(span.duration_s * 1e9))
     return Stage(
         name=span.name,
         path=span.path,
         start_s=span.start_s,
         duration_s=span.duration_s,
-        energy_j=None if span.energy is None else span.energy.as_dict(),
+        energy_j=None if span.energy is None else _ends(span.energy),
         by_component_j={component: quantity.value for component, quantity in span.by_component.items()},
         counts={key: value for key, value in span.counts.items() if key in COUNTS},
         attrs={**{key: value for key, value in span.counts.items() if key not in COUNTS}, **span.attrs},
         series=_means(record, start_ns, start_ns + round(span.duration_s * 1e9)),
+        tree_j=None if tree is None else {name: _ends(energy) for name, energy in tree.items()},
     )
+
+
+def _ends(energy: Quantity) -> dict[str, float]:
+    """Without its terms: of thousands of stages they would fill the file."""
+    low, high = energy.interval()
+    return {"value": energy.value, "low": low, "high": high}
 
 
 def _means(record: RunRecord, start_ns: int, end_ns: int) -> dict[str, float]:

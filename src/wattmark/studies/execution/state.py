@@ -178,7 +178,9 @@ class StudyFolder:
             baseline = _read(path)
             if path.stem in environment:
                 environment[path.stem]["baseline"] = baseline
-        return StudyResults(design.name, design.title, design.as_data(), self.trials(), environment)
+        return StudyResults(
+            design.name, design.title, design.as_data(), self.trials(), environment
+        ).in_scope()
 
 
 def load_results(name: str) -> StudyResults:
