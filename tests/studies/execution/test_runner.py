@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes.records import rapl_record
 from wattmark.errors import ConfigError
 from wattmark.store import open_store
 from wattmark.studies.designs.design import Design
@@ -21,6 +23,7 @@ from wattmark.studies.execution.runner import Progress, run_study
 from wattmark.studies.execution.state import StudyFolder, load_results
 from wattmark.studies.results import TrialResult
 from wattmark.testing.executor_contract import sleeps_in
+from wattmark.workspace.runs import keep
 
 WATTMARK = [sys.executable, "-c", "from wattmark.cli import main; main()"]
 NO_QUIET = {"baseline_s": 0, "cooldown_max_s": 0}
@@ -284,3 +287,38 @@ def test_a_missing_study_suggests_a_near_one() -> None:
     with pytest.raises(ConfigError) as caught:
         load_results("resnet")
     assert "'resnets'" in (caught.value.hint or "")
+
+
+def test_a_trial_that_was_taken_over_has_one_run_that_counts(data_dir: Path) -> None:
+    """Its runner was killed ten times; runs of an older study of that name, and of other trials, stay."""
+    study = design("echo", "{n}", factors={"n": [1, 2]})
+    StudyFolder.create(study)
+    first, second = plan(study)
+    began = time.time_ns()
+    records = {
+        f"{trial.id}-{number}": replace(
+            rapl_record(3),
+            run_id=f"{trial.id}-{number}",
+            started_wall_ns=began + number * 10**9,
+            tags={"study": "t", "trial": trial.id},
+        )
+        for trial in (first, second)
+        for number in range(3)
+    }
+    older = replace(records[f"{first.id}-0"], run_id="older", started_wall_ns=began - 3600 * 10**9)
+    with open_store() as store:
+        for record in (*records.values(), older):
+            keep(store, record)
+
+    class Measured(Instant):
+        def poll(self, handle: Handle) -> Outcome:
+            result = TrialResult(
+                handle["id"], handle["index"], handle["repeat"], handle["factors"], "completed",
+                duration_s=1.0, run_id=f"{handle['id']}-1" if handle["id"] == first.id else None,
+            )  # fmt: skip
+            return Outcome(0, {"result": result.to_json()}, "")
+
+    run_study(study, executor=Measured(lambda _: {}))
+    with open_store() as store:
+        left = {run.run_id for run in store.summaries()}
+    assert left == {f"{first.id}-1", "older", *(f"{second.id}-{number}" for number in range(3))}

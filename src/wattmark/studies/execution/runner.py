@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from wattmark.tracker.process import WattmarkWarning
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.1
 _JOURNAL_S = 3.0
 """So long may a recorder take to notice that its process was killed."""
+_RECENT_SESSIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +112,20 @@ class _Runner:
         self.began = time.monotonic()
         self.done_before = len(self.done)
         with _StoreOrJournals() as store:
-            while True:
-                pending = [trial for trial in plan(self.design) if trial.id not in self.done]
-                if not pending:
-                    pending = further_trials(self.design, list(self.done.values()))
-                if not pending:
-                    return
-                self.total = len(self.done) + len(pending)
-                self._run_all(pending, store)
+            try:
+                while pending := self._pending():
+                    self.total = len(self.done) + len(pending)
+                    self._run_all(pending, store)
+            finally:
+                store.keep_one_run_each(
+                    self.design.name,
+                    {name: trial.run_id for name, trial in self.done.items() if trial.run_id},
+                    self.folder.begun_at(),
+                )
+
+    def _pending(self) -> list[Trial]:
+        left = [trial for trial in plan(self.design) if trial.id not in self.done]
+        return left or further_trials(self.design, list(self.done.values()))
 
     def _recover(self, retry_failed: bool) -> None:
         """End what a killed runner left running, and keep the results that it had no time to keep."""
@@ -265,12 +273,34 @@ class _StoreOrJournals:
             self._without(error)
             return []
 
+    def keep_one_run_each(self, study: str, runs: Mapping[str, str], since: datetime) -> None:
+        """Put the other runs of trials away that a killed runner had begun: a trial that was taken over counts once.
+
+        runs: the run of each trial that is done. since: when the study was begun; older runs are of another one.
+        """
+        for folder in session_folders(journals_dir())[-_RECENT_SESSIONS:]:
+            self.keep_session(folder)
+        if self._store is None:
+            return
+        try:
+            found = self._store.summaries(tag=f"study={study}", since=since)
+            kept = {run.run_id for run in found}
+            others = [
+                run.run_id
+                for run in found
+                if runs.get(run.tags.get("trial", ""), run.run_id) in kept - {run.run_id}
+            ]
+            if others:
+                self._store.discard(others)
+        except StoreError as error:
+            self._without(error)
+
     def run_of_trial(self, study: str, trial_id: str) -> RunRecord | None:
         """The run of a trial that was killed, once its recorder has ended; None if it had not begun to measure."""
         deadline = time.monotonic() + _JOURNAL_S
         while True:
             waiting = False
-            for folder in reversed(session_folders(journals_dir())[-20:]):
+            for folder in reversed(session_folders(journals_dir())[-_RECENT_SESSIONS:]):
                 for record in self.keep_session(folder):
                     if record.tags.get("study") == study and record.tags.get("trial") == trial_id:
                         return record

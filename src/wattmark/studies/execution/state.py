@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,10 @@ class StudyFolder:
     def exists(self) -> bool:
         """Whether a study was begun here."""
         return (self.path / DESIGN).is_file()
+
+    def begun_at(self) -> datetime:
+        """When the study was begun."""
+        return datetime.fromtimestamp((self.path / DESIGN).stat().st_mtime, timezone.utc)
 
     def design(self) -> Design:
         """What is studied."""
