@@ -178,10 +178,17 @@ def _is_whole(record: RunRecord, owner: int | None, data: SessionData) -> bool:
     """
     if owner is None or not data.living.processes <= {owner}:
         return False
-    if data.recorder.end is not None or not data.living.recorder:
+    recorder = data.recorder
+    if recorder.end is not None or not data.living.recorder:
         return True
-    last = [int(group.t_ns[-1]) for group in data.recorder.groups if len(group.t_ns)]
-    return not last or (min(last) >= record.end_ns or max(last) >= record.end_ns + LATE_NS)
+    if not recorder.header:
+        return False  # it has taken its first reading, and is about to put it on disk
+    reads = [group for group in recorder.groups if group.channels]
+    last = [int(group.t_ns[-1]) for group in reads if len(group.t_ns)]
+    if len(last) == len(reads) and min(last, default=record.end_ns) >= record.end_ns:
+        return True
+    beside = [int(rows[-1, 0]) for rows in (recorder.tree_cpu, recorder.cost) if len(rows)]
+    return max([*last, *beside], default=0) >= record.end_ns + LATE_NS
 
 
 def _add(store: Store, record: RunRecord) -> RunRecord | None:
