@@ -433,3 +433,68 @@ def test_a_recorder_that_does_not_start_leaves_a_run_that_says_so(
     assert kept.energy is None
     assert [span.name for span in kept.spans()] == ["s"]
     assert "no-recorder" in [warning.code for warning in kept.record.warnings]
+
+
+SUB_INTERPRETER = """
+import _xxsubinterpreters as interpreters
+which = interpreters.create()
+interpreters.run_string(which, '''
+import wattmark as wm
+with wm.measure("inner") as run, run.span("s"):
+    pass
+print(run.energy, run.energy_by_component, run.warnings)
+''')
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="its module has another name there")
+def test_a_sub_interpreter_that_asks_for_energies_ends(fake_machine: FakeMachine, data_dir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SUB_INTERPRETER], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("None {} [")
+    assert "sub-interpreter: wattmark show 2" in done.stdout
+    kept = wm.load("inner")
+    assert kept.energy is not None
+    assert [span.name for span in kept.spans()] == ["s"]
+
+
+EMBEDDED = """
+import sys
+sys.executable = ""
+import wattmark as wm
+with wm.measure("embedded") as run:
+    pass
+print(run.record.recorder["version"])
+"""
+
+
+def test_a_program_that_embeds_python_is_measured(fake_machine: FakeMachine, data_dir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", EMBEDDED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == wm.__version__
+
+
+STOPPED = """
+import os, signal, sys, time
+import wattmark as wm
+from wattmark.tracker.process import this_process
+with wm.measure("stopped"):
+    os.kill(this_process().session.pid, signal.SIGSTOP)
+print(this_process().session.pid)
+"""
+
+
+def test_a_recorder_that_was_stopped_ends_with_the_program(fake_machine: FakeMachine, data_dir: Path) -> None:
+    from wattmark.recorder import tree
+
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not tree.is_alive(int(done.stdout), None)
+    assert wm.load("stopped").record.status == "completed"

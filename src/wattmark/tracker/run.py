@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import monotonic_ns
 
-from wattmark.errors import JournalError, WattmarkError
+from wattmark.errors import JournalError, RecorderError, WattmarkError
 from wattmark.recorder import journal
 from wattmark.tracker.process import this_process
 from wattmark.tracker.span import Span, wrap
@@ -214,9 +214,14 @@ class Run:
 
     @property
     def view(self) -> RunView:
-        """What the results are worked out from: every channel, every curve."""
+        """What the results are worked out from: every channel, every curve.
+
+        Raises RecorderError in a sub-interpreter: numpy must not be loaded there, the program might never end.
+        """
         if self._view is not None:
             return self._view
+        if _in_sub_interpreter():
+            raise RecorderError(_SUB_INTERPRETER, hint=f"wattmark show {self.id}")
         if self._load is not None:
             view = self._load()
         else:
@@ -235,13 +240,13 @@ class Run:
 
     @property
     def energy(self) -> Quantity | None:
-        """Energy in joules, all components that are counted; None if nothing was measured."""
-        return self.view.energy
+        """Energy in joules, all components that are counted; None if nothing was measured, and in a sub-interpreter."""
+        return None if self._is_out_of_reach() else self.view.energy
 
     @property
     def energy_by_component(self) -> dict[str, Quantity]:
         """Energy in joules by component."""
-        return self.view.energy_by_component
+        return {} if self._is_out_of_reach() else self.view.energy_by_component
 
     @property
     def status(self) -> str:
@@ -292,6 +297,8 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """What a reader of the numbers must know."""
+        if self._is_out_of_reach():
+            return [f"{_SUB_INTERPRETER}: wattmark show {self.id}"]
         return [warning.message for warning in self.view.record.warnings]
 
     def between(self, start_s: float, end_s: float) -> Quantity | None:
@@ -371,6 +378,13 @@ class Run:
         """In another process it is the run of this id, read from the store when something is asked of it."""
         return _by_id, (self.id, self.name, dict(self.tags))
 
+    def _is_out_of_reach(self) -> bool:
+        """Whether the results cannot be read in this interpreter, which is said once."""
+        if not _in_sub_interpreter():
+            return False
+        this_process().warn("sub-interpreter", f"{_SUB_INTERPRETER}: wattmark show {self.id}")
+        return True
+
     def _must_be_ours(self, what: str) -> None:
         if self._load is not None:
             raise WattmarkError(
@@ -407,3 +421,17 @@ def _opened(folder: str, run_id: str) -> dict[str, Any]:
                     if opened["run_id"] == run_id:
                         return opened
     return {}
+
+
+_SUB_INTERPRETER = "the energies of a run cannot be read in a sub-interpreter"
+
+
+def _in_sub_interpreter() -> bool:
+    try:
+        import _interpreters as interpreters  # pyright: ignore[reportMissingImports] Python 3.13
+    except ImportError:
+        try:
+            import _xxsubinterpreters as interpreters  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            return False
+    return interpreters.get_current() != interpreters.get_main()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
