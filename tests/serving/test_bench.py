@@ -316,3 +316,12 @@ def test_where_cpu_times_are_not_told_nothing_is_waited_for(monkeypatch: pytest.
 
     monkeypatch.setattr(bench_energy, "host_busy_s", lambda: None)
     assert bench_energy.wait_for_rest(60.0, sleep=lambda _: None)
+
+
+def test_a_window_within_the_load_is_no_gap_in_the_measurement() -> None:
+    records = [request(n, 0.5 * n) for n in range(20)]
+    window = Window(2 * S, 8 * S, "steady: test")
+    got = energy_of(view(), load(*records), QUIET, CpuUse(10.0, 5.0, 5.0), window=window)
+    assert got is not None
+    assert got.serving.covered == pytest.approx(1.0)
+    assert not any("fall into measured time" in note for note in got.notes)

@@ -17,7 +17,7 @@ from wattmark.quantity import Quantity
 from wattmark.serving.bench import FORMAT, SCRAPE_S, Bench, BenchResult, Plan, journal_hint, open_bench, save
 from wattmark.serving.figures.latency import Goal
 from wattmark.serving.figures.steady import requests_for
-from wattmark.serving.figures.sweep import SATURATED_GAIN, SweepPoint, doubling, find_knee, work_rate
+from wattmark.serving.figures.sweep import Climb, doubling
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Replay
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.prompts.base import Lengths, Workload
@@ -164,8 +164,7 @@ def run_bench(
         (load, ask.plan(load)) for load in ask.loads
     ]  # what cannot be sent is told before a server starts
     results: list[BenchResult] = []
-    points: list[SweepPoint] = []
-    flat, best = 0, 0.0
+    climb = Climb()
     with (
         WritingBar() as bar,
         open_bench(
@@ -183,14 +182,10 @@ def run_bench(
             result = _one(bench, plan, name, known, live)
             results.append(result)
             _keep(result)
-            points.append(SweepPoint(load, result.metrics))
-            done = work_rate(result.metrics) or 0.0
-            flat = flat + 1 if len(points) > 1 and done < best * (1 + SATURATED_GAIN) else 0
-            best = max(best, done)
-            if flat >= 2 or result.load.interrupted:
+            if climb.add(load, result.metrics) or result.load.interrupted:
                 break
-    knee = find_knee(points)
-    return Outcome(ask, tuple(results), None if knee is None else knee.load, flat >= 2)
+    sweep = climb.sweep()
+    return Outcome(ask, tuple(results), None if sweep.knee is None else sweep.knee.load, sweep.saturated)
 
 
 class _Loading:

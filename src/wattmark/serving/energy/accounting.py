@@ -186,8 +186,10 @@ def account(
     own = total([part.requests for part in components])
     everything = total([part.measured for part in components])
     idle = [part.idle for part in components if part.idle is not None]
-    covered = [float(shares.covered.mean()) for _, shares in parts if len(requests)]
     work = _Work.of(requests, energies, request_j)
+    # In a window of a longer load, requests that only reach into it are measured in part by choice, not by a gap.
+    seen = np.ones(len(requests), np.bool_) if costs is None else work.worth > 0.999
+    covered = [float(shares.covered[seen].mean()) for _, shares in parts if seen.any()]
     without_idle, with_idle = _Pricing(grams, money_per_kwh), _Pricing(grams, money_per_kwh)
     answered_own = None if own is None else own * work.answered_share
     inside = request_j[work.answered & (work.worth > 0.999)] if listed is None else listed

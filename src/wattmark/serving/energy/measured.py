@@ -396,9 +396,10 @@ def _users(cpu: CpuUse, client_s: float, idle: Idle | None) -> tuple[_Users | No
     if cpu.busy_s is None:
         return None, ["CPU times are not told here: the client's own energy is in the server's"]
     if idle is None:  # without it no one can say what each used above it
+        names = f" (beside the server: {', '.join(cpu.busiest)})" if cpu.busiest else ""
         return None, [
             "the idle watts are not known (the machine was busy, or not looked at), so the energy of the load client and of "
-            "other work is in these figures: `wattmark calibrate` on the quiet machine finds them"
+            f"other work is in these figures{names}: `wattmark calibrate` on the quiet machine finds them"
         ]
     notes: list[str] = []
     before = idle.busy_cores or 0.0

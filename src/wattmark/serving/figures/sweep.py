@@ -33,20 +33,36 @@ class Sweep:
     saturated: bool
 
 
+class Climb:
+    """Rising loads as they come: whether the server is saturated, and the sweep so far."""
+
+    def __init__(self) -> None:
+        self._points: list[SweepPoint] = []
+        self._flat, self._best = 0, 0.0
+
+    def add(self, load: float, metrics: Metrics) -> bool:
+        """Take in one more load; whether two in a row brought no more work."""
+        rate = work_rate(metrics) or 0.0
+        stalled = bool(self._points) and rate < self._best * (1 + SATURATED_GAIN)
+        self._points.append(SweepPoint(load, metrics))
+        self._flat = self._flat + 1 if stalled else 0
+        self._best = max(self._best, rate)
+        return self._flat >= 2
+
+    def sweep(self) -> Sweep:
+        """All loads so far."""
+        return Sweep(tuple(self._points), find_knee(self._points), self._flat >= 2)
+
+
 async def run_sweep(loads: Sequence[float], run_at: Callable[[float], Awaitable[Metrics]]) -> Sweep:
     """Run rising loads until two in a row bring no more throughput. ``run_at(load)`` runs one and measures it."""
     if not loads or any(later <= earlier for earlier, later in pairwise(loads)):
         raise ConfigError("a sweep needs loads that rise")
-    points: list[SweepPoint] = []
-    flat, best = 0, 0.0
+    climb = Climb()
     for load in loads:
-        points.append(SweepPoint(load, await run_at(load)))
-        rate = work_rate(points[-1].metrics) or 0.0
-        flat = flat + 1 if len(points) > 1 and rate < best * (1 + SATURATED_GAIN) else 0
-        best = max(best, rate)
-        if flat >= 2:
+        if climb.add(load, await run_at(load)):
             break
-    return Sweep(tuple(points), find_knee(points), flat >= 2)
+    return climb.sweep()
 
 
 def work_rate(metrics: Metrics) -> float | None:

@@ -115,7 +115,7 @@ async def run_load(
     if scraper is not None:
         result.series = (*scraper.series(), *timing_series(result.records))
         result.warnings += [scraper.missing] if scraper.missing else []
-    result.warnings += _findings(result, generator.gave_up)
+    result.warnings += [*_findings(result, generator.gave_up), *_hits(result)]
     if isinstance(workload, Fixed) and len(result.records) > len(workload.given):
         result.warnings.append(
             f"the {len(workload.given)} prompts of {workload.name} were sent {len(result.records)} times in all: a server "
@@ -186,6 +186,24 @@ def _first_interrupt_sets(stop: asyncio.Event) -> Any:
 async def _stop_when(stop: asyncio.Event, generator: Engine | Processes) -> None:
     await stop.wait()
     generator.stop()
+
+
+def _hits(result: LoadResult) -> list[str]:
+    """Prefix-cache hits by the server's own metrics, where its answers do not tell of cached tokens (vLLM's default)."""
+    if result.cached_share is not None:
+        return []
+    hits = [
+        item.values[-1]
+        for item in result.series
+        if item.series.id == "server/prefix-cache-hits" and len(item.values)
+    ]
+    if not any(hits):
+        return []
+    return [
+        f"{sum(hits):.0f} prompt tokens came from the server's prefix cache by its own metrics: the figures are of "
+        f"prompts that "
+        "it has seen in part, not of fresh ones"
+    ]
 
 
 def _sockets_warning(arrivals: Arrivals) -> list[str]:

@@ -50,6 +50,7 @@ METRICS: dict[str, Wanted] = {
     "vllm:prompt_tokens_total": Wanted("server/prompt-tokens", "tokens", total=True),
     "vllm:generation_tokens_total": Wanted("server/output-tokens", "tokens", total=True),
     "vllm:num_preemptions_total": Wanted("server/preemptions", "requests", total=True),
+    "vllm:prefix_cache_hits_total": Wanted("server/prefix-cache-hits", "tokens", total=True),
     "llamacpp:requests_processing": Wanted("server/running", "requests"),
     "llamacpp:requests_deferred": Wanted("server/waiting", "requests"),
     "llamacpp:kv_cache_usage_ratio": Wanted("server/kv-cache", "ratio", "max"),
