@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import Z95, Quantity
 from wattmark.runs.record import Float64
 from wattmark.serving.energy.attribution import (
     EQUAL_WEIGHTS,
@@ -30,7 +30,7 @@ from wattmark.serving.energy.attribution import (
     tokens_in,
     work_in,
 )
-from wattmark.statistics import central
+from wattmark.statistics import central, t_quantile
 
 FEWEST_BINS = 20
 ENOUGH_BINS = 60
@@ -314,7 +314,12 @@ def _bootstrap(rows: Float64, joules: Float64, resamples: int, seed: int) -> Flo
     blocks = running[length:] - running[:-length]
     drawn = np.random.default_rng(seed).integers(0, len(blocks), (resamples, math.ceil(count / length)))
     sums = blocks[drawn].sum(axis=1).reshape(resamples, columns, columns + 1)
-    return _non_negative(sums[:, :, :columns], sums[:, :, columns])
+    spread = _non_negative(sums[:, :, :columns], sums[:, :, columns])
+    # So few blocks scatter less than they should: by their degrees of freedom, and by Student's t beside the normal.
+    freedom = max(1, count // length - columns)
+    wider = t_quantile(freedom) / Z95 * math.sqrt(1 + (columns + 1) / freedom)
+    middle = np.median(spread, axis=0)
+    return np.asarray(middle + wider * (spread - middle), np.float64)
 
 
 def _quantity(
