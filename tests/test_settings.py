@@ -220,3 +220,11 @@ def test_a_store_in_a_file_is_meant_from_the_folder_of_that_file(
     (project / "pyproject.toml").unlink()
     write_user_file(data_dir, f'store = "{given}"\n')
     assert settings.load()["store"] == meant.format(folder=data_dir)
+
+
+def test_the_unit_of_energies_is_one_that_there_is(monkeypatch, data_dir):
+    monkeypatch.setenv("WATTMARK_ENERGY_UNIT", "kWh")
+    assert settings.load()["energy_unit"] == "kWh"
+    monkeypatch.setenv("WATTMARK_ENERGY_UNIT", "calories")
+    with pytest.raises(ConfigError, match="auto, J, Wh, kWh"):
+        settings.load()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,3 +56,33 @@ def test_energy_is_shown_within_a_percent_and_never_in_scientific_notation(joule
     scale = {"µJ": 1e-6, "mJ": 1e-3, "J": 1.0, "kJ": 1e3, "MJ": 1e6, "GJ": 1e9}[unit]
     assert "e" not in number
     assert float(number.replace(",", "")) * scale == pytest.approx(joules, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("unit", "joules", "text"),
+    [
+        ("J", 7_200.0, "7,200 J"), ("J", 0.05, "0.0500 J"), ("Wh", 7_200.0, "2.00 Wh"), ("Wh", 1.0, "0.000278 Wh"),
+        ("kWh", 7.2e6, "2.00 kWh"), ("kWh", 0.0, "0 kWh"),
+    ],
+)  # fmt: skip
+def test_energies_are_shown_in_the_unit_that_is_set(unit: str, joules: float, text: str):
+    units.show_energies_in(unit)
+    try:
+        assert units.format_energy(joules) == text
+    finally:
+        units.show_energies_in("auto")
+
+
+def test_a_value_and_its_ends_have_one_unit():
+    assert [units.format_energy(end, 12_000.0) for end in (9_000.0, 12_000.0, 15_000.0)] == [
+        "9.00 kJ", "12.0 kJ", "15.0 kJ",
+    ]  # fmt: skip
+    assert units.format_energy(0.0, 12_000.0) == "0 kJ"
+
+
+def test_the_page_has_the_same_table_and_shows_the_same_texts():
+    """frontend/tests/format.test.ts holds the page to these texts."""
+    path = Path(__file__).parents[1] / "tools/units.py"
+    tool = runpy.run_path(str(path))
+    assert tool["TABLE"].read_text(encoding="utf-8") == tool["table"](), "run: python tools/units.py"
+    assert tool["TEXTS"].read_text(encoding="utf-8") == tool["texts"](), "run: python tools/units.py"

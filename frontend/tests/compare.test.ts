@@ -16,7 +16,7 @@ it('has a letter for any number of entries', () => {
 describe('differences in words', () => {
   it('have a sign and an interval', () => {
     expect(percentWords(gap)).toBe('−4 % (−6 to −2)')
-    expect(gapWords(gap, 'J')).toBe('−40 J (−60 J to −20 J)')
+    expect(gapWords(gap, 'J')).toBe('−40.0 J (−60.0 J to −20.0 J)')
     expect(gapWords({ ...gap, low: -40, high: -40 }, 's')).toBe('−40 s')
   })
   it('are nothing for the baseline', () => {

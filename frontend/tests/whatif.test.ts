@@ -132,11 +132,11 @@ describe('differences in words', () => {
     value, low, high, verdict, unit: 'J', ratio: ratio === null ? null : { value: ratio, low: ratio, high: ratio },
   })
   it('say direction, share and interval', () => {
-    expect(difference(d(-31, -40, -20, 'less', 0.69))).toBe('31 % less than the original: 31 J less, from 20 J to 40 J')
-    expect(difference(d(64, 60, 70, 'more', 3))).toBe('3 times the original: 64 J more, from 60 J to 70 J')
+    expect(difference(d(-31, -40, -20, 'less', 0.69))).toBe('31 % less than the original: 31.0 J less, from 20.0 J to 40.0 J')
+    expect(difference(d(64, 60, 70, 'more', 3))).toBe('3 times the original: 64.0 J more, from 60.0 J to 70.0 J')
   })
   it('claim nothing that is not known', () => {
-    expect(difference(d(1, -2, 4, 'unclear', 1.01))).toBe('may be less or more: from 2 J less to 4 J more')
+    expect(difference(d(1, -2, 4, 'unclear', 1.01))).toBe('may be less or more: from 2.00 J less to 4.00 J more')
     expect(difference(d(0, 0, 0, 'same', 1))).toBe('the same as the original')
     expect(difference(null)).toBe('not known')
   })

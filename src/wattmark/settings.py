@@ -23,9 +23,11 @@ KNOWN: dict[str, str] = {
     "period_s": "seconds between samples, 0.001 to 10 (default 0.1)",
     "zone": "where the power comes from, for carbon: FR, US-CAL-CISO, gcp:europe-west1",
     "pue": "power usage effectiveness of the building, 1.0 or more; a stage of its own, never in the joules",
+    "energy_unit": "how joules are shown: auto (default; J, kJ, MJ ...), J, Wh or kWh",
     "store": "file or database URL where runs are kept",
     "options": "a table of settings by source, e.g. options.cpu-model.tdp_w = 125",
 }
+_ENERGY_UNITS = ("auto", "J", "Wh", "kWh")
 _RANGES = {"period_s": (0.001, 10.0), "pue": (1.0, 100.0)}
 
 
@@ -138,6 +140,11 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigError(f"{where}: unknown setting {name!r}", hint=_hint(name))
         if name == "sources":
             checked[name] = _sources(value, where)
+        elif name == "energy_unit" and value not in _ENERGY_UNITS:
+            raise ConfigError(
+                f"{where}: energy_unit must be one of {', '.join(_ENERGY_UNITS)}, not {value!r}",
+                hint="wattmark config set energy_unit Wh",
+            )
         elif name in _RANGES:
             checked[name] = _number(name, value, where)
         elif name == "options":

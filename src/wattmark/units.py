@@ -5,33 +5,56 @@ Standard library only; the recorder imports this module.
 
 from __future__ import annotations
 
+import math
+
 NS_PER_S = 1_000_000_000
 UJ_PER_J = 1_000_000
 J_PER_WH = 3_600.0
 J_PER_KWH = 3_600_000.0
 
-_ENERGY_STEPS = ((1e9, 1e9, "GJ"), (1e6, 1e6, "MJ"), (1e4, 1e3, "kJ"), (1.0, 1.0, "J"), (1e-3, 1e-3, "mJ"))
+Step = tuple[float, float, str]
+"""From this size on, divided by this, in this unit."""
+STEPS: dict[str, tuple[Step, ...]] = {
+    "J": (
+        (1e9, 1e9, "GJ"),
+        (1e6, 1e6, "MJ"),
+        (1e4, 1e3, "kJ"),
+        (1.0, 1.0, "J"),
+        (1e-3, 1e-3, "mJ"),
+        (0.0, 1e-6, "µJ"),
+    ),
+    "W": ((1e6, 1e6, "MW"), (1e3, 1e3, "kW"), (1.0, 1.0, "W"), (1e-3, 1e-3, "mW"), (0.0, 1e-6, "µW")),
+    "g": ((1e6, 1e6, "t"), (1e3, 1e3, "kg"), (1.0, 1.0, "g"), (1e-3, 1e-3, "mg"), (0.0, 1e-6, "µg")),
+}
+"""How quantities are shown, the largest first. The page has the same table (``tools/units.py`` writes it)."""
+ENERGY_UNITS: dict[str, tuple[Step, ...]] = {
+    "auto": STEPS["J"],
+    "J": ((0.0, 1.0, "J"),),
+    "Wh": ((0.0, J_PER_WH, "Wh"),),
+    "kWh": ((0.0, J_PER_KWH, "kWh"),),
+}
+"""The setting ``energy_unit``: a unit that fits, or always the same one."""
+
+_energy_unit = "auto"
 
 
-def format_energy(joules: float) -> str:
-    """``1234567.0`` -> ``"1.235 MJ"``; three to four significant digits, never scientific notation."""
-    size = abs(joules)
-    for threshold, divisor, unit in _ENERGY_STEPS:
-        if size >= threshold:
-            return f"{significant(joules / divisor)} {unit}"
-    return "0 J" if joules == 0 else f"{significant(joules / 1e-6)} µJ"
+def show_energies_in(unit: str) -> None:
+    """Take the user's ``energy_unit`` for all that this process shows."""
+    global _energy_unit
+    _energy_unit = unit
+
+
+def format_energy(joules: float, like: float | None = None) -> str:
+    """``1234567.0`` -> ``"1.23 MJ"``: three significant digits or more, never scientific notation.
+
+    like: takes the unit of this value, so that a value and the ends of its interval have one.
+    """
+    return _stepped(joules, ENERGY_UNITS[_energy_unit], like)
 
 
 def format_power(watts: float) -> str:
     """``0.5`` -> ``"500 mW"``, ``1250.0`` -> ``"1.25 kW"``."""
-    size = abs(watts)
-    if size >= 1e6:
-        return f"{significant(watts / 1e6)} MW"
-    if size >= 1e3:
-        return f"{significant(watts / 1e3)} kW"
-    if size >= 1 or size == 0:
-        return f"{significant(watts)} W"
-    return f"{significant(watts * 1e3)} mW"
+    return _stepped(watts, STEPS["W"])
 
 
 def format_duration(seconds: float) -> str:
@@ -52,15 +75,23 @@ def format_duration(seconds: float) -> str:
 
 
 def format_mass(grams: float) -> str:
-    """``0.0021`` -> ``"2.1 mg"``, ``1520.0`` -> ``"1.52 kg"`` (of CO2e, say)."""
-    size = abs(grams)
-    if size >= 1e6:
-        return f"{significant(grams / 1e6)} t"
-    if size >= 1e3:
-        return f"{significant(grams / 1e3)} kg"
-    if size >= 1 or size == 0:
-        return f"{significant(grams)} g"
-    return f"{significant(grams * 1e3)} mg" if size >= 1e-3 else f"{significant(grams * 1e6)} µg"
+    """``0.0021`` -> ``"2.10 mg"``, ``1520.0`` -> ``"1.52 kg"`` (of CO2e, say)."""
+    return _stepped(grams, STEPS["g"])
+
+
+def _stepped(value: float, steps: tuple[Step, ...], like: float | None = None) -> str:
+    size = abs(value if like is None else like)
+    base = next((step for step in steps if step[1] == 1.0), steps[0])
+    _, divisor, unit = base if size == 0 else next(step for step in steps if size >= step[0])
+    return f"{_digits(value / divisor)} {unit}"
+
+
+def _digits(value: float, digits: int = 3) -> str:
+    """As :func:`significant`, and so many digits of numbers under a tenth as well."""
+    size = abs(value)
+    if size >= 0.1 or size == 0:
+        return significant(value, digits)
+    return f"{value:.{digits - 1 - math.floor(math.log10(size))}f}"
 
 
 def significant(value: float, digits: int = 3) -> str:

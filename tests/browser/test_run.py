@@ -28,7 +28,7 @@ def digits(page, board):
 def joules(text: str) -> float:
     """A number with its unit, as the page writes it, in joules."""
     value, unit = re.match(r"([\d.,]+) (\S+)", text).groups()
-    return float(value.replace(",", "")) * {"Wh": 3600, "J": 1, "mJ": 1e-3, "kWh": 3.6e6}[unit]
+    return float(value.replace(",", "")) * {"mJ": 1e-3, "J": 1, "kJ": 1e3, "MJ": 1e6}[unit]
 
 
 def test_a_run_is_shown_with_its_power_its_spans_and_how_it_was_computed(digits, board):

@@ -1,11 +1,23 @@
-// Numbers as people read them: three significant digits, a prefix that fits, never more digits than are known.
+// Numbers as people read them: as in the terminal (units.json is written by tools/units.py from wattmark/units.py).
 import type { Quantity } from './api'
+import units from './units.json'
 
-const STEPS: Record<string, [number, string][]> = {
-  J: [[3.6e9, 'MWh'], [3.6e6, 'kWh'], [3.6e3, 'Wh'], [1, 'J'], [1e-3, 'mJ'], [1e-6, 'µJ']],
-  W: [[1e6, 'MW'], [1e3, 'kW'], [1, 'W'], [1e-3, 'mW'], [1e-6, 'µW']],
-  g: [[1e6, 't'], [1e3, 'kg'], [1, 'g'], [1e-3, 'mg'], [1e-6, 'µg']],
-  B: [[2 ** 40, 'TiB'], [2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB'], [1, 'B']],
+type Step = [from: number, divisor: number, unit: string]
+const STEPS = units.steps as unknown as Record<string, Step[]>
+const ENERGY = units.energy as unknown as Record<string, Step[]>
+const BYTES: Step[] = [
+  [2 ** 40, 2 ** 40, 'TiB'],
+  [2 ** 30, 2 ** 30, 'GiB'],
+  [2 ** 20, 2 ** 20, 'MiB'],
+  [2 ** 10, 2 ** 10, 'KiB'],
+  [0, 1, 'B'],
+]
+
+let energySteps: Step[] = ENERGY['auto']!
+
+/** Take the user's setting `energy_unit`: auto, J, Wh or kWh. */
+export function showEnergiesIn(unit: string): void {
+  energySteps = ENERGY[unit] ?? ENERGY['auto']!
 }
 
 /** `null` and what is not a number become a dash: nothing is known. */
@@ -18,22 +30,36 @@ export function number(value: number | null | undefined, digits = 3): string {
   return value.toLocaleString('en-GB', { maximumFractionDigits: decimals, minimumFractionDigits: 0 })
 }
 
-/** A value with its unit, in the step that fits: `withUnit(7200, 'J')` is "2 Wh". */
-export function withUnit(value: number | null | undefined, unit: string, digits = 3): string {
-  const [factor, shown] = step(value, unit)
-  const text = number(value === null || value === undefined ? value : value / factor, digits)
-  return text === '–' ? text : `${text} ${shown}`.trim()
+/** The digits that the terminal shows: three significant ones or more, zeros at the end kept, ties to even. */
+export function digits(value: number, most = 3): string {
+  if (value === 0) return '0'
+  const size = Math.abs(value)
+  const decimals = Math.max(0, most - 1 - Math.floor(Math.log10(size)))
+  const exact = size.toFixed(Math.min(100, decimals + 60))
+  const cut = exact.length - Math.min(100 - decimals, 60)
+  const even = /^50*$/.test(exact.slice(cut)) && Number(exact.slice(0, cut).at(-1) === '.' ? exact.at(cut - 2) : exact.at(cut - 1)) % 2 === 0
+  const [whole, part] = (even ? exact.slice(0, cut) : size.toFixed(decimals)).replace(/\.$/, '').split('.')
+  const grouped = part ? whole! : whole!.replace(/\B(?=(\d{3})+$)/g, ',')
+  return `${value < 0 ? '-' : ''}${grouped}${part ? `.${part}` : ''}`
+}
+
+/** A value with its unit, in the step that fits, or in that of `like`: `withUnit(72000, 'J')` is "72.0 kJ". */
+export function withUnit(value: number | null | undefined, unit: string, like = value): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return '–'
+  const [, divisor, shown] = step(like, unit)
+  return shown === unit && !stepsOf(unit) ? `${number(value)} ${unit}`.trim() : `${digits(value / divisor)} ${shown}`
 }
 
 export function quantity(q: Quantity | null | undefined, unit = q?.unit ?? ''): string {
   return q ? withUnit(q.value, unit) : '–'
 }
 
-/** "1.2 – 1.4 Wh", both ends in the unit of the upper one. */
+/** "1.20 – 1.40 kJ", both ends in the unit of the value. */
 export function interval(q: Quantity | null | undefined, unit = q?.unit ?? ''): string {
   if (!q) return '–'
-  const [factor, shown] = step(q.high, unit)
-  return `${number(q.low / factor)} – ${number(q.high / factor)} ${shown}`.trim()
+  if (!stepsOf(unit)) return `${number(q.low)} – ${number(q.high)} ${unit}`.trim()
+  const [, divisor, shown] = step(q.value, unit)
+  return `${digits(q.low / divisor)} – ${digits(q.high / divisor)} ${shown}`
 }
 
 export function duration(seconds: number | null | undefined): string {
@@ -56,8 +82,15 @@ export function percent(share: number | null | undefined, digits = 2): string {
   return share === null || share === undefined ? '–' : `${number(share * 100, digits)} %`
 }
 
-export function step(value: number | null | undefined, unit: string): [number, string] {
-  const steps = STEPS[unit]
-  if (!steps || !value || !Number.isFinite(value)) return [1, unit]
-  return steps.find(([factor]) => Math.abs(value) >= factor) ?? steps[steps.length - 1]!
+function stepsOf(unit: string): Step[] | undefined {
+  return unit === 'J' ? energySteps : unit === 'B' ? BYTES : STEPS[unit]
+}
+
+/** From which size on, divided by what, in which unit a value of this size is shown. */
+export function step(value: number | null | undefined, unit: string): Step {
+  const steps = stepsOf(unit)
+  if (!steps) return [0, 1, unit]
+  const size = Math.abs(value ?? 0)
+  if (!size || !Number.isFinite(size)) return steps.find(([, divisor]) => divisor === 1) ?? steps[0]!
+  return steps.find(([from]) => size >= from) ?? steps[steps.length - 1]!
 }

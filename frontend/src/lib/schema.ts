@@ -1669,7 +1669,7 @@ export interface components {
         };
         /**
          * Meta
-         * @description The dashboard itself.
+         * @description The dashboard itself. energy_unit: how joules are shown, auto, J, Wh or kWh (``wattmark.units.ENERGY_UNITS``).
          */
         Meta: {
             /** Version */
@@ -1680,6 +1680,8 @@ export interface components {
             host: string;
             /** Read Only */
             read_only: boolean;
+            /** Energy Unit */
+            energy_unit: string;
         };
         /**
          * NamedPue

@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
+from wattmark import settings
 from wattmark.cli.terminal.output import report_error, say
-from wattmark.errors import WattmarkError
+from wattmark.errors import ConfigError, WattmarkError
+from wattmark.units import show_energies_in
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(words: list[str]) -> int:
+    show_energies_in(_energy_unit())
     if words[:1] == ["run"]:
         from wattmark.cli.run import run
 
@@ -37,6 +40,15 @@ def _dispatch(words: list[str]) -> int:
     from wattmark.cli.app import run_app
 
     return run_app(words)
+
+
+def _energy_unit() -> str:
+    try:
+        return settings.load().get("energy_unit", "auto")
+    except (
+        ConfigError
+    ):  # the command says so where it needs the settings; `wattmark config` must be able to mend them
+        return "auto"
 
 
 def _show_warning(

@@ -27,7 +27,7 @@ export function scale(lines: Line[], metric: Metric, cumulative: boolean): { fac
     return found ? [Math.max(...found.value)] : line.estimate[metric] ? [line.estimate[metric].value] : []
   })
   const unit = metric === 'cost' ? (lines.map((line) => line.estimate.cost?.unit).find(Boolean) ?? '') : METRICS[metric][1]
-  const [factor, shown] = step(Math.max(0, ...tops), unit)
+  const [, factor, shown] = step(Math.max(0, ...tops), unit)
   return { factor, unit: metric === 'carbon' ? `${shown} CO₂e` : shown }
 }
 

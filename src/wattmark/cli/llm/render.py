@@ -197,4 +197,5 @@ def _energy(value: Quantity | None) -> str:
 def _between(value: Quantity | None) -> str:
     if value is None:
         return ""
-    return f"{format_energy(value.value)} ({format_energy(value.low)} to {format_energy(value.high)})"
+    low, high = (format_energy(end, value.value) for end in (value.low, value.high))
+    return f"{format_energy(value.value)} ({low} to {high})"

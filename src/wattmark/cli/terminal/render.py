@@ -25,7 +25,7 @@ def render_run(console: Console, run: RunResult, *, closing: bool = True) -> Non
         own = run.attributed
         console.print(
             f"This process tree: {format_energy(own.energy.value)}, "
-            f"{between(own.energy.low, own.energy.high)} ({own.rule}).",
+            f"{between(own.energy)} ({own.rule}).",
             style="bold", soft_wrap=True,
         )  # fmt: skip
         console.print(
@@ -52,9 +52,9 @@ def headline(run: RunResult) -> Text:
     )
 
 
-def between(low: float, high: float) -> str:
-    """The interval in words."""
-    return f"{format_energy(low)} to {format_energy(high)}"
+def between(energy: Quantity) -> str:
+    """The interval in words, in the unit of the value."""
+    return f"{format_energy(energy.low, energy.value)} to {format_energy(energy.high, energy.value)}"
 
 
 def _energy_table(run: RunResult) -> Table:
@@ -104,9 +104,7 @@ def _energy_row(
 ) -> None:
     covered_s = run.duration_s * run.coverage
     mean = format_power(energy.value / covered_s) if covered_s > 0 else ""
-    table.add_row(
-        name, format_energy(energy.value), between(energy.low, energy.high), mean, method, style=style
-    )
+    table.add_row(name, format_energy(energy.value), between(energy), mean, method, style=style)
 
 
 def _facts(run: RunResult) -> Iterator[Text | str]:
@@ -122,7 +120,7 @@ def _facts(run: RunResult) -> Iterator[Text | str]:
     for share, words in shares[: 1 if run.scope == "tree" else 2]:
         if share is not None:
             energy, rule = share.energy, f" ({share.rule})" if share.rule else ""
-            yield f"{words}: {format_energy(energy.value)}, {between(energy.low, energy.high)}{rule}."
+            yield f"{words}: {format_energy(energy.value)}, {between(energy)}{rule}."
     if run.carbon is not None:
         grams, carbon = run.carbon.grams, run.carbon
         yield (
@@ -160,7 +158,7 @@ def render_spans(console: Console, groups: Sequence[SpanGroup], most: int) -> No
                 str(group.times),
                 format_duration(group.duration_s),
                 format_energy(energy.value) if energy else "?",
-                between(energy.low, energy.high) if energy else "",
+                between(energy) if energy else "",
             )
     console.print(table)
 

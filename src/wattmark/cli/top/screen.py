@@ -215,7 +215,11 @@ def power_table(state: RunState, width: int) -> RenderableType:
         for name, energy in kinds:
             table.add_row(name, "", "", _joules(energy), "part of the total", style="italic")
     energy = state.energy()
-    between = "" if energy is None else f"{format_energy(energy.low)} to {format_energy(energy.high)}"
+    between = (
+        ""
+        if energy is None
+        else f"{format_energy(energy.low, energy.value)} to {format_energy(energy.high, energy.value)}"
+    )
     course = _course(_sum([part for part in state.components if part.counted]), room)
     table.add_row("total", _watts(state.power_w), course, _joules(energy), between, style="bold")
     return table

@@ -72,4 +72,7 @@ def _row(view: RunView) -> Html:
 
 
 def _ends(quantity: Quantity | None) -> str:
-    return "" if quantity is None else f"{format_energy(quantity.low)} to {format_energy(quantity.high)}"
+    if quantity is None:
+        return ""
+    low, high = (format_energy(end, quantity.value) for end in (quantity.low, quantity.high))
+    return f"{low} to {high}"
