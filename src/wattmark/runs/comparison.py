@@ -90,7 +90,7 @@ def compare(
         Row(
             entry,
             {name: mean_with_scatter([one[name] for one in group]) for name in _common(group)},
-            _gaps(base, values[reference], entry, group, refusal(base, entry, only)),
+            _gaps(base, values[reference], entry, group, refusal(base, entry, only), scope),
             refusal(base, entry, only),
             notes_on(base, entry, only, scope),
             scope,
@@ -146,18 +146,22 @@ def energy_of(
     )
 
 
-def repeat_error(view: RunView) -> float:
+def repeat_error(view: RunView, *, of_tree: bool) -> float:
     """How far a run may be, as a share at 95 %, from the mean of its repeats, of which there are none.
 
-    Figures: benchmarks/repeats.py, 40 repeats of each of several commands on shared machines: a few percent, a jitter of
-    starting that short runs feel, and more where others were busy.
+    of_tree: of the process tree's energy; else of a time, or of what is made of time.
+
+    Figures: benchmarks/repeats.py, repeats of several commands on shared machines: a few percent, a jitter of starting that
+    short runs feel, and where others were busy more; the tree's CPU time feels its neighbours (caches, clocks, sibling
+    threads), the time far more.
     """
     others = contention(view.record) or 0.0
     jitter = _JITTER_S / max(view.record.duration_s, _JITTER_S)
-    return math.sqrt(_RUN_TO_RUN**2 + jitter**2 + (_CONTENTION * others) ** 2)
+    return math.sqrt(_RUN_TO_RUN**2 + jitter**2 + (_NEIGHBOURS[of_tree] * others) ** 2)
 
 
-_RUN_TO_RUN, _JITTER_S, _CONTENTION = 0.06, 0.03, 0.5
+_RUN_TO_RUN, _JITTER_S = 0.06, 0.03
+_NEIGHBOURS = {True: 0.25, False: 1.2}
 
 
 def denominators(record: RunRecord) -> dict[str, float]:
@@ -252,6 +256,7 @@ def _gaps(
     entry: Entry,
     values: Sequence[Mapping[str, Quantity]],
     refused: str | None,
+    scope: Scope,
 ) -> dict[str, Difference]:
     names = [name for name in _common(values) if name in _common(reference)]
     if refused is not None:
@@ -264,12 +269,14 @@ def _gaps(
     first, second = base.views[0], entry.views[0]
     if first is second:
         return {name: of_quantities(reference[0][name], values[0][name]) for name in names}
-    return {
-        name: of_quantities(_once(reference[0][name], first), _once(values[0][name], second))
-        for name in names
-    }
-
-
-def _once(quantity: Quantity, view: RunView) -> Quantity:
-    """With the scatter that one run does not show."""
-    return quantity.with_error(f"{REPEAT}/{view.id}", abs(quantity.value) * repeat_error(view))
+    gaps: dict[str, Difference] = {}
+    for name in names:
+        of_tree = scope == "tree" and name.startswith("energy_j")
+        pair = [
+            run[name].with_error(
+                f"{REPEAT}/{view.id}", abs(run[name].value) * repeat_error(view, of_tree=of_tree)
+            )
+            for run, view in ((reference[0], first), (values[0], second))
+        ]
+        gaps[name] = of_quantities(*pair)
+    return gaps
