@@ -209,7 +209,7 @@ def test_energyvis_tick_import_of_its_json(board, page, tmp_path, trainings):
     page.get_by_role("heading", name="What if: a profile of theirs").wait_for()
     page.locator("section[aria-label='Chart'] figure svg path").first.wait_for(state="attached")
     text = page.locator("main").inner_text()
-    assert "600 Wh" in text  # twice 6 epochs of 0.05 kWh
+    assert "2.16 MJ" in text  # twice 6 epochs of 0.05 kWh
     assert "imported" in text
     assert "California" in text
     assert page.get_by_label("PUE, a number").input_value() == "1.59"
