@@ -62,7 +62,8 @@ class LivePage:
 
     def __init__(self, folder: str, channels: int) -> None:
         self._body = _body(channels)
-        self._channels = channels
+        self.channels = channels
+        """How many channels it has room for: those of the sources that were there when the recorder began."""
         size = max(4096, _BODY_AT + self._body.size)
         path = f"{folder}/{FILE}"
         fd = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -91,9 +92,7 @@ class LivePage:
         self._sequence += 2
         body = [_UNKNOWN if value is None else value for value in (total_uj, *component_uj)]
         self._body.pack_into(page, _BODY_AT, *body, *channels_uj)
-        _HEAD.pack_into(
-            page, 0, _MAGIC, self._sequence, state, self._pid, self._channels, t_ns, commands_done
-        )
+        _HEAD.pack_into(page, 0, _MAGIC, self._sequence, state, self._pid, self.channels, t_ns, commands_done)
 
 
 class LiveReader:

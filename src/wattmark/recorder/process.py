@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wattmark.errors import SourceEnded, SourceError, SourceGone, WattmarkError
 from wattmark.recorder import journal, tree
+from wattmark.recorder.choice import Choice
 from wattmark.recorder.gpu_users import gpu_shares
 from wattmark.recorder.live import ENDED, RUNNING, STARTING, LivePage
 from wattmark.recorder.sampling import Group
@@ -66,6 +67,7 @@ class Recorder:
             Group(index, source, channels, config["period_s"])
             for index, (source, channels) in enumerate(opened.sources)
         ]
+        self.choice = Choice(selection, self.groups, config["period_s"], host.procfs)
         self.tree = tree.ProcessTree([self.owner], {os.getpid()})
         self.journal = journal.SegmentWriter(
             self.folder,
@@ -113,6 +115,8 @@ class Recorder:
     def run(self) -> None:
         """Sample until there is no one left to sample for."""
         self.sample(time.monotonic_ns(), everything=True)
+        self.choice.prove()
+        self.choose_again(time.monotonic_ns(), start=True)
         self.publish(RUNNING)
         self.flush()
         self.housekeeping(time.monotonic_ns())
@@ -204,10 +208,28 @@ class Recorder:
         if now >= self._next_cost_ns:
             self.write_cost(now)
 
+        self.choose_again(now)
         self.look_at_gpu_users(now)
         self.listen_to_sources(now)
         if self.git is not None and self.git.poll():
             self.take_git_answer()
+
+    def choose_again(self, now: int, *, start: bool = False) -> None:
+        """Read something else in the place of what gives nothing, and say so."""
+        roles = dict(self.choice.roles)
+        fresh, notes = self.choice.review(now, start=start)
+        for code, message, data in notes:
+            self.note(code, now, message, **data)
+        if not fresh and roles == self.choice.roles:
+            return
+        described = [group.describe() for group in fresh]
+        self.journal.append(
+            journal.encode_json(
+                journal.GROUPS, {"t_ns": now, "groups": described, "roles": self.choice.roles}
+            )
+        )
+        self.early_ns = min(group.period_ns // 20 for group in self.groups)
+        self.sample(time.monotonic_ns(), everything=True)
 
     def look_at_tree(self, now: int) -> None:
         """CPU time of the measured processes and of the host, at the edges of runs and about once a second."""
@@ -337,8 +359,18 @@ class Recorder:
             for place, value in zip(group.places, group.latest_uj, strict=True):
                 if place >= 0 and value != journal.MISSING:
                     totals[place] = (totals[place] or 0) + value
+        if self.choice.roles:
+            for place, uj in self.choice.credits():
+                totals[place] = (totals[place] or 0) + uj
         known = [value for value in totals if value is not None]
-        self.page.publish(state, t_ns, self.commands_done, sum(known) if known else None, totals, latest)
+        self.page.publish(
+            state,
+            t_ns,
+            self.commands_done,
+            sum(known) if known else None,
+            totals,
+            latest[: self.page.channels],
+        )
 
     def finish(self, reason: str) -> None:
         """A last reading, and the end of the journal."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from wattmark.errors import SourceError
 from wattmark.recorder import journal
 from wattmark.recorder.unwrap import curve_for
 from wattmark.sources.base import COMPONENTS, Channel, Source
@@ -103,6 +104,17 @@ class Group:
                 journal.SERIES, journal.SERIES_HEAD.pack(self.index, t_ns) + self._series.pack(*side)
             )
         return record
+
+    def probe(self) -> None:
+        """Read the source without a record: whether its counters move."""
+        try:
+            values = self.source.read()
+        except SourceError:
+            return
+        t_ns = max(time.monotonic_ns(), self.t_ns + 1)
+        self.t_ns = t_ns
+        for position, curve in enumerate(self.curves):
+            curve.feed(t_ns, values[position])  # pyright: ignore[reportArgumentType] its kind says int or float
 
     def missed(self, t_ns: int, message: str) -> None:
         """A reading that failed as a whole."""

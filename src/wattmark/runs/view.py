@@ -135,8 +135,12 @@ class RunView:
         if length <= 0:
             return 1.0
         start, end = self._bounds()
-        covered = sum(float(curve.between(start, end).covered_s[0]) for curve in expected)
-        return float(np.clip(covered / (length * len(expected)), 0.0, 1.0))
+        covered = {one.curve.channel: float(one.between(start, end).covered_s[0]) for one in expected}
+        own = {channel: seconds for channel, seconds in covered.items() if not channel.stands_in_for}
+        for channel, seconds in own.items():  # what stood in for it speaks of the rest of its time
+            others = [s for one, s in covered.items() if channel.id in one.stands_in_for]
+            own[channel] = min(length, seconds + max(others, default=0.0))
+        return float(np.clip(sum(own.values()) / (length * len(own)), 0.0, 1.0)) if own else 0.0
 
     @property
     def mean_power_w(self) -> float | None:
@@ -235,7 +239,7 @@ class RunView:
         spans = self.record.spans
         count = len(spans) if most is None else min(most, len(spans))
         by_component = self.between(spans.start_ns[:count], spans.end_ns[:count])
-        channels = max(1, len(self.counted))
+        channels = max(1, sum(not curve.curve.channel.stands_in_for for curve in self.counted))
         limit = math.inf if self.energy is None else self.energy.high
         paths, own = self._span_paths
         views: list[SpanView] = []

@@ -58,7 +58,7 @@ class Curves:
             self._offset += journal.PREFIX_BYTES + len(record.payload)
             if record.type == journal.SAMPLE:
                 self._add(record.payload)
-            elif record.type == journal.HEADER and not self._groups:
+            elif record.type == journal.GROUPS or (record.type == journal.HEADER and not self._groups):
                 self._open(record.json()["groups"])
         following = Path(f"{self._folder}/recorder-{self._segment + 1:06d}{journal.SUFFIX}")
         if not following.exists():

@@ -33,7 +33,10 @@ class GroupData:
 
 @dataclass(slots=True)
 class RecorderData:
-    """All that the recorder left: headers, samples by group, clocks, notes, its own cost, and how it ended."""
+    """All that the recorder left: headers, samples by group, clocks, notes, its own cost, and how it ended.
+
+    later: descriptions of groups that were read from some time on; roles: channel id -> those in whose place it counts.
+    """
 
     header: dict[str, Any] = field(default_factory=dict[str, Any])
     groups: list[GroupData] = field(default_factory=list[GroupData])
@@ -43,6 +46,8 @@ class RecorderData:
     cost: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     end: dict[str, Any] | None = None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    later: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     gpu_users: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     problems: list[str] = field(default_factory=list[str])
 
@@ -166,7 +171,7 @@ class RecorderFollower:
         data.tree_cpu = np.array(self._tree, np.float64).reshape(-1, 3)
         data.cost = np.array(self._cost, np.float64).reshape(-1, 3)
         data.groups = []
-        for description in data.header.get("groups", ()):
+        for description in (*data.header.get("groups", ()), *data.later):
             try:
                 data.groups.append(_group(description, *self._chunks.get(description["index"], ([], []))))
             except NOT_UNDERSTOOD as error:
@@ -189,6 +194,10 @@ class RecorderFollower:
             data.notes.append(_note(journal.Record(kind, payload).json()))
         elif kind == journal.FACTS:
             data.facts = journal.Record(kind, payload).json()
+        elif kind == journal.GROUPS:
+            more = journal.Record(kind, payload).json()
+            data.later += more["groups"]
+            data.roles = {name: tuple(replaced) for name, replaced in more["roles"].items()}
         elif kind == journal.GPU_USERS:
             data.gpu_users.append(journal.Record(kind, payload).json())
         elif kind == journal.END:

@@ -6,15 +6,23 @@ The recorder judges each reading by the ones before it; here the whole curve is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.runs.record import Int64
+from wattmark.runs.reading.journals import GroupData
+from wattmark.runs.record import Curve, Float64, Int64
+from wattmark.sources.base import Channel
+from wattmark.sources.plausibility import busy_floor_w, floor_w, standstill_s
 
 _VOID = ("blip", "catch_up")
 _TAKEN_BACK = ("hole", "reset", "refused_jump")
+
+_MOST_CPUS = 4_096
+_BRIEF_NS = 1_000_000_000
+"""A sensor that missed less of a run than this and than a fifth of it needs no stand-in."""
 
 Note = Mapping[str, Any]
 
@@ -47,3 +55,166 @@ def _voids(notes: Iterable[Note]) -> dict[str, list[tuple[int, int]]]:
         if note["code"] in _VOID and note.get("channel"):
             found.setdefault(str(note["channel"]), []).append((int(note["from_ns"]), int(note["to_ns"])))
     return found
+
+
+def doubted(curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool) -> list[Note]:
+    """Holes of a measured curve that its readings do not show: notes ``stuck`` and ``below_idle`` with their time.
+
+    tree_cpu: (n, 3) as in a run's record, of which the busy CPU seconds are used where the channel ``holds_all`` CPUs.
+    A counter that stood still and then made up for it was renewed slowly: that is no hole.
+    """
+    channel, t_ns, energy = curve.channel, curve.t_ns, curve.energy_uj
+    if channel.method == "modelled" or floor_w(channel) <= 0 or len(t_ns) < 2:
+        return []
+    found: list[tuple[int, int]] = []
+    late: list[tuple[int, int]] = []
+    if channel.kind != "power":
+        found, late = _stuck(channel, t_ns, energy, standstill_s(channel, group.period_s))
+    settled_ns = np.array([*curve.holes.tolist(), *found, *late], np.int64).reshape(-1, 2)
+    low = _below_idle(curve, settled_ns, group.period_s, tree_cpu if holds_all else tree_cpu[:0])
+    return [
+        {
+            "code": code,
+            "channel": channel.id,
+            "t_ns": to_ns,
+            "from_ns": from_ns,
+            "to_ns": to_ns,
+            "message": f"{channel.id} {what} for {(to_ns - from_ns) / 1e9:.1f} s: what was used then is not known from it",
+        }
+        for code, what, intervals in (
+            ("stuck", "stood still", found),
+            ("below_idle", "said less than any such device draws", low),
+        )
+        for from_ns, to_ns in intervals
+    ]
+
+
+def _stuck(
+    channel: Channel, t_ns: Int64, energy: Int64, patience_s: float
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The times for which a counter stood still longer than it may: without making up for it afterwards, and with."""
+    moves = np.flatnonzero(np.diff(energy) > 0)
+    starts, ends = np.concatenate(([0], moves + 1)), np.concatenate((moves, [len(t_ns) - 1]))
+    long = (t_ns[ends] - t_ns[starts]) / 1e9 > patience_s
+    total_uj, total_ns = int(energy[-1] - energy[0]), int(t_ns[-1] - t_ns[0])
+    found: list[tuple[int, int]] = []
+    late: list[tuple[int, int]] = []
+    for start, end in zip(starts[long].tolist(), ends[long].tolist(), strict=True):
+        if end + 1 < len(t_ns):
+            step_uj, step_ns = int(energy[end + 1] - energy[end]), int(t_ns[end + 1] - t_ns[start])
+            elsewhere_ns = total_ns - step_ns
+            elsewhere = (total_uj - step_uj) / elsewhere_ns if elsewhere_ns > 0 else 0.0
+            if step_uj / step_ns >= 0.5 * elsewhere and step_uj * 1e3 / step_ns >= floor_w(channel):
+                late.append((int(t_ns[start]), int(t_ns[end + 1])))
+                continue
+        found.append((int(t_ns[start]), int(t_ns[end])))
+    return found, late
+
+
+def _below_idle(curve: Curve, settled_ns: Int64, period_s: float, tree_cpu: Float64) -> list[tuple[int, int]]:
+    """The times, window by window, in which the mean power is below what the device draws at the least.
+
+    settled_ns: (m, 2), times of which is known already what they are.
+    """
+    channel, t_ns, energy = curve.channel, curve.t_ns, curve.energy_uj
+    window_ns = int(max(1.0, 10 * channel.update_period_s, 3 * period_s) * 1e9)
+    length_ns = int(t_ns[-1] - t_ns[0])
+    count = max(1, length_ns // window_ns)
+    if length_ns < 1e10 * channel.update_period_s:
+        return []
+    marks: Int64 = t_ns[0] + np.arange(count + 1) * (length_ns // count)
+    rows: Int64 = np.unique(np.minimum(np.searchsorted(t_ns, marks), len(t_ns) - 1)).astype(np.int64)
+    edges = t_ns[rows]
+    if len(edges) < 2:
+        return []
+    covered = np.diff(edges).astype(np.float64)
+    for from_ns, to_ns in settled_ns.tolist():
+        covered -= np.clip(np.minimum(edges[1:], to_ns) - np.maximum(edges[:-1], from_ns), 0, None)
+    watts = np.divide(
+        np.diff(energy[rows]) * 1e3, covered, out=np.full(len(covered), np.inf), where=covered > 0
+    )
+    watts[covered < 0.5 * np.diff(edges)] = np.inf
+    busy = np.zeros(len(covered))
+    if len(tree_cpu) > 1:
+        at = np.interp(edges, tree_cpu[:, 0], tree_cpu[:, 2])
+        busy = np.diff(at) * 1e9 / np.diff(edges)
+        busy[(busy < 0) | (busy > _MOST_CPUS)] = 0.0
+    low = watts < floor_w(channel) + (busy_floor_w(channel, 1.0) - floor_w(channel)) * busy
+    return _joined([(int(edges[i]), int(edges[i + 1])) for i in np.flatnonzero(low)])
+
+
+def _joined(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for from_ns, to_ns in intervals:
+        if joined and from_ns <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(to_ns, joined[-1][1]))
+        else:
+            joined.append((from_ns, to_ns))
+    return joined
+
+
+def disjoint(holes: Iterable[tuple[int, int]]) -> Int64:
+    """Intervals sorted and joined, (m, 2) int64."""
+    return np.array(_joined(sorted(holes)), np.int64).reshape(-1, 2)
+
+
+def with_stand_ins(
+    curves: Sequence[Curve], roles: Mapping[str, Sequence[str]], start_ns: int, end_ns: int
+) -> list[Curve]:
+    """The curves of a run, decided: what stands in for others counts where none of those says anything.
+
+    A channel that says nothing in the whole run, and that something stands in for, does not count in it; a stand-in that is
+    not needed does not either, and one that is needed for a part of the run has holes elsewhere.
+    """
+    by_id = {curve.channel.id: curve for curve in curves}
+    decided: dict[str, Curve | None] = dict(by_id)
+    for name, replaced in roles.items():
+        curve = by_id.get(name)
+        originals = [by_id[other] for other in replaced if other in by_id]
+        if curve is None or not originals:
+            continue
+        said = disjoint(part for one in originals for part in _said(one, start_ns, end_ns))
+        missing_ns = (end_ns - start_ns) - int((said[:, 1] - said[:, 0]).sum())
+        needed = missing_ns > min(_BRIEF_NS, 0.2 * (end_ns - start_ns))
+        holes = disjoint([*curve.holes.tolist(), *said.tolist()]) if needed else curve.holes
+        speaks = bool(_said(curve, start_ns, end_ns))
+        if not needed and curve.channel.counted:
+            decided[name] = None  # read as a precaution only
+            continue
+        whole = not len(said)
+        channel = curve.channel._replace(
+            counted=needed and speaks,
+            stands_in_for=() if whole else tuple(one.channel.id for one in originals),
+        )
+        decided[name] = replace(curve, channel=channel, holes=holes)
+        if whole and speaks:
+            for one in originals:
+                decided[one.channel.id] = replace(one, channel=one.channel._replace(counted=False))
+    return [curve for one in curves if (curve := decided[one.channel.id]) is not None]
+
+
+def holds_all(channel: Channel, channels: Iterable[Channel]) -> bool:
+    """Whether no other measured channel shares the component, so that this one holds all CPUs."""
+    return not any(
+        one.id != channel.id and one.component == channel.component and floor_w(one) > 0 for one in channels
+    )
+
+
+def _said(curve: Curve, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+    """The parts of a time that a curve covers."""
+    if len(curve.t_ns) < 2:
+        return []
+    # A run's edge seldom falls on a sample: two sampling intervals beyond the last one are covered.
+    reach_ns = 2 * int(np.median(np.diff(curve.t_ns)))
+    first, last = int(curve.t_ns[0]) - reach_ns, int(curve.t_ns[-1]) + reach_ns
+    parts: list[tuple[int, int]] = []
+    at = max(start_ns, first)
+    for from_ns, to_ns in disjoint(tuple(hole) for hole in curve.holes.tolist()).tolist():
+        if to_ns <= at:
+            continue
+        if from_ns > at:
+            parts.append((at, min(from_ns, end_ns, last)))
+        at = to_ns
+    if at < min(end_ns, last):
+        parts.append((at, min(end_ns, last)))
+    return [(a, b) for a, b in parts if b > a]

@@ -32,14 +32,12 @@ _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {
     "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
     "disk-full", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
-    "device-unmeasured", "device-later", "zone-unused",
+    "device-unmeasured", "device-later", "zone-unused", "stuck", "silent", "utilisation-unknown",
 }  # fmt: skip
 
 
-_LASTING = {"source-unusable", "source-gone", "device-unmeasured", "zone-unused"}
+_LASTING = {"silent", "source-unusable", "source-gone", "device-unmeasured", "zone-unused"}
 """What was so when the recorder began holds for every run of its session."""
-STANDSTILL_NS = 3_000_000_000
-"""A processor always draws some watts, so its counter does not stand still for this long unless it is stuck."""
 _BY_DURATION_SHARE = 0.1
 """From this share of the joules on it is said that they go with the seconds only."""
 _ALIKE = 3
@@ -72,7 +70,8 @@ class SessionData:
                 readings.setdefault(channel, []).extend(points)
         if readings:
             self._curves = precise.merge(self._curves, self.recorder.notes, readings)
-        self._curves = _without_mirrors(self._curves)
+        self._curves, doubts = _with_doubts(_without_mirrors(self._curves), self.recorder)
+        self._notes += doubts
         self.windows = Windows(
             self.events, self.living.processes, {events.pid: self._last_ns(events) for events in self.events}
         )
@@ -107,7 +106,12 @@ class SessionData:
         if math.isinf(until_ns):
             until_ns = max(self.recorder.last_ns or start_ns, *(one.last_ns for one in self.events), start_ns)
         end_ns = int(until_ns)
-        cut = [_cut_curve(curve, start_ns, end_ns) for curve in self._curves]
+        cut = plausible.with_stand_ins(
+            [_cut_curve(curve, start_ns, end_ns) for curve in self._curves],
+            self.recorder.roles,
+            start_ns,
+            end_ns,
+        )
         environment: dict[str, Any] = {
             **self.recorder.facts,
             "host": events.header.get("host", ""),
@@ -199,7 +203,10 @@ class SessionData:
         told: dict[tuple[str, str], list[str]] = {}
         for note in (*self._notes, *window.events.notes):
             since_ns = 0 if note["code"] in _LASTING else record.start_ns - 1_000_000_000
-            if note["code"] in _NOTES_THAT_WARN and since_ns <= note["t_ns"] <= record.end_ns:
+            at_ns = min(note["t_ns"], max(note.get("from_ns", note["t_ns"]), record.start_ns))
+            if note["code"] == "silent" and not _was_silent(record, str(note["channel"])):
+                continue
+            if note["code"] in _NOTES_THAT_WARN and since_ns <= at_ns <= record.end_ns:
                 channel = str(note.get("channel") or "")
                 where = f"{channel}: " if channel and not str(note["message"]).startswith(channel) else ""
                 told.setdefault((str(note["code"]), channel), []).append(f"{where}{note['message']}")
@@ -268,14 +275,36 @@ def _by_duration(record: RunRecord) -> Iterator[RunWarning]:
         )
 
 
-def _not_covered(record: RunRecord) -> Iterator[RunWarning]:
-    """Which counted channel gave nothing for how much of the run."""
-    length_s = record.duration_s
+def _was_silent(record: RunRecord, name: str) -> bool:
+    """Whether a channel left time of the run uncovered, or all of it."""
+    curve = next((one for one in record.curves if one.channel.id == name), None)
+    covered_s = _covered_s(record, curve) if curve is not None else 0.0
+    return record.duration_s - covered_s > max(0.01 * record.duration_s, 0.05)
+
+
+def _covered_s(record: RunRecord, curve: Curve) -> float:
     bounds = np.array([record.start_ns]), np.array([record.end_ns])
+    return float(CurveEnergy(curve).between(*bounds).covered_s[0])
+
+
+def _not_covered(record: RunRecord) -> Iterator[RunWarning]:
+    """Which counted channel gave nothing for how much of the run, and had nothing in its place; what stood in for what."""
+    length_s = record.duration_s
+    stand_ins: dict[str, float] = {}
     for curve in record.curves:
-        if not curve.channel.counted or length_s <= 0:
+        if curve.channel.counted and curve.channel.stands_in_for:
+            covered_s = _covered_s(record, curve)
+            originals = " and ".join(curve.channel.stands_in_for)
+            yield RunWarning(
+                "stand-in",
+                f"{curve.channel.id} ({curve.channel.method}) stands in for {originals} for {covered_s:.1f} s",
+            )
+            for name in curve.channel.stands_in_for:
+                stand_ins[name] = max(stand_ins.get(name, 0.0), covered_s)
+    for curve in record.curves:
+        if not curve.channel.counted or curve.channel.stands_in_for or length_s <= 0:
             continue
-        missing_s = length_s - float(CurveEnergy(curve).between(*bounds).covered_s[0])
+        missing_s = length_s - _covered_s(record, curve) - stand_ins.get(curve.channel.id, 0.0)
         if missing_s > max(0.01 * length_s, 0.05):
             share = 100 * missing_s / length_s
             yield RunWarning(
@@ -310,17 +339,23 @@ def _curves(recorder: RecorderData, notes: Sequence[Mapping[str, Any]]) -> Itera
             t_ns = group.t_ns[known]
             energy = np.maximum.accumulate(group.energy_uj[known, column]) if len(t_ns) else t_ns
             rising = np.concatenate(([True], np.diff(t_ns) > 0)) if len(t_ns) else known[:0]
-            missing = [*holes.get(channel.id, []), *_standstill(channel, t_ns, energy)]
-            found = np.array(sorted(missing), np.int64).reshape(-1, 2)
+            found = plausible.disjoint(holes.get(channel.id, []))
             yield Curve(channel, t_ns[rising], energy[rising], found)
 
 
-def _standstill(channel: Channel, t_ns: Int64, energy: Int64) -> list[tuple[int, int]]:
-    """The end of a curve on which a processor's whole counter never moved again: nothing is known of it."""
-    if channel.source != "rapl" or channel.inside or channel.component == "dram" or not len(t_ns):
-        return []
-    since = int(t_ns[np.searchsorted(energy, energy[-1])])
-    return [(since, int(t_ns[-1]))] if t_ns[-1] - since > STANDSTILL_NS else []
+def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curve], list[Mapping[str, Any]]]:
+    """The curves with holes where a sensor said less than it can have measured, and a note for each."""
+    channels = [curve.channel for curve in curves]
+    groups = {channel.id: group for group in recorder.groups for channel in group.channels}
+    notes: list[Mapping[str, Any]] = []
+    result: list[Curve] = []
+    for curve in curves:
+        whole = plausible.holds_all(curve.channel, channels)
+        found = plausible.doubted(curve, groups[curve.channel.id], recorder.tree_cpu, whole)
+        notes += found
+        holes = [*curve.holes.tolist(), *((note["from_ns"], note["to_ns"]) for note in found)]
+        result.append(replace(curve, holes=plausible.disjoint(holes)) if found else curve)
+    return result, notes
 
 
 def _without_mirrors(curves: list[Curve]) -> list[Curve]:

@@ -1,0 +1,192 @@
+"""The choice of what is measured with, made again during the run: for a sensor that gives nothing something else is read.
+
+A channel is silent if it never gave a reading that is believed, gave none for too long, is a counter that stands still, or
+says less than its device can draw. What would count without it is opened and read beside it. Which of both counts when
+is decided by whoever reads the journal, from their curves: a stand-in counts where the silent one says nothing. Standard
+library only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from wattmark.recorder import tree
+from wattmark.recorder.sampling import Group
+from wattmark.recorder.unwrap import GAP_PERIODS, MIN_GAP_S, AnyCurve
+from wattmark.sources.base import COMPONENTS, Channel
+from wattmark.sources.discovery import Selection
+from wattmark.sources.plausibility import busy_floor_w, floor_w, standstill_s
+
+QUICK_S = 0.005
+"""A counter that is renewed this often shows within milliseconds whether it counts ..."""
+PROOF_S = 0.025
+"""... and gets this long for it before the run begins."""
+RETRY_NS = 1_000_000_000
+"""What failed at first is tried again this often, and later on after a tenth of the time that it has failed for."""
+
+
+class Seen(NamedTuple):
+    """A channel's curve at the last look."""
+
+    t_ns: int
+    total_uj: int
+
+
+class Choice:
+    """Looks at the groups of a recorder about once a second; ``groups`` grows by the stand-ins."""
+
+    def __init__(self, selection: Selection, groups: list[Group], period_s: float, procfs: str) -> None:
+        self.groups = groups
+        self.roles: dict[str, tuple[str, ...]] = {}
+        """Channel id -> the channels in whose place it counts."""
+        self.silent: dict[str, str] = {}
+        """Channel id -> what is wrong with it, as the rest of a sentence."""
+        self._selection = selection
+        self._period_s = period_s
+        self._procfs = procfs
+        self._seen: dict[str, Seen] = {}
+        self._busy: tuple[int, float] | None = None
+        self._retry_ns = 0
+        self._began_ns = time.monotonic_ns()
+        self._credit: dict[str, list[int]] = {}
+
+    def prove(self) -> None:
+        """Read quick counters again until they move, for a moment at most."""
+        waiting = [
+            (group, curve)
+            for group in self.groups
+            for channel, curve in zip(group.channels, group.curves, strict=True)
+            if channel.counted and channel.kind != "power" and channel.method == "counter"
+            and channel.update_period_s <= QUICK_S and floor_w(channel) > 0 and curve.base() is not None
+        ]  # fmt: skip
+        first = [curve.base() for _, curve in waiting]
+        deadline = time.monotonic() + PROOF_S
+        while waiting and time.monotonic() < deadline:
+            time.sleep(0.001)
+            for group in {id(group): group for group, _ in waiting}.values():
+                group.probe()
+            if all(curve.base() != base for (_, curve), base in zip(waiting, first, strict=True)):
+                return
+        for (_, curve), base in zip(waiting, first, strict=True):
+            if curve.base() == base:
+                self.silent.setdefault(curve.channel.id, f"stands still at {base[0] if base else 0} µJ")
+
+    def review(
+        self, now: int, *, start: bool = False
+    ) -> tuple[list[Group], list[tuple[str, str, dict[str, Any]]]]:
+        """What to read from now on beside the rest, and what to note: (code, message, data)."""
+        notes: list[tuple[str, str, dict[str, Any]]] = []
+        silent = dict(self.silent) if start else {}
+        busy = self._busy_cpus(now)
+        for group in self.groups:
+            for channel, curve in zip(group.channels, group.curves, strict=True):
+                why = None if channel.method == "modelled" else self._doubt(group, channel, curve, now, busy)
+                if why is not None:
+                    silent.setdefault(channel.id, why)
+        fresh: list[Group] = []
+        if silent.keys() != self.silent.keys() or (start and silent):
+            told = self.silent if not start else {}
+            self.silent = silent
+            replacement = self._selection.replace(silent)
+            fresh += self._groups(replacement.sources, len(self.groups))
+            for name, replaced in replacement.roles.items():
+                self.roles[name] = tuple(dict.fromkeys((*self.roles.get(name, ()), *replaced)))
+            counted = {
+                c.id for group in self.groups for c in group.channels if c.counted or c.id in self.roles
+            }
+            notes += [self._news(name, why) for name, why in silent.items() if name in counted - told.keys()]
+        self.groups += fresh
+        if self._selection.waits and now >= self._retry_ns:
+            fresh += self._try_again(now, notes)
+        return fresh, notes
+
+    def credits(self) -> list[tuple[int, int]]:
+        """For the live page: (component's index, µJ) of each stand-in, what it counted while it stood in."""
+        result: list[tuple[int, int]] = []
+        for group in self.groups:
+            for channel, latest in zip(group.channels, group.latest_uj, strict=True):
+                replaced = self.roles.get(channel.id)
+                if replaced is None or latest < 0:
+                    continue
+                credit = self._credit.setdefault(channel.id, [0, latest])
+                if all(name in self.silent for name in replaced):
+                    credit[0] += max(0, latest - credit[1])
+                credit[1] = latest
+                result.append((COMPONENTS.index(channel.component), credit[0]))
+        return result
+
+    def _groups(self, sources: Sequence[tuple[Any, tuple[Channel, ...]]], first: int) -> list[Group]:
+        fresh = [
+            Group(i, source, channels, self._period_s) for i, (source, channels) in enumerate(sources, first)
+        ]
+        for group in fresh:
+            group.places = [-1] * len(group.channels)  # what they count is credited
+        return fresh
+
+    def _try_again(self, now: int, notes: list[tuple[str, str, dict[str, Any]]]) -> list[Group]:
+        self._retry_ns = now + max(RETRY_NS, (now - self._began_ns) // 10)
+        fresh: list[Group] = []
+        for index, (source, channels) in enumerate(self._selection.retry(), start=len(self.groups)):
+            fresh.append(Group(index, source, channels, self._period_s))
+            for channel in channels:
+                message = (
+                    f"{channel.id} could not be read when the recorder began, and is measured from now on"
+                )
+                notes.append(("device-later", message, {"channel": channel.id}))
+        self.groups += fresh
+        return fresh
+
+    def _news(self, name: str, why: str) -> tuple[str, str, dict[str, Any]]:
+        others = [other for other, replaced in self.roles.items() if name in replaced]
+        then = f"{' and '.join(others)} stands in for it" if others else "nothing can stand in for it"
+        return "silent", f"{name} {why}: {then}", {"channel": name, "stand_ins": others}
+
+    def _doubt(
+        self, group: Group, channel: Channel, curve: AnyCurve, now: int, busy: float | None
+    ) -> str | None:
+        """Why nothing is known of a channel now, or None."""
+        base = curve.base()
+        if base is None:
+            return "has given nothing that can be believed"
+        before = self._seen.get(channel.id)
+        still_s = (now - curve.moved_ns) / 1e9
+        period_s = group.period_ns / 1e9
+        if channel.kind == "power":
+            if still_s > max(GAP_PERIODS * max(channel.update_period_s, period_s), MIN_GAP_S):
+                return f"has given nothing that can be believed for {still_s:.1f} s"
+        elif floor_w(channel) > 0 and still_s > standstill_s(channel, period_s):
+            return f"stands still at {base[0]} µJ"
+        if before is None:
+            self._seen[channel.id] = Seen(group.t_ns, base[1])
+            return None
+        seconds = (group.t_ns - before.t_ns) / 1e9
+        if seconds < max(1.0, 10 * channel.update_period_s, 3 * period_s):
+            return self.silent.get(channel.id)
+        self._seen[channel.id] = Seen(group.t_ns, base[1])
+        watts = (base[1] - before.total_uj) / 1e6 / seconds
+        floor = busy_floor_w(channel, busy or 0.0) if self._holds_all(channel) else floor_w(channel)
+        return (
+            f"says {watts:.3g} W, less than any such device draws ({floor:.3g} W)" if watts < floor else None
+        )
+
+    def _holds_all(self, channel: Channel) -> bool:
+        """Whether the channel is the only measured one of all CPUs."""
+        rivals = [
+            one
+            for group in self.groups
+            for one in group.channels
+            if one.component == channel.component and floor_w(one) > 0
+        ]
+        return len(rivals) == 1
+
+    def _busy_cpus(self, now: int) -> float | None:
+        """CPUs that were busy since the last look, on average; None where that is not known or cannot be."""
+        busy_s = tree.host_busy_s(self._procfs)
+        before, self._busy = self._busy, None if busy_s is None else (now, busy_s)
+        if before is None or busy_s is None or now <= before[0]:
+            return None
+        cpus = (busy_s - before[1]) / ((now - before[0]) / 1e9)
+        return cpus if 0 <= cpus <= (os.cpu_count() or 1) else None
