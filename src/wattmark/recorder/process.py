@@ -273,7 +273,7 @@ class Recorder:
             for problem in getattr(group.source, "problems", ()):
                 if problem not in self._problems_told:
                     self._problems_told.add(problem)
-                    self.note("source-problem", now, problem)
+                    self.note(getattr(group.source, "problem_code", "source-problem"), now, problem)
 
     def look_at_gpu_users(self, now: int) -> None:
         """Which share of each GPU the measured processes have, written down when it changes."""

@@ -36,7 +36,14 @@ _NOTES_THAT_WARN = {
 }  # fmt: skip
 
 
-_LASTING = {"silent", "source-unusable", "source-gone", "device-unmeasured", "zone-unused"}
+_LASTING = {
+    "silent",
+    "utilisation-unknown",
+    "source-unusable",
+    "source-gone",
+    "device-unmeasured",
+    "zone-unused",
+}
 """What was so when the recorder began holds for every run of its session."""
 _BY_DURATION_SHARE = 0.1
 """From this share of the joules on it is said that they go with the seconds only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -365,3 +366,55 @@ def test_host_share_refuses_what_it_has_no_figures_for(machine: Machine):
     assert not finding.usable
     assert "no figures" in (finding.problem or "")
     assert probe(machine.host())[0].usable
+
+
+def energy_j(machine: Machine, lines: Callable[[float], str]) -> tuple[CpuModelSource, float]:
+    """Joules of four seconds in which ``/proc/stat`` shows what ``lines`` gives for each second."""
+    Path(machine.stat).write_text(lines(0.0))
+    source = machine.open()
+    source.read()
+    for _ in range(40):
+        machine.now_ns += 100_000_000
+        Path(machine.stat).write_text(lines((machine.now_ns - 5_000_000_000) / 1e9))
+        (uj,) = source.read()
+    assert uj is not None
+    return source, uj / 1e6
+
+
+def stat_lines(t: float, idle: int | None = None) -> str:
+    ticks = round(t * 100)
+    one = f"{1000 + ticks // 2} 0 0 {1000 + ticks // 2} 0 0 0 0 0 0"
+    both = f"{2000 + ticks} 0 0 {2000 + ticks if idle is None else idle} 0 0 0 0 0 0"
+    return f"cpu  {both}\n" + "".join(f"cpu{n} {one}\n" for n in range(2))
+
+
+ZEROS = "cpu  0 0 0 0 0 0 0 0 0 0\n"
+
+
+def test_the_real_line_behind_a_line_of_zeros_is_used(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plain = energy_j(Machine(tmp_path / "a"), stat_lines)[1]
+    source, behind = energy_j(Machine(tmp_path / "b"), lambda t: ZEROS + stat_lines(t))
+    assert behind == pytest.approx(plain)
+    assert source.problems == []
+
+
+@pytest.mark.parametrize("idle", [2000, 10**19])
+def test_an_idle_time_that_is_wrong_is_replaced_by_the_sum_of_the_cpus(tmp_path: Path, idle: int) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plain = energy_j(Machine(tmp_path / "a"), stat_lines)[1]
+    assert energy_j(Machine(tmp_path / "b"), lambda t: stat_lines(t, idle))[1] == pytest.approx(plain)
+
+
+def test_cpu_times_that_do_not_add_up_are_unknown_and_never_zero_joules(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    zeros = ZEROS + "".join(f"cpu{n} 0 0 0 0 0 0 0 0 0 0\n" for n in range(2))
+    source, joules = energy_j(machine, lambda t: zeros)
+    model = source._model
+    assert 4 * model.power_w(0.0) < joules < 4 * model.power_w(1.0)
+    assert len(source.problems) == 1
+    accuracy = probe(machine.host())[0].channels[0].accuracy
+    assert joules * (1 - accuracy.relative_low) <= 4 * model.power_w(0.0)
+    assert joules * (1 + accuracy.relative_high) >= 4 * model.power_w(1.0)

@@ -24,7 +24,14 @@ from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series, read
 from wattmark.sources.models.cpu import curves as cpu_curves
 from wattmark.sources.models.cpu.clock import ClockReader, part_clocks, sleep_latency_us
 from wattmark.sources.models.cpu.names import CpuInfo, CpuPart, identify, parse_cpuinfo
-from wattmark.sources.models.cpu.procstat import Ticks, parse_stat
+from wattmark.sources.models.cpu.procstat import (
+    TICKS_A_S,
+    Ticks,
+    candidates,
+    parse_stat,
+    share_busy,
+    utilisation,
+)
 
 NAME = "cpu-model"
 PERIOD_S = 0.5
@@ -32,6 +39,14 @@ PERIOD_S = 0.5
 bursts."""
 MIN_TICKS = 10
 """Ticks per CPU that must pass before utilisation is taken anew; until then the last one holds."""
+
+UNKNOWN = (
+    "the CPU times in /proc/stat do not add up to the time that passed (a container's own version of the file?), so how "
+    "busy the CPUs were is not known: their energy is modelled halfway between idle and full load"
+)
+PROBLEM_CODE = "utilisation-unknown"
+SURE_S = 0.4
+"""CPU times of a shorter time are not called wrong."""
 
 _CITATION = (
     "modelled; parameters fitted to RAPL of two machines and published package readings, "
@@ -102,10 +117,12 @@ class Model(NamedTuple):
 
 
 class CpuModelSource:
-    """An open ``/proc/stat`` and the energy so far. ``clock`` is monotonic nanoseconds."""
+    """An open ``/proc/stat`` and the energy so far. ``problems`` gets a sentence where the CPU times do not add up.
+    ``clock`` is monotonic nanoseconds."""
 
     name = NAME
     period_s = PERIOD_S
+    problem_code = PROBLEM_CODE
 
     def __init__(
         self,
@@ -116,15 +133,14 @@ class CpuModelSource:
         clock: Callable[[], int] = time.monotonic_ns,
         clocks: ClockReader | None = None,
     ) -> None:
+        self.problems: list[str] = []
         self.channels: Sequence[Channel] = (channel,)
         self.series: Sequence[Series] = ()
         self._model = model
-        self._min_ticks = MIN_TICKS * threads
+        self._threads = threads
         self._clock = clock
         self._clocks = clocks
-        self._bytes = (
-            512 if clocks is None else 512 + 200 * threads
-        )  # the line of all CPUs, or one for each too
+        self._bytes = 1024 + 200 * threads  # the lines of all CPUs, and one for each
         try:
             self._fd = os.open(stat_path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -133,7 +149,8 @@ class CpuModelSource:
         self._utilisation: float | None = None
         self._power_w = 0.0
         self._ticks: Ticks | None = None
-        self._last_ns = 0
+        self._data = b""
+        self._taken_ns = self._last_ns = 0
 
     def read(self) -> Sequence[float | None]:
         """Cumulative µJ."""
@@ -146,26 +163,43 @@ class CpuModelSource:
         if ticks is None:
             raise SourceRetry("/proc/stat does not start with the line 'cpu'")
         if self._ticks is None:
-            self._ticks, self._last_ns = ticks, now_ns
+            self._hold(ticks, data, now_ns)
+            self._last_ns = now_ns
             return (0,)
-        self._take(ticks, self._clocks.read(data) if self._clocks is not None else None)
+        self._take(ticks, data, now_ns, self._clocks.read(data) if self._clocks is not None else None)
         if self._utilisation is not None:
             self._energy_uj += self._power_w * max(0, now_ns - self._last_ns) / 1000  # W * ns = nJ
             self._last_ns = now_ns
         return (int(self._energy_uj),)
 
-    def _take(self, ticks: Ticks, clock_ghz: float | None) -> None:
+    def _hold(self, ticks: Ticks, data: bytes, now_ns: int) -> None:
+        """Utilisation is taken from here on."""
+        self._ticks, self._data, self._taken_ns = ticks, data, now_ns
+
+    def _take(self, ticks: Ticks, data: bytes, now_ns: int, clock_ghz: float | None) -> None:
         before = self._ticks or ticks
-        # Each counter may step back a little (iowait does, by design, and all do when a CPU is unplugged).
-        busy = max(0, ticks.busy - before.busy)
-        total = busy + max(0, ticks.idle - before.idle) + max(0, ticks.stolen - before.stolen)
-        if total == 0 and ticks != before:
-            self._ticks = ticks  # everything went back: a restored guest; start again from here
+        if ticks.busy < before.busy and ticks.idle < before.idle:
+            self._hold(ticks, data, now_ns)  # everything went back: a restored guest; start again from here
+            return
         # Until utilisation is known the time since the first reading waits, so that none of it is lost.
-        if total >= self._min_ticks or (self._utilisation is None and total > 0):
-            self._ticks = ticks
-            self._utilisation = busy / total
-            self._power_w = self._model.power_w(self._utilisation, clock_ghz)
+        elapsed_s = (now_ns - self._taken_ns) / 1e9
+        if elapsed_s < MIN_TICKS / TICKS_A_S:
+            return
+        share = share_busy(before, ticks, elapsed_s, self._threads)
+        if share is None:
+            share = utilisation(candidates(self._data), candidates(data), elapsed_s, self._threads)
+        if share is None and elapsed_s < SURE_S:
+            return  # a tick here or there decides so short a time
+        self._hold(ticks, data, now_ns)
+        self._utilisation = share
+        if share is None:
+            # halfway between idle and full load, the least wrong of all guesses
+            self._utilisation = 0.5
+            self._power_w = (self._model.power_w(0.0) + self._model.power_w(1.0)) / 2
+            if not self.problems:
+                self.problems.append(UNKNOWN)
+        else:
+            self._power_w = self._model.power_w(share, clock_ghz)
 
     def close(self) -> None:
         """Close the files; may be called twice."""
@@ -199,6 +233,8 @@ def probe(host: Host) -> list[Finding]:
             Finding(NAME, "CPU power model", problem=str(error), fix="Correct the settings of cpu-model.")
         ]
     channel = _channel(model, info)
+    if not any(any(ticks) for ticks in candidates(stat.encode()).values()):
+        channel = _blind(channel, model)
     return [
         Finding(
             NAME,
@@ -271,6 +307,18 @@ def _online(stat: str) -> list[int]:
     """The numbers of the CPUs that ``/proc/stat`` has a line for."""
     names = [line.partition(" ")[0] for line in stat.split("\n") if line.startswith("cpu")]
     return [int(name[3:]) for name in names if name[3:].isdigit()]
+
+
+def _blind(channel: Channel, model: Model) -> Channel:
+    """The channel of a machine that shows no CPU time at all: anything from idle to full load."""
+    accuracy, idle_w, full_w = channel.accuracy, model.power_w(0.0), model.power_w(1.0)
+    middle_w = (idle_w + full_w) / 2
+    return channel._replace(
+        accuracy=accuracy._replace(
+            relative_low=max(accuracy.relative_low, 1 - (1 - accuracy.relative_low) * idle_w / middle_w),
+            relative_high=max(accuracy.relative_high, (1 + accuracy.relative_high) * full_w / middle_w - 1),
+        )
+    )
 
 
 _HOW = {
