@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wattmark.recorder.unwrap import CounterCurve, EnergyCurve, PowerCurve, curve_for, place
@@ -217,6 +217,12 @@ def test_no_garbage_makes_the_curve_fall_or_rise_faster_than_hardware_can(raws, 
     ),
     times=st.integers(1, 3),
 )
+@example(
+    period_s=0.01, watts=1.0, start=WRAP - 89_000_000, wrap=WRAP, quiet_s=3.0, away_s=0.2, away=10**9, times=1
+)
+@example(period_s=1.0, watts=5.0, start=0, wrap=None, quiet_s=1.2, away_s=1.3, away="zero", times=3)
+@example(period_s=0.01, watts=110.0, start=0, wrap=None, quiet_s=2.0, away_s=1.5, away="stale", times=2)
+@example(period_s=0.01, watts=110.0, start=0, wrap=WRAP, quiet_s=1.0, away_s=1.0, away=88_900_123, times=1)
 def test_a_counter_that_is_away_for_a_moment_and_comes_back_costs_nothing_at_any_rate(
     period_s, watts, start, wrap, quiet_s, away_s, away, times
 ):
@@ -224,6 +230,8 @@ def test_a_counter_that_is_away_for_a_moment_and_comes_back_costs_nothing_at_any
     start += 10**9 * (
         away in ("zero", "stale")
     )  # what falls back by a few joules may as well have begun anew
+    if away == "zero":
+        start = min(start, WRAP - 10**10)  # and to zero just before the wrap is a wrap
     curve = curve_for(channel(wrap=wrap))
     cycle_s, samples, t = quiet_s + away_s, [], 0.0
     end_s = times * cycle_s + 2.0 + 3 * period_s

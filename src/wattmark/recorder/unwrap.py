@@ -19,6 +19,7 @@ resolution. A smaller step that is taken back by the next readings was a blip, w
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any
 
@@ -201,6 +202,8 @@ class CounterCurve:
             return self._accept(t_ns, raw)
         if pending is not None and self._continues(pending, t_ns, raw):
             return self._change_level(pending, t_ns, raw)
+        if 0 < known - raw <= 2 * self.channel.resolution_uj:
+            return self._accept(t_ns, known)  # it stands still, but for a step of its converter
         return self._refuse(t_ns, raw)
 
     def _step(self, known: int, raw: int) -> float:
@@ -211,7 +214,8 @@ class CounterCurve:
 
     def _continues(self, pending: tuple[int, int], t_ns: int, raw: int) -> bool:
         possible = (t_ns - pending[0]) * self._uj_per_ns + self._slack_uj
-        return self._step(pending[1], raw) <= possible
+        step = self._step(pending[1], raw)
+        return step <= possible and not (self._wary and self._leads_back(t_ns, raw, step))
 
     def _leads_back(self, t_ns: int, raw: int, step_uj: float) -> bool:
         """Whether a possible step lies nearer to the line of a level that was left than to the present one."""
@@ -279,31 +283,43 @@ class CounterCurve:
         return self._reset(pending, t_ns, raw)
 
     def _anchor_before(self, pending: tuple[int, int]) -> tuple[int, int, int, int] | None:
-        """The newest remembered reading from which the counter came to ``pending`` while it was said to be elsewhere.
+        """The remembered reading from which the counter came to ``pending`` while it was said to be elsewhere.
 
-        On the present level only a step down can be a return. A counter that begins anew begins near zero: what may
-        have been counted from there since the last good reading is a return only if its power fits the one before.
+        Of several it is the one from where the power is most like the one before it. On the present level only a step
+        down can be a return. A counter that begins anew begins near zero: what may have been counted from there since
+        the last good reading is a return only if its power fits.
         """
         t_ns, raw = pending
         known = self._raw
         assert known is not None
         afresh = raw <= (t_ns - self._last_ns) * self._uj_per_ns + self._slack_uj
-        anchors = list(self._anchors)
-        for position in range(len(anchors) - 1, -1, -1):
-            then_ns, then_raw, total, level = anchors[position]
-            if level == self._level and raw >= known:
-                continue
+        oldest: dict[int, tuple[int, int, int, int]] = {}
+        for anchor in self._anchors:
+            oldest.setdefault(anchor[3], anchor)
+        here = oldest.get(self._level)
+        here_w = self._mean_w(here, self._last_ns, self._total) if here is not None else None
+        best, least = None, math.log(ALIKE) if afresh else math.inf
+        for anchor in reversed(self._anchors):
+            then_ns, then_raw, total, level = anchor
             step, elapsed = self._step(then_raw, raw), t_ns - then_ns
+            if level == self._level and step >= self._step(then_raw, known):
+                continue
             if elapsed <= 0 or step > elapsed * self._uj_per_ns + self._slack_uj:
                 continue
-            if not afresh:
-                return anchors[position]
-            oldest = next(one for one in anchors if one[3] == level)
-            if oldest[0] < then_ns:
-                before_w = 1e3 * (total - oldest[2]) / (then_ns - oldest[0])
-                if before_w / ALIKE - 1 <= 1e3 * step / elapsed <= before_w * ALIKE + 1:
-                    return anchors[position]
-        return None
+            before_w = self._mean_w(oldest[level], then_ns, total)
+            if before_w is None and afresh:
+                continue
+            meanwhile_w = 1e3 * step / elapsed
+            usual_w = next((watts for watts in (before_w, here_w) if watts is not None), meanwhile_w)
+            unlike = abs(math.log((meanwhile_w + 1) / (usual_w + 1)))
+            if unlike < least:
+                best, least = anchor, unlike
+        return best
+
+    @staticmethod
+    def _mean_w(since: tuple[int, int, int, int], t_ns: int, total_uj: int) -> float | None:
+        """Mean watts from a remembered reading on; None if no time has passed."""
+        return 1e3 * (total_uj - since[2]) / (t_ns - since[0]) if t_ns > since[0] else None
 
     def _return_to(
         self, anchor: tuple[int, int, int, int], pending: tuple[int, int], t_ns: int, raw: int
