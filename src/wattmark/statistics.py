@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import SCATTER, Quantity, own_error
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -59,36 +59,22 @@ def mean_half_width(values: Sequence[float]) -> float | None:
     return t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
 
 
-def mean_interval(
-    values: Float64,
-    low: Float64 | None = None,
-    high: Float64 | None = None,
-    unit: str = "",
-    *,
-    signed: bool = False,
-) -> Quantity | None:
-    """The mean over repeats (n,) with its interval; None where no value is known (NaN: not known).
+def mean_interval(values: Float64, unit: str = "", *, signed: bool = False) -> Quantity | None:
+    """The mean over repeats (n,) with the interval that their scatter gives it (Student's t, from two on); None where no
+    value is known (NaN: not known). What cannot be negative has no interval that is: where all values are at least 0, so is
+    the lower bound, unless they are ``signed``.
 
-    Two things make it uncertain: the repeats scatter (Student's t over them, from two on), and each was measured with an
-    error that the repeats share (the mean distance to ``low`` and ``high``, which averaging does not shrink). They are
-    independent, so they are added in squares. What cannot be negative has no interval that is: where all values are at
-    least 0, so is the lower bound, unless they are ``signed``.
+    Of repeats that have errors of their own: :func:`wattmark.runs.differences.mean_with_scatter`.
     """
     known = np.isfinite(values)
     if not known.any():
         return None
     repeats: list[float] = values[known].tolist()
-    mean, scatter = fmean(repeats), mean_half_width(repeats) or 0.0
-    below, above = (
-        0.0
-        if bound is None
-        else abs(mean_of(x for x in (values - bound).tolist() if math.isfinite(x)) or 0.0)
-        for bound in (low, high)
+    mean = Quantity(
+        fmean(repeats), unit=unit, at_least=0.0 if not signed and min(repeats) >= 0 else -math.inf
     )
-    lowest = mean - math.hypot(scatter, below)
-    if not signed and min(repeats) >= 0:
-        lowest = max(0.0, lowest)
-    return Quantity(mean, lowest, mean + math.hypot(scatter, above), unit)
+    half = mean_half_width(repeats)
+    return mean.with_error(f"{SCATTER}/{own_error()}", half) if half else mean
 
 
 def resampled_mean(values: Float64, *, seed: int = 0) -> Estimate:

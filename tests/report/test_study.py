@@ -19,7 +19,7 @@ from wattmark.report.sections.findings import effects_section, predictors_sectio
 from wattmark.report.sections.summary import warnings
 from wattmark.report.study import study_figures, write_figures, write_report, write_tables
 from wattmark.studies.analysis import analyse
-from wattmark.studies.analysis.data.study_data import StudyData, mean_interval
+from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.results import StudyResults, TrialResult
 
 EVIL = "</script><img src=x onerror=alert(1)>&\"'\x00$x^2$"
@@ -270,22 +270,6 @@ def test_mixed_levels_survive_parquet(tmp_path: Path) -> None:
     ]
     write_tables(StudyResults("mixed", "", {}, trials), tmp_path, ("parquet",))
     assert parquet.read_table(tmp_path / "trials.parquet")["factor_depth"].to_pylist() == ["1", '"deep"']
-
-
-def test_the_interval_of_a_mean_joins_scatter_and_shared_error() -> None:
-    values = np.array([9.0, 10.0, 11.0])
-    alone = mean_interval(values)
-    assert alone is not None
-    assert alone.half_width == pytest.approx(
-        4.303 / np.sqrt(3), rel=1e-3
-    )  # Student's t with two degrees of freedom
-    both = mean_interval(values, values - 2, values + 2)
-    assert both is not None
-    assert both.half_width == pytest.approx(np.hypot(alone.half_width, 2))
-    one = mean_interval(np.array([5.0, np.nan]), np.array([4.0, np.nan]), np.array([7.0, np.nan]))
-    assert one is not None
-    assert (one.low, one.value, one.high) == (4.0, 5.0, 7.0)
-    assert mean_interval(np.array([np.nan])) is None
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,9 +155,13 @@ def repeat_error(view: RunView, *, of_tree: bool) -> float:
     short runs feel, and where others were busy more; the tree's CPU time feels its neighbours (caches, clocks, sibling
     threads), the time far more.
     """
-    others = contention(view.record) or 0.0
-    jitter = _JITTER_S / max(view.record.duration_s, _JITTER_S)
-    return math.sqrt(_RUN_TO_RUN**2 + jitter**2 + (_NEIGHBOURS[of_tree] * others) ** 2)
+    return run_to_run(view.record.duration_s, contention(view.record), of_tree=of_tree)
+
+
+def run_to_run(duration_s: float, others: float | None, *, of_tree: bool) -> float:
+    """The same of a run of some length, beside which ``others`` used a share of the machine."""
+    jitter = _JITTER_S / max(duration_s, _JITTER_S)
+    return math.sqrt(_RUN_TO_RUN**2 + jitter**2 + (_NEIGHBOURS[of_tree] * (others or 0.0)) ** 2)
 
 
 _RUN_TO_RUN, _JITTER_S = 0.06, 0.03

@@ -123,13 +123,16 @@ def mean_of(repeats: Sequence[Quantity]) -> Quantity:
     return whole / len(repeats)
 
 
-def mean_with_scatter(repeats: Sequence[Quantity]) -> Quantity:
-    """The mean over repeats: their scatter (Student) in quadrature with what does not shrink by repeating."""
+def mean_with_scatter(repeats: Sequence[Quantity], error: str | None = None) -> Quantity:
+    """The mean over repeats: their scatter (Student) in quadrature with what does not shrink by repeating.
+
+    error: the name of the scatter, which nothing shares, if it has none."""
     mean = mean_of(repeats)
     half = mean_half_width([part.value for part in repeats])
     if half is None:
         return mean
-    return mean.with_error(f"{SCATTER}/{own_error()}", half).with_source(f"mean of {len(repeats)} runs")
+    name = error or f"{SCATTER}/{own_error()}"
+    return mean.with_error(name, half).with_source(f"mean of {len(repeats)} runs")
 
 
 def counts_of(record: RunRecord) -> dict[str, float]:

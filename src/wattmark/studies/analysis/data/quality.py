@@ -11,6 +11,8 @@ import numpy as np
 from wattmark.statistics import Float64
 
 _SHARES = ("accuracy", "f1", "f1_macro", "auc", "precision", "recall", "balanced_accuracy")
+UNIT_SHARES = frozenset({*_SHARES, "idle_share"})
+"""Metrics that lie between 0 and 1."""
 _OTHERS = ("r2", "kappa", "mcc", "bleu", "score", "quality")
 _ERRORS = ("perplexity", "wer", "cer", "rmse", "mse", "mae", "error")
 

@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import EDGES, OWN, REPEAT, SCATTER, Quantity
+from wattmark.runs.comparison import run_to_run
+from wattmark.runs.differences import Difference, mean_with_scatter, of_quantities, of_repeats
 from wattmark.sources.base import COMPONENTS
-from wattmark.statistics import Float64, Int64, mean_interval
+from wattmark.statistics import Float64, Int64
 from wattmark.studies.analysis.data.cells import codes
 from wattmark.studies.analysis.data.columns import Columns, Frame
 from wattmark.studies.analysis.data.columns import frame as read_frame
+from wattmark.studies.analysis.data.errors import energy_of, with_errors_of
 from wattmark.studies.analysis.data.metrics import METRICS, metric_columns
 from wattmark.studies.analysis.data.plain import plain_list, plain_mapping
-from wattmark.studies.analysis.data.quality import Quality, quality_of
+from wattmark.studies.analysis.data.quality import UNIT_SHARES, Quality, quality_of
 from wattmark.studies.results import StudyResults, TrialResult
 from wattmark.text import clean
 
@@ -59,7 +62,8 @@ class StudyData:
         ]
         self.subject = self._subject()
         self._reported_columns: dict[str, Float64] = {}
-        self._known_bounds: dict[str, tuple[Float64 | None, Float64 | None]] = {}
+        self._known_ends: dict[str, tuple[Float64, Float64] | None] = {}
+        self._means: dict[tuple[bytes, str], Quantity | None] = {}
 
     @cached_property
     def cells(self) -> list[Group]:
@@ -148,30 +152,88 @@ class StudyData:
         value, low, high = table.reshape(-1, 3).T
         return value, low, high
 
-    def mean(self, group: Group, name: str) -> Quantity | None:
-        """Mean of a metric over the group's trials, with its interval (see :func:`mean_interval`)."""
+    def quantities(self, group: Group, name: str) -> list[Quantity]:
+        """A metric of each of the group's trials that knows it. What is made of joules shares the errors of the trial's
+        energy under their names, so that they cancel between cells."""
+        values = self.values(name)
         unit = METRICS[name].unit if name in METRICS else "s" if name == DURATION else ""
-        low, high = self._bounds(name)
-        rows = group.rows
-        found = mean_interval(
-            self.values(name)[rows],
-            None if low is None else low[rows],
-            None if high is None else high[rows],
-            unit,
+        ends = self._ends(name)
+        made_of = (
+            _POWERS.get(name, "total") if name in _JOULES or name in _POWERS or of_joules(name) else None
         )
-        share = name == "idle_share" or (
+        share = name in UNIT_SHARES or (
             self.outcome is not None and self.outcome.share and name == self.outcome.name
         )
-        return found.bounded(0.0, 1.0) if found and share else found
+        found: list[Quantity] = []
+        rows: list[int] = group.rows.tolist()
+        for row in rows:
+            value = float(values[row])
+            if not math.isfinite(value):
+                continue
+            own = None if ends is None else (float(ends[0][row]), float(ends[1][row]))
+            energy = None if made_of is None else energy_of(self.trials[row], made_of)
+            if name in _JOULES or name in _POWERS:
+                error = f"{EDGES}/{self.trials[row].trial_id}/{name}"
+            else:  # beside the sensor: of the load and of its idle, which repeats may have in common
+                error = f"{OWN}/{self._key(group)}/{name}"
+            if energy is not None:
+                one = with_errors_of(energy, value, unit, ends=own, own=error)
+            elif own is not None and own[0] <= value <= own[1]:
+                one = Quantity(value, *own, unit, error=error)
+            else:
+                one = Quantity.exact(value, unit)
+            if share:
+                one = one.bounded(0.0, 1.0)
+            elif value >= 0:
+                one = one.bounded(0.0)
+            found.append(one)
+        return found
 
-    def _bounds(self, name: str) -> tuple[Float64 | None, Float64 | None]:
-        """The measuring error of a metric per trial: where it is made of joules as wide, relatively, as that of these; else
-        what the workload reported as its ``_low`` and ``_high``."""
-        if name not in self._known_bounds:
-            self._known_bounds[name] = self._bounds_of(name)
-        return self._known_bounds[name]
+    def mean(self, group: Group, name: str) -> Quantity | None:
+        """Mean of a metric over the group's trials: scatter of the repeats (Student), and what they share."""
+        key = (group.rows.tobytes(), name)
+        if key not in self._means:
+            repeats = self.quantities(group, name)
+            error = f"{SCATTER}/{self._key(group)}/{name}"
+            self._means[key] = mean_with_scatter(repeats, error) if repeats else None
+        return self._means[key]
 
-    def _bounds_of(self, name: str) -> tuple[Float64 | None, Float64 | None]:
+    def difference(self, reference: Group, other: Group, name: str) -> Difference | None:
+        """How two cells differ in a metric, by the rule of all comparisons (:mod:`wattmark.runs.comparison`); None where one
+        does not know it."""
+        groups = [self.quantities(group, name) for group in (reference, other)]
+        if not all(groups):
+            return None
+        if max(map(len, groups)) > 1:
+            return of_repeats(*groups)
+        if reference.rows.tolist() == other.rows.tolist():
+            return of_quantities(groups[0][0], groups[1][0])
+        single = [
+            self._once(part, group, name) for (part,), group in zip(groups, (reference, other), strict=True)
+        ]
+        return of_quantities(*single)
+
+    def _once(self, quantity: Quantity, group: Group, name: str) -> Quantity:
+        """With the scatter that one run does not show."""
+        rows: list[int] = group.rows.tolist()
+        row = next(row for row in rows if math.isfinite(float(self.values(name)[row])))
+        trial = self.trials[row]
+        share = run_to_run(trial.duration_s, trial.contention, of_tree=self.results.scope == "tree")
+        return quantity.with_error(f"{REPEAT}/{trial.trial_id}", abs(quantity.value) * share)
+
+    def _key(self, group: Group) -> str:
+        """A name of the group that is not cut as its label is."""
+        levels = ", ".join(f"{name}={level}" for name, level in group.levels.items())
+        return levels or f"{len(group.rows)} from {self.trials[int(group.rows[0])].trial_id}"
+
+    def _ends(self, name: str) -> tuple[Float64, Float64] | None:
+        """The ends of a metric's own interval per trial: where it is made of joules as wide, relatively, as that of these;
+        else what the workload reported as its ``_low`` and ``_high``."""
+        if name not in self._known_ends:
+            self._known_ends[name] = self._ends_of(name)
+        return self._known_ends[name]
+
+    def _ends_of(self, name: str) -> tuple[Float64, Float64] | None:
         if name in _JOULES:
             base, low, high = (self.columns[column] for column in _JOULES[name])
         elif name in _POWERS:
@@ -179,15 +241,17 @@ class StudyData:
         elif f"{name}_low" in self.reported and f"{name}_high" in self.reported:
             return self.values(f"{name}_low"), self.values(f"{name}_high")
         else:
-            return None, None
+            return None
         values = self.values(name)
         with np.errstate(divide="ignore", invalid="ignore"):
             return values * low / base, values * high / base
 
     def mean_component(self, group: Group, component: str) -> Quantity | None:
         """Mean energy of a component over the group's trials."""
-        value, low, high = self.component_j(component)
-        return mean_interval(value[group.rows], low[group.rows], high[group.rows], "J")
+        rows: list[int] = group.rows.tolist()
+        repeats = [energy for row in rows if (energy := energy_of(self.trials[row], component)) is not None]
+        error = f"{SCATTER}/{self._key(group)}/{component}" if repeats else None
+        return mean_with_scatter(repeats, error) if repeats else None
 
     def modelled_share(self, component: str, group: Group | None = None) -> float | None:
         """Share (0..1) of a component's joules, or of the ``total``, that come from a model; None where none are known."""
@@ -271,6 +335,12 @@ _JOULES = {
 }  # fmt: skip
 """Metric -> the joules that it is made of, with their bounds."""
 _POWERS = {"cpu_power": "cpu", "gpu_power": "gpu", "dram_power": "dram"}
+
+
+def of_joules(metric: str) -> bool:
+    """Whether a metric that a workload reports is made of joules, by its name: ``j_per_token``, ``request_j_p95``,
+    ``serving_w``."""
+    return not {"j", "w"}.isdisjoint(metric.split("_"))
 
 
 def show_level(level: object) -> str:
