@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from fakes.dashboard import api
-from fakes.records import example_record, rapl_record, spans_record
+from fakes.records import example_record, rapl_record, shared_record, spans_record
 from wattmark.dashboard import run_cache as one_run
 from wattmark.dashboard.context import Options
 from wattmark.runs.record import Spans
+from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.store import open_store
 from wattmark.workspace.runs import keep
@@ -100,6 +101,68 @@ def test_a_long_run_read_in_parts_answers_as_the_whole_one_does(store, monkeypat
     assert far["lines"][0]["high_w"][3] == pytest.approx(
         get(store, "runs/ab12/power?width=10")["lines"][0]["high_w"][3], rel=1e-4
     )
+
+
+def test_spans_of_one_path_have_the_energies_of_the_runs_result_also_where_it_is_read_in_parts(
+    store, monkeypatch
+):
+    record = rapl_record(60_000, channels=2)
+    edges = record.start_ns + np.linspace(0, record.end_ns - record.start_ns, 41).astype(np.int64)
+    spans = Spans(
+        ("train", "epoch"), np.array([0] + [1] * 40, np.int32), np.r_[edges[0], edges[:-1]], np.r_[edges[-1], edges[1:]],
+        np.array([-1] + [0] * 40, np.int32), np.full(41, 1), np.full(41, 1), np.zeros(41, np.bool_), {},
+    )  # fmt: skip
+    record = replace(record, spans=spans)
+    keep(store, record)
+    result = summarise(RunView(record)).to_dict()["span_groups"]
+    whole = get(store, "runs/ab12/span-groups")
+    monkeypatch.setattr(one_run, "LONG", 1_000)
+    monkeypatch.setattr("wattmark.store.store.Store.get", None)
+    told = get(store, "runs/ab12/span-groups")
+    assert told["paths"] == 2
+    for group, other, expected in zip(told["groups"], whole["groups"], result, strict=True):
+        assert {key: group[key] for key in ("path", "depth", "times", "duration_s")} == {
+            key: expected[key] for key in ("path", "depth", "times", "duration_s")
+        }
+        for end in ("value", "low", "high"):
+            assert group["energy"][end] == pytest.approx(expected["energy_j"][end], rel=1e-6)
+            assert other["energy"][end] == pytest.approx(expected["energy_j"][end], rel=1e-9)
+    most = get(store, "runs/ab12")["energy"]["high"]
+    rows = get(store, "runs/ab12/spans")["spans"]
+    assert max(row["energy"]["high"] for row in rows) <= most * (1 + 1e-9)
+    assert told["groups"][1]["energy"]["high"] <= most * (1 + 1e-9)  # forty edges within cancel
+
+
+def test_of_very_many_paths_those_come_that_took_the_most_time(store):
+    s = 10**9
+    length = np.array([3, 1, 2], np.int64) * s
+    record = rapl_record(101)
+    spans = Spans(
+        ("a", "b", "c"), np.arange(3, dtype=np.int32), np.full(3, record.start_ns), record.start_ns + length,
+        np.full(3, -1, np.int32), np.full(3, 1), np.full(3, 1), np.zeros(3, np.bool_), {},
+    )  # fmt: skip
+    groups = one_run.OneRun.of_view(RunView(replace(record, spans=spans)), running=False).span_groups(2)
+    assert [group.path for group in groups] == ["a", "c"]
+
+
+def test_where_others_were_busy_the_process_tree_comes_first_and_its_errors_are_told(store):
+    keep(store, shared_record("busy", others=10.0))
+    keep(store, shared_record("quiet", others=0.0))
+    told = get(store, "runs/busy")
+    assert told["headline"]["scope"] == "tree"
+    assert told["headline"]["energy"]["value"] == pytest.approx(told["attributed"]["value"])
+    assert told["headline"]["energy"]["value"] == pytest.approx(told["energy"]["value"] / 2)
+    assert told["others_busy"] == pytest.approx(0.5, abs=0.01)
+    sizes = [row["below"] + row["above"] for row in told["budget"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert {"scale", "share"} <= {row["kind"] for row in told["budget"]}
+    assert all(row["words"] and row["remedy"] for row in told["budget"])
+    alone = get(store, "runs/quiet")
+    assert alone["headline"] == {"scope": "machine", "energy": alone["energy"]}
+    table = get(store, "runs")
+    tree = dict(zip(table["id"], table["tree"]["value"], strict=True))
+    assert tree["quiet"] is None
+    assert tree["busy"] == pytest.approx(told["headline"]["energy"]["value"], rel=1e-5)
 
 
 def test_counts_are_those_of_the_innermost_spans_and_cut_pro_rata(store):

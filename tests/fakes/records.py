@@ -8,7 +8,14 @@ from wattmark.runs.record import Curve, RunRecord, Spans
 from wattmark.sources.base import Accuracy, Channel
 from wattmark.testing.store_contract import assert_same_record, example_record, example_summary
 
-__all__ = ["assert_same_record", "example_record", "example_summary", "rapl_record", "spans_record"]
+__all__ = [
+    "assert_same_record",
+    "example_record",
+    "example_summary",
+    "rapl_record",
+    "shared_record",
+    "spans_record",
+]
 
 _ACCURACY = Accuracy(0.02, 0.02, 0.1, "made up")
 
@@ -39,6 +46,19 @@ def rapl_record(samples: int, channels: int = 1, seed: int = 0, period_s: float 
     return RunRecord(
         "ab12", "rapl", "completed", 0, 10**18, int(t_ns[0]), int(t_ns[-1]), curves=tuple(curves)
     )
+
+
+def shared_record(run_id: str, others: float, seconds: int = 10, level_w: float = 40.0) -> RunRecord:
+    """A steady run on two CPUs that keeps one of them busy for ``seconds``, while others use ``others`` CPU seconds."""
+    base = rapl_record(3)
+    t_ns = np.arange(seconds * 10 + 1, dtype=np.int64) * 10**8
+    curve = Curve(base.curves[0].channel, t_ns, (t_ns // 1000 * level_w).astype(np.int64))
+    shares = np.linspace(0.0, 1.0, 11)
+    looks = np.stack((shares * seconds * 1e9, shares * seconds, shares * (seconds + others)), axis=1)
+    return RunRecord(
+        run_id, run_id, "completed", 0, 10**18, 0, seconds * 10**9, curves=(curve,), tree_cpu=looks,
+        environment={"host": "node1", "cpu": {"threads": 2}},
+    )  # fmt: skip
 
 
 def spans_record(rows: int, details: bool = True) -> RunRecord:

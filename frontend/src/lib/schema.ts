@@ -384,6 +384,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{ref}/span-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Span Groups
+         * @description The spans of one path together, with the energies that the run's result has: edges of neighbours cancel.
+         */
+        get: operations["span_groups_api_v1_runs__ref__span_groups_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{ref}/span": {
         parameters: {
             query?: never;
@@ -1104,7 +1124,8 @@ export interface components {
         };
         /**
          * Compared
-         * @description An entry: a run, or the repeats of one. key: the id of its (first) run. values: by measure.
+         * @description An entry: a run, or the repeats of one. key: the id of its (first) run. values: by measure. measured, modelled,
+         *     components: of its first run, of the scope that is compared.
          */
         Compared: {
             /** Key */
@@ -1136,11 +1157,17 @@ export interface components {
         };
         /**
          * Comparison
-         * @description Entries beside the baseline. shared: components that all counted; only: those that the energies are cut down to.
+         * @description Entries beside the baseline. scope: whose energies these are, the machines' or the process trees'. shared: components
+         *     that all counted; only: those that the energies are cut down to.
          */
         Comparison: {
             /** Baseline */
             baseline: string;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "machine" | "tree";
             /** Entries */
             entries: components["schemas"]["Compared"][];
             /** Measures */
@@ -1475,6 +1502,22 @@ export interface components {
             url: string;
         };
         /**
+         * ErrorRow
+         * @description Where uncertainty comes from. below, above: how far this error alone puts the ends, in J; remedy: what shrinks it.
+         */
+        ErrorRow: {
+            /** Kind */
+            kind: string;
+            /** Words */
+            words: string;
+            /** Below */
+            below: number;
+            /** Above */
+            above: number;
+            /** Remedy */
+            remedy: string;
+        };
+        /**
          * EstimateOut
          * @description The original or an alternative, its series in columns. unknown: why a number is missing, by its name.
          */
@@ -1520,6 +1563,9 @@ export interface components {
         /**
          * Gap
          * @description ``entry - baseline``: value and interval, the same in percent of the baseline, and whether it is more than noise.
+         *
+         *     ratio: ``entry / baseline``, None where the baseline may be 0. common: what errs alike in both and cancels, in words.
+         *     rests_on: what would have to be wrong for it to be otherwise, in words.
          */
         Gap: {
             /** Value */
@@ -1534,8 +1580,14 @@ export interface components {
                 number,
                 number
             ] | null;
+            /** Ratio */
+            ratio: components["schemas"]["Amount"] | null;
             /** Clear */
             clear: boolean;
+            /** Common */
+            common: string[];
+            /** Rests On */
+            rests_on: string[];
         };
         /**
          * Group
@@ -1573,6 +1625,19 @@ export interface components {
              * @default 1
              */
             quantity?: number;
+        };
+        /**
+         * Headline
+         * @description The energy that the run is known by. scope: whose it is, the machine's or this process tree's.
+         */
+        Headline: {
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "machine" | "tree";
+            /** Energy */
+            energy: components["schemas"]["Amount"] | null;
         };
         /**
          * InstalledOut
@@ -1893,6 +1958,9 @@ export interface components {
         /**
          * Run
          * @description Everything about a run but its curves and spans.
+         *
+         *     energy and what is made of it: the whole machine's. others_busy: share of the machine's CPU time that other processes
+         *     used, 0..1. budget: of the headline, the largest error first.
          */
         Run: {
             /** Run Id */
@@ -1917,6 +1985,11 @@ export interface components {
             tags: {
                 [key: string]: string;
             };
+            headline: components["schemas"]["Headline"];
+            /** Others Busy */
+            others_busy: number | null;
+            /** Budget */
+            budget: components["schemas"]["ErrorRow"][];
             /** Energy */
             energy: components["schemas"]["Amount"] | null;
             /** Components */
@@ -2053,7 +2126,9 @@ export interface components {
          * @description All runs, the newest first, those that go on before the others: one list for each column.
          *
          *     Energies in J, times in s, carbon in g. ``measured`` and ``modelled`` are the parts of ``energy`` that were read from
-         *     hardware and worked out by a model. ``methods``: how the counted joules were got. ``stamp`` changes with the list.
+         *     hardware and worked out by a model. ``tree``: the process tree's energy, which comes before the machine's ``energy``
+         *     where other work kept the machine busy; null elsewhere. ``methods``: how the counted joules were got. ``stamp``
+         *     changes with the list.
          */
         RunTable: {
             /** Stamp */
@@ -2076,6 +2151,7 @@ export interface components {
             duration_s: (number | null)[];
             /** Coverage */
             coverage: (number | null)[];
+            tree: components["schemas"]["Ends"];
             energy: components["schemas"]["Ends"];
             measured: components["schemas"]["Ends"];
             modelled: components["schemas"]["Ends"];
@@ -2240,6 +2316,35 @@ export interface components {
             modelled: components["schemas"]["Amount"] | null;
             /** Carbon */
             carbon: components["schemas"]["Amount"] | null;
+        };
+        /**
+         * SpanGroup
+         * @description All spans of one path (names from the outermost span, joined with ``/``). energy: J, None if nothing was covered.
+         */
+        SpanGroup: {
+            /** Path */
+            path: string;
+            /** Name */
+            name: string;
+            /** Depth */
+            depth: number;
+            /** Times */
+            times: number;
+            /** Duration S */
+            duration_s: number;
+            /** Energy */
+            energy: components["schemas"]["Amount"] | null;
+        };
+        /**
+         * SpanGroups
+         * @description The spans of each path together, in the order of their first. paths: how many there are; of very many, the groups
+         *     are those that took the most time.
+         */
+        SpanGroups: {
+            /** Groups */
+            groups: components["schemas"]["SpanGroup"][];
+            /** Paths */
+            paths: number;
         };
         /**
          * SpanPage
@@ -2563,6 +2668,7 @@ export type Epoch = components['schemas']['Epoch'];
 export type Equation = components['schemas']['Equation'];
 export type EquationTerm = components['schemas']['EquationTerm'];
 export type Equivalent = components['schemas']['Equivalent'];
+export type ErrorRow = components['schemas']['ErrorRow'];
 export type EstimateOut = components['schemas']['EstimateOut'];
 export type Findings = components['schemas']['Findings'];
 export type Gap = components['schemas']['Gap'];
@@ -2570,6 +2676,7 @@ export type Group = components['schemas']['Group'];
 export type Guideline = components['schemas']['Guideline'];
 export type HttpValidationError = components['schemas']['HTTPValidationError'];
 export type HardwareChoice = components['schemas']['HardwareChoice'];
+export type Headline = components['schemas']['Headline'];
 export type InstalledOut = components['schemas']['InstalledOut'];
 export type Line = components['schemas']['Line'];
 export type LiveRun = components['schemas']['LiveRun'];
@@ -2601,6 +2708,8 @@ export type SideLine = components['schemas']['SideLine'];
 export type SideSeries = components['schemas']['SideSeries'];
 export type Sides = components['schemas']['Sides'];
 export type Slice = components['schemas']['Slice'];
+export type SpanGroup = components['schemas']['SpanGroup'];
+export type SpanGroups = components['schemas']['SpanGroups'];
 export type SpanPage = components['schemas']['SpanPage'];
 export type SpanRow = components['schemas']['SpanRow'];
 export type Stages = components['schemas']['Stages'];
@@ -3164,6 +3273,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SpanPage"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    span_groups_api_v1_runs__ref__span_groups_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, its beginning, or a name. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpanGroups"];
                 };
             };
             /** @description Validation Error */

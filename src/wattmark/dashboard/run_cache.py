@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +15,13 @@ from wattmark.dashboard.cache import Cache
 from wattmark.dashboard.live_hub import LiveHub
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
+from wattmark.quantity import Quantity, total
 from wattmark.runs import health
 from wattmark.runs.display.overview import BIN, Columns, Steps, columns_of, steps_of
 from wattmark.runs.energy import CurveEnergy, Energies
 from wattmark.runs.error_names import ErrorNames
 from wattmark.runs.record import Int64, RunRecord, SeriesData, Spans
-from wattmark.runs.view import RunView
+from wattmark.runs.view import RunView, SpanGroup, grouped
 from wattmark.sources.base import Series
 from wattmark.store import Store
 from wattmark.store.lookup import Candidate
@@ -37,6 +39,10 @@ _KEPT_VIEWS = 60
 
 class ChannelCurve(health.ChannelCurve, Protocol):
     """One channel's curve, ready to be drawn as well."""
+
+    def union(self, start_ns: Int64, end_ns: Int64) -> Energies:
+        """Energy of intervals together, one row."""
+        ...
 
     def columns(self, edges_ns: Int64) -> Columns:
         """Power in the columns of a chart."""
@@ -67,6 +73,10 @@ class WholeCurve:
     def energies(self, start_ns: Int64, end_ns: Int64) -> Energies:
         """Energies of intervals."""
         return self._energy.between(start_ns, end_ns)
+
+    def union(self, start_ns: Int64, end_ns: Int64) -> Energies:
+        """Energy of intervals together."""
+        return self._energy.union(start_ns, end_ns)
 
     def columns(self, edges_ns: Int64) -> Columns:
         """Power in columns."""
@@ -104,11 +114,21 @@ class StoredCurve:
 
     def energies(self, start_ns: Int64, end_ns: Int64) -> Energies:
         """Energies of intervals, exactly as from the whole curve."""
+        around = self._around(start_ns, end_ns)
+        return self._whole.energies(start_ns, end_ns) if around is None else around.between(start_ns, end_ns)
+
+    def union(self, start_ns: Int64, end_ns: Int64) -> Energies:
+        """Energy of intervals together, exactly as from the whole curve: only sampling intervals with an edge matter."""
+        around = self._around(start_ns, end_ns)
+        return self._whole.union(start_ns, end_ns) if around is None else around.union(start_ns, end_ns)
+
+    def _around(self, start_ns: Int64, end_ns: Int64) -> CurveEnergy | None:
+        """The curve at the edges of intervals; None for one that was stored without its facts."""
         facts = self._run.facts(self._number)
         if facts is None:
-            return self._whole.energies(start_ns, end_ns)
+            return None
         part = self._run.around(self._number, np.concatenate((start_ns, end_ns)))
-        return CurveEnergy(part, facts, self._names).between(start_ns, end_ns)
+        return CurveEnergy(part, facts, self._names)
 
     def columns(self, edges_ns: Int64) -> Columns:
         """Power in columns: from the samples where there are few in the window, else from the bins."""
@@ -207,6 +227,27 @@ class OneRun:
             elif beside:
                 found.append(Part(component, (beside[0],), False))
         return tuple(found)
+
+    @cached_property
+    def energy(self) -> Quantity | None:
+        """Energy in J of all that is counted, as :attr:`RunView.energy` has it."""
+        start, end = np.array([self.record.start_ns]), np.array([self.record.end_ns])
+        wholes = [curve.energies(start, end) for part in self.parts if part.counted for curve in part.curves]
+        return total([whole.quantity(0) for whole in wholes if whole.covered_s[0] > 0])
+
+    def within(self, energy: Quantity) -> Quantity:
+        """The energy of a part of the run: it has no more than the whole may have."""
+        return energy if self.energy is None else energy.bounded(at_most=max(self.energy.high, energy.value))
+
+    def span_groups(self, longest: int) -> list[SpanGroup]:
+        """Spans of one path together (:meth:`RunView.span_groups`); of many paths those that took the most time."""
+        curves = [curve for part in self.parts if part.counted for curve in part.curves]
+        return grouped(
+            self.spans,
+            lambda start_ns, end_ns: [curve.union(start_ns, end_ns) for curve in curves],
+            math.inf if self.energy is None else self.energy.high,
+            longest,
+        )
 
     def derived(self, make: Callable[[OneRun], Derived]) -> Derived:
         """What ``make`` works out of the run, kept as long as the run is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from wattmark.errors import MissingExtra
 from wattmark.quantity import Quantity, total
 from wattmark.runs.energy import CurveEnergy, Energies, edges_ns
 from wattmark.runs.error_names import ErrorNames
-from wattmark.runs.record import Float64, Int64, RunRecord
+from wattmark.runs.record import Float64, Int64, RunRecord, Spans
 
 MAX_BINS = 2_000
 
@@ -193,46 +194,15 @@ class RunView:
 
     @cached_property
     def _span_paths(self) -> tuple[list[str], list[int]]:
-        """Every path of span names, in order of first appearance, and which of them each span has."""
-        spans = self.record.spans
-        paths: list[str] = []
-        numbers: dict[tuple[int, int], int] = {}
-        own: list[int] = []
-        parents: list[int] = spans.parents.tolist()
-        names: list[int] = spans.name_ids.tolist()
-        for row, (parent, name) in enumerate(zip(parents, names, strict=True)):
-            above = own[parent] if 0 <= parent < row else -1
-            number = numbers.setdefault((above, name), len(paths))
-            if number == len(paths):
-                paths.append(f"{paths[above]}/{spans.names[name]}" if above >= 0 else spans.names[name])
-            own.append(number)
-        return paths, own
+        return span_paths(self.record.spans)
 
     def span_groups(self) -> list[SpanGroup]:
         """Spans of one path together, in order of first appearance: edges of neighbours cancel in their energies."""
-        spans = self.record.spans
-        paths, own = self._span_paths
-        order = np.argsort(np.asarray(own, np.int64), kind="stable")
-        ends = np.cumsum(np.bincount(np.asarray(own, np.int64), minlength=len(paths)))
-        most = math.inf if self.energy is None else self.energy.high
-        groups: list[SpanGroup] = []
-        for path, rows in zip(paths, np.split(order, ends[:-1]), strict=True):
-            start_ns, end_ns = spans.start_ns[rows], spans.end_ns[rows]
-            unions = [curve.union(start_ns, end_ns) for curve in self.counted]
-            parts = [union.quantity(0) for union in unions if union.covered_s[0] > 0]
-            energy = total(parts)
-            name = spans.names[int(spans.name_ids[rows[0]])]
-            depth, row = 0, int(spans.parents[rows[0]])
-            while row >= 0:
-                depth, row = depth + 1, int(spans.parents[row])
-            limit = math.inf if energy is None else max(most, energy.value)
-            groups.append(
-                SpanGroup(
-                    path, name, depth, len(rows), float((end_ns - start_ns).sum()) / 1e9,
-                    None if energy is None else energy.bounded(at_most=limit),
-                )
-            )  # fmt: skip
-        return groups
+        return grouped(
+            self.record.spans,
+            lambda start_ns, end_ns: [curve.union(start_ns, end_ns) for curve in self.counted],
+            math.inf if self.energy is None else self.energy.high,
+        )
 
     def spans(self, most: int | None = None) -> list[SpanView]:
         """All spans (or the first of them) with their energies, outer ones before inner ones. None has more than the run."""
@@ -320,3 +290,54 @@ def row_of(span: SpanView) -> dict[str, Any]:
         **span.attrs,
         **span.counts,
     }
+
+
+def span_paths(spans: Spans) -> tuple[list[str], list[int]]:
+    """Every path of span names, in order of first appearance, and which of them each span has."""
+    paths: list[str] = []
+    numbers: dict[tuple[int, int], int] = {}
+    own: list[int] = []
+    parents: list[int] = spans.parents.tolist()
+    names: list[int] = spans.name_ids.tolist()
+    for row, (parent, name) in enumerate(zip(parents, names, strict=True)):
+        above = own[parent] if 0 <= parent < row else -1
+        number = numbers.setdefault((above, name), len(paths))
+        if number == len(paths):
+            paths.append(f"{paths[above]}/{spans.names[name]}" if above >= 0 else spans.names[name])
+        own.append(number)
+    return paths, own
+
+
+def grouped(
+    spans: Spans,
+    unions: Callable[[Int64, Int64], Iterable[Energies]],
+    at_most_j: float,
+    longest: int | None = None,
+) -> list[SpanGroup]:
+    """Spans of one path together, in order of first appearance.
+
+    unions: the energy of intervals together, one row for each counted curve (:meth:`CurveEnergy.union`). at_most_j: what
+    the whole run may have used; no part has more. longest: only so many, those that took the most time.
+    """
+    paths, numbers = span_paths(spans)
+    own = np.asarray(numbers, np.int64)
+    order = np.argsort(own, kind="stable")
+    counts = np.bincount(own, minlength=len(paths))
+    ends = np.cumsum(counts)
+    times_s = np.bincount(own, (spans.end_ns - spans.start_ns) / 1e9, len(paths))
+    chosen: list[int] = sorted(np.argsort(-times_s, kind="stable")[:longest].tolist())
+    groups: list[SpanGroup] = []
+    for number in chosen:
+        rows = order[ends[number] - counts[number] : ends[number]]
+        energies = unions(spans.start_ns[rows], spans.end_ns[rows])
+        energy = total([union.quantity(0) for union in energies if union.covered_s[0] > 0])
+        depth, row = 0, int(spans.parents[rows[0]])
+        while row >= 0:
+            depth, row = depth + 1, int(spans.parents[row])
+        groups.append(
+            SpanGroup(
+                paths[number], spans.names[int(spans.name_ids[rows[0]])], depth, len(rows), float(times_s[number]),
+                None if energy is None else energy.bounded(at_most=max(at_most_j, energy.value)),
+            )
+        )  # fmt: skip
+    return groups

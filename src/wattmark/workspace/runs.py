@@ -19,6 +19,7 @@ from wattmark.impact.emissions import Carbon, PueLike, carbon
 from wattmark.impact.locate import FoundZone, resolve_zone
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity, total
+from wattmark.runs.attribution import attributed, contention, headline_scope
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.result import RunResult
@@ -129,6 +130,8 @@ def summary_of(view: RunView) -> RunSummary:
         if quantity is not None:
             methods.setdefault(curve.curve.channel.method, []).append(quantity)
     sums = {method: total(parts) for method, parts in methods.items()}
+    others_first = headline_scope(contention(record), True) == "tree"
+    tree = attributed(view) if others_first else None
     return RunSummary(
         run_id=record.run_id,
         name=record.name,
@@ -152,6 +155,7 @@ def summary_of(view: RunView) -> RunSummary:
         stored_bytes=0,
         energy_by_method={method: part for method, part in sums.items() if part is not None},
         settings=dict(record.extra.get("settings") or {}),
+        tree=tree and tree.energy,
     )
 
 

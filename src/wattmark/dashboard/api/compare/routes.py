@@ -12,11 +12,11 @@ from wattmark.dashboard.api.compare.configuration import Group, differences
 from wattmark.dashboard.api.runs.table import RunId
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
-from wattmark.quantity import Quantity, total
+from wattmark.quantity import KINDS, Quantity, total
+from wattmark.runs.attribution import Scope, attributed
 from wattmark.runs.comparison import ACCURACY_POINTS, PER, Entry, Row, compare, denominators, methods_of
 from wattmark.runs.differences import Difference, times
 from wattmark.runs.view import RunView
-from wattmark.workspace.totals import MEASURED
 
 router = APIRouter(tags=["compare"])
 MOST = 60
@@ -30,13 +30,20 @@ _SINGULAR = {"samples": "sample", "tokens": "token", "output_tokens": "output to
 
 
 class Gap(BaseModel):
-    """``entry - baseline``: value and interval, the same in percent of the baseline, and whether it is more than noise."""
+    """``entry - baseline``: value and interval, the same in percent of the baseline, and whether it is more than noise.
+
+    ratio: ``entry / baseline``, None where the baseline may be 0. common: what errs alike in both and cancels, in words.
+    rests_on: what would have to be wrong for it to be otherwise, in words.
+    """
 
     value: float
     low: float
     high: float
     percent: tuple[float, float, float] | None
+    ratio: Quantity | None
     clear: bool
+    common: list[str]
+    rests_on: list[str]
 
 
 class Value(BaseModel):
@@ -65,7 +72,8 @@ class EntryRun(BaseModel):
 
 
 class Compared(BaseModel):
-    """An entry: a run, or the repeats of one. key: the id of its (first) run. values: by measure."""
+    """An entry: a run, or the repeats of one. key: the id of its (first) run. values: by measure. measured, modelled,
+    components: of its first run, of the scope that is compared."""
 
     key: str
     label: str
@@ -99,9 +107,11 @@ class Different(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Entries beside the baseline. shared: components that all counted; only: those that the energies are cut down to."""
+    """Entries beside the baseline. scope: whose energies these are, the machines' or the process trees'. shared: components
+    that all counted; only: those that the energies are cut down to."""
 
     baseline: str
+    scope: Scope
     entries: list[Compared]
     measures: list[Measure]
     differs: list[Different]
@@ -143,6 +153,7 @@ def compare_runs(
     chosen = set(only) if only else None
     return Comparison(
         baseline=entries[at].views[0].id,
+        scope=rows[at].scope,
         entries=[_compared(row, rows[at], index == at, chosen) for index, row in enumerate(rows)],
         measures=measures(rows),
         differs=[Different(group=group, name=name, values=values) for group, name, values in different],
@@ -220,6 +231,7 @@ def _place(entries: Sequence[Entry], baseline: str | None) -> int:
 def _compared(row: Row, base: Row, is_base: bool, only: set[str] | None) -> Compared:
     views = row.entry.views
     first = views[0]
+    shown = _components(first, row.scope)
     return Compared(
         key=first.id,
         label=row.entry.label,
@@ -229,12 +241,9 @@ def _compared(row: Row, base: Row, is_base: bool, only: set[str] | None) -> Comp
             for view in views
         ],
         coverage=min(view.coverage for view in views),
-        measured=_part(first, MEASURED, only),
-        modelled=_part(first, ("modelled",), only),
-        components=[
-            ComponentMethod(component=component, method=method, energy=first.energy_by_component.get(component))
-            for component, method in methods_of(first).items()
-        ],
+        measured=_part(first, row.scope, only, modelled=False),
+        modelled=_part(first, row.scope, only, modelled=True),
+        components=shown,
         values={
             name: Value(
                 amount=quantity,
@@ -249,13 +258,26 @@ def _compared(row: Row, base: Row, is_base: bool, only: set[str] | None) -> Comp
     )  # fmt: skip
 
 
-def _part(view: RunView, methods: Sequence[str], only: set[str] | None) -> Quantity | None:
-    """The joules of one run that were got by these methods."""
+def _components(view: RunView, scope: Scope) -> list[ComponentMethod]:
+    """The counted components of one run, each with its energy: the machine's, or the process tree's."""
+    share = attributed(view) if scope == "tree" else None
+    energies = view.energy_by_component if share is None else share.by_component
+    return [
+        ComponentMethod(component=component, method=method, energy=energies.get(component))
+        for component, method in methods_of(view).items()
+    ]
+
+
+def _part(view: RunView, scope: Scope, only: set[str] | None, *, modelled: bool) -> Quantity | None:
+    """The joules of one run that were modelled, or those that were not."""
+    if scope == "tree":
+        own = [one for one in _components(view, scope) if only is None or one.component in only]
+        return total([one.energy for one in own if one.energy and (one.method == "modelled") == modelled])
     return total(
         [
             view.energy_by_channel[curve.curve.channel.id]
             for curve in view.counted
-            if curve.curve.channel.method in methods
+            if (curve.curve.channel.method == "modelled") == modelled
             and curve.curve.channel.id in view.energy_by_channel
             and (only is None or curve.curve.channel.component in only)
         ]
@@ -284,5 +306,14 @@ def _gap(gap: Difference | None) -> Gap | None:
     return (
         None
         if gap is None
-        else Gap(value=gap.value, low=gap.low, high=gap.high, percent=gap.percent, clear=gap.clear)
+        else Gap(
+            value=gap.value,
+            low=gap.low,
+            high=gap.high,
+            percent=gap.percent,
+            ratio=gap.ratio,
+            clear=gap.clear,
+            common=[KINDS.get(kind, (kind, ""))[0] for kind in gap.common],
+            rests_on=list(gap.rests_on),
+        )
     )

@@ -52,6 +52,7 @@ def run_page(here: Context, ref: str) -> str:
         f"{base}/bands": runs_one_spans.bands(here, ref, width=_COLUMNS).model_dump(),
         f"{base}/series": runs_one_spans.series(here, ref, width=800).model_dump(),
         f"{base}/spans": runs_one_spans.spans(here, ref, limit=runs_one_spans.PAGE_MOST).model_dump(),
+        f"{base}/span-groups": runs_one_spans.span_groups(here, ref).model_dump(),
     }
     apart = runs_one_power.power(here, ref, width=_COLUMNS, apart=True).model_dump()
     answers[f"{base}/power?apart=true"] = apart

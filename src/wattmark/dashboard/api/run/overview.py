@@ -11,7 +11,8 @@ from wattmark.dashboard.api.schemas import RunRef
 from wattmark.dashboard.context import Context, Here
 from wattmark.dashboard.run_cache import OneRun
 from wattmark.impact.emissions import Carbon, carbon
-from wattmark.quantity import Quantity
+from wattmark.quantity import KINDS, Quantity
+from wattmark.runs.attribution import Scope
 from wattmark.runs.record import RunWarning
 from wattmark.runs.result import ChannelResult, RunResult
 from wattmark.runs.summary import summarise
@@ -63,6 +64,23 @@ class Equation(BaseModel):
     scope: str | None
 
 
+class Headline(BaseModel):
+    """The energy that the run is known by. scope: whose it is, the machine's or this process tree's."""
+
+    scope: Scope
+    energy: Quantity | None
+
+
+class ErrorRow(BaseModel):
+    """Where uncertainty comes from. below, above: how far this error alone puts the ends, in J; remedy: what shrinks it."""
+
+    kind: str
+    words: str
+    below: float
+    above: float
+    remedy: str
+
+
 class SideSeries(BaseModel):
     """A side series that there is."""
 
@@ -73,7 +91,11 @@ class SideSeries(BaseModel):
 
 
 class Run(BaseModel):
-    """Everything about a run but its curves and spans."""
+    """Everything about a run but its curves and spans.
+
+    energy and what is made of it: the whole machine's. others_busy: share of the machine's CPU time that other processes
+    used, 0..1. budget: of the headline, the largest error first.
+    """
 
     run_id: str
     name: str
@@ -85,6 +107,9 @@ class Run(BaseModel):
     host: str
     parent_id: str | None
     tags: dict[str, str]
+    headline: Headline
+    others_busy: float | None
+    budget: list[ErrorRow]
     energy: Quantity | None
     components: dict[str, Quantity]
     above_idle: Quantity | None
@@ -127,6 +152,9 @@ def run(here: Here, ref: RunRef) -> Run:
         host=record.host,
         parent_id=record.parent_id,
         tags=dict(record.tags),
+        headline=Headline(scope=results.scope, energy=results.headline),
+        others_busy=results.others_busy,
+        budget=_budget(results.headline),
         energy=whole,
         components=dict(results.energy_by_component),
         above_idle=results.above_idle.energy if results.above_idle else None,
@@ -154,6 +182,14 @@ def run(here: Here, ref: RunRef) -> Run:
         environment=plain(record.environment),
         recorder=plain(record.recorder),
     )
+
+
+def _budget(headline: Quantity | None) -> list[ErrorRow]:
+    rows: list[ErrorRow] = []
+    for kind, below, above in headline.budget() if headline else ():
+        words, remedy = KINDS.get(kind, (kind, ""))
+        rows.append(ErrorRow(kind=kind, words=words, below=below, above=above, remedy=remedy))
+    return rows
 
 
 def results_of(here: Context, found: OneRun) -> RunResult:

@@ -99,6 +99,7 @@ def power(
     edges = edges_ns(start, end, width)
     begin = run.record.start_ns
     middles = (edges[:-1] + (edges[1:] - edges[:-1]) // 2 - begin) / 1e9
+    joules = total([q for q in _energies(run, start, end).values() if q])
     return Power(
         from_s=(start - begin) / 1e9,
         to_s=(end - begin) / 1e9,
@@ -106,7 +107,7 @@ def power(
         live=run.live,
         t_s=[round(value, 9) for value in middles.tolist()],
         lines=[_line(run, part, edges, apart) for part in _parts(run, apart)],
-        energy=total([q for q in _energies(run, start, end).values() if q]),
+        energy=None if joules is None else run.within(joules),
     )
 
 
@@ -130,14 +131,15 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
         found.append(
             WindowComponent(
                 name=part.component,
-                energy=quantity,
+                energy=run.within(quantity) if quantity is not None and part.counted else quantity,
                 mean_power_w=power_w,
                 methods=part.methods,
                 counted=part.counted,
                 coverage=share,
             )
         )
-    whole = total(counted)
+    joules = total(counted)
+    whole = None if joules is None else run.within(joules)
     zone, pue = run.place
     grams = carbon(whole, zone, pue=pue)
     return Energy(

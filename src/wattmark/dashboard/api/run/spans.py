@@ -17,11 +17,13 @@ from wattmark.dashboard.run_cache import OneRun
 from wattmark.quantity import Quantity
 from wattmark.runs.energy import Energies, edges_ns
 from wattmark.runs.record import Int64, SeriesData
+from wattmark.runs.view import SpanGroup, span_paths
 
 router = APIRouter(prefix="/runs/{ref}", tags=["run"])
 BANDS_MOST = 1_500
 """So many spans of a window are told one by one; of more, those that share a pixel become one band."""
 PAGE_MOST = 500
+GROUPS_MOST = 200
 
 
 class SpanRow(BaseModel):
@@ -44,6 +46,14 @@ class SpanPage(BaseModel):
 
     total: int
     spans: list[SpanRow]
+
+
+class SpanGroups(BaseModel):
+    """The spans of each path together, in the order of their first. paths: how many there are; of very many, the groups
+    are those that took the most time."""
+
+    groups: list[SpanGroup]
+    paths: int
 
 
 class Band(BaseModel):
@@ -97,6 +107,16 @@ def spans(
     run = here.runs.get(ref)
     rows = run.derived(_Tree).children(parent)
     return SpanPage(total=len(rows), spans=_spans(run, rows[offset : offset + limit]))
+
+
+@router.get("/span-groups")
+def span_groups(here: Here, ref: RunRef) -> SpanGroups:
+    """The spans of one path together, with the energies that the run's result has: edges of neighbours cancel."""
+    return here.runs.get(ref).derived(_groups)
+
+
+def _groups(run: OneRun) -> SpanGroups:
+    return SpanGroups(groups=run.span_groups(GROUPS_MOST), paths=len(span_paths(run.spans)[0]))
 
 
 @router.get("/span")
@@ -195,7 +215,7 @@ def _spans(run: OneRun, rows: Int64) -> list[SpanRow]:
                 depth=int(tree.depths[row]),
                 start_s=(int(starts[place]) - run.record.start_ns) / 1e9,
                 duration_s=(int(ends[place]) - int(starts[place])) / 1e9,
-                energy=whole.quantity(place) if whole.covered_s[place] > 0 else None,
+                energy=run.within(whole.quantity(place)) if whole.covered_s[place] > 0 else None,
                 counts={key: value for key, value in detail.get("counts", {}).items() if value - value == 0},
                 attrs=plain(dict(detail.get("attrs", {}))),
                 children=int(tree.counts[row]),

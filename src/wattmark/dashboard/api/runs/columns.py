@@ -39,7 +39,9 @@ class RunTable(BaseModel):
     """All runs, the newest first, those that go on before the others: one list for each column.
 
     Energies in J, times in s, carbon in g. ``measured`` and ``modelled`` are the parts of ``energy`` that were read from
-    hardware and worked out by a model. ``methods``: how the counted joules were got. ``stamp`` changes with the list.
+    hardware and worked out by a model. ``tree``: the process tree's energy, which comes before the machine's ``energy``
+    where other work kept the machine busy; null elsewhere. ``methods``: how the counted joules were got. ``stamp``
+    changes with the list.
     """
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
@@ -54,6 +56,7 @@ class RunTable(BaseModel):
     started_ms: list[int] = Field(default_factory=list[int])
     duration_s: Numbers = Field(default_factory=list[float | None])
     coverage: Numbers = Field(default_factory=list[float | None])
+    tree: Ends = Field(default_factory=Ends)
     energy: Ends = Field(default_factory=Ends)
     measured: Ends = Field(default_factory=Ends)
     modelled: Ends = Field(default_factory=Ends)
@@ -75,6 +78,7 @@ class RunTable(BaseModel):
         self.started_ms.append(round(run.started_at.timestamp() * 1000))
         self.duration_s.append(lean(run.duration_s))
         self.coverage.append(lean(run.coverage))
+        self.tree.add(run.tree)
         self.energy.add(energy_of(run))
         self.measured.add(part_of(run, MEASURED))
         self.modelled.add(part_of(run, ("modelled",)))
