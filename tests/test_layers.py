@@ -1,9 +1,10 @@
-"""The shape of the package (docs/extend/how-it-is-built.md): who may import whom, how full a folder may be, no circles,
-and that every folder says what it is."""
+"""The shape of the package (docs/extend/how-it-is-built.md): who may import whom, what is private, how full a folder may be,
+no circles, and that every folder says what it is."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ import pytest
 import wattmark
 
 PACKAGE = Path(wattmark.__file__).parent
+TESTS = Path(__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+PACKAGES = {
+    ".".join(("wattmark", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")
+}
 LAYERS = (
     ("errors", "units", "quantity", "statistics", "text", "paths", "settings", "redact", "_version"),
     ("sources",),
@@ -56,8 +61,30 @@ TESTING_MAY = {
     "serving",
 }
 """Contract suites support the interfaces that third parties may implement."""
-MOST_MODULES = 14
-"""In one folder; more wants a sub-package (docs/extend/how-it-is-built.md says which lives where)."""
+MOST_MODULES, MOST_ENTRIES = 14, 18
+"""In one folder, ``__init__`` counted: modules, and modules with sub-packages. More wants a sub-package
+(docs/extend/how-it-is-built.md says which lives where). The package itself holds the layers, however many they are."""
+
+
+OF_NAMED_TUPLES = {"_asdict", "_fields", "_field_defaults", "_make", "_replace"}
+"""Public in spite of their names (docs.python.org, collections.namedtuple)."""
+ON_SCREEN_ONLY = {"top", "ui", "recover", "anatomy"}
+"""Commands without a function in ``wm``: screens, the repair of journals, and ``wattmark.anatomy.describe``."""
+NOT_COMMANDS = {
+    "Carbon",
+    "Quantity",
+    "Run",
+    "RunList",
+    "Study",
+    "WattmarkError",
+    "carbon",
+    "current_run",
+    "span",
+} | {
+    "__version__",
+    "testing",
+}
+"""Names of ``wm`` that are types, parts of a measured script, or what ``show`` says too."""
 
 
 def imports_of(source: str, module: str, *, is_package: bool = False) -> set[tuple[str, int]]:
@@ -137,14 +164,14 @@ def test_a_folder_is_taken_in_at_a_glance():
     modules: dict[Path, list[str]] = {}
     for path in FILES:
         modules.setdefault(path.parent, []).append(path.stem)
+    packages = {folder: [other for other in modules if other.parent == folder] for folder in modules}
     crowded = {
-        str(folder): len(names)
+        str(folder): f"{len(names)} modules, {len(packages[folder])} sub-packages"
         for folder, names in modules.items()
-        if len(names) > MOST_MODULES and folder != PACKAGE
+        if len(names) > MOST_MODULES
+        or (folder != PACKAGE and len(names) + len(packages[folder]) > MOST_ENTRIES)
     }
-    assert not crowded, (
-        f"more than {MOST_MODULES} modules: make a sub-package of what belongs together: {crowded}"
-    )
+    assert not crowded, f"make a sub-package of what belongs together: {crowded}"
     shared = {
         f"{folder}/{prefix}_*"
         for folder, names in modules.items()
@@ -152,6 +179,88 @@ def test_a_folder_is_taken_in_at_a_glance():
         if prefix and sum(name.split("_")[0] == prefix for name in names) > 2
     }
     assert not shared, f"a prefix that three files share is a folder: {sorted(shared)}"
+
+
+def private_uses(source: str, module: str, *, is_package: bool = False) -> list[str]:
+    """``line: name`` of what a module uses of another package though its name begins with ``_``.
+
+    A private module or name is its folder's: modules of the folder and of folders inside it may use it.
+    """
+    tree = ast.parse(source)
+    folder = module if is_package else module.rpartition(".")[0]
+    uses = imports_of(source, module, is_package=is_package)
+    homes = {
+        name.asname or name.name: f"{node.module}.{name.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("wattmark")
+        for name in node.names
+    }
+    uses |= {
+        (f"{homes[node.value.id]}.{node.attr}", node.lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in homes
+    }
+    complaints: list[str] = []
+    for name, line in sorted(uses, key=lambda use: (use[1], use[0])):
+        parts = name.split(".")
+        private = [place for place, part in enumerate(parts) if re.fullmatch(r"_(?!_).*", part)]
+        if not private or name == "wattmark._version.__version__" or parts[-1] in OF_NAMED_TUPLES:
+            continue
+        owner = ".".join(parts[: private[0]])
+        owner = owner if owner in PACKAGES else owner.rpartition(".")[0]
+        if f"{folder}.".startswith(f"{owner}.") and owner != "wattmark":
+            continue
+        complaints.append(f"{line}: {name}")
+    return complaints
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_module_uses_no_private_name_of_another_package(path: Path):
+    source = path.read_text(encoding="utf-8")
+    uses = private_uses(source, name_of(path), is_package=path.stem == "__init__")
+    assert not uses, f"{path}: give it a public name, or move what uses it: {uses}"
+
+
+def test_the_check_of_private_names_sees_what_it_must_see():
+    def complaints(source: str, module: str) -> list[str]:
+        return [use.partition(": ")[2] for use in private_uses(source, module)]
+
+    assert complaints("from wattmark.runs.view import _bounds", "wattmark.cli.run") == [
+        "wattmark.runs.view._bounds"
+    ]
+    assert complaints("from wattmark.store import pack\npack._split(t)", "wattmark.cli.run") == [
+        "wattmark.store.pack._split"
+    ]
+    assert complaints("from wattmark.runs._parts import Part", "wattmark.store.pack")
+    assert complaints("def f():\n    from ..runs._parts import Part", "wattmark.store.pack")
+    assert complaints("from wattmark.runs.view import RunView\nRunView._find()", "wattmark.cli.run")
+    assert not complaints("from wattmark.runs._parts import Part", "wattmark.runs.view")
+    assert not complaints("from wattmark.runs._parts import Part", "wattmark.runs.reading.session")
+    assert not complaints("from wattmark._version import __version__", "wattmark.cli.app")
+    assert not complaints(
+        "from wattmark.sources.base import Accuracy\nAccuracy._fields", "wattmark.runs.result"
+    )
+
+
+def test_tests_lie_where_their_packages_lie():
+    folders = {
+        path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py") if path.parent != TESTS
+    } - {Path("browser")}  # of the whole page
+    astray = sorted(str(folder) for folder in folders if not (PACKAGE / folder / "__init__.py").exists())
+    assert not astray, f"tests mirror src/wattmark, where there is no such package: {astray}"
+
+
+def test_every_command_has_its_function_and_the_other_way_round():
+    from wattmark.cli.app import COMMANDS
+
+    page = (TESTS.parent / "docs/reference/python.md").read_text(encoding="utf-8")
+    rows = "".join(line for line in page.splitlines(keepends=True) if line.startswith("| `"))
+    cells = [cell.strip() for cell in rows.replace("\n", "").split("|") if cell.strip()]
+    commands = {word.split()[0] for cell in cells for word in re.findall(r"`([a-z][a-z ]*)`", cell)}
+    functions = {word for cell in cells for word in re.findall(r"`wm\.(\w+)`", cell)}
+    assert set(COMMANDS) - commands == ON_SCREEN_ONLY, "a row for it in docs/reference/python.md"
+    assert functions <= set(wattmark.__all__)
+    assert set(wattmark.__all__) - functions - NOT_COMMANDS == set(), "a command for it, and its row"
 
 
 def test_modules_do_not_import_in_circles():
