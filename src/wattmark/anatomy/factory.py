@@ -78,18 +78,18 @@ def load_factory(spec: str) -> Callable[..., Any]:
         raise ConfigError(f"{spec!r} does not name a factory", hint="write package.module:factory")
     with _current_folder_importable(), _what_is_missing(module_name):
         try:
-            found: Any = importlib.import_module(module_name)
+            target: Any = importlib.import_module(module_name)
         except ModuleNotFoundError:
             raise
         except (ImportError, SyntaxError) as error:
             raise ConfigError(f"{module_name} cannot be imported: {error}") from error
     for name in attribute.split("."):
-        if not hasattr(found, name):
-            owner = getattr(found, "__name__", module_name)
-            inside = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n))]
+        if not hasattr(target, name):
+            owner = getattr(target, "__name__", module_name)
+            inside = [n for n in dir(target) if not n.startswith("_") and callable(getattr(target, n))]
             public = ", ".join(inside)
             raise ConfigError(f"{owner} has no {name!r}", hint=f"it has: {public}" if public else None)
-        found = getattr(found, name)
-    if not callable(found):
-        raise ConfigError(f"{spec} is a {type(found).__name__}, not a function or class that builds a model")
-    return found
+        target = getattr(target, name)
+    if not callable(target):
+        raise ConfigError(f"{spec} is a {type(target).__name__}, not a function or class that builds a model")
+    return target

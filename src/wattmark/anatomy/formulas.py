@@ -146,11 +146,11 @@ _ATEN: tuple[tuple[str, Formula], ...] = (
 
 def missing_formulas() -> dict[Any, Formula]:
     """Operator -> formula, for those operators that the installed torch has."""
-    found: dict[Any, Formula] = {}
+    formulas: dict[Any, Formula] = {}
     for name, formula in _ATEN:
         if hasattr(torch.ops.aten, name):
-            found[getattr(torch.ops.aten, name)] = formula
+            formulas[getattr(torch.ops.aten, name)] = formula
     for name in ("linear_dynamic", "linear", "linear_relu", "linear_relu_dynamic"):
         if hasattr(torch.ops.quantized, name):
-            found[getattr(torch.ops.quantized, name)] = packed_linear
-    return found
+            formulas[getattr(torch.ops.quantized, name)] = packed_linear
+    return formulas

@@ -63,7 +63,7 @@ class UncountedProducts(TorchDispatchMode):
 
     def warnings(self) -> tuple[str, ...]:
         """What may be missing, a sentence each."""
-        found = [
+        sentences = [
             f"{name} has no formula, so its multiply-accumulates are missing" for name in sorted(self._names)
         ]
         layers: dict[str, tuple[str, set[str]]] = {}
@@ -71,12 +71,12 @@ class UncountedProducts(TorchDispatchMode):
             if key not in self._counted and not names & self._names:
                 path, kind = self._matrices[key]
                 layers.setdefault(path, (kind, set()))[1].update(names)
-        found += [
+        sentences += [
             f"{path or 'the model itself'} ({kind}) has matrices and ran, and no multiply-accumulates of them were "
             f"counted ({', '.join(sorted(names))})"
             for path, (kind, names) in layers.items()
         ]
-        return tuple(found)
+        return tuple(sentences)
 
 
 def _is_product(name: str) -> bool:
