@@ -40,7 +40,7 @@ class Intensity:
     @property
     def years(self) -> tuple[int, int]:
         """The first and the last year of the figures that the interval rests on."""
-        years = [one.year for one in self.considered]
+        years = [estimate.year for estimate in self.considered]
         return min(years), max(years)
 
     @property
@@ -57,7 +57,7 @@ class Intensity:
             "year": self.year,
             "years": list(self.years),
             "scope": self.source.scope,
-            "considered": [one.as_dict() for one in self.considered],
+            "considered": [estimate.as_dict() for estimate in self.considered],
         }
 
 
@@ -80,7 +80,7 @@ def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
             other = _nearest(figures, chosen.year)
             if abs(other.year - chosen.year) <= YEARS_APART:
                 considered.append(other)
-    values = [one.g_per_kwh for one in considered]
+    values = [estimate.g_per_kwh for estimate in considered]
     factor = source_spread()
     low, high = min(*values, chosen.g_per_kwh / factor), max(*values, chosen.g_per_kwh * factor)
     error = f"{GRID}/{zone.id}/{chosen.year}/{chosen.source.id}"
@@ -95,15 +95,15 @@ def _by_source(zone: Zone) -> Series:
     """Figures by (source, area), the most preferred source first."""
     rank = {source.id: place for place, source in enumerate(data_sources())}
     series: dict[tuple[str, str], list[Estimate]] = {}
-    for one in sorted(zone.estimates, key=lambda one: rank[one.source.id]):
-        series.setdefault((one.source.id, one.area), []).append(one)
+    for estimate in sorted(zone.estimates, key=lambda estimate: rank[estimate.source.id]):
+        series.setdefault((estimate.source.id, estimate.area), []).append(estimate)
     return series
 
 
 def _choose(zone: Zone, series: list[list[Estimate]], year: int | None) -> Estimate:
     if year is None:
-        return max(series[0], key=lambda one: one.year)
-    exact = [one for figures in series for one in figures if one.year == year]
+        return max(series[0], key=lambda estimate: estimate.year)
+    exact = [estimate for figures in series for estimate in figures if estimate.year == year]
     chosen = exact[0] if exact else _nearest(series[0], year)
     if abs(chosen.year - year) > 10:
         raise ConfigError(

@@ -37,14 +37,14 @@ class Zone:
     @property
     def estimates(self) -> tuple[Estimate, ...]:
         """Every published figure for this place, its own area's first, then by preference of source."""
-        known = estimates()
-        return tuple(one for area in self.areas for one in known.get(area, ()))
+        by_area = estimates()
+        return tuple(estimate for area in self.areas for estimate in by_area.get(area, ()))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``, the map and the API: the place and g CO2e/kWh by source and year."""
         by_source: dict[str, dict[str, float]] = {}
-        for one in self.estimates:
-            by_source.setdefault(one.source.title, {}).setdefault(str(one.year), one.g_per_kwh)
+        for estimate in self.estimates:
+            by_source.setdefault(estimate.source.title, {}).setdefault(str(estimate.year), estimate.g_per_kwh)
         return {
             "id": self.id,
             "name": self.name,
@@ -71,12 +71,12 @@ def find_zone(text: str) -> Zone:
         ConfigError: nothing fits, or more than one does; the hint names the nearest.
     """
     key = _fold(text)
-    found = _aliases().get(key) or _cloud_of_availability_zone(key)
-    if len(found) == 1:
-        return _all()[found[0]]
-    if found:
+    zone_ids = _aliases().get(key) or _cloud_of_availability_zone(key)
+    if len(zone_ids) == 1:
+        return _all()[zone_ids[0]]
+    if zone_ids:
         raise ConfigError(
-            f"the zone {text!r} may be any of {', '.join(found)}", hint="write one of them in full"
+            f"the zone {text!r} may be any of {', '.join(zone_ids)}", hint="write one of them in full"
         )
     raise ConfigError(f"no zone is called {text!r}", hint=_hint(key))
 
@@ -84,20 +84,20 @@ def find_zone(text: str) -> Zone:
 @cache
 def _all() -> Mapping[str, Zone]:
     have = estimates()
-    found: dict[str, Zone] = {}
+    by_id: dict[str, Zone] = {}
     for zone, kind, alpha3, name in read_lines("places.csv")[1:]:
         if zone in have and kind == "country":
-            found[zone] = Zone(zone, name, "country", zone, alpha3 or None, (zone,))
+            by_id[zone] = Zone(zone, name, "country", zone, alpha3 or None, (zone,))
         elif zone in have:
-            found[zone] = Zone(zone, name, "aggregate", None, None, (zone,))
+            by_id[zone] = Zone(zone, name, "aggregate", None, None, (zone,))
     for zone, (name, source) in names_in_sources().items():
         kind = _KIND_OF_SOURCE.get(source.id, "region")
-        found.setdefault(zone, Zone(zone, name, kind, zone.split("-")[0], None, (zone,)))
+        by_id.setdefault(zone, Zone(zone, name, kind, zone.split("-")[0], None, (zone,)))
     for zone, name, country, areas in read_lines("cloud.csv")[1:]:
         usable = tuple(area for area in (zone, *areas.split()) if area in have)
         if usable:
-            found[zone] = Zone(zone, name, "cloud", country, None, usable)
-    return dict(sorted(found.items()))
+            by_id[zone] = Zone(zone, name, "cloud", country, None, usable)
+    return dict(sorted(by_id.items()))
 
 
 @cache

@@ -45,13 +45,13 @@ class Pue:
 @cache
 def named_pues() -> Mapping[str, Pue]:
     """PUEs that may be given by name: ``none``, ``average`` (of the industry), cloud providers."""
-    found: dict[str, Pue] = {}
+    pues: dict[str, Pue] = {}
     for name, value, low, high, year, source, url in read_lines("pue.csv")[1:]:
         ratio = Quantity(
             float(value), float(low), float(high), "", source, error=f"{PUE}/{name}", at_least=1.0
         )
-        found[name] = Pue(name, ratio, int(year) if year else None, url)
-    return found
+        pues[name] = Pue(name, ratio, int(year) if year else None, url)
+    return pues
 
 
 def as_pue(given: float | str | Quantity | Pue) -> Pue:

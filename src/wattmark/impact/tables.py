@@ -65,8 +65,8 @@ def _index() -> Mapping[str, Any]:
 def data_sources() -> tuple[DataSource, ...]:
     """The sources whose files are installed, in order of preference."""
     listed: Mapping[str, Mapping[str, str]] = _index()["sources"]
-    known = (DataSource(id=name, **fields) for name, fields in listed.items())
-    return tuple(source for source in known if (DATA / source.file).exists())
+    every = (DataSource(id=name, **fields) for name, fields in listed.items())
+    return tuple(source for source in every if (DATA / source.file).exists())
 
 
 def source_spread() -> float:
@@ -77,29 +77,29 @@ def source_spread() -> float:
 @cache
 def estimates() -> Mapping[str, tuple[Estimate, ...]]:
     """Every published figure by area, sources in order of preference, years rising."""
-    found: dict[str, list[Estimate]] = {}
+    by_area: dict[str, list[Estimate]] = {}
     for source in data_sources():
         header, *lines = read_lines(source.file)
         years = [int(year) for year in header[2:]]
         for zone, _, *cells in lines:
-            row = found.setdefault(zone, [])
+            row = by_area.setdefault(zone, [])
             row.extend(
                 Estimate(zone, source, year, float(cell))
                 for year, cell in zip(years, cells, strict=True)
                 if cell
             )
-    return {area: tuple(row) for area, row in found.items()}
+    return {area: tuple(row) for area, row in by_area.items()}
 
 
 @cache
 def names_in_sources() -> Mapping[str, tuple[str, DataSource]]:
     """Names of areas that are no country, each with the source that names it."""
-    found: dict[str, tuple[str, DataSource]] = {}
+    names: dict[str, tuple[str, DataSource]] = {}
     for source in data_sources():
         for zone, name, *_ in read_lines(source.file)[1:]:
             if name:
-                found.setdefault(zone, (name, source))
-    return found
+                names.setdefault(zone, (name, source))
+    return names
 
 
 @cache
