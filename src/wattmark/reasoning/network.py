@@ -49,7 +49,7 @@ class Shape:
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """GGUF name of each tensor -> shape."""
         width, kv = self.width, self.kv_heads * self.head_width
-        found: dict[str, tuple[int, ...]] = {"token_embd.weight": (self.vocabulary, width)}
+        shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (self.vocabulary, width)}
         for layer in range(self.layers):
             block = {
                 "attn_norm": (width,),
@@ -62,8 +62,8 @@ class Shape:
                 "ffn_up": (self.ff, width),
                 "ffn_down": (width, self.ff),
             }
-            found.update({f"blk.{layer}.{name}.weight": shape for name, shape in block.items()})
-        return found | {"output_norm.weight": (width,), "output.weight": (self.vocabulary, width)}
+            shapes.update({f"blk.{layer}.{name}.weight": shape for name, shape in block.items()})
+        return shapes | {"output_norm.weight": (width,), "output.weight": (self.vocabulary, width)}
 
 
 def parse_size(text: str) -> int:
@@ -84,8 +84,10 @@ def shape_for(parameters: int) -> Shape:
     def candidate(heads: int) -> Shape:
         width = heads * HEAD_WIDTH
         ff = round(width * 8 / 3 / 32) * 32
-        none, one = (Shape(layers, width, heads, heads, ff) for layers in (0, 1))
-        layers = max(1, round((parameters - none.parameters) / (one.parameters - none.parameters)))
+        no_layers, single_layer = (Shape(layers, width, heads, heads, ff) for layers in (0, 1))
+        layers = max(
+            1, round((parameters - no_layers.parameters) / (single_layer.parameters - no_layers.parameters))
+        )
         return Shape(layers, width, heads, heads, ff)
 
     def misfit(shape: Shape) -> float:

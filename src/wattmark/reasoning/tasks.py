@@ -75,20 +75,20 @@ def problems(task: str, level: int, count: int, *, seed: int = 0, part: Part = "
             hint=f"use {family.tested[0]} to {family.tested[-1]} ({family.dial})",
         )
     rng = random.Random(f"{task} {level} {part} {seed}")
-    found: dict[str, Problem] = {}
+    by_key: dict[str, Problem] = {}
     fruitless = 0
-    while len(found) < count:
+    while len(by_key) < count:
         problem = family.make(level, rng)
         fruitless += 1
-        if problem.part == part and problem.key not in found:
-            found[problem.key] = problem
+        if problem.part == part and problem.key not in by_key:
+            by_key[problem.key] = problem
             fruitless = 0
         elif fruitless == _TRIES:
             raise ConfigError(
-                f"{task} of level {level} has hardly more than {len(found)} different {part} problems, not {count}",
+                f"{task} of level {level} has hardly more than {len(by_key)} different {part} problems, not {count}",
                 hint="ask for fewer",
             )
-    return list(found.values())
+    return list(by_key.values())
 
 
 def training_problems(names: tuple[str, ...], rng: random.Random) -> Iterator[Problem]:

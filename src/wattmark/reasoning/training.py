@@ -147,8 +147,8 @@ def train(
 def batch_of(plan: Plan, step: int) -> list[tuple[list[int], int]]:
     """The examples of a step: tokens, and how many of them are the prompt (begin included)."""
     rng = random.Random(f"{plan.seed} {step}")
-    found = islice(tasks.training_problems(tasks.group(plan.task), rng), plan.batch)
-    return [example(problem, _mode(rng)) for problem in found]
+    problems = islice(tasks.training_problems(tasks.group(plan.task), rng), plan.batch)
+    return [example(problem, _mode(rng)) for problem in problems]
 
 
 def example(problem: tasks.Problem, mode: Mode) -> tuple[list[int], int]:
