@@ -293,9 +293,9 @@ def _coverage(t: Float64, holes: Int64, origin_ns: int) -> tuple[Float64, Float6
         return np.array([0.0, 1.0]), np.zeros(2)
     bounds = np.clip((holes - origin_ns) / 1e9, t[0], t[-1]).ravel()
     points = np.concatenate(([t[0]], bounds, [t[-1]]))
-    known = np.ones(len(points) - 1)
-    known[1::2] = 0.0
-    return points, np.concatenate(([0.0], np.cumsum(np.diff(points) * known)))
+    covered = np.ones(len(points) - 1)
+    covered[1::2] = 0.0
+    return points, np.concatenate(([0.0], np.cumsum(np.diff(points) * covered)))
 
 
 def edges_ns(start_ns: int, end_ns: int, bins: int) -> Int64:

@@ -42,8 +42,8 @@ class Metric:
 
 def metrics_of(record: RunRecord) -> dict[str, Metric]:
     """The metrics that a run reported, by name."""
-    kept = cast("Mapping[str, Mapping[str, Sequence[Any]] | float]", record.extra.get(KEY) or {})
-    return {name: Metric.of(name, series) for name, series in kept.items() if isinstance(series, Mapping)}
+    columns = cast("Mapping[str, Mapping[str, Sequence[Any]] | float]", record.extra.get(KEY) or {})
+    return {name: Metric.of(name, series) for name, series in columns.items() if isinstance(series, Mapping)}
 
 
 def series_of(

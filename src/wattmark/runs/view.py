@@ -88,13 +88,13 @@ class RunView:
     def energy_by_channel(self) -> dict[str, Quantity]:
         """Energy in joules of every channel that covered anything, counted or not."""
         start, end = self._bounds()
-        found: dict[str, Quantity] = {}
+        by_channel: dict[str, Quantity] = {}
         for curve in self.curves:
             got = curve.between(start, end)
             if got.covered_s[0] > 0:
                 channel = curve.curve.channel
-                found[channel.id] = got.quantity(0, f"{channel.source} ({channel.method})")
-        return found
+                by_channel[channel.id] = got.quantity(0, f"{channel.source} ({channel.method})")
+        return by_channel
 
     @cached_property
     def energy_by_component(self) -> dict[str, Quantity]:
@@ -136,10 +136,13 @@ class RunView:
         if length <= 0:
             return 1.0
         start, end = self._bounds()
-        covered = {one.curve.channel: float(one.between(start, end).covered_s[0]) for one in expected}
+        covered = {
+            candidate.curve.channel: float(candidate.between(start, end).covered_s[0])
+            for candidate in expected
+        }
         own = {channel: seconds for channel, seconds in covered.items() if not channel.stands_in_for}
         for channel, seconds in own.items():  # what stood in for it speaks of the rest of its time
-            others = [s for one, s in covered.items() if channel.id in one.stands_in_for]
+            others = [s for candidate, s in covered.items() if channel.id in candidate.stands_in_for]
             own[channel] = min(length, seconds + max(others, default=0.0))
         return float(np.clip(sum(own.values()) / (length * len(own)), 0.0, 1.0)) if own else 0.0
 
@@ -167,12 +170,12 @@ class RunView:
 
     def between(self, start_ns: Int64, end_ns: Int64) -> dict[str, Energies]:
         """Energies of intervals by component, counted channels only; start_ns, end_ns: (k,) int64."""
-        found: dict[str, Energies] = {}
+        by_component: dict[str, Energies] = {}
         for curve in self.counted:
             component = curve.curve.channel.component
             got = curve.between(start_ns, end_ns)
-            found[component] = found[component] + got if component in found else got
-        return found
+            by_component[component] = by_component[component] + got if component in by_component else got
+        return by_component
 
     def energy_between(self, start_s: float, end_s: float) -> Quantity | None:
         """Counted energy in J from one second of the run to another, as far as they lie in it; None where nothing is

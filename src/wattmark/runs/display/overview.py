@@ -83,9 +83,9 @@ def columns_of(steps: Steps, holes: Int64, edges_ns: Int64, usual_gap_s: float) 
     edges = (edges_ns - origin).astype(np.float64)
     inside = np.clip(edges, t[0], t[-1])
     covered = np.diff(inside) - _in_holes(holes - origin, inside)
-    known = covered > 1e-3 * np.diff(edges)
+    has_data = covered > 1e-3 * np.diff(edges)
     mean = np.full(count, np.nan)
-    np.divide(np.diff(np.interp(inside, t, energy)) * 1e3, covered, out=mean, where=known)
+    np.divide(np.diff(np.interp(inside, t, energy)) * 1e3, covered, out=mean, where=has_data)
     # the first and the last step are those of their neighbours
     begins = np.clip(np.searchsorted(steps.t_ns, edges_ns[:-1], side="right") - 1, 0, len(steps.low_w) - 1)
     ends = np.clip(np.searchsorted(steps.t_ns, edges_ns[1:], side="left"), begins + 1, len(steps.low_w))
@@ -95,8 +95,8 @@ def columns_of(steps: Steps, holes: Int64, edges_ns: Int64, usual_gap_s: float) 
     )
     return Columns(
         mean,
-        np.where(known, np.fmin(low, mean), np.nan),
-        np.where(known, np.fmax(high, mean), np.nan),
+        np.where(has_data, np.fmin(low, mean), np.nan),
+        np.where(has_data, np.fmax(high, mean), np.nan),
     )
 
 

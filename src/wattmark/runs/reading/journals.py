@@ -348,9 +348,9 @@ def _take_event(
 ) -> None:
     if kind == journal.SPAN_DETAIL:
         detail = journal.Record(kind, payload).json()
-        known = events.details.setdefault(int(detail.pop("span")), {"counts": {}, "attrs": {}})
+        attributes = events.details.setdefault(int(detail.pop("span")), {"counts": {}, "attrs": {}})
         for key, values in detail.items():
-            known[key].update(_numbers(values) if key == "counts" else values)
+            attributes[key].update(_numbers(values) if key == "counts" else values)
     elif kind == journal.NAME:
         number = journal.NAME_HEAD.unpack_from(payload)[0]
         events.names[number] = bytes(payload[journal.NAME_HEAD.size :]).decode("utf-8", "replace")

@@ -91,7 +91,7 @@ def who_lives(folder: str) -> Liveness:
 
 
 def _files(folder: str) -> list[tuple[str, int, int]]:
-    found: list[tuple[str, int, int]] = []
+    files: list[tuple[str, int, int]] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -102,10 +102,10 @@ def _files(folder: str) -> list[tuple[str, int, int]]:
                 )
                 if named and entry.is_file():
                     status = entry.stat()
-                    found.append((entry.name, status.st_size, status.st_mtime_ns))
+                    files.append((entry.name, status.st_size, status.st_mtime_ns))
     except OSError:
         return []
-    return sorted(found)
+    return sorted(files)
 
 
 def _made_s(folder: str) -> float:

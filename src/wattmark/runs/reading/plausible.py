@@ -50,11 +50,11 @@ def standing(channel: str, t_ns: Int64, notes: Sequence[Note]) -> NDArray[np.boo
 
 
 def _voids(notes: Iterable[Note]) -> dict[str, list[tuple[int, int]]]:
-    found: dict[str, list[tuple[int, int]]] = {}
+    voids: dict[str, list[tuple[int, int]]] = {}
     for note in notes:
         if note["code"] in _VOID and note.get("channel"):
-            found.setdefault(str(note["channel"]), []).append((int(note["from_ns"]), int(note["to_ns"])))
-    return found
+            voids.setdefault(str(note["channel"]), []).append((int(note["from_ns"]), int(note["to_ns"])))
+    return voids
 
 
 def doubted(curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool) -> list[Note]:
@@ -66,11 +66,11 @@ def doubted(curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool) 
     channel, t_ns, energy = curve.channel, curve.t_ns, curve.energy_uj
     if channel.method == "modelled" or floor_w(channel) <= 0 or len(t_ns) < 2:
         return []
-    found: list[tuple[int, int]] = []
+    stuck: list[tuple[int, int]] = []
     late: list[tuple[int, int]] = []
     if channel.kind != "power":
-        found, late = _stuck(channel, t_ns, energy, standstill_s(channel, group.period_s))
-    settled_ns = np.array([*curve.holes.tolist(), *found, *late], np.int64).reshape(-1, 2)
+        stuck, late = _stuck(channel, t_ns, energy, standstill_s(channel, group.period_s))
+    settled_ns = np.array([*curve.holes.tolist(), *stuck, *late], np.int64).reshape(-1, 2)
     low = _below_idle(curve, settled_ns, group.period_s, tree_cpu if holds_all else tree_cpu[:0])
     return [
         {
@@ -82,7 +82,7 @@ def doubted(curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool) 
             "message": f"{channel.id} {what} for {(to_ns - from_ns) / 1e9:.1f} s: what was used then is not known from it",
         }
         for code, what, intervals in (
-            ("stuck", "stood still", found),
+            ("stuck", "stood still", stuck),
             ("below_idle", "said less than any such device draws", low),
         )
         for from_ns, to_ns in intervals
@@ -97,7 +97,7 @@ def _stuck(
     starts, ends = np.concatenate(([0], moves + 1)), np.concatenate((moves, [len(t_ns) - 1]))
     long = (t_ns[ends] - t_ns[starts]) / 1e9 > patience_s
     total_uj, total_ns = int(energy[-1] - energy[0]), int(t_ns[-1] - t_ns[0])
-    found: list[tuple[int, int]] = []
+    stuck: list[tuple[int, int]] = []
     late: list[tuple[int, int]] = []
     for start, end in zip(starts[long].tolist(), ends[long].tolist(), strict=True):
         if end + 1 < len(t_ns):
@@ -107,8 +107,8 @@ def _stuck(
             if step_uj / step_ns >= 0.5 * elsewhere and step_uj * 1e3 / step_ns >= floor_w(channel):
                 late.append((int(t_ns[start]), int(t_ns[end + 1])))
                 continue
-        found.append((int(t_ns[start]), int(t_ns[end])))
-    return found, late
+        stuck.append((int(t_ns[start]), int(t_ns[end])))
+    return stuck, late
 
 
 def _below_idle(curve: Curve, settled_ns: Int64, period_s: float, tree_cpu: Float64) -> list[tuple[int, int]]:
@@ -173,7 +173,7 @@ def with_stand_ins(
         originals = [by_id[other] for other in replaced if other in by_id]
         if curve is None or not originals:
             continue
-        said = disjoint(part for one in originals for part in _said(one, start_ns, end_ns))
+        said = disjoint(part for original in originals for part in _said(original, start_ns, end_ns))
         missing_ns = (end_ns - start_ns) - int((said[:, 1] - said[:, 0]).sum())
         needed = missing_ns > min(_BRIEF_NS, 0.2 * (end_ns - start_ns))
         holes = disjoint([*curve.holes.tolist(), *said.tolist()]) if needed else curve.holes
@@ -184,19 +184,22 @@ def with_stand_ins(
         whole = not len(said)
         channel = curve.channel._replace(
             counted=needed and speaks,
-            stands_in_for=() if whole else tuple(one.channel.id for one in originals),
+            stands_in_for=() if whole else tuple(original.channel.id for original in originals),
         )
         decided[name] = replace(curve, channel=channel, holes=holes)
         if whole and speaks:
-            for one in originals:
-                decided[one.channel.id] = replace(one, channel=one.channel._replace(counted=False))
-    return [curve for one in curves if (curve := decided[one.channel.id]) is not None]
+            for original in originals:
+                decided[original.channel.id] = replace(
+                    original, channel=original.channel._replace(counted=False)
+                )
+    return [curve for original in curves if (curve := decided[original.channel.id]) is not None]
 
 
 def holds_all(channel: Channel, channels: Iterable[Channel]) -> bool:
     """Whether no other measured channel shares the component, so that this one holds all CPUs."""
     return not any(
-        one.id != channel.id and one.component == channel.component and floor_w(one) > 0 for one in channels
+        other.id != channel.id and other.component == channel.component and floor_w(other) > 0
+        for other in channels
     )
 
 

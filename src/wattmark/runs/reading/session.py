@@ -72,8 +72,8 @@ class SessionData:
         self._notes = plausible.settled(self.recorder.notes)
         self._curves = list(_curves(self.recorder, self._notes))
         readings: dict[str, list[tuple[int, int]]] = {}
-        for one in self.events:
-            for channel, points in one.readings.items():
+        for process in self.events:
+            for channel, points in process.readings.items():
                 readings.setdefault(channel, []).extend(points)
         if readings:
             self._curves = precise.merge(self._curves, self.recorder.notes, readings)
@@ -111,7 +111,9 @@ class SessionData:
         status = self._status(window, end)
         until_ns = max([window.end_ns, *(part.end_ns for part in window.parts if part.closed)])
         if math.isinf(until_ns):
-            until_ns = max(self.recorder.last_ns or start_ns, *(one.last_ns for one in self.events), start_ns)
+            until_ns = max(
+                self.recorder.last_ns or start_ns, *(process.last_ns for process in self.events), start_ns
+            )
         end_ns = int(until_ns)
         cut = plausible.with_stand_ins(
             [_cut_curve(curve, start_ns, end_ns) for curve in self._curves],
@@ -207,7 +209,7 @@ class SessionData:
         if beside:
             yield RunWarning("overlap", _overlap(window, beside, record.end_ns))
         recorder = self.recorder
-        told: dict[tuple[str, str], list[str]] = {}
+        messages_by_kind: dict[tuple[str, str], list[str]] = {}
         for note in (*self._notes, *window.events.notes):
             since_ns = 0 if note["code"] in _LASTING else record.start_ns - 1_000_000_000
             at_ns = min(note["t_ns"], max(note.get("from_ns", note["t_ns"]), record.start_ns))
@@ -216,8 +218,10 @@ class SessionData:
             if note["code"] in _NOTES_THAT_WARN and since_ns <= at_ns <= record.end_ns:
                 channel = str(note.get("channel") or "")
                 where = f"{channel}: " if channel and not str(note["message"]).startswith(channel) else ""
-                told.setdefault((str(note["code"]), channel), []).append(f"{where}{note['message']}")
-        for (code, _), messages in told.items():
+                messages_by_kind.setdefault((str(note["code"]), channel), []).append(
+                    f"{where}{note['message']}"
+                )
+        for (code, _), messages in messages_by_kind.items():
             for message in messages[:_ALIKE]:
                 yield RunWarning(code, message)
             if len(messages) > _ALIKE:
@@ -284,7 +288,7 @@ def _by_duration(record: RunRecord) -> Iterator[RunWarning]:
 
 def _was_silent(record: RunRecord, name: str) -> bool:
     """Whether a channel left time of the run uncovered, or all of it."""
-    curve = next((one for one in record.curves if one.channel.id == name), None)
+    curve = next((curve for curve in record.curves if curve.channel.id == name), None)
     covered_s = _covered_s(record, curve) if curve is not None else 0.0
     return record.duration_s - covered_s > max(0.01 * record.duration_s, 0.05)
 
@@ -341,13 +345,13 @@ def _curves(recorder: RecorderData, notes: Sequence[Mapping[str, Any]]) -> Itera
             holes.setdefault(note["channel"], []).append((note["from_ns"], note["to_ns"]))
     for group in recorder.groups:
         for column, channel in enumerate(group.channels):
-            known = group.energy_uj[:, column] != journal.MISSING
-            known &= plausible.standing(channel.id, group.t_ns, notes)
-            t_ns = group.t_ns[known]
-            energy = np.maximum.accumulate(group.energy_uj[known, column]) if len(t_ns) else t_ns
-            rising = np.concatenate(([True], np.diff(t_ns) > 0)) if len(t_ns) else known[:0]
-            found = plausible.disjoint(holes.get(channel.id, []))
-            yield Curve(channel, t_ns[rising], energy[rising], found)
+            valid = group.energy_uj[:, column] != journal.MISSING
+            valid &= plausible.standing(channel.id, group.t_ns, notes)
+            t_ns = group.t_ns[valid]
+            energy = np.maximum.accumulate(group.energy_uj[valid, column]) if len(t_ns) else t_ns
+            rising = np.concatenate(([True], np.diff(t_ns) > 0)) if len(t_ns) else valid[:0]
+            channel_holes = plausible.disjoint(holes.get(channel.id, []))
+            yield Curve(channel, t_ns[rising], energy[rising], channel_holes)
 
 
 def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curve], list[Mapping[str, Any]]]:
@@ -358,10 +362,10 @@ def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curv
     result: list[Curve] = []
     for curve in curves:
         whole = plausible.holds_all(curve.channel, channels)
-        found = plausible.doubted(curve, groups[curve.channel.id], recorder.tree_cpu, whole)
-        notes += found
-        holes = [*curve.holes.tolist(), *((note["from_ns"], note["to_ns"]) for note in found)]
-        result.append(replace(curve, holes=plausible.disjoint(holes)) if found else curve)
+        curve_notes = plausible.doubted(curve, groups[curve.channel.id], recorder.tree_cpu, whole)
+        notes += curve_notes
+        holes = [*curve.holes.tolist(), *((note["from_ns"], note["to_ns"]) for note in curve_notes)]
+        result.append(replace(curve, holes=plausible.disjoint(holes)) if curve_notes else curve)
     return result, notes
 
 

@@ -42,10 +42,10 @@ def collect_spans(
         opens, ends = opens[reaches], ends[reaches]
         ids = opens["span"].astype(np.int64)
         numbers, which = np.unique(opens["name"], return_inverse=True)
-        known = [
+        name_numbers = [
             names.setdefault(events.names.get(int(name), f"span {name}"), len(names)) for name in numbers
         ]
-        name_ids = np.array(known, np.int32)[which] if len(known) else np.empty(0, np.int32)
+        name_ids = np.array(name_numbers, np.int32)[which] if len(name_numbers) else np.empty(0, np.int32)
         columns.append(
             (
                 np.full(len(ids), number, np.int64),
@@ -106,8 +106,8 @@ def _ends(events: ProcessEvents, spans: np.ndarray[Any, Any]) -> Int64:
     """When each span ended, -1 for one that did not."""
     closes = events.closes
     rows = _Rows(closes["span"].astype(np.int64))(spans.astype(np.int64))
-    found = closes["t_ns"][rows] if len(closes) else np.full(len(rows), -1, np.int64)
-    return np.where(rows >= 0, found, -1).astype(np.int64)
+    end_ns = closes["t_ns"][rows] if len(closes) else np.full(len(rows), -1, np.int64)
+    return np.where(rows >= 0, end_ns, -1).astype(np.int64)
 
 
 def _inside(events: ProcessEvents, run: Window, windows: Windows) -> np.ndarray[Any, np.dtype[np.bool_]]:
