@@ -45,16 +45,16 @@ def export(
     be written.
     """
     runs = [records] if isinstance(records, RunRecord) else list(records)
-    told = summaries or {}
+    by_run = summaries or {}
     target = os.fspath(path)
     try:
         match format or _format_of(target):
             case "json":
-                return [_write_json(runs, told, target)]
+                return [_write_json(runs, by_run, target)]
             case "csv":
-                return _write_tables(runs, told, target, "csv", _write_csv)
+                return _write_tables(runs, by_run, target, "csv", _write_csv)
             case "parquet":
-                return _write_tables(runs, told, target, "parquet", _parquet_writer())
+                return _write_tables(runs, by_run, target, "parquet", _parquet_writer())
             case other:
                 raise ConfigError(f"{other!r} is no export format", hint="json, csv or parquet")
     except OSError as error:
@@ -77,9 +77,11 @@ def runs_table(runs: Iterable[RunRecord], summaries: Mapping[str, Mapping[str, A
 def spans_table(run: RunRecord, summary: Mapping[str, Any] | None = None) -> Table:
     """One row a span: times in s from the run's start; energy in J where the summary lists all of them."""
     spans = run.spans
-    told: Sequence[Mapping[str, Any]] = (summary or {}).get("spans") or ()
+    span_summaries: Sequence[Mapping[str, Any]] = (summary or {}).get("spans") or ()
     energies = (
-        [_value(span.get("energy_j")) for span in told] if len(told) == len(spans) else [None] * len(spans)
+        [_value(span.get("energy_j")) for span in span_summaries]
+        if len(span_summaries) == len(spans)
+        else [None] * len(spans)
     )
     details = [spans.details.get(row, {}) for row in range(len(spans))]
     names = np.array([storable(name) for name in spans.names], object)
@@ -177,11 +179,11 @@ def _format_of(path: str) -> str:
     return Path(name).suffix.removeprefix(".") or "json"
 
 
-def _write_json(runs: Sequence[RunRecord], told: Mapping[str, Mapping[str, Any]], path: str) -> str:
+def _write_json(runs: Sequence[RunRecord], summaries: Mapping[str, Mapping[str, Any]], path: str) -> str:
     data = {
         "format": FORMAT,
         "version": VERSION,
-        "runs": [to_plain(run, told.get(run.run_id)) for run in runs],
+        "runs": [to_plain(run, summaries.get(run.run_id)) for run in runs],
     }
     opener: Callable[..., Any] = gzip.open if path.endswith(".gz") else open
     with opener(path, "wt", encoding="utf-8") as file:
@@ -191,24 +193,24 @@ def _write_json(runs: Sequence[RunRecord], told: Mapping[str, Mapping[str, Any]]
 
 
 def _tables(
-    runs: Sequence[RunRecord], told: Mapping[str, Mapping[str, Any]]
+    runs: Sequence[RunRecord], summaries: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Iterator[Table]]]:
     """The three tables, each as one part a run, so that many runs need the memory of one."""
-    yield "runs", iter([runs_table(runs, told)])
-    yield "spans", (spans_table(run, told.get(run.run_id)) for run in runs)
+    yield "runs", iter([runs_table(runs, summaries)])
+    yield "spans", (spans_table(run, summaries.get(run.run_id)) for run in runs)
     yield "power", (power_table(run) for run in runs)
 
 
 def _write_tables(
     runs: Sequence[RunRecord],
-    told: Mapping[str, Mapping[str, Any]],
+    summaries: Mapping[str, Mapping[str, Any]],
     folder: str,
     suffix: str,
     write: Callable[[str, Iterator[Table]], None],
 ) -> list[str]:
     Path(folder).mkdir(parents=True, exist_ok=True)
     written: list[str] = []
-    for name, parts in _tables(runs, told):
+    for name, parts in _tables(runs, summaries):
         written.append(str(Path(folder, f"{name}.{suffix}")))
         write(written[-1], parts)
     return written

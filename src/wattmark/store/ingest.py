@@ -101,7 +101,7 @@ def _recover(store: Store, folder: str) -> Recovery:
                 problems.append(str(error))
                 continue
             added += [] if stored is None else [stored]
-        problems += [problem for one in data.events for problem in one.problems]
+        problems += [problem for process in data.events for problem in process.problems]
         problems += data.recorder.problems
         if not records:
             problems = problems or ["no run could be read from it"]
@@ -115,16 +115,16 @@ def open_runs(journals_dir: str) -> list[RunRecord]:
 
     A run that leaves this list while it is made is in the store by then: ask there again for what is in neither.
     """
-    found: list[RunRecord] = []
+    runs: list[RunRecord] = []
     for folder in _folders(journals_dir):
         try:
             records = list(SessionData(folder).runs())
-            kept = kept_runs(folder)
+            stored_ids = kept_runs(folder)
         except (OSError, *NOT_UNDERSTOOD):
             continue  # gone since, or for the next ingestion to judge
         if Path(folder).is_dir():  # else half of it may have been read
-            found += [record for record in records if record.run_id not in kept]
-    return found
+            runs += [record for record in records if record.run_id not in stored_ids]
+    return runs
 
 
 def _ingest(store: Store, folder: str, own_pid: int) -> list[RunRecord]:
@@ -140,11 +140,11 @@ def _ingest(store: Store, folder: str, own_pid: int) -> list[RunRecord]:
     if not alive and who_lives(folder).files != living.files:
         return []  # somebody came meanwhile; the next look has all of it
     owners = {run_id: events.pid for events in data.events for run_id in events.run_ends}
-    kept = kept_runs(folder)
+    stored_ids = kept_runs(folder)
     added: list[RunRecord] = []
     refused: list[str] = []
     for record in records:
-        if record.run_id in kept or record.status == "running":
+        if record.run_id in stored_ids or record.status == "running":
             continue
         if alive and not _is_whole(record, owners.get(record.run_id), data):
             continue
@@ -231,12 +231,12 @@ def _without(record: RunRecord, parts: tuple[str, ...]) -> RunRecord:
 
 def _unread(data: SessionData) -> Iterator[str]:
     """What a session holds that could not be read, for people; a file that was reserved and never begun is nothing."""
-    known = {events.pid for events in data.events}
+    pids = {events.pid for events in data.events}
     for name in sorted(data.living.journals):
         if not name.startswith("events-"):
             continue
         pid = name.split("-")[1]
-        if not (pid.isdigit() and int(pid) in known):
+        if not (pid.isdigit() and int(pid) in pids):
             yield f"{name} has no readable header"
     for events in data.events:
         yield from (problem for problem in events.problems if f"type {journal.RUN_OPEN} " in problem)

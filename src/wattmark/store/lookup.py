@@ -76,8 +76,8 @@ def _not_found(connection: sa.Connection, ref: str, others: Iterable[Candidate])
         return RunNotFound(
             f"there is no run {ref!r}: the store is empty", hint="wattmark run -- COMMAND makes one"
         )
-    known = dict.fromkeys(text for run in recent for text in (run.name, run.run_id))
-    near = difflib.get_close_matches(ref, known, n=_CANDIDATES, cutoff=0.6)
+    names = dict.fromkeys(text for run in recent for text in (run.name, run.run_id))
+    near = difflib.get_close_matches(ref, names, n=_CANDIDATES, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "wattmark ls shows the runs"
     return RunNotFound(f"there is no run {ref!r}", hint=hint)
 

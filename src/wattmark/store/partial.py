@@ -43,7 +43,7 @@ class StoredRun:
         self._index: dict[str, tuple[Int64, Int64]] = {}
         self._blocks: OrderedDict[tuple[str, int], Int64] = OrderedDict()
         self.channels = tuple(Channel.from_dict(curve["channel"]) for curve in self._header["curves"])
-        self.series = tuple(Series.from_dict(one["series"]) for one in self._header["series"])
+        self.series = tuple(Series.from_dict(column["series"]) for column in self._header["series"])
         self.tags = dict(tags)
 
     @cached_property
@@ -67,8 +67,8 @@ class StoredRun:
 
     def facts(self, number: int) -> CurveFacts | None:
         """What the whole curve says about intervals on it; None for a curve without an overview."""
-        found = self._overviews.get(str(number))
-        return CurveFacts(*found[1:]) if found else None
+        facts = self._overviews.get(str(number))
+        return CurveFacts(*facts[1:]) if facts else None
 
     def overview(self, number: int) -> Steps | None:
         """The curve in bins; None for one that is short, or was stored without."""
@@ -155,12 +155,12 @@ class StoredRun:
             if key in self._blocks:
                 self._blocks.move_to_end(key)
                 return self._blocks[key]
-        found = decode([self._rows(column, tables.blocks.c.data, part)[0][0]])
+        values = decode([self._rows(column, tables.blocks.c.data, part)[0][0]])
         with self._lock:
-            self._blocks[key] = found
+            self._blocks[key] = values
             while len(self._blocks) > _KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
-        return found
+        return values
 
     def _column(self, column: str) -> list[bytes]:
         return [row[0] for row in self._rows(column, tables.blocks.c.data)]

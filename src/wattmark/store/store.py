@@ -261,13 +261,13 @@ class Store:
             # Where another writer holds the same run, the insert waits until that one has ended.
             if connection.execute(statement.returning(tables.runs.c.run_id)).first() is None:
                 return False
-            kept = {**tags_of(connection, record.run_id), **record.tags}
+            run_tags = {**tags_of(connection, record.run_id), **record.tags}
             for table in (tables.tags, tables.blocks, tables.facts):
                 connection.execute(sa.delete(table).where(table.c.run_id == record.run_id))
             renew_revision(connection, record.run_id)
-            told = json.dumps(facts_of(record, summary))
-            connection.execute(sa.insert(tables.facts).values(run_id=record.run_id, facts=told))
-            _insert_tags(connection, record.run_id, kept)
+            facts = json.dumps(facts_of(record, summary))
+            connection.execute(sa.insert(tables.facts).values(run_id=record.run_id, facts=facts))
+            _insert_tags(connection, record.run_id, run_tags)
             rows = [
                 {"run_id": record.run_id, "column": name, "part": part, "data": data}
                 for name, parts in [*packed.columns.items(), *packed.overview_columns.items()]
@@ -307,11 +307,11 @@ def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | No
     header = pack.dump_json(
         {"record": packed.header, "columns": list(packed.columns), "overviews": packed.overviews}
     )
-    told = None if summary is None else pack.dump_json(summary)
-    told_energies: Mapping[str, Any] = (summary or {}).get("energy_j") or {}
+    summary_json = None if summary is None else pack.dump_json(summary)
+    summary_energies: Mapping[str, Any] = (summary or {}).get("energy_j") or {}
     energies = {
         component: Quantity.from_dict(value)
-        for component, value in told_energies.items()
+        for component, value in summary_energies.items()
         if value is not None and all(math.isfinite(value[key]) for key in ("value", "low", "high"))
     }
     total = energies.pop("total", None)
@@ -329,9 +329,9 @@ def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | No
         "energy_high_j": total and total.high,
         "energy_by_component": json.dumps({key: value.as_dict() for key, value in energies.items()}),
         "coverage": (summary or {}).get("coverage"),
-        "stored_bytes": packed.size + len(header) + len(told or b""),
+        "stored_bytes": packed.size + len(header) + len(summary_json or b""),
         "header": header,
-        "summary": told,
+        "summary": summary_json,
     }
 
 

@@ -112,24 +112,24 @@ def conditions(
     ``since`` and ``until`` are wall times of the start, ``since <= start < until``; naive ones are local
     time.
     """
-    found: list[sa.ColumnElement[bool]] = []
+    clauses: list[sa.ColumnElement[bool]] = []
     if status is not None:
-        found.append(_R.status.in_([status] if isinstance(status, str) else list(status)))
+        clauses.append(_R.status.in_([status] if isinstance(status, str) else list(status)))
     if name is not None:
-        found.append(_R.name.regexp_match(_glob(name)))
+        clauses.append(_R.name.regexp_match(_glob(name)))
     if since is not None:
-        found.append(_R.started_wall_ns >= wall_ns(since))
+        clauses.append(_R.started_wall_ns >= wall_ns(since))
     if until is not None:
-        found.append(_R.started_wall_ns < wall_ns(until))
+        clauses.append(_R.started_wall_ns < wall_ns(until))
     if host is not None:
-        found.append(_R.host == host)
+        clauses.append(_R.host == host)
     for wanted in [tag] if isinstance(tag, str) else (tag or ()):
         key, equals, value = wanted.partition("=")
         match = sa.and_(tables.tags.c.run_id == _R.run_id, tables.tags.c.key == key)
         if equals:
             match = sa.and_(match, tables.tags.c.value == value)
-        found.append(sa.exists().where(match))
-    return found
+        clauses.append(sa.exists().where(match))
+    return clauses
 
 
 def select(
@@ -149,8 +149,8 @@ def select(
     owned = sa.select(tables.tags).where(tables.tags.c.run_id.in_(sa.select(ids.c.run_id)))
     for run_id, key, value in connection.execute(owned.order_by(tables.tags.c.key)):
         tags_of.setdefault(run_id, {})[key] = value
-    told = sa.select(tables.facts).where(tables.facts.c.run_id.in_(sa.select(ids.c.run_id)))
-    facts_of: dict[str, str] = {row.run_id: row.facts for row in connection.execute(told)}
+    facts_query = sa.select(tables.facts).where(tables.facts.c.run_id.in_(sa.select(ids.c.run_id)))
+    facts_of: dict[str, str] = {row.run_id: row.facts for row in connection.execute(facts_query)}
     return [
         _summary(row, tags_of.get(row.run_id, {}), facts_of.get(row.run_id, "{}"))
         for row in connection.execute(chosen)
@@ -170,10 +170,10 @@ def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummar
         key: Quantity.from_dict(part, error=f"{sensor}/{key}")
         for key, part in json.loads(values.pop("energy_by_component")).items()
     }
-    told: dict[str, Any] = json.loads(facts)
+    details: dict[str, Any] = json.loads(facts)
     methods = {
         method: Quantity.from_dict(part, error=f"{sensor}/{method}")
-        for method, part in told.get("methods", {}).items()
+        for method, part in details.get("methods", {}).items()
     }
     return RunSummary(
         **values,
@@ -181,8 +181,8 @@ def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummar
         energy_by_component=parts,
         tags=tags_of,
         energy_by_method=methods,
-        settings=told.get("settings", {}),
-        tree=Quantity.from_dict(headline["energy_j"]) if (headline := told.get("headline")) else None,
+        settings=details.get("settings", {}),
+        tree=Quantity.from_dict(headline["energy_j"]) if (headline := details.get("headline")) else None,
     )
 
 

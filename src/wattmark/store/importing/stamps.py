@@ -61,8 +61,8 @@ def in_order(moments: Sequence[Moment]) -> list[int]:
     In the hour that comes twice the reading is taken that lies nearest to one usual step after the line before. Where a
     log begins within that hour, the line after it decides.
     """
-    stamps = [one.ns for one in moments]
-    double = [index for index, one in enumerate(moments) if one.again_ns != one.ns]
+    stamps = [moment.ns for moment in moments]
+    double = [index for index, moment in enumerate(moments) if moment.again_ns != moment.ns]
     if not double:
         return stamps
     steps = np.diff(np.array(stamps, np.int64))
@@ -76,11 +76,11 @@ def in_order(moments: Sequence[Moment]) -> list[int]:
             stamps[index], stamps[index - 1]
         ):
             stamps[index] = moments[index].again_ns
-    lead = next((index for index, one in enumerate(moments) if one.again_ns == one.ns), len(moments))
+    lead = next((index for index, moment in enumerate(moments) if moment.again_ns == moment.ns), len(moments))
     if 0 < lead < len(moments) and stamps[lead - 1] == moments[lead - 1].ns:
         late = moments[lead - 1].again_ns
         if late <= stamps[lead] and surprise(stamps[lead], late) < surprise(stamps[lead], stamps[lead - 1]):
-            stamps[:lead] = [one.again_ns for one in moments[:lead]]
+            stamps[:lead] = [moment.again_ns for moment in moments[:lead]]
     return stamps
 
 

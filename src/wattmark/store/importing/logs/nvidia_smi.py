@@ -386,8 +386,8 @@ def _number(devices: Sequence[DeviceLog], keys: Mapping[tuple[str, str], DeviceL
 def _without_repeats(devices: list[DeviceLog]) -> tuple[list[DeviceLog], int]:
     """Without a column that tells GPUs apart, a few equal stamps are repeated lines, not a second GPU."""
     most = {device.name: max(len(d.t_ns) for d in devices if d.name == device.name) for device in devices}
-    kept = [device for device in devices if len(device.t_ns) >= most[device.name] / 2]
-    return kept, sum(len(device.t_ns) for device in devices if device not in kept)
+    complete = [device for device in devices if len(device.t_ns) >= most[device.name] / 2]
+    return complete, sum(len(device.t_ns) for device in devices if device not in complete)
 
 
 def _refuse_mixed(file: TextFile, devices: Sequence[DeviceLog]) -> None:

@@ -221,13 +221,15 @@ def _reading(file: TextFile, sensors: _Sensors, problems: list[Problem]) -> Read
 
 def _once(sensors: Sequence[_Sensor]) -> list[_Sensor]:
     """Each joule once: a device's counter before its power, the CPU before the socket that holds it."""
-    kept: dict[tuple[Component, str], _Sensor] = {}
+    sensor_of: dict[tuple[Component, str], _Sensor] = {}
     for sensor in sensors:
         key = (sensor.component, _title(sensor.name))
-        if key not in kept or (sensor.unit == "J" and kept[key].unit == "W"):
-            kept[key] = sensor
-    parts = {component for component, _ in kept}
-    return [sensor for (component, _), sensor in kept.items() if component != "soc" or "cpu" not in parts]
+        if key not in sensor_of or (sensor.unit == "J" and sensor_of[key].unit == "W"):
+            sensor_of[key] = sensor
+    parts = {component for component, _ in sensor_of}
+    return [
+        sensor for (component, _), sensor in sensor_of.items() if component != "soc" or "cpu" not in parts
+    ]
 
 
 def _title(name: str) -> str:

@@ -147,7 +147,7 @@ def _values(
     row: Mapping[str, str], line: int, problems: list[Problem]
 ) -> dict[tuple[str, int], dict[str, float | None]]:
     """Powers and side values by run and GPU. ``system.gpu.process.N`` is the same board as ``system.gpu.N``."""
-    found: dict[tuple[str, int], dict[str, float | None]] = {}
+    values: dict[tuple[str, int], dict[str, float | None]] = {}
     keys = sorted(
         ((match, cell) for key, cell in row.items() if (match := _KEY.fullmatch(key))),
         key=lambda pair: pair[0][2] is None,
@@ -165,11 +165,11 @@ def _values(
             value = None
         if metric == "powerWatts":
             if cell:  # rows of other metrics have none
-                found.setdefault((name, index), {})["power"] = value and value[0]
+                values.setdefault((name, index), {})["power"] = value and value[0]
         elif value is not None:
             series, factor = _SIDE[metric]
-            found.setdefault((name, index), {})[series] = value[0] * factor
-    return found
+            values.setdefault((name, index), {})[series] = value[0] * factor
+    return values
 
 
 def _warnings(relative: bool) -> list[RunWarning]:

@@ -140,7 +140,9 @@ def _trackers(every: Sequence[_Totals]) -> list[_Tracker]:
             for place in (start - 1, start, start + 1)
             for tracker in near.get((row.tracker, place), ())
         ]
-        tracker = next((one for one in candidates if any(row.tracker[:2]) and one.takes(row)), None)
+        tracker = next(
+            (candidate for candidate in candidates if any(row.tracker[:2]) and candidate.takes(row)), None
+        )
         if tracker is None:
             tracker = _Tracker(row.ended.ns - row.duration_ns)
             trackers.append(tracker)

@@ -36,7 +36,9 @@ _COMPONENTS: tuple[Component, ...] = ("cpu", "gpu")
 def recognises(data: object) -> bool:
     """Whether parsed JSON is a profile of EnergyVis, or a list of them."""
     profiles = cast("list[object]", data) if isinstance(data, list) else [data]
-    return bool(profiles) and all(isinstance(one, dict) and "serverData" in one for one in profiles)
+    return bool(profiles) and all(
+        isinstance(profile, dict) and "serverData" in profile for profile in profiles
+    )
 
 
 def runs(file: TextFile, data: object) -> Reading:
