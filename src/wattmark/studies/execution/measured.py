@@ -88,13 +88,15 @@ def environment_of(record: RunRecord) -> dict[str, Any]:
 def _stages(view: RunView) -> tuple[list[Stage], list[dict[str, str]]]:
     spans = view.spans()
     deepest = max((span.path.count("/") for span in spans), default=0)
-    kept = spans
-    while len(kept) > MAX_STAGES and deepest > 0:
+    stages = spans
+    while len(stages) > MAX_STAGES and deepest > 0:
         deepest -= 1
-        kept = [span for span in spans if span.path.count("/") <= deepest]
-    kept = kept[:MAX_STAGES]
-    cut = [{"code": "stages-cut", "message": f"{len(spans)} spans, of which {len(kept)} are kept as stages"}]
-    return [_stage(view, span) for span in kept], cut if len(kept) < len(spans) else []
+        stages = [span for span in spans if span.path.count("/") <= deepest]
+    stages = stages[:MAX_STAGES]
+    cut = [
+        {"code": "stages-cut", "message": f"{len(spans)} spans, of which {len(stages)} are kept as stages"}
+    ]
+    return [_stage(view, span) for span in stages], cut if len(stages) < len(spans) else []
 
 
 def _tree(
@@ -149,5 +151,5 @@ def _profile(view: RunView) -> tuple[list[float], list[float]]:
     power = view.power(bins)
     t_s = power.pop("t_s")
     total: Float64 = np.sum(list(power.values()), axis=0)
-    known = ~np.isnan(total)
-    return np.round(t_s[known], 4).tolist(), np.round(total[known], 4).tolist()
+    valid = ~np.isnan(total)
+    return np.round(t_s[valid], 4).tolist(), np.round(total[valid], 4).tolist()

@@ -56,13 +56,13 @@ def missing(design: Design) -> dict[str, dict[str, Any]]:
     workload = load(design.workload)
     if not isinstance(workload, Prepares):
         return {}
-    found: dict[str, dict[str, Any]] = {}
+    needs: dict[str, dict[str, Any]] = {}
     for cell in cells(design):
         levels = {**design.fixed, **cell}
         what = workload.preparation(complete(workload, levels))
         if what is not None:
-            found.setdefault(what, levels)
-    return found
+            needs.setdefault(what, levels)
+    return needs
 
 
 def prepare(design: Design, folder: Path, tell: Tell, at_once: int | None = None) -> None:
@@ -100,13 +100,13 @@ def main(spec: str, out: Callable[[str], object] = sys.stdout.write) -> int:
     data: Mapping[str, Any] = json.loads(spec)
     workload = load(data["workload"])
     assert isinstance(workload, Prepares)
-    told = 0.0
+    reported_s = 0.0
 
     def on_progress(share: float, detail: str) -> None:
-        nonlocal told
+        nonlocal reported_s
         now = time.monotonic()
-        if now - told >= TOLD_EVERY_S or share >= 1:
-            told = now
+        if now - reported_s >= TOLD_EVERY_S or share >= 1:
+            reported_s = now
             out(json.dumps({"share": share, "detail": detail}) + "\n")
             sys.stdout.flush()
 

@@ -70,8 +70,8 @@ class StudyFolder:
         for path in (studies_dir() / name, Path(name)):
             if (path / DESIGN).is_file():
                 return cls(path)
-        known = study_names()
-        hint = did_you_mean(name, known) if known else "there are none yet: wattmark study run vision-quick"
+        names = study_names()
+        hint = did_you_mean(name, names) if names else "there are none yet: wattmark study run vision-quick"
         raise ConfigError(f"there is no study {name!r}", hint=hint)
 
     def exists(self) -> bool:
@@ -142,8 +142,8 @@ class StudyFolder:
 
     def drop(self, trial_ids: set[str]) -> None:
         """Forget trials, so that they are run again; under the lock only."""
-        kept = [trial for trial in self.trials() if trial.trial_id not in trial_ids]
-        _replace(self.path / TRIALS, "".join(f"{trial.to_json()}\n" for trial in kept))
+        remaining = [trial for trial in self.trials() if trial.trial_id not in trial_ids]
+        _replace(self.path / TRIALS, "".join(f"{trial.to_json()}\n" for trial in remaining))
 
     def running(self) -> dict[str, dict[str, Any]]:
         """Handles of the trials that run, or ran when the last runner was killed, by trial id."""
@@ -159,9 +159,9 @@ class StudyFolder:
 
     def set_environment(self, host: str, facts: Mapping[str, Any]) -> None:
         """Note what is known of a host."""
-        known = self.environment()
-        if facts and known.get(host) != facts:
-            _replace(self.path / ENVIRONMENT, json.dumps({**known, host: dict(facts)}, default=str))
+        environments = self.environment()
+        if facts and environments.get(host) != facts:
+            _replace(self.path / ENVIRONMENT, json.dumps({**environments, host: dict(facts)}, default=str))
 
     def revision(self) -> tuple[tuple[str, int, int, int], ...]:
         """A value that is another one whenever a file that the results are read from was written."""

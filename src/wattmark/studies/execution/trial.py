@@ -130,16 +130,16 @@ def _write(
     from wattmark.studies.execution.measured import environment_of, measured_fields
     from wattmark.studies.results import TrialResult
 
-    found: dict[str, Any] = {"host": os.uname().nodename, "warnings": []}
+    fields: dict[str, Any] = {"host": os.uname().nodename, "warnings": []}
     data: dict[str, Any] = {"environment": {}, "session": None}
     if run.end_ns:
         view = run.view
-        found = measured_fields(view)
+        fields = measured_fields(view)
         data = {"environment": environment_of(view.record), "session": view.record.extra.get("session")}
         if spec["command"] is not None and spec["command"]["metrics_from"] == "spans":
-            metrics = _span_metrics(found["stages"])
-        found["stages"] = _described(found["stages"], metrics)
-    found["warnings"] = [*warnings, *found["warnings"]]
+            metrics = _span_metrics(fields["stages"])
+        fields["stages"] = _described(fields["stages"], metrics)
+    fields["warnings"] = [*warnings, *fields["warnings"]]
     result = TrialResult(
         trial_id=spec["id"],
         index=spec["index"],
@@ -149,7 +149,7 @@ def _write(
         metrics=numbers_of(metrics),
         idle_w=idle_w,
         error=None if failure is None else f"{type(failure).__name__}: {failure}"[:MESSAGE_LENGTH],
-        **found,
+        **fields,
     )
     path = Path(spec["result"])
     new = path.with_name(f"{path.name}.{os.getpid()}")
