@@ -25,8 +25,8 @@ def synchronize() -> str | None:
     jax = modules.get("jax")
     if jax is not None:
         jax.effects_barrier()
-        for one in jax.local_devices():
-            one.synchronize_all_activity() if hasattr(one, "synchronize_all_activity") else None
+        for device in jax.local_devices():
+            device.synchronize_all_activity() if hasattr(device, "synchronize_all_activity") else None
         waited.append("jax")
     cupy = modules.get("cupy")
     if cupy is not None:

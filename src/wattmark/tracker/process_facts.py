@@ -34,12 +34,12 @@ def process_facts() -> dict[str, Any]:
 
 def module_versions() -> dict[str, str]:
     """Versions of the well-known packages that this process has loaded; nothing is imported for it."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name in _PACKAGES:
         version = getattr(sys.modules.get(name), "__version__", None)
         if isinstance(version, str):
-            found[name] = version
-    return found
+            versions[name] = version
+    return versions
 
 
 def _command() -> list[str]:

@@ -165,8 +165,11 @@ class Span:
         """Numbers are added to the counts of this span, words become attributes."""
         counts, attrs = _split(details)
         if counts:
-            known = self._counts or {}
-            self._counts = {**known, **{key: known.get(key, 0) + value for key, value in counts.items()}}
+            counts_now = self._counts or {}
+            self._counts = {
+                **counts_now,
+                **{key: counts_now.get(key, 0) + value for key, value in counts.items()},
+            }
         if self._log is not None:
             self._log.write_json(
                 journal.SPAN_DETAIL,
