@@ -65,7 +65,7 @@ class CommandWorkload:
     def _run(self, config: Config) -> dict[str, Any]:
         command = self.command_line(config)
         environ = {**os.environ, **{name: fill(value, config) for name, value in self.env.items()}}
-        found: dict[str, Any] = {}
+        figures: dict[str, Any] = {}
         try:
             with subprocess.Popen(
                 command,
@@ -77,14 +77,14 @@ class CommandWorkload:
                 assert child.stdout is not None
                 for line in child.stdout:
                     sys.stdout.buffer.write(line)
-                    found = json_object(line) or found
+                    figures = json_object(line) or figures
                 sys.stdout.buffer.flush()
         except OSError as error:
             raise CommandFailed(f"{command[0]} cannot be run: {error.strerror}", 127) from error
         if child.returncode:
             how = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
             raise CommandFailed(f"{command[0]} ended with {how}", child.returncode)
-        return found
+        return figures
 
 
 def placeholders(words: Sequence[str]) -> set[str]:
@@ -94,12 +94,12 @@ def placeholders(words: Sequence[str]) -> set[str]:
 
 def fill(word: str, config: Config, *, quote: bool = False) -> str:
     """``word`` with ``{name}`` replaced where ``config`` (or ``{python}``) has that name."""
-    known = {"python": sys.executable, **config}
+    levels = {"python": sys.executable, **config}
 
     def level(match: re.Match[str]) -> str:
-        if match[1] not in known:
+        if match[1] not in levels:
             return match[0]
-        value = known[match[1]]
+        value = levels[match[1]]
         text = str(value).lower() if isinstance(value, bool) else str(value)
         return shlex.quote(text) if quote else text
 

@@ -117,12 +117,12 @@ def check_level(workload: Workload, name: str, level: Any) -> None:
         raise ConfigError(f"{name} must be {_TYPE_WORDS.get(factor.type, 'a word')}, not {level!r}")
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
+def did_you_mean(name: str, candidates: list[str]) -> str:
     """A hint: the nearest name, or all of them."""
     import difflib
 
-    near = difflib.get_close_matches(name, known, 1, 0.6)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    near = difflib.get_close_matches(name, candidates, 1, 0.6)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(candidates)}"
 
 
 _TYPE_WORDS: dict[type, str] = {

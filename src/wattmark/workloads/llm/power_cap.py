@@ -25,7 +25,7 @@ def power_cap(watts: float) -> Generator[list[str]]:
         boards = list_gpus(session)
     except SourceError as error:
         raise ConfigError(f"a power cap needs an NVIDIA GPU: {error}", hint=_HINT) from error
-    chosen = {one.number for one in visible_devices(os.environ.get("CUDA_VISIBLE_DEVICES"), boards)}
+    chosen = {board.number for board in visible_devices(os.environ.get("CUDA_VISIBLE_DEVICES"), boards)}
     gpus = [gpu for gpu in boards if gpu.number in chosen and gpu.problem is None]
     if not gpus:
         raise ConfigError("a power cap needs an NVIDIA GPU, and there is none here", hint=_HINT)

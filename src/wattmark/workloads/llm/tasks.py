@@ -158,6 +158,8 @@ def figures(problems: ReasoningWorkload, result: BenchResult) -> dict[str, float
     }
 
 
-def quantity(name: str, found: Quantity | None) -> dict[str, float | None]:
+def quantity(name: str, figure: Quantity | None) -> dict[str, float | None]:
     """A figure and the ends of its interval as a trial reports them."""
-    return {} if found is None else {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return (
+        {} if figure is None else {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    )

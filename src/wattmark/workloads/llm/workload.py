@@ -121,12 +121,12 @@ class LlmWorkload:
         if not result.load.ok:
             said = next((record.error for record in result.load.records if record.error), "no answer")
             raise ServerError(f"no request was answered: {said}")
-        found = figures(result, config)
+        values = figures(result, config)
         if isinstance(plan.workload, ReasoningWorkload):
-            found |= _known(llm_tasks.figures(plan.workload, result))
+            values |= _known(llm_tasks.figures(plan.workload, result))
         if self._trained is not None:
-            found |= _known(_training(self._trained))
-        return {**found, "load": [in_flight(result.load)]}
+            values |= _known(_training(self._trained))
+        return {**values, "load": [in_flight(result.load)]}
 
     def _ready(self, config: Config) -> Bench:
         if self._bench is None:
@@ -192,7 +192,7 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
     answers/s within the limits. in_time: 1 if the 95th percentiles keep within them and no request failed, else 0.
     """
     metrics, serving, energy = _metrics(result), result.serving, result.energy
-    found: dict[str, float | None] = {
+    values: dict[str, float | None] = {
         "requests": metrics.requests,
         "failed": result.load.failed,
         "requests_per_s": metrics.requests_per_s,
@@ -208,29 +208,29 @@ def figures(result: BenchResult, config: Config) -> dict[str, float]:
     }
     model = str(config["model"])
     if result.noise:
-        found["parameters"] = parse_size(Path(model).name.partition("-")[0])
+        values["parameters"] = parse_size(Path(model).name.partition("-")[0])
     if serving is not None and serving.with_idle is not None and serving.without_idle is not None:
         with_idle, own = serving.with_idle, serving.without_idle
-        found |= {
+        values |= {
             **quantity("j_per_token", with_idle.j_per_output_token),
             **quantity("j_per_request", with_idle.j_per_request),
             "idle_share": serving.idle_share,
             "serving_w": with_idle.energy_j.value / serving.duration_s if serving.duration_s > 0 else None,
         }
         if serving.idle_share is not None:
-            found |= {
+            values |= {
                 **quantity("j_per_token_own", own.j_per_output_token),
                 **quantity("j_per_request_own", own.j_per_request),
                 **{
-                    f"request_j_p{at}": one.value
-                    for at, one in serving.percentiles_j.items()
-                    if one is not None
+                    f"request_j_p{at}": percentile.value
+                    for at, percentile in serving.percentiles_j.items()
+                    if percentile is not None
                 },
             }
     if energy is not None:
-        found["client_j"] = None if energy.client_j is None else energy.client_j.value
-        found["others_j"] = None if energy.others_j is None else energy.others_j.value
-    return _known(found)
+        values["client_j"] = None if energy.client_j is None else energy.client_j.value
+        values["others_j"] = None if energy.others_j is None else energy.others_j.value
+    return _known(values)
 
 
 def _metrics(result: BenchResult) -> Metrics:
@@ -248,11 +248,13 @@ def _in_time(result: BenchResult, goal: Goal | None) -> float | None:
         return None
     metrics = _metrics(result)
     limited = [(goal.ttft_s, metrics.ttft_s), (goal.tpot_s, metrics.tpot_s)]
-    known = [(limit, found.percentiles[95].value) for limit, found in limited if limit is not None and found]
-    if len(known) < sum(limit is not None for limit, _ in limited):
+    compared = [
+        (limit, latency.percentiles[95].value) for limit, latency in limited if limit is not None and latency
+    ]
+    if len(compared) < sum(limit is not None for limit, _ in limited):
         return None
     whole = not result.load.failed and not result.load.counts["abandoned"]
-    return float(whole and all(value <= limit for limit, value in known))
+    return float(whole and all(value <= limit for limit, value in compared))
 
 
 def in_flight(load: LoadResult) -> dict[str, list[float]]:
@@ -271,8 +273,8 @@ def in_flight(load: LoadResult) -> dict[str, list[float]]:
     return {"in_flight_s": np.round(seconds, 4).tolist(), "in_flight": running.tolist()}
 
 
-def _known(found: Mapping[str, float | None]) -> dict[str, Any]:
-    return {name: float(value) for name, value in found.items() if value is not None}
+def _known(values: Mapping[str, float | None]) -> dict[str, Any]:
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def _training(model: TrainedModel) -> dict[str, float | None]:
@@ -305,9 +307,13 @@ def _number_format(config: Config) -> NumberFormat:
     return "q8_0" if config["number_format"] == "q8_0" else "f16"
 
 
-def _percentiles(name: str, found: Distribution | None) -> dict[str, float | None]:
-    return {} if found is None else {f"{name}_p{at}_s": one.value for at, one in found.percentiles.items()}
+def _percentiles(name: str, distribution: Distribution | None) -> dict[str, float | None]:
+    return (
+        {}
+        if distribution is None
+        else {f"{name}_p{at}_s": percentile.value for at, percentile in distribution.percentiles.items()}
+    )
 
 
-def _mean(name: str, found: Distribution | None) -> dict[str, float | None]:
-    return {} if found is None else {name: found.mean.value}
+def _mean(name: str, distribution: Distribution | None) -> dict[str, float | None]:
+    return {} if distribution is None else {name: distribution.mean.value}

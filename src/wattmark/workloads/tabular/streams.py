@@ -101,8 +101,8 @@ def load_streams(data: str, rows: int, seed: int) -> Streams:
     kind, _, path = data.partition(":")
     if kind != "csv" or not path:
         raise ImportFileError(f"no data named {data!r}", hint="synthetic, or csv:PATH")
-    found = read_csv(path)
-    return Streams(found.features[: rows or None], found.labels[: rows or None], found.source)
+    streams = read_csv(path)
+    return Streams(streams.features[: rows or None], streams.labels[: rows or None], streams.source)
 
 
 def _walk(rng: np.random.Generator, rows: int, sensors: int) -> NDArray[np.float64]:

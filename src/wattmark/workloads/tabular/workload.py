@@ -119,10 +119,10 @@ def make_model(name: str, seed: int = 0, threads: int = 1) -> Any:
         raise ConfigError(f"no classifier named {name!r}", hint=f"{', '.join(_ESTIMATORS)}, or mlp-64-32")
     module, _, kind = reference.partition(".")
     estimator: Any = getattr(import_module(f"sklearn.{module}"), kind)(**options)
-    known: dict[str, Any] = estimator.get_params()
-    if "random_state" in known:
+    parameters: dict[str, Any] = estimator.get_params()
+    if "random_state" in parameters:
         estimator.set_params(random_state=seed)
-    if "n_jobs" in known and threads != 1:
+    if "n_jobs" in parameters and threads != 1:
         estimator.set_params(n_jobs=threads)
     scaler: Any = import_module("sklearn.preprocessing").StandardScaler()
     return import_module("sklearn.pipeline").make_pipeline(scaler, estimator)
@@ -154,12 +154,12 @@ def _anatomy(model: Any) -> dict[str, float]:
     """What the fitted classifier is made of, where that can be said."""
     from wattmark.anatomy import describe
 
-    found: Any = describe(model[-1])
+    estimator: Any = describe(model[-1])
     sizes = {
-        "parameters": found.coefficients,
-        "macs": found.multiply_adds,
-        "nodes": found.nodes,
-        "support_vectors": found.support_vectors,
-        "comparisons": found.comparisons,
+        "parameters": estimator.coefficients,
+        "macs": estimator.multiply_adds,
+        "nodes": estimator.nodes,
+        "support_vectors": estimator.support_vectors,
+        "comparisons": estimator.comparisons,
     }
     return {name: float(value) for name, value in sizes.items() if value is not None}

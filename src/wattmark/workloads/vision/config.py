@@ -96,10 +96,12 @@ class TrainConfig:
     @classmethod
     def from_mapping(cls, settings: dict[str, Any]) -> TrainConfig:
         """From names and values, as a study gives them; raises ConfigError for a name that there is not."""
-        known = [f.name for f in fields(cls)]
-        unknown = [name for name in settings if name not in known]
+        field_names = [f.name for f in fields(cls)]
+        unknown = [name for name in settings if name not in field_names]
         if unknown:
-            raise ConfigError(f"training has no setting {unknown[0]!r}", hint=f"it has {', '.join(known)}")
+            raise ConfigError(
+                f"training has no setting {unknown[0]!r}", hint=f"it has {', '.join(field_names)}"
+            )
         return cls(**settings)
 
 

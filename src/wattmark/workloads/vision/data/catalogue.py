@@ -214,15 +214,15 @@ def _hugging_face(rest: str, seed: int, size: int) -> VisionData:
 
 
 def _synthetic(rest: str, seed: int, _size: int) -> VisionData:
-    found = re.fullmatch(r"(?:(\d+)x(\d+)x(\d+))?((?:,?(?:classes|train|test)=\d+)*)", rest)
-    if found is None:
+    match = re.fullmatch(r"(?:(\d+)x(\d+)x(\d+))?((?:,?(?:classes|train|test)=\d+)*)", rest)
+    if match is None:
         raise ConfigError(
             f"{rest!r} does not describe a synthetic data set",
             hint="write 3x32x32,classes=10,train=1000,test=200",
         )
-    c, h, w = (int(size) for size in (found[1] or 3, found[2] or 32, found[3] or 32))
+    c, h, w = (int(size) for size in (match[1] or 3, match[2] or 32, match[3] or 32))
     counts = {"classes": 10, "train": 1000, "test": 200}
-    counts |= {name: int(number) for name, _, number in (p.partition("=") for p in found[4].split(",") if p)}
+    counts |= {name: int(number) for name, _, number in (p.partition("=") for p in match[4].split(",") if p)}
     if 0 in (c, h, w, *counts.values()):
         raise ConfigError(f"{rest!r} has a size of zero")
     rng = np.random.default_rng(seed)

@@ -49,8 +49,8 @@ def load_cifar(path: Path, classes: int) -> VisionData:
 def _reader(path: Path, wanted: set[str]) -> Callable[[str], bytes | None]:
     """Bytes of a part by its name, None if there is no such part."""
     if path.is_dir():
-        found = {p.name: p for p in (*path.glob("*"), *path.glob("*/*")) if p.name in wanted and p.is_file()}
-        return lambda name: found[name].read_bytes() if name in found else None
+        parts = {p.name: p for p in (*path.glob("*"), *path.glob("*/*")) if p.name in wanted and p.is_file()}
+        return lambda name: parts[name].read_bytes() if name in parts else None
     if not path.is_file():
         raise ConfigError(
             f"there is no {path}", hint="download CIFAR from https://www.cs.toronto.edu/~kriz/cifar.html"

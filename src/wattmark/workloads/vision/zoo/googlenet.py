@@ -30,20 +30,20 @@ class Inception(nn.Module):
 
     def __init__(self, c_in: int, row: tuple[int, int, int, int, int, int]) -> None:
         super().__init__()
-        one, reduce3, three, reduce5, five, pool = row
+        conv1, reduce3, conv3, reduce5, conv5, pool = row
         self.branches = nn.ModuleList(
             [
-                conv_bn(c_in, one, 1, bias=True),
-                nn.Sequential(conv_bn(c_in, reduce3, 1, bias=True), conv_bn(reduce3, three, bias=True)),
+                conv_bn(c_in, conv1, 1, bias=True),
+                nn.Sequential(conv_bn(c_in, reduce3, 1, bias=True), conv_bn(reduce3, conv3, bias=True)),
                 nn.Sequential(
                     conv_bn(c_in, reduce5, 1, bias=True),
-                    conv_bn(reduce5, five, bias=True),
-                    conv_bn(five, five, bias=True),
+                    conv_bn(reduce5, conv5, bias=True),
+                    conv_bn(conv5, conv5, bias=True),
                 ),
                 nn.Sequential(nn.MaxPool2d(3, 1, 1), conv_bn(c_in, pool, 1, bias=True)),
             ]
         )
-        self.out_channels = one + three + five + pool
+        self.out_channels = conv1 + conv3 + conv5 + pool
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c_in, h, w) -> (n, out_channels, h, w)."""

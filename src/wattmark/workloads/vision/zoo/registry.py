@@ -71,9 +71,10 @@ def build(spec: str, num_classes: int = 10, in_channels: int = 3, *, input_size:
         return _call(spec, factory, sizes, _options(spec, rest))
     if "." in head or rest:
         return _call(spec, load_factory(spec), sizes, {})
-    known = ", ".join((*_STUDY, *_SCALABLE))
+    model_names = ", ".join((*_STUDY, *_SCALABLE))
     raise ConfigError(
-        f"no network named {spec!r}", hint=f"one of {known}; timm:NAME, hf:NAME or package.module:factory"
+        f"no network named {spec!r}",
+        hint=f"one of {model_names}; timm:NAME, hf:NAME or package.module:factory",
     )
 
 
@@ -81,12 +82,12 @@ def _options(spec: str, text: str) -> dict[str, int | float]:
     """``width=0.5,depth=2`` as numbers."""
     options: dict[str, int | float] = {}
     for part in filter(None, text.split(",")):
-        found = re.fullmatch(r"\s*([a-z_]+)\s*=\s*([0-9.]+)\s*", part)
-        if found is None:
+        match = re.fullmatch(r"\s*([a-z_]+)\s*=\s*([0-9.]+)\s*", part)
+        if match is None:
             raise ConfigError(
                 f"{part!r} in {spec!r} is not an option", hint="write name=number, as width=0.5"
             )
-        options[found[1]] = int(found[2]) if found[2].isdigit() else float(found[2])
+        options[match[1]] = int(match[2]) if match[2].isdigit() else float(match[2])
     return options
 
 
