@@ -121,8 +121,8 @@ def keys_of(name: str) -> list[str]:
     """``"options.rapl.x"`` as its parts. Raises ConfigError for a setting that does not exist."""
     keys = name.split(".")
     if keys[0] not in settings.KNOWN or "" in keys or (len(keys) > 1) != (keys[0] == "options"):
-        known = ", ".join(sorted({*settings.KNOWN} - {"options"}))
-        raise ConfigError(f"there is no setting {name!r}", hint=f"there are {known} and options.SOURCE.NAME")
+        names = ", ".join(sorted({*settings.KNOWN} - {"options"}))
+        raise ConfigError(f"there is no setting {name!r}", hint=f"there are {names} and options.SOURCE.NAME")
     return keys
 
 

@@ -66,14 +66,14 @@ def machine_health(store: Store) -> MachineHealth:
     """Probe this machine as a recorder would, and look at the newest runs of the store. Raises ConfigError, StoreError."""
     chosen = settings.recorder_settings({})
     host = Host.here(options=chosen.get("options"))
-    told = discover(host, chosen.get("wanted")).to_dict()
-    rows: list[dict[str, Any]] = told["sources"]
+    discovery = discover(host, chosen.get("wanted")).to_dict()
+    rows: list[dict[str, Any]] = discovery["sources"]
     needs_script = any(row["source"] == "rapl" and row["fix"] for row in rows)
     return MachineHealth(
         host=os.uname().nodename,
         found=tuple(_finding(row) for row in rows),
         advice=tuple(_advice(rows)),
-        warnings=tuple(warning["message"] for warning in told["warnings"]),
+        warnings=tuple(warning["message"] for warning in discovery["warnings"]),
         script=fix_script(host) if needs_script else None,
         recent=tuple(
             RecentRun(run.run_id, run.name, run.started_at.isoformat(), run.coverage, energy_of(run))

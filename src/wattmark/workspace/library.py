@@ -46,8 +46,8 @@ class RunList(Sequence[Run]):
     def __getitem__(self, index: int | slice) -> Run | RunList:
         if isinstance(index, slice):
             return RunList(self.summaries[index])
-        found = self.summaries[index]
-        return Run.later(found.run_id, found.name, found.tags, lambda: view_of(found.run_id))
+        selection = self.summaries[index]
+        return Run.later(selection.run_id, selection.name, selection.tags, lambda: view_of(selection.run_id))
 
     def __iter__(self) -> Iterator[Run]:
         return (self[index] for index in range(len(self)))

@@ -65,8 +65,8 @@ def keep_session(store: Store, folder: str, run_id: str) -> RunRecord | None:
 def running(store: Store) -> list[RunView]:
     """Runs that are not in the store yet, because something of them still lives; the newest first."""
     records = open_runs(journals_dir())
-    kept = {run.run_id for run in store.summaries(limit=1_000)} if records else set[str]()
-    views = [RunView(record) for record in records if record.run_id not in kept]
+    stored_ids = {run.run_id for run in store.summaries(limit=1_000)} if records else set[str]()
+    views = [RunView(record) for record in records if record.run_id not in stored_ids]
     return sorted(views, key=lambda view: view.record.started_wall_ns, reverse=True)
 
 
@@ -76,8 +76,8 @@ def find_run(store: Store, ref: str, live: Sequence[RunView] | None = None) -> R
 
     live: the running ones, where they are known already. Raises RunNotFound.
     """
-    found = _find(store, ref, live)
-    return found if isinstance(found, RunView) else RunView(store.get(found))
+    match = _find(store, ref, live)
+    return match if isinstance(match, RunView) else RunView(store.get(match))
 
 
 def find_ended(store: Store, refs: Iterable[str]) -> list[str]:
@@ -87,10 +87,10 @@ def find_ended(store: Store, refs: Iterable[str]) -> list[str]:
     """
     run_ids: dict[str, None] = {}
     for ref in refs:
-        found = _find(store, ref)
-        if isinstance(found, RunView):
+        match = _find(store, ref)
+        if isinstance(match, RunView):
             raise StoreError(f"{ref} still goes on", hint="wait until it has ended")
-        run_ids[found] = None
+        run_ids[match] = None
     return list(run_ids)
 
 
@@ -106,19 +106,19 @@ def list_runs(
     """Kept and running runs that fit all of these, the newest first. The words are those of :meth:`Store.summaries`."""
     # in this order: a run goes from the running ones to the store, so it is never in neither
     live = [summary_of(view) for view in running(store)]
-    kept = store.summaries(status=status or None, tag=tags, name=name, since=since, limit=limit)
-    stored = {run.run_id for run in kept}
+    stored = store.summaries(status=status or None, tag=tags, name=name, since=since, limit=limit)
+    stored_ids = {run.run_id for run in stored}
     wanted = [word.partition("=") for word in tags]
     fitting = [
         run
         for run in live
-        if run.run_id not in stored
+        if run.run_id not in stored_ids
         and (not status or run.status in status)
         and (name is None or fnmatchcase(run.name, name.replace("[", "[[]")))
         and (since is None or run.started_at >= since.astimezone())
         and all(key in run.tags and (not equals or run.tags[key] == value) for key, equals, value in wanted)
     ]
-    return sorted([*fitting, *kept], key=lambda run: run.started_at, reverse=True)[:limit]
+    return sorted([*fitting, *stored], key=lambda run: run.started_at, reverse=True)[:limit]
 
 
 def summary_of(view: RunView) -> RunSummary:
@@ -178,16 +178,16 @@ def place_for(
     environ = (
         os.environ if here else {key: os.environ[key] for key in ("WATTMARK_ZONE",) if key in os.environ}
     )
-    found = resolve_zone(
+    place = resolve_zone(
         zone or chosen.get("zone"), environ, "/" if here else os.devnull, configured=configured.get("zone")
     )
-    return found, pue or chosen.get("pue") or configured.get("pue") or 1.0
+    return place, pue or chosen.get("pue") or configured.get("pue") or 1.0
 
 
 def carbon_of(view: RunView, zone: str | None = None, pue: float | None = None) -> Carbon | None:
     """Carbon of a run at its place (:func:`place_of`); None if the zone is not known."""
-    found, ratio = place_of(view.record, zone, pue)
-    return carbon(view.energy, found, pue=ratio)
+    place, ratio = place_of(view.record, zone, pue)
+    return carbon(view.energy, place, pue=ratio)
 
 
 def result(view: RunView, zone: str | None = None, pue: float | None = None) -> RunResult:
