@@ -113,8 +113,8 @@ class _Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         now = monotonic_ns()
         self._buffer += data
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if not found:
+        head, separator, rest = self._buffer.partition(b"\r\n\r\n")
+        if not separator:
             return
         first, *lines = head.decode("latin-1").split("\r\n")
         method, path, _ = first.split(" ")
@@ -148,8 +148,8 @@ class _Session(asyncio.Protocol):
             self._server.loading -= 1
             self._write(503, b'{"error":{"message":"Loading model","type":"unavailable_error"}}')
             return
-        found = {"status": "ok"} if path == "/health" else FLAVOURS[self._server.flavour].get(path)
-        self._write(200 if found else 404, json.dumps(found or {"error": "not found"}).encode())
+        answer = {"status": "ok"} if path == "/health" else FLAVOURS[self._server.flavour].get(path)
+        self._write(200 if answer else 404, json.dumps(answer or {"error": "not found"}).encode())
 
     def _post(self, logged: Logged) -> None:
         server, body = self._server, logged.body

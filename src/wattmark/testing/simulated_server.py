@@ -111,27 +111,27 @@ def _simulate(
             edges_s.append(now)
             energies_j.append(0.0)
             continue
-        left = [one.prompt_left for one in running]
+        left = [request.prompt_left for request in running]
         decoding = _step(running, server.prefill_chunk)
         worked, energy_j, prompt_tokens, steps = set[int](), server.step_j, 0, 0
-        for one, before in zip(running, left, strict=True):
-            taken = before - one.prompt_left
+        for request, before in zip(running, left, strict=True):
+            taken = before - request.prompt_left
             if not taken:
                 continue
             own_j = taken * server.prefill_j
-            if before == input_tokens[one.row]:
-                start_s[one.row] = now
+            if before == input_tokens[request.row]:
+                start_s[request.row] = now
                 own_j += server.prompt_j
-            truth[one.row] += own_j
+            truth[request.row] += own_j
             energy_j += own_j
             prompt_tokens += taken
-            worked.add(one.row)
-        for one in decoding:
-            made = int(output_tokens[one.row]) - one.output_left
-            worked.add(one.row)
+            worked.add(request.row)
+        for request in decoding:
+            made = int(output_tokens[request.row]) - request.output_left
+            worked.add(request.row)
             if made:  # the first token comes out of the prefill
-                own_j = server.decode_j + server.context_j * (int(input_tokens[one.row]) + made)
-                truth[one.row] += own_j
+                own_j = server.decode_j + server.context_j * (int(input_tokens[request.row]) + made)
+                truth[request.row] += own_j
                 energy_j += own_j
                 steps += 1
         for which in worked:
@@ -139,11 +139,11 @@ def _simulate(
         now += server.step_s + prompt_tokens * server.prefill_s + steps * server.decode_s
         edges_s.append(now)
         energies_j.append(energy_j)
-        for one in decoding:
-            chunks[one.row].append(now)
-            one.output_left -= 1
-        arrivals.extend(now for one in running if concurrency and not one.output_left)
-        running = [one for one in running if one.output_left]
+        for request in decoding:
+            chunks[request.row].append(now)
+            request.output_left -= 1
+        arrivals.extend(now for request in running if concurrency and not request.output_left)
+        running = [request for request in running if request.output_left]
     chunk_ns = _ns(np.concatenate([np.empty(0), *map(np.array, chunks)]))
     offsets = np.concatenate(([0], np.cumsum(output_tokens))).astype(np.int64)
     requests = RequestColumns(
@@ -165,12 +165,12 @@ def _simulate(
 def _step(running: list[_Running], chunk: int) -> list[_Running]:
     """One pass through the model: prompt tokens within the budget; gives the requests that get a token from it."""
     decoding = list[_Running]()
-    for one in running:
-        taken = min(one.prompt_left, chunk)
-        one.prompt_left -= taken
+    for request in running:
+        taken = min(request.prompt_left, chunk)
+        request.prompt_left -= taken
         chunk -= taken
-        if one.prompt_left == 0:
-            decoding.append(one)
+        if request.prompt_left == 0:
+            decoding.append(request)
     return decoding
 
 

@@ -94,13 +94,13 @@ class SourceContract:
     def test_ids_are_unique(self, tmp_path: Path) -> None:
         """No two channels or series of the usable findings share a name."""
         usable = [finding for finding in self.probe(self.make_host(tmp_path)) if finding.usable]
-        ids = [one.id for finding in usable for one in (*finding.channels, *finding.series)]
+        ids = [described.id for finding in usable for described in (*finding.channels, *finding.series)]
         assert len(set(ids)) == len(ids), ids
 
     def test_channels_are_fully_described(self, tmp_path: Path) -> None:
         """Component, kind, method, scope, accuracy and its citation make sense together."""
-        found = self.probe(self.make_host(tmp_path))
-        for channel in [channel for finding in found for channel in finding.channels]:
+        findings = self.probe(self.make_host(tmp_path))
+        for channel in [channel for finding in findings for channel in finding.channels]:
             assert channel.component in COMPONENTS
             assert channel.kind in ("counter", "power", "energy")
             assert channel.method in ("counter", "integrated", "modelled")

@@ -102,8 +102,8 @@ def _assert_same(actual: Any, expected: Any, where: str) -> None:
             _assert_same(getattr(actual, name), getattr(expected, name), f"{where}.{name}")
     elif where in ("curves", "series"):
         assert len(actual) == len(expected), where
-        for one, other in zip(actual, expected, strict=True):
-            _assert_same(one, other, f"{where}[]")
+        for record, other in zip(actual, expected, strict=True):
+            _assert_same(record, other, f"{where}[]")
     else:
         assert actual == expected, where
 
@@ -343,8 +343,8 @@ class StoreContract:
             "low": None,
             "high": None,
         }
-        told = {**example_summary(), "channels": [*channels, channel("modelled", 3.0), unknown]}
-        store.add(example_record(extra={"settings": {"zone": "FR", "sources": ["rapl"]}}), told)
+        summary = {**example_summary(), "channels": [*channels, channel("modelled", 3.0), unknown]}
+        store.add(example_record(extra={"settings": {"zone": "FR", "sources": ["rapl"]}}), summary)
         (run,) = store.summaries()
         assert {name: (q.value, q.low, q.high) for name, q in run.energy_by_method.items()} == {
             "counter": (15.0, 13.0, 17.0),
