@@ -65,11 +65,11 @@ def anatomy(
         raise ConfigError(
             "say one of MODEL and --zoo", hint="wattmark anatomy ResNet18, or wattmark anatomy --zoo"
         )
-    found = _described(model, _shapes(inputs or []), dtype)
-    for warning in getattr(found, "warnings", ()):
+    model_anatomy = _described(model, _shapes(inputs or []), dtype)
+    for warning in getattr(model_anatomy, "warnings", ()):
         say(f"warning: {warning}")
-    if not write_json(_data(model, found), json_path):
-        _render(model, found, layers)
+    if not write_json(_data(model, model_anatomy), json_path):
+        _render(model, model_anatomy, layers)
 
 
 def _described(
@@ -112,7 +112,7 @@ def _parameters(factory: Any) -> dict[str, inspect.Parameter]:
 
 def _shapes(words: list[str]) -> dict[str, tuple[int, ...]] | list[tuple[int, ...]]:
     """The shapes of ``--input``, named or in order."""
-    found: list[tuple[str, tuple[int, ...]]] = []
+    shapes: list[tuple[str, tuple[int, ...]]] = []
     for word in words:
         name, equals, text = word.rpartition("=")
         sizes = re.split(r"[,x]", text.replace(" ", "")) if text else []
@@ -122,45 +122,45 @@ def _shapes(words: list[str]) -> dict[str, tuple[int, ...]] | list[tuple[int, ..
             or (equals and not name)
         ):
             raise ConfigError(f"--input {word} is not a shape", hint="for example --input 3,32,32")
-        found.append((name, tuple(int(size) for size in sizes)))
-    named = {name: shape for name, shape in found if name}
-    if named and len(named) < len(found):
+        shapes.append((name, tuple(int(size) for size in sizes)))
+    named = {name: shape for name, shape in shapes if name}
+    if named and len(named) < len(shapes):
         raise ConfigError("--input: some have a name", hint="name all of the inputs, or none of them")
-    return named or [shape for _, shape in found]
+    return named or [shape for _, shape in shapes]
 
 
-def _data(spec: str, found: ModelAnatomy | EstimatorAnatomy) -> dict[str, Any]:
+def _data(spec: str, model_anatomy: ModelAnatomy | EstimatorAnatomy) -> dict[str, Any]:
     from wattmark.anatomy import ModelAnatomy
 
-    data = {"model": spec, **asdict(found)}
-    if isinstance(found, ModelAnatomy):
-        data["macs_per_parameter"] = found.macs_per_parameter
+    data = {"model": spec, **asdict(model_anatomy)}
+    if isinstance(model_anatomy, ModelAnatomy):
+        data["macs_per_parameter"] = model_anatomy.macs_per_parameter
     return data
 
 
-def _render(spec: str, found: ModelAnatomy | EstimatorAnatomy, layers: bool) -> None:
+def _render(spec: str, model_anatomy: ModelAnatomy | EstimatorAnatomy, layers: bool) -> None:
     from wattmark.anatomy import ModelAnatomy, rows
     from wattmark.cli.terminal.table import new_table
 
     out = console()
-    out.print(f"{plain(spec)} ({plain(found.kind)})", style="bold")
-    table_rows = rows(found)
-    if isinstance(found, ModelAnatomy) and layers:
+    out.print(f"{plain(spec)} ({plain(model_anatomy.kind)})", style="bold")
+    table_rows = rows(model_anatomy)
+    if isinstance(model_anatomy, ModelAnatomy) and layers:
         columns = [name for name in table_rows[0] if name != "trainable_parameters"]
         table = new_table(*columns, numbers=("parameters", "macs", "activations"))
         for row in table_rows:
             table.add_row(*("" if row[name] is None else _number(row[name]) for name in columns))
         out.print(table)
-    facts = asdict(found)
-    if isinstance(found, ModelAnatomy):
-        facts["macs_per_parameter"] = found.macs_per_parameter
-    known = {
+    facts = asdict(model_anatomy)
+    if isinstance(model_anatomy, ModelAnatomy):
+        facts["macs_per_parameter"] = model_anatomy.macs_per_parameter
+    texts = {
         name: _number(value)
         for name, value in facts.items()
         if value is not None and name not in ("kind", "layers", "warnings")
     }
-    width = max((len(text) for text in known.values()), default=0)
-    for name, text in known.items():
+    width = max((len(text) for text in texts.values()), default=0)
+    for name, text in texts.items():
         out.print(f"  {_WORDS.get(name, name.replace('_', ' ')):<22} {text:>{width}}")
 
 
@@ -179,16 +179,16 @@ def _networks() -> list[dict[str, Any]]:
     ):  # shapes only: no weights to draw
         for name, (parameters, macs) in PUBLISHED.items():
             status.update(f"counting {name}")
-            found = describe(build(name), _IMAGE)
-            assert isinstance(found, ModelAnatomy)
+            network = describe(build(name), _IMAGE)
+            assert isinstance(network, ModelAnatomy)
             rows.append(
                 {
                     "network": name,
-                    "parameters": found.parameters,
+                    "parameters": network.parameters,
                     "published_parameters": parameters,
-                    "macs": found.macs,
+                    "macs": network.macs,
                     "published_macs": macs,
-                    "activations": found.activations,
+                    "activations": network.activations,
                 }
             )
     return rows
@@ -203,10 +203,10 @@ def _render_networks(networks: list[dict[str, Any]]) -> None:
     for row in networks:
         cells: list[str] = []
         for count in ("parameters", "macs"):
-            found, published = row[count], row[f"published_{count}"]
-            cells += [_number(found), _number(published)]
-            if found != published:
-                apart.append(f"{row['network']}: {count} {100 * (found / published - 1):+.3f} %")
+            counted, published = row[count], row[f"published_{count}"]
+            cells += [_number(counted), _number(published)]
+            if counted != published:
+                apart.append(f"{row['network']}: {count} {100 * (counted / published - 1):+.3f} %")
         table.add_row(row["network"], *cells)
     out = console()
     out.print(table)

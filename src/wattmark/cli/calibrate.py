@@ -27,11 +27,11 @@ def calibrate(
     from wattmark.workspace.calibration import calibrate as measure_idle
 
     say(f"measuring the idle machine for {seconds:g} s")
-    found = measure_idle(seconds)
-    if found.busy:
-        say(f"the machine was not idle: {found.busy_cores:.1f} cores were busy; the baseline is too high")
-    if not write_json(found.to_dict(), json_path):
-        _render(found.idle_w, found.methods, found.path)
+    baseline = measure_idle(seconds)
+    if baseline.busy:
+        say(f"the machine was not idle: {baseline.busy_cores:.1f} cores were busy; the baseline is too high")
+    if not write_json(baseline.to_dict(), json_path):
+        _render(baseline.idle_w, baseline.methods, baseline.path)
 
 
 def _render(idle: dict[str, float], methods: dict[str, str], path: str) -> None:

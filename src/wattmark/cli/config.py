@@ -93,15 +93,15 @@ def set_value(
 
 def _origins() -> dict[str, str]:
     """Setting -> where its value comes from; the stronger place is written over the weaker one."""
-    found = dict.fromkeys(read_toml(user_file()), user_file())
+    origins = dict.fromkeys(read_toml(user_file()), user_file())
     project = settings.find_pyproject(str(Path.cwd()))
     if project is not None:
-        found.update(dict.fromkeys(read_toml(project).get("tool", {}).get("wattmark", {}), project))
+        origins.update(dict.fromkeys(read_toml(project).get("tool", {}).get("wattmark", {}), project))
     for name in settings.KNOWN:
         variable = f"WATTMARK_{name.upper()}"
         if os.environ.get(variable) and name != "options":
-            found[name] = variable
-    return found
+            origins[name] = variable
+    return origins
 
 
 def _words(value: Any) -> str:

@@ -37,12 +37,12 @@ def sources(
         options = settings.recorder_settings({}).get("options")
         typer.echo(fix_script(Host.here(options=options)))
         return
-    found = usable_sources([part.strip() for part in names.split(",")] if names else None).to_dict()
-    if not write_json(found, json_path):
-        _render(found)
+    report = usable_sources([part.strip() for part in names.split(",")] if names else None).to_dict()
+    if not write_json(report, json_path):
+        _render(report)
 
 
-def _render(found: dict[str, Any]) -> None:
+def _render(report: dict[str, Any]) -> None:
     from rich.text import Text
 
     from wattmark.cli.store.show import accuracy_words
@@ -64,7 +64,7 @@ def _render(found: dict[str, Any]) -> None:
     )
     citations: dict[str, int] = {}
     reasons: list[tuple[str, str]] = []
-    for row in found["sources"]:
+    for row in report["sources"]:
         if row["channel"] is None or not row["chosen"]:
             continue
         number = citations.setdefault(row["accuracy"]["citation"], len(citations) + 1)
@@ -85,14 +85,14 @@ def _render(found: dict[str, Any]) -> None:
         out.print("Nothing here can be measured or modelled.")
     for channel, why in reasons:
         out.print(Text.assemble((plain(channel), "bold"), f": {plain(why)}"), soft_wrap=True)
-    told: set[str] = set()
-    for row in found["sources"]:
+    printed_lines: set[str] = set()
+    for row in report["sources"]:
         why = row["problem"] or row["why"]
         line = f"{row['source']}: {why}"
-        if row["chosen"] or not why or line in told:
+        if row["chosen"] or not why or line in printed_lines:
             continue
-        told.add(line)
+        printed_lines.add(line)
         out.print(Text.assemble((plain(row["source"]), "bold"), f": {plain(why)}"), soft_wrap=True)
         if row["fix"]:
             out.print(f"  fix: {plain(row['fix'])}", soft_wrap=True)
-    render_warnings(out, [warning["message"] for warning in found["warnings"]])
+    render_warnings(out, [warning["message"] for warning in report["warnings"]])

@@ -178,8 +178,8 @@ def run_bench(
     ):
         bar.clear()
         for load, plan in plans:
-            known = {**tags, ask.kind: f"{load:g}"}
-            result = _one(bench, plan, name, known, live)
+            run_tags = {**tags, ask.kind: f"{load:g}"}
+            result = _one(bench, plan, name, run_tags, live)
             results.append(result)
             _keep(result)
             if climb.add(load, result.metrics) or result.load.interrupted:

@@ -309,10 +309,10 @@ def _options(
     from wattmark.serving.server.gguf import NUMBER_FORMATS
     from wattmark.serving.server.local import ServerOptions
 
-    for known in NUMBER_FORMATS:
-        if number_format == known:
+    for choice in NUMBER_FORMATS:
+        if number_format == choice:
             return ServerOptions(
-                slots=slots or 4, context=context, threads=threads, number_format=known, seed=seed, port=port,
+                slots=slots or 4, context=context, threads=threads, number_format=choice, seed=seed, port=port,
                 prompt_cache=prompt_cache,
             )  # fmt: skip
     raise ConfigError(

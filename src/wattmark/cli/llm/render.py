@@ -89,9 +89,9 @@ def _latencies(result: BenchResult) -> Table:
     rows: tuple[tuple[str, Distribution | None], ...] = (
         ("to the first token", metrics.ttft_s), ("per token after it", metrics.tpot_s), ("whole answer", metrics.e2e_s),
     )  # fmt: skip
-    for name, found in rows:
-        if found is not None:
-            values = [found.mean, *(found.percentiles[percent] for percent in _PERCENTILES)]
+    for name, latency in rows:
+        if latency is not None:
+            values = [latency.mean, *(latency.percentiles[percent] for percent in _PERCENTILES)]
             table.add_row(name, *(_seconds(value) for value in values))
     return table
 
@@ -108,20 +108,22 @@ def _components(result: BenchResult) -> Table:
     for part in parts:
         shown = (part.requests, part.idle, part.unattributed) if part.idle is not None else (None, None, None)
         cells = (*shown, part.measured) if told_apart else (part.measured,)
-        table.add_row(part.component, *(_energy(one) for one in cells), _HOW.get(part.method, part.method))
+        table.add_row(
+            part.component, *(_energy(energy) for energy in cells), _HOW.get(part.method, part.method)
+        )
     return table
 
 
 def _costs(result: BenchResult) -> Table:
     serving = result.serving
-    known = serving is not None and serving.idle_share is not None
-    columns = ("with idle", "without idle") if known else ("with idle",)
+    has_idle = serving is not None and serving.idle_share is not None
+    columns = ("with idle", "without idle") if has_idle else ("with idle",)
     table = new_table("", *columns, numbers=columns)
     if serving is not None:
-        figures = (serving.with_idle, serving.without_idle) if known else (serving.with_idle,)
+        figures = (serving.with_idle, serving.without_idle) if has_idle else (serving.with_idle,)
         for row, name in (("request", "j_per_request"), ("output token", "j_per_output_token"),
                           ("any token", "j_per_token")):  # fmt: skip
-            table.add_row(row, *(_between(getattr(one, name, None)) for one in figures))
+            table.add_row(row, *(_between(getattr(costs, name, None)) for costs in figures))
     return table
 
 
@@ -186,8 +188,8 @@ def _number(value: float | None) -> str:
     return "" if value is None else significant(value)
 
 
-def _p95(found: Distribution | None) -> str:
-    return "" if found is None else format_duration(found.percentiles[95].value)
+def _p95(latency: Distribution | None) -> str:
+    return "" if latency is None else format_duration(latency.percentiles[95].value)
 
 
 def _energy(value: Quantity | None) -> str:

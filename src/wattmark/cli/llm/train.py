@@ -53,15 +53,15 @@ def train(
     _needs_torch()
     from wattmark.reasoning.training import Plan
 
-    plans = [Plan(task, one, steps, seconds, seed) for one in size or ["0.1m", "0.5m", "2m"]]
-    found: list[dict[str, Any]] = []
+    plans = [Plan(task, model_size, steps, seconds, seed) for model_size in size or ["0.1m", "0.5m", "2m"]]
+    models: list[dict[str, Any]] = []
     for plan in plans:
         with _shown(plan) as on_progress:
             model = ensure_trained(plan, threads=threads, on_progress=on_progress)
         entry = {**model.details, "path": str(model.path), "test": tested(plan, model, test, threads)}
-        found.append(entry)
-    if not write_json({"models": found}, json_path):
-        _render(found)
+        models.append(entry)
+    if not write_json({"models": models}, json_path):
+        _render(models)
 
 
 def tested(plan: Plan, model: TrainedModel, count: int, threads: int) -> list[dict[str, Any]]:

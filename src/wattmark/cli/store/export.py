@@ -37,8 +37,8 @@ def export_runs(
     chosen: Any = format
     with store_here() as store:
         views = {view.id: view for view in (find_run(store, ref) for ref in refs)}
-    told = {run_id: result(view).to_dict() for run_id, view in views.items()}
-    files = export([view.record for view in views.values()], output, chosen, told)
+    summaries = {run_id: result(view).to_dict() for run_id, view in views.items()}
+    files = export([view.record for view in views.values()], output, chosen, summaries)
     if not write_json({"runs": list(views), "files": files}, json_path):
         for file in files:
             typer.echo(file)

@@ -30,39 +30,40 @@ def health(
     """
     from wattmark.workspace.library import health as health_of
 
-    found = health_of(ref)
-    if not write_json(_plain(found), json_path):
-        _render(found)
+    run_health = health_of(ref)
+    if not write_json(_plain(run_health), json_path):
+        _render(run_health)
 
 
-def _plain(found: RunHealth) -> dict[str, Any]:
+def _plain(run_health: RunHealth) -> dict[str, Any]:
     return {
-        **asdict(found),
+        **asdict(run_health),
         "agreements": [
             {
-                **{key: getattr(one, key) for key in ("what", "first", "second", "ratio", "agrees")},
-                "first_energy": one.first_energy.as_dict(),
-                "second_energy": one.second_energy.as_dict(),
+                **{key: getattr(agreement, key) for key in ("what", "first", "second", "ratio", "agrees")},
+                "first_energy": agreement.first_energy.as_dict(),
+                "second_energy": agreement.second_energy.as_dict(),
             }
-            for one in found.agreements
+            for agreement in run_health.agreements
         ],
     }
 
 
-def _render(found: RunHealth) -> None:
+def _render(run_health: RunHealth) -> None:
     from wattmark.cli.terminal.render import render_warnings
     from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration
 
     out = console()
     out.print(
-        f"{plain(found.name)}: {found.coverage:.1%} of the counted channels' time is covered", style="bold"
+        f"{plain(run_health.name)}: {run_health.coverage:.1%} of the counted channels' time is covered",
+        style="bold",
     )
     numbers = ("coverage", "samples", "usual gap", "longest", "wraps", "holes")
     table = new_table(
         "channel", "how", *numbers, numbers=numbers, spare=("wraps", "usual gap", "how", "samples")
     )
-    for channel in found.channels:
+    for channel in run_health.channels:
         table.add_row(
             plain(channel.id),
             channel.method if channel.counted else f"{channel.method}, not in the total",
@@ -74,14 +75,14 @@ def _render(found: RunHealth) -> None:
             str(len(channel.holes)),
         )
     out.print(table)
-    for pair in found.agreements:
+    for pair in run_health.agreements:
         ratio = "" if pair.ratio is None else f", {pair.ratio:.2f} times"
         verdict = "agree" if pair.agrees else "do not agree"
         words = f"{pair.what}: {pair.first} and {pair.second} {verdict}{ratio}"
         out.print(plain(words), style="" if pair.agrees else "yellow", soft_wrap=True)
-    if found.recorder_share is not None:
-        out.print(f"The recorder used {found.recorder_share:.2%} of one core.")
-    for advice in found.advice:
+    if run_health.recorder_share is not None:
+        out.print(f"The recorder used {run_health.recorder_share:.2%} of one core.")
+    for advice in run_health.advice:
         how = f": {advice.how}" if advice.how else ""
         out.print(plain(f"{advice.what}: {advice.why}{how}"), style="yellow", soft_wrap=True)
-    render_warnings(out, [warning.message for warning in found.warnings])
+    render_warnings(out, [warning.message for warning in run_health.warnings])

@@ -41,15 +41,15 @@ def import_files(
 
     zone = _zone(timezone)
     added: list[str] = []
-    known: list[str] = []
-    told: list[dict[str, Any]] = []
+    already_stored: list[str] = []
+    reports: list[dict[str, Any]] = []
     with store_here() as store:
         for file in files:
             try:
                 reading = read_file(file, zone)
             except ImportFileError as error:
                 report_error(error)
-                told.append(
+                reports.append(
                     {
                         "file": file,
                         "format": None,
@@ -60,14 +60,16 @@ def import_files(
                 continue
             intake = take_in(store, reading)
             added += intake.added
-            known += intake.grown + intake.known
-            told.append(_told(file, reading, intake.added + intake.grown + intake.known))
+            already_stored += intake.grown + intake.known
+            reports.append(_told(file, reading, intake.added + intake.grown + intake.known))
             _say(file, reading)
-    if not write_json({"imported": added, "known_before": known, "files": told}, json_path):
+    if not write_json({"imported": added, "known_before": already_stored, "files": reports}, json_path):
         for run_id in added:
             typer.echo(plain(run_id))
-        typer.echo(f"{len(added)} imported" + (f", {len(known)} known before" if known else ""))
-    if any(file["problems"] for file in told):
+        typer.echo(
+            f"{len(added)} imported" + (f", {len(already_stored)} known before" if already_stored else "")
+        )
+    if any(file["problems"] for file in reports):
         raise typer.Exit(1)
 
 

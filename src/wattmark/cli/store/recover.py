@@ -26,20 +26,24 @@ def recover(json_path: JsonPath = None) -> None:
     with store_here() as store:
         folders = recovered(store, journals_dir())
     rows = [
-        {"folder": one.folder, "runs": [run.run_id for run in one.runs], "problems": one.problems}
-        for one in folders
+        {
+            "folder": recovery.folder,
+            "runs": [run.run_id for run in recovery.runs],
+            "problems": recovery.problems,
+        }
+        for recovery in folders
     ]
     if not write_json({"folders": rows}, json_path):
-        for one in folders:
-            for run in one.runs:
+        for recovery in folders:
+            for run in recovery.runs:
                 typer.echo(plain(f"recovered {run.run_id}  {run.name}"))
-            for problem in one.problems:
-                typer.echo(plain(f"{one.folder}: {problem}"))
-        count = sum(len(one.runs) for one in folders)
+            for problem in recovery.problems:
+                typer.echo(plain(f"{recovery.folder}: {problem}"))
+        count = sum(len(recovery.runs) for recovery in folders)
         typer.echo(
             f"{count} runs recovered from {len(folders)} folders"
             if folders
             else "nothing lies in journals/damaged"
         )
-    if any(one.problems for one in folders):
+    if any(recovery.problems for recovery in folders):
         raise typer.Exit(1)

@@ -81,12 +81,12 @@ def _chart(out: Console, view: RunView) -> None:
         if component == "t_s":
             continue
         values = watts.tolist()
-        known = [value for value in values if value == value]
-        top = format_power(max(known, default=0.0))
+        numbers = [value for value in values if value == value]
+        top = format_power(max(numbers, default=0.0))
         for row, line in enumerate(block_chart(values, CHART_HEIGHT)):
             label = top if row == 0 else component if row == 1 else "0 W" if row == CHART_HEIGHT - 1 else ""
             out.print(f"{label:>9} │{line}", no_wrap=True, crop=True)
-        hole = hole or len(known) < len(values)
+        hole = hole or len(numbers) < len(values)
     foot = f"0 s to {format_duration(length_s)}"
     out.print(f"{'':9} └ {foot}" + (f"   {HOLE} not covered" if hole else ""), style="dim")
 

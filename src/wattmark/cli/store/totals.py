@@ -46,15 +46,15 @@ def totals(
             f"--period cannot be {period!r}", hint=f"it is one of {', '.join(get_args(Period))}"
         )
     runs = list_runs(status=("completed", "failed", "interrupted"), tag=tag, name=name, since=since)
-    found = add_up(runs, by=by, period=cast("Any", period), timezone=timezone)
-    if not write_json(_plain(found), json_path):
-        _render(found, by)
+    run_totals = add_up(runs, by=by, period=cast("Any", period), timezone=timezone)
+    if not write_json(_plain(run_totals), json_path):
+        _render(run_totals, by)
 
 
-def _plain(found: Totals) -> dict[str, Any]:
+def _plain(run_totals: Totals) -> dict[str, Any]:
     return {
-        "all": _sum(found.all),
-        "groups": [{"key": group.key, **_sum(group.sum)} for group in found.groups],
+        "all": _sum(run_totals.all),
+        "groups": [{"key": group.key, **_sum(group.sum)} for group in run_totals.groups],
         "slices": [
             {
                 "key": part.key,
@@ -64,9 +64,9 @@ def _plain(found: Totals) -> dict[str, Any]:
                     for name in ("energy", "measured", "modelled", "carbon")
                 },
             }
-            for part in found.slices
+            for part in run_totals.slices
         ],
-        "rules": list(found.rules),
+        "rules": list(run_totals.rules),
     }
 
 
@@ -80,17 +80,17 @@ def _quantity(quantity: Quantity | None) -> dict[str, Any] | None:
     return None if quantity is None else quantity.as_dict()
 
 
-def _render(found: Totals, by: str) -> None:
+def _render(run_totals: Totals, by: str) -> None:
     from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration, format_energy, format_mass
 
     out = console()
-    if not found.all.runs:
+    if not run_totals.all.runs:
         out.print("No runs. `wattmark run -- COMMAND` makes one.")
         return
     numbers = ("runs", "time", "energy", "modelled", "carbon")
     table = new_table(by, *numbers, numbers=numbers, spare=("time", "modelled"))
-    for key, part in [*((group.key, group.sum) for group in found.groups), ("all", found.all)]:
+    for key, part in [*((group.key, group.sum) for group in run_totals.groups), ("all", run_totals.all)]:
         table.add_row(
             "(none)" if key is None else plain(key),
             str(part.runs),
@@ -98,12 +98,12 @@ def _render(found: Totals, by: str) -> None:
             "?" if part.energy is None else format_energy(part.energy.value),
             "" if part.modelled is None else format_energy(part.modelled.value),
             "?" if part.carbon is None else format_mass(part.carbon.value),
-            style="bold" if part is found.all else "",
+            style="bold" if part is run_totals.all else "",
         )
     out.print(table)
-    if found.slices:
+    if run_totals.slices:
         over_time = new_table("from", by, "energy", "carbon", numbers=("energy", "carbon"))
-        for part in found.slices:
+        for part in run_totals.slices:
             over_time.add_row(
                 part.start.isoformat(),
                 "(none)" if part.key is None else plain(part.key),
@@ -112,9 +112,9 @@ def _render(found: Totals, by: str) -> None:
             )
         out.print(over_time)
     for count, words in (
-        (found.all.unknown, "without energy"),
-        (found.all.no_zone, "without carbon, since their zone is not known"),
-        (found.all.overlapping, "shared time with others, and count with their share"),
+        (run_totals.all.unknown, "without energy"),
+        (run_totals.all.no_zone, "without carbon, since their zone is not known"),
+        (run_totals.all.overlapping, "shared time with others, and count with their share"),
     ):
         if count:
             out.print(f"! {count} runs {words}", style="yellow")

@@ -321,11 +321,11 @@ def _status(name: str) -> dict[str, Any]:
 
     folder = StudyFolder.open(name)
     trials = folder.trials()
-    known = {trial.trial_id for trial in trials}
+    trial_ids = {trial.trial_id for trial in trials}
     design = folder.design()
     left = 0
     if not folder.is_merged():
-        left = sum(trial.id not in known for trial in plan(design)) or len(further_trials(design, trials))
+        left = sum(trial.id not in trial_ids for trial in plan(design)) or len(further_trials(design, trials))
     failed = [trial for trial in trials if trial.status != "completed"]
     return {
         "name": name,

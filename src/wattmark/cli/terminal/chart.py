@@ -15,8 +15,8 @@ def block_chart(values: Sequence[float], height: int = 4) -> list[str]:
     >>> block_chart([0.0, 1.0, 2.0], height=1)
     [' ▄█']
     """
-    known = [value for value in values if math.isfinite(value)]
-    top = max(known, default=0.0)
+    finite = [value for value in values if math.isfinite(value)]
+    top = max(finite, default=0.0)
     levels = [
         None if not math.isfinite(value) else round(max(0.0, value) / top * height * 8) if top > 0 else 0
         for value in values

@@ -29,9 +29,9 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    told = stream.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    width_given = stream.isatty() or os.environ.get("COLUMNS", "").isdigit()
     return Console(
-        stderr=stderr, markup=False, emoji=False, highlight=False, width=None if told else PIPE_WIDTH
+        stderr=stderr, markup=False, emoji=False, highlight=False, width=None if width_given else PIPE_WIDTH
     )
 
 

@@ -41,8 +41,8 @@ def top(
     states = watcher.look()
     pinned = None if run is None else _meant(states, run)
     if json_path is not None:
-        found = [state.as_dict() for state in states if pinned in (None, state.run_id)]
-        write_json(found, json_path)
+        selection = [state.as_dict() for state in states if pinned in (None, state.run_id)]
+        write_json(selection, json_path)
         return
     if not sys.stdout.isatty():
         raise ConfigError("this needs a terminal", hint="`wattmark top --json -` tells how things stand once")
@@ -56,9 +56,13 @@ def top(
 
 
 def _meant(states: Sequence[RunState], run: str) -> str:
-    found = [state.run_id for state in states if run and (state.run_id.startswith(run) or state.name == run)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise RunNotFound(f"{len(found)} runs that go on fit {run!r}", hint=f"their ids: {', '.join(found)}")
+    run_ids = [
+        state.run_id for state in states if run and (state.run_id.startswith(run) or state.name == run)
+    ]
+    if len(run_ids) == 1:
+        return run_ids[0]
+    if run_ids:
+        raise RunNotFound(
+            f"{len(run_ids)} runs that go on fit {run!r}", hint=f"their ids: {', '.join(run_ids)}"
+        )
     raise RunNotFound(f"no run {run!r} goes on here", hint="wattmark ls --status running")

@@ -68,7 +68,7 @@ class Curves:
 
     def _open(self, groups: list[dict[str, Any]]) -> None:
         channels = [[Channel.from_dict(item) for item in group["channels"]] for group in groups]
-        counted = {one.component for group in channels for one in group if one.counted}
+        counted = {member.component for group in channels for member in group if member.counted}
         for group, members in zip(groups, channels, strict=True):
             curves: list[_Curve | None] = []
             for channel in members:
@@ -94,16 +94,16 @@ class Curves:
 
     def between(self, start_ns: int, end_ns: int) -> float | None:
         """Joules of all that is counted."""
-        found = self.energies_j(np.array([start_ns]), np.array([end_ns]))
-        return None if found is None else float(found[0])
+        energies_j = self.energies_j(np.array([start_ns]), np.array([end_ns]))
+        return None if energies_j is None else float(energies_j[0])
 
     def energies_j(self, start_ns: Int64, end_ns: Int64) -> Float64 | None:
         """Joules of many intervals, (k,) float64; None if nothing is known."""
-        known = [curve for curve in self.channels if curve.size > 1]
-        if not known:
+        curves = [curve for curve in self.channels if curve.size > 1]
+        if not curves:
             return None
         a, b = self._seconds(start_ns), self._seconds(end_ns)
-        return np.sum([curve.at(b) - curve.at(a) for curve in known], axis=0)
+        return np.sum([curve.at(b) - curve.at(a) for curve in curves], axis=0)
 
     def readings(self, start_ns: int, end_ns: int) -> int:
         """How many readings of the most read channel fall into an interval."""
@@ -123,13 +123,13 @@ class Curves:
             if not curves:
                 continue
             powers = [curve.power_w(now, start) for curve in curves]
-            known = [power for power in powers if power is not None]
+            powers_w = [power for power in powers if power is not None]
             energies = [curve.quantity(start, now) for curve in curves if curve.size > 1]
             methods = sorted({_METHODS[curve.channel.method] for curve in curves})
             sources = sorted({curve.channel.source for curve in curves})
             yield Component(
                 name=name,
-                power_w=sum(known) if known and len(known) == len(powers) else None,
+                power_w=sum(powers_w) if powers_w and len(powers_w) == len(powers) else None,
                 energy=total(energies),
                 how=f"{' and '.join(methods)} ({', '.join(sources)})",
                 counted=counted,

@@ -84,8 +84,8 @@ class RunState:
     def power_w(self) -> float | None:
         """Watts now of all that counts; None if those of a component are not known."""
         powers = [part.power_w for part in self.components if part.counted]
-        known = [power for power in powers if power is not None]
-        return sum(known) if known and len(known) == len(powers) else None
+        powers_w = [power for power in powers if power is not None]
+        return sum(powers_w) if powers_w and len(powers_w) == len(powers) else None
 
     @property
     def requests(self) -> int:

@@ -44,14 +44,14 @@ class Watcher:
                     self._sessions[folder] = session
                 else:
                     self._over.add(folder)
-        found: list[RunState] = []
+        run_states: list[RunState] = []
         for folder, session in list(self._sessions.items()):
             states = list(session.look())
-            found += states
+            run_states += states
             if not session.alive:
                 del self._sessions[folder]
                 self._over.add(folder)
-        return sorted(found, key=lambda state: state.start_ns, reverse=True)
+        return sorted(run_states, key=lambda state: state.start_ns, reverse=True)
 
 
 @dataclass(slots=True)
@@ -252,7 +252,7 @@ def _add(counts: dict[str, float], more: dict[str, float]) -> None:
 
 def _counts(rows: list[SpanRow]) -> list[Count]:
     """What the spans count, each thing once: an epoch's samples are not added to those of its steps."""
-    found: list[Count] = []
+    counts: list[Count] = []
     for name in dict.fromkeys(key for row in rows for key in row.counts):
         holders = [row for row in rows if name in row.counts]
         inner = [
@@ -260,9 +260,13 @@ def _counts(rows: list[SpanRow]) -> list[Count]:
         ]
         value = sum(row.counts[name] for row in inner)
         energies = [row.energy_j for row in inner]
-        energy_j = sum(one for one in energies if one is not None) if None not in energies else None
-        found.append(Count(name, value, None, energy_j))
-    return found
+        energy_j = (
+            sum(component_j for component_j in energies if component_j is not None)
+            if None not in energies
+            else None
+        )
+        counts.append(Count(name, value, None, energy_j))
+    return counts
 
 
 class _EventTail:
