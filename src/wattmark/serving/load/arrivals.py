@@ -193,10 +193,10 @@ class ClosedLoop:
     def changes(self) -> list[tuple[float, int]]:
         """(seconds after the start, concurrency from then on); a last 0 if the last stage ends."""
         begins = [0.0, *accumulate(seconds for _, seconds in self.stages)]
-        found = [(begin, users) for begin, (users, _) in zip(begins, self.stages, strict=False)]
+        steps = [(begin, users) for begin, (users, _) in zip(begins, self.stages, strict=False)]
         if not math.isinf(begins[-1]):
-            found.append((begins[-1], 0))
-        return found
+            steps.append((begins[-1], 0))
+        return steps
 
     def share(self, part: int, parts: int) -> ClosedLoop | None:
         """The users of one of several generator processes; None if none is left for it."""

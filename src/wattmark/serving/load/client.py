@@ -224,34 +224,36 @@ def _sockets_warning(arrivals: Arrivals) -> list[str]:
 
 def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
     """What a reader of the figures must know."""
-    found = [] if gave_up is None else [gave_up]
+    findings = [] if gave_up is None else [gave_up]
     if result.counts["sockets"]:
-        found.append(
+        findings.append(
             f"{result.counts['sockets']} requests could not be sent because this system allows no more open sockets: "
             "raise the limit (ulimit -n) or lower the load"
         )
     problems = [record.usage_problem for record in result.records if record.usage_problem]
     if problems:
-        found.append(
+        findings.append(
             f"{len(problems)} answers carried token counts that cannot be true ({problems[0]}); they are left out"
         )
     odd = [record.usage_note for record in result.records if record.usage_note]
     if odd:
-        found.append(f"{len(odd)} answers carried odd token counts, which were taken as they are ({odd[0]})")
+        findings.append(
+            f"{len(odd)} answers carried odd token counts, which were taken as they are ({odd[0]})"
+        )
     uncounted = sum(1 for record in result.ok if record.output_tokens is None) - len(problems)
     if uncounted > 0:
-        found.append(f"{uncounted} answers came without token counts: no figures per token for them")
+        findings.append(f"{uncounted} answers came without token counts: no figures per token for them")
     if share := result.cached_share:
-        told = f"{share:.0%}" if share >= 0.01 else "under 1 %"
-        found.append(
-            f"{told} of the prompt tokens came from the server's prefix cache: the figures are of prompts that it has seen "
-            "in part, not of fresh ones"
+        portion = f"{share:.0%}" if share >= 0.01 else "under 1 %"
+        findings.append(
+            f"{portion} of the prompt tokens came from the server's prefix cache: the figures are of prompts that it "
+            "has seen in part, not of fresh ones"
         )
     if result.records:
         late = sorted(record.released_ns - record.scheduled_ns for record in result.records)
         worst_s = late[int(len(late) * 0.95)] / 1e9
         if worst_s > LATE_S:
-            found.append(
+            findings.append(
                 f"the generator was up to {worst_s * 1e3:.0f} ms late for 95 % of the requests: it could not keep up; "
                 "use more processes or a lower rate"
             )
@@ -260,7 +262,7 @@ def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
         if record.output_tokens is not None and record.output_tokens < (record.wanted_output_tokens or 0)
     )  # fmt: skip
     if short:
-        found.append(
+        findings.append(
             f"{short} of {len(result.ok)} answers were shorter than asked for: this server cannot be made to go on"
         )
-    return found
+    return findings

@@ -114,10 +114,10 @@ class Fetcher:
         return without_key(" ".join(reply.body[:300].decode("utf-8", "replace").split()), self._key)
 
     async def _fetch(self, payload: bytes, timeout_s: float) -> Reply:
-        kept = self._pool.take()
-        if kept is not None:
+        connection = self._pool.take()
+        if connection is not None:
             try:
-                return await self._fetch_on(kept, payload, timeout_s)
+                return await self._fetch_on(connection, payload, timeout_s)
             except ConnectFailed as error:
                 if (
                     error.outcome != "cut"

@@ -66,7 +66,7 @@ METRICS: dict[str, Wanted] = {
 
 def parse_metrics(text: str) -> dict[Wanted, float]:
     """The wanted values in a Prometheus text (exposition format 0.0.4); lines that cannot be read are passed over."""
-    found: dict[Wanted, float] = {}
+    values: dict[Wanted, float] = {}
     for line in text.splitlines():
         name_end = min((place for place in (line.find("{"), line.find(" ")) if place > 0), default=0)
         wanted = METRICS.get(line[:name_end])
@@ -78,11 +78,11 @@ def parse_metrics(text: str) -> dict[Wanted, float]:
         except (ValueError, IndexError):
             continue
         if math.isfinite(value):  # NaN: the server does not know either
-            before = found.get(wanted)
-            found[wanted] = (
+            before = values.get(wanted)
+            values[wanted] = (
                 value if before is None else max(before, value) if wanted.join == "max" else before + value
             )
-    return found
+    return values
 
 
 class Scraper:
@@ -148,17 +148,19 @@ class Scraper:
 
 def timing_series(records: Iterable[RequestRecord]) -> tuple[SeriesData, ...]:
     """What a server said of each answer's times (:data:`TIMINGS`), at the end of the answer; none if it said nothing."""
-    found: dict[str, dict[int, float]] = {}
-    for record in sorted((one for one in records if one.ok and one.timings), key=lambda one: one.end_ns or 0):
+    series_points: dict[str, dict[int, float]] = {}
+    for record in sorted(
+        (answer for answer in records if answer.ok and answer.timings), key=lambda answer: answer.end_ns or 0
+    ):
         for name, series in TIMINGS.items():
             took_ms = (record.timings or {}).get(name)
             if took_ms is not None and record.end_ns is not None:
-                points = found.setdefault(series, {})
+                points = series_points.setdefault(series, {})
                 last_ns = next(
                     reversed(points), 0
                 )  # answers may end at once; the times of a series must differ
                 points[max(record.end_ns, last_ns + 1)] = took_ms / 1e3
-    return tuple(_series(name, "s", points.keys(), points.values()) for name, points in found.items())
+    return tuple(_series(name, "s", points.keys(), points.values()) for name, points in series_points.items())
 
 
 def _series(name: str, unit: str, times: Iterable[int], values: Iterable[float]) -> SeriesData:

@@ -31,7 +31,7 @@ def read_jsonl(
     output_tokens, or drawn from ``output``: the limit of rows that have none of their own. Messages that end in the
     assistant's are sent without that answer. Raises ImportFileError with the line's number for anything else.
     """
-    found: list[Conversation] = []
+    conversations: list[Conversation] = []
     dice = random.Random(seed)
     for number, row in _lines(Path(path)):
         turn_before = _row(row, output_tokens if output is None else output.draw(dice))
@@ -41,10 +41,10 @@ def read_jsonl(
                 hint='each line: {"prompt": "..."} or {"messages": [...]}',
             )
         turn, before = turn_before
-        found.append(Conversation(len(found), (turn,), before))
-    if not found:
+        conversations.append(Conversation(len(conversations), (turn,), before))
+    if not conversations:
         raise ImportFileError(f"{path} holds no prompts")
-    return Fixed(tuple(found), once, Path(path).name)
+    return Fixed(tuple(conversations), once, Path(path).name)
 
 
 def read_sharegpt(
@@ -62,7 +62,7 @@ def read_sharegpt(
         raise ImportFileError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(rows, list):
         raise ImportFileError(f"{path} is no list of conversations")
-    found: list[Conversation] = []
+    conversations: list[Conversation] = []
     for row in rows:  # pyright: ignore[reportUnknownVariableType]
         said = _messages(row)[: None if turns is None else 2 * turns]
         pairs = [
@@ -71,17 +71,17 @@ def read_sharegpt(
             if who in USERS and user.strip()
         ]
         if pairs:
-            found.append(
+            conversations.append(
                 Conversation(
-                    len(found),
+                    len(conversations),
                     tuple(
                         Turn(user, output_tokens=output_tokens or _length(answer)) for user, answer in pairs
                     ),
                 )
             )
-    if not found:
+    if not conversations:
         raise ImportFileError(f"{path} holds no conversation with a user in it")
-    return Fixed(tuple(found), once, Path(path).name)
+    return Fixed(tuple(conversations), once, Path(path).name)
 
 
 def _sendable(data: Any) -> Any:

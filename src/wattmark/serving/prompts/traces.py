@@ -54,10 +54,10 @@ class Trace:
     @property
     def talks(self) -> list[tuple[Row, ...]]:
         """The conversations: rows of one session together, in their order; all others one by one. By their start."""
-        found: dict[object, list[Row]] = {}
+        by_session: dict[object, list[Row]] = {}
         for index, row in enumerate(self.rows):
-            found.setdefault(index if row.session is None else row.session, []).append(row)
-        return [tuple(rows) for rows in found.values()]
+            by_session.setdefault(index if row.session is None else row.session, []).append(row)
+        return [tuple(rows) for rows in by_session.values()]
 
     def arrivals(self, speed: float = 1.0) -> Replay:
         """When conversations begin, ``speed`` times as fast. Later turns wait for the answer before, and their delay."""
@@ -180,16 +180,16 @@ def _in_order(rows: list[Row]) -> list[Row]:
 
 
 def _take(rows: Iterator[Row], most: int | None) -> tuple[list[Row], int]:
-    kept: list[Row] = []
+    usable: list[Row] = []
     skipped = 0
     for row in rows:
-        if most is not None and len(kept) >= most:
+        if most is not None and len(usable) >= most:
             break
         if row.input_tokens > 0 and row.output_tokens > 0:
-            kept.append(row)
+            usable.append(row)
         else:
             skipped += 1
-    return kept, skipped
+    return usable, skipped
 
 
 def _azure(row: Any) -> Row:
@@ -211,10 +211,10 @@ def _burstgpt(row: Any) -> Row:
 
 
 def _mooncake(line: Any) -> Row:
-    found: Any = json.loads(line)
-    if not isinstance(found, dict):
+    parsed: Any = json.loads(line)
+    if not isinstance(parsed, dict):
         raise TypeError("no JSON object")
-    row = cast("dict[str, Any]", found)
+    row = cast("dict[str, Any]", parsed)
     session, delay = row.get("session_id"), row.get("delay")
     if "timestamp" not in row and session is None:
         raise KeyError("timestamp")

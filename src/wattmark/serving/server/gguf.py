@@ -150,9 +150,11 @@ def architecture_for(parameters: int) -> Architecture:
 def _shape(heads: int, parameters: int) -> Architecture:
     width = heads * HEAD_WIDTH
     ff = round(width * 8 / 3 / 32) * 32
-    none, one = (Architecture(layers, width, heads, max(1, heads // 4), ff) for layers in (0, 1))
-    layers = round((parameters - none.parameters) / (one.parameters - none.parameters))
-    return replace(one, layers=max(1, layers))
+    no_layers, single_layer = (
+        Architecture(layers, width, heads, max(1, heads // 4), ff) for layers in (0, 1)
+    )
+    layers = round((parameters - no_layers.parameters) / (single_layer.parameters - no_layers.parameters))
+    return replace(single_layer, layers=max(1, layers))
 
 
 def _misfit(shape: Architecture, parameters: int) -> float:

@@ -47,8 +47,8 @@ def hub_file(name: str) -> Path:
             return cached / parts[0][0]
     failures = _failures(hub)
     try:
-        found = hub.HfApi().model_info(repo, timeout=PROBE_S).siblings or ()
-        parts = _chosen(repo, [str(one.rfilename) for one in found], wanted)
+        siblings = hub.HfApi().model_info(repo, timeout=PROBE_S).siblings or ()
+        parts = _chosen(repo, [str(sibling.rfilename) for sibling in siblings], wanted)
         paths = [hub.hf_hub_download(repo, part) for part in parts]
         return Path(paths[0])
     except failures as error:

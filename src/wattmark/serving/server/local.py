@@ -160,9 +160,9 @@ def _model(
                 raise ConfigError(f"{path} is not a GGUF file")
         return path, path.name.startswith("random-llama-")
     size, number_format = name, options.number_format
-    for known in NUMBER_FORMATS:
-        if name.endswith(f"-{known}"):
-            size, number_format = name.removesuffix(f"-{known}"), known
+    for choice in NUMBER_FORMATS:
+        if name.endswith(f"-{choice}"):
+            size, number_format = name.removesuffix(f"-{choice}"), choice
     return ensure_model(size, number_format, options.seed, environ, on_writing), True
 
 

@@ -42,8 +42,8 @@ class BodyWriter:
 
     def write(self, name: Literal["messages", "prompt"], prompt: Any, output_tokens: int | None) -> bytes:
         """The body of a request whose ``messages`` or ``prompt`` is this."""
-        found = self._templates.get((name, output_tokens))
-        before, after = found or self._template(name, output_tokens)
+        template = self._templates.get((name, output_tokens))
+        before, after = template or self._template(name, output_tokens)
         return before if after is None else before + dumps(prompt) + after
 
     def _template(self, name: str, output_tokens: int | None) -> tuple[bytes, bytes | None]:
@@ -54,8 +54,8 @@ class BodyWriter:
                 stream=self._target.stream, extra=self._target.extra_body,
             )
         )  # fmt: skip
-        before, found, after = whole.partition(dumps(_PLACE))
+        before, placeholder, after = whole.partition(dumps(_PLACE))
         if len(self._templates) >= MOST_TEMPLATES:
             self._templates.clear()
-        template = self._templates[name, output_tokens] = (before, after if found else None)
+        template = self._templates[name, output_tokens] = (before, after if placeholder else None)
         return template

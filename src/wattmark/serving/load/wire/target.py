@@ -148,13 +148,13 @@ class Target:
     def warnings(self) -> list[str]:
         """What a user should know before the key or the traffic goes out."""
         parts = urlsplit(self.url)
-        found: list[str] = []
+        warnings: list[str] = []
         keyed = self.api_key_env is not None or self.api_key_file is not None
         if keyed and parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            found.append("the API key is sent over plain HTTP: anyone on the way can read it")
+            warnings.append("the API key is sent over plain HTTP: anyone on the way can read it")
         if parts.scheme == "https" and not self.verify_tls:
-            found.append("the server's certificate is not checked")
-        return found
+            warnings.append("the server's certificate is not checked")
+        return warnings
 
     def _tls(self) -> ssl.SSLContext:
         try:
