@@ -301,7 +301,7 @@ def test_retry_after_as_a_date_is_by_the_servers_own_clock():
 
 
 def test_no_server_can_make_a_closed_loop_wait_for_years(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wattmark.serving.load.engine.LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr("wattmark.serving.load.generator.schedule.LONGEST_WAIT_S", 0.05)
     script = Script(status=429, headers=("Retry-After: 99999999999",), body=b"{}")
     result, _ = load(bad_then_good(script))
     assert the_bad_one(result).retry_after_s == 999_999_999.0

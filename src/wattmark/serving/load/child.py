@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from wattmark.errors import WattmarkError
 from wattmark.serving.load.client import run
-from wattmark.serving.load.engine import Engine
+from wattmark.serving.load.generator.engine import Engine
 from wattmark.serving.load.processes import READY, Ending, Job
 from wattmark.serving.load.records import Progress, RequestRecord
 

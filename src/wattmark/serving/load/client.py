@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Replay, Segment
-from wattmark.serving.load.engine import Engine
+from wattmark.serving.load.generator.engine import Engine
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.probe import ServerProfile, find_filler, probe
 from wattmark.serving.load.processes import Processes

@@ -56,7 +56,7 @@ class Ending:
 
 
 class Processes:
-    """Looks like one :class:`~wattmark.serving.load.engine.Engine`, and is several."""
+    """Looks like one :class:`~wattmark.serving.load.generator.engine.Engine`, and is several."""
 
     def __init__(
         self,

@@ -1,0 +1,39 @@
+"""The time limits of requests."""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+from wattmark.serving.load.generator.turns import Turns
+from wattmark.serving.load.limits import Limits
+
+
+class Watchdog:
+    """Gives up what has taken too long. One look at everything is cheaper than a timer per request."""
+
+    def __init__(self, turns: Turns, limits: Limits) -> None:
+        self._turns, self._limits = turns, limits
+
+    @property
+    def period_s(self) -> float:
+        """Seconds from one look to the next."""
+        limits = self._limits
+        return min(0.25, limits.first_byte_s / 4, limits.stall_s / 4, (limits.total_s or 1.0) / 4)
+
+    def check(self) -> None:
+        """Look at everything in flight."""
+        limits, drop, now = self._limits, self._turns.drop, monotonic_ns()
+        for exchange in list(self._turns.in_flight):
+            if not exchange.sent_ns:
+                continue
+            heard = max(exchange.heard_ns, exchange.sent_ns)
+            silent_s, total_s = (now - heard) / 1e9, (now - exchange.sent_ns) / 1e9
+            if exchange.heard_ns < exchange.sent_ns and silent_s > limits.first_byte_s:
+                drop(exchange, "no_answer", f"no answer within {limits.first_byte_s:g} s")
+            elif exchange.heard_ns >= exchange.sent_ns and silent_s > limits.stall_s:
+                if exchange.finished_stream:
+                    drop(exchange, "cut", "")  # after [DONE] this is a good answer
+                else:
+                    drop(exchange, "stalled", f"the answer stopped coming for {limits.stall_s:g} s")
+            elif limits.total_s is not None and total_s > limits.total_s:
+                drop(exchange, "too_long", f"not complete after {limits.total_s:g} s")
