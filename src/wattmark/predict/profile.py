@@ -116,6 +116,12 @@ def _last_change(blocks: Float64, rule: Rule) -> int:
     return start
 
 
+def block_powers(t_s: Float64, curve: Float64, rule: Rule = RULE) -> tuple[Float64, Float64]:
+    """Edges (blocks + 1,) in seconds, and mean powers (blocks,), of the blocks of a profile. curve: (n,) joules at t_s."""
+    edges = np.linspace(float(t_s[0]), float(t_s[-1]), rule.blocks + 1)
+    return edges, np.diff(np.interp(edges, t_s, curve)) / (edges[1] - edges[0])
+
+
 def extrapolate(
     t_s: Float64, power_w: Float64, total_s: float, rule: Rule = RULE, curve: Float64 | None = None
 ) -> Extrapolation:
@@ -131,10 +137,8 @@ def extrapolate(
         raise ValueError(f"a run of {total_s} s cannot have a profile of {t_s[-1]} s")
     curve = cumulative_j(t_s, power_w) if curve is None else curve
     start, end, seen = float(t_s[0]), float(t_s[-1]), float(curve[-1])
-    edges = np.linspace(start, end, rule.blocks + 1)
-    energies = np.diff(np.interp(edges, t_s, curve))
-    block = settled_block(energies, rule)
-    watts = energies / (edges[1] - edges[0])
+    edges, watts = block_powers(t_s, curve, rule)
+    block = settled_block(watts, rule)
     steady = watts[block or 0 :]
     mean_w, rest_s = float(steady.mean()), total_s - end
     scatter_w = t_quantile(len(steady) - 1) * float(steady.std(ddof=1)) / math.sqrt(len(steady))

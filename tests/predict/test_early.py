@@ -1,0 +1,109 @@
+"""The total of a run that goes on: settled part, warm-up, interval; M3 and M4."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from wattmark.errors import ConfigError
+from wattmark.predict.early import SHIPPED, Trace, WarmUp, energy_of_settled, mean_power_of_settled
+from wattmark.predict.profile import cumulative_j, first_part
+
+
+def training(seed: int, *, warm_w: float = 120.0, steady_w: float = 160.0, warm_up: float = 0.1) -> Trace:
+    """1,000 s at 1 Hz: a warm-up that now and then draws already what the rest does."""
+    random = np.random.default_rng(seed)
+    t = np.arange(0.0, 1001.0)
+    warm = np.where(random.random(len(t)) < 0.05, steady_w, warm_w)
+    return Trace(t, np.where(t < warm_up * 1000, warm, steady_w) + random.normal(0, 1.0, len(t)))
+
+
+def joules(trace: Trace) -> float:
+    return float(cumulative_j(trace.t_s, trace.power_w)[-1])
+
+
+def early(model: WarmUp, trace: Trace, share: float):
+    return model.predict(*first_part(trace.t_s, trace.power_w, share * 1000.0), 1000.0)
+
+
+def test_a_warm_up_that_is_not_over_is_taken_to_end_at_the_level_of_its_peaks() -> None:
+    trace = training(1)
+    energy = early(SHIPPED, trace, 0.05).energy
+    plain = 1000.0 * float(trace.power_w[:50].mean())
+    assert abs(energy.value - joules(trace)) < 0.4 * abs(plain - joules(trace))
+    low, high = energy.interval(0.9)
+    assert low <= joules(trace) <= high
+
+
+def test_after_a_rise_that_was_seen_to_end_there_is_no_further_one() -> None:
+    energy = early(SHIPPED, training(2), 0.2).energy
+    assert energy.value == pytest.approx(joules(training(2)), rel=0.01)
+
+
+def test_the_interval_gets_narrower_and_ends_at_what_was_measured() -> None:
+    trace = training(3)
+    widths = [early(SHIPPED, trace, share).energy.half_width for share in (0.02, 0.15, 0.3, 0.75, 1.0)]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] == 0.0
+    assert early(SHIPPED, trace, 1.0).energy.value == pytest.approx(joules(trace))
+
+
+def test_less_than_what_the_model_saw_is_said_and_wider() -> None:
+    trace = training(4, warm_up=0.0)
+    usual, less = early(SHIPPED, trace, 0.02), early(SHIPPED, trace, 0.01)
+    assert not usual.outside
+    assert "2%" in less.outside[0]
+    assert less.energy.half_width > usual.energy.half_width
+
+
+def test_joules_that_are_known_better_than_the_readings_tell_are_kept() -> None:
+    trace = training(5, warm_up=0.0)
+    t, watts = first_part(trace.t_s, trace.power_w, 500.0)
+    more = SHIPPED.predict(t, watts, 1000.0, seen_j=1e6).energy
+    assert more.value - SHIPPED.predict(t, watts, 1000.0).energy.value == pytest.approx(1e6 - 80e3, rel=1e-3)
+    assert more.low >= 1e6
+
+
+def test_a_longer_run_never_costs_less() -> None:
+    trace = training(6, warm_up=0.0)
+    t, watts = first_part(trace.t_s, trace.power_w, 100.0)
+    totals = [SHIPPED.predict(t, watts, total_s).energy.value for total_s in (100, 200, 500, 1000, 5000)]
+    assert totals == sorted(totals)
+
+
+def test_a_fitted_model_holds_on_runs_that_it_has_not_seen_and_pickles() -> None:
+    model = pickle.loads(pickle.dumps(WarmUp.fit([training(seed) for seed in range(40)])))
+    others = [training(seed) for seed in range(100, 140)]
+    for share in (0.05, 0.15, 0.3):
+        held = 0
+        for trace in others:
+            low, high = early(model, trace, share).energy.interval(0.9)
+            held += low <= joules(trace) <= high
+        assert held >= 32  # of 40; fewer has a probability below 1 % at 90 %
+
+
+def test_what_cannot_be_used_is_refused_with_what_to_do() -> None:
+    t = np.array([0.0, 1.0, 2.0])
+    for times, watts, total_s in (
+        (t[:1], t[:1], 10.0),
+        (t, np.array([1.0, np.nan, 1.0]), 10.0),
+        (t[::-1], t, 10.0),
+        (t, t, 1.0),
+        (t, t, float("nan")),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            SHIPPED.predict(times, watts, total_s)
+        assert caught.value.hint
+    with pytest.raises(ConfigError, match="3 runs"):
+        WarmUp.fit([training(seed) for seed in range(3)])
+
+
+def test_m3_and_m4_by_hand() -> None:
+    energies = np.array([50.0, 80.0, 100.0, 100.0, 100.0, 100.0, 110.0])
+    durations = np.full(7, 2.0)
+    assert mean_power_of_settled(energies, durations, 2, 40.0) == pytest.approx(510 / 10 * 40)
+    assert energy_of_settled(energies, 2, 20) == pytest.approx(130 + 510 * 18 / 5)
+    with pytest.raises(ConfigError, match="7 epochs do not hold 5 from number 3"):
+        energy_of_settled(energies, 3, 20)
