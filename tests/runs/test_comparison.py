@@ -90,6 +90,10 @@ def test_a_model_of_one_machine_decides_what_two_machines_leave_open():
     assert set(gap.common) == {"curve", "scale"}
     again = compare([entry(small), entry(modelled(11, "a", "mlp", "3"))])[1].gaps["energy_j"]
     assert set(again.common) == {"curve", "scale", "character"}
+    short, long = (
+        entry(modelled(w, "a", f"train.py --epochs {n}", f"e{n}")) for w, n in ((10, 10), (36, 36))
+    )
+    assert "character" in compare([short, long])[1].gaps["energy_j"].common  # more of the same work
     elsewhere = modelled(20, "b", "cnn", "4")
     there = compare([entry(small), entry(elsewhere)])[1].gaps["energy_j"]
     assert there.common == ("curve",)

@@ -7,6 +7,7 @@ share the scale only; two hosts with one kind of part share the part's curve, an
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple, cast
 from wattmark.quantity import CHARACTER, CURVE, EDGES, OFFSET, SCALE
 from wattmark.runs.record import RunRecord
 from wattmark.sources.base import Channel
+
+_NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 class ChannelErrors(NamedTuple):
@@ -57,18 +60,22 @@ class ErrorNames:
 
 
 def work_of(record: RunRecord) -> str:
-    """A short name of the work: of a study its cell, of a command its words and folder, of a part of a program its name
-    too."""
+    """A short name of the kind of work: of a study its cell, of a command its words and folder, of a part of a program its
+    name too. Numbers are left out: with more epochs, or another seed, a program does more or less of the same."""
     if "study" in record.tags:
-        return _digest("study", record.name)
+        return _digest("study", _kind(record.name))
     process = _facts(record, "process")
     command = process.get("command")
     words = [str(word) for word in cast("list[Any]", command)] if isinstance(command, list | tuple) else []
     if not words:
         return _digest("run", record.run_id)
     if "--" in words:  # wattmark run [options] -- the work
-        return _digest("command", str(process.get("cwd", "")), *words[words.index("--") + 1 :])
-    return _digest("program", str(process.get("cwd", "")), record.name, *words)
+        return _digest("command", str(process.get("cwd", "")), *map(_kind, words[words.index("--") + 1 :]))
+    return _digest("program", str(process.get("cwd", "")), *map(_kind, (record.name, *words)))
+
+
+def _kind(word: str) -> str:
+    return _NUMBER.sub("#", word)
 
 
 def parts_of(record: RunRecord) -> str:
