@@ -59,6 +59,7 @@ TESTING_MAY = {
     "runs.record",
     "studies",
     "serving",
+    "predict.base",
 }
 """Contract suites support the interfaces that third parties may implement."""
 MOST_MODULES, MOST_ENTRIES = 14, 18

@@ -1,0 +1,57 @@
+"""Intervals that hold as often as they say, of any predictor, from its errors on groups that it had not seen.
+
+Cross-conformal prediction with the residuals of a fit that left the group out (jackknife+ reduced to its residuals:
+Barber, Candes, Ramdas and Tibshirani, "Predictive inference with the jackknife+", Ann. Statist. 49, 2021). The group is
+what is new to the user, so that rows of one model are no proof for another row of it. Each group has the same weight
+however many rows it has (Dunn, Wasserman and Ramdas, "Distribution-free prediction sets for two-layer hierarchical
+models", JASA 2023), so one series measured often does not set the width for all. Errors are of the logarithm: a factor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from wattmark.quantity import FIT, Z95, Quantity
+from wattmark.statistics import Float64
+
+Z90 = 1.6448536269514722
+"""The normal quantile of 0.95: the ends of a 90 % interval."""
+
+
+def width(errors: Float64, groups: Sequence[Hashable], coverage: float = 0.9) -> float:
+    """Half width of the interval: the weighted quantile of absolute errors (n,), each group's weight the same.
+
+    The unseen group has the weight of one more group with an infinite error; where that would need more groups than there
+    are the largest error is taken times (groups + 1) / groups. Raises ValueError without two groups, or for NaN.
+    """
+    names = list(dict.fromkeys(groups))
+    if len(names) < 2 or len(groups) != len(errors):
+        raise ValueError("an interval needs the errors of two groups at least")
+    size = np.abs(np.asarray(errors, np.float64))
+    if not np.isfinite(size).all():
+        raise ValueError("an error that is no number says nothing of the interval")
+    counts = {name: sum(other == name for other in groups) for name in names}
+    weights = np.array([1.0 / counts[name] for name in groups]) / (len(names) + 1)
+    order = np.argsort(size, kind="stable")
+    reached = np.cumsum(weights[order])
+    place = int(np.searchsorted(reached, coverage - 1e-12))
+    if place >= len(order):
+        return float(size[order[-1]]) * (len(names) + 1) / len(names)
+    return float(size[order[place]])
+
+
+def spread_by(
+    value: float, half_width: float, name: str, *, unit: str, source: str = "", at_most: float = math.inf
+) -> Quantity:
+    """``value`` with an error named ``fit/name`` whose 90 % interval is ``value`` by and times ``exp(half_width)``.
+
+    A quantity's interval scales with the normal quantile, so its terms are those of 95 %. Positive values stay so.
+    """
+    scale = Z95 / Z90
+    down, up = value * (math.exp(-half_width) - 1) * scale, value * (math.exp(half_width) - 1) * scale
+    return Quantity(
+        value, unit=unit, source=source, terms={f"{FIT}/{name}": (down, up)}, at_least=0.0, at_most=at_most
+    )
