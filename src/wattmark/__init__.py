@@ -32,6 +32,8 @@ _HOMES = {
     "import_files": "wattmark.workspace.library",
     "load": "wattmark.workspace.library",
     "measure": "wattmark.tracker.measure",
+    "predict_api": "wattmark.predict.llm.usage",
+    "predict_llm": "wattmark.predict.llm.question",
     "prune": "wattmark.workspace.library",
     "remove": "wattmark.workspace.library",
     "span": "wattmark.tracker.measure",

@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "store.show",
     "compare": "store.compare",
     "whatif": "whatif",
+    "predict": "predict",
     "totals": "store.totals",
     "health": "store.health",
     "export": "store.export",

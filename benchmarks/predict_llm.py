@@ -1,0 +1,90 @@
+"""How well are joules of a served token predicted for a model, or a GPU, that was not in the fit?
+
+    python benchmarks/predict_llm.py [--data ../shared/data/mlenergy_v2]
+
+356 servers of the ML.ENERGY leaderboard v2 (Apache-2.0; A100 and H100, 29 models). Each model, then each GPU, is left out of
+the fit; the width of its interval too comes from the other models only. Beside it EcoLogits' published formula with the true
+batch, and the roofline with all factors 1. Curve: a + b / batch by least squares within a series. Writes
+benchmarks/results/predict_llm.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattmark.predict.conformal import width
+from wattmark.predict.llm import physics
+from wattmark.predict.llm.mlenergy import observations
+from wattmark.predict.llm.predictor import factors, left_out
+
+ROOT = Path(__file__).resolve().parent.parent
+Floats = NDArray[np.float64]
+
+
+def score(prediction: Floats, truth: Floats) -> dict[str, float]:
+    error = np.abs(prediction / truth - 1)
+    return {"mape": float(error.mean()), "median": float(np.median(error))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/mlenergy_v2")
+    rows = observations(parser.parse_args().data)
+    times = np.array([physics.seconds(row.subject) for row in rows])
+    parts = times * np.array([physics.watts(row.subject) for row in rows])
+    truth = np.array([row.joules for row in rows])
+    models = np.array([row.subject.model.name for row in rows])
+    gpus = [row.subject.hardware.id for row in rows]
+    errors = left_out(parts, truth, models.tolist())
+    held = np.zeros(len(rows), bool)
+    for name in sorted(set(models)):
+        test = models == name
+        rest = models[~test].tolist()
+        held[test] = np.abs(errors[test]) <= width(left_out(parts[~test], truth[~test], rest), rest)
+    coverage = {name: float(held[models == name].mean()) for name in sorted(set(models))}
+    seconds = np.array([row.seconds for row in rows])
+    late = left_out(times, seconds, models.tolist(), physics.LEAST)
+    roofline = np.maximum(times[:, 0] + times[:, 1], times[:, 2] + times[:, 3]) * parts[:, 0] / times[:, 0]
+    # EcoLogits 0.8 (docs: methodology/llm_inference): Wh a token = 1.17e-6 x exp(-1.12e-2 x batch) x active 1e9 + 4.05e-5
+    eco = np.array(
+        [
+            3600 * (1.17e-6 * math.exp(-1.12e-2 * s.concurrency) * s.model.active / 1e9 + 4.05e-5)
+            for s in (row.subject for row in rows)
+        ]
+    )
+    series: dict[Any, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        s = row.subject
+        series[s.model.name, s.hardware.id, s.accelerators].append(i)
+    curve: list[float] = []
+    for places in series.values():
+        if len(places) > 2:
+            batch = np.array([rows[i].subject.concurrency for i in places])
+            design = np.column_stack([np.ones(len(places)), 1 / batch])
+            curve.extend(np.abs(design @ factors(design, truth[places]) / truth[places] - 1))
+    result = {
+        "rows": len(rows),
+        "model left out": score(np.exp(errors) * truth, truth),
+        "GPU left out": score(np.exp(left_out(parts, truth, gpus)) * truth, truth),
+        "seconds, model left out": score(np.exp(late) * seconds, seconds),
+        "coverage of 90 %": float(held.mean()),
+        "models below 60 %": {name: value for name, value in coverage.items() if value < 0.6},
+        "curve a + b/batch": float(np.mean(curve)),
+        "roofline alone": score(roofline, truth),
+        "EcoLogits, true batch": score(eco, truth),
+    }
+    text = json.dumps(result, indent=1) + "\n"
+    (ROOT / "benchmarks/results/predict_llm.json").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

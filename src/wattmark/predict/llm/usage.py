@@ -1,0 +1,138 @@
+"""Calls to hosted models from their token counts: nobody outside knows the model, so the interval spans what it may be."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from wattmark.errors import ConfigError
+from wattmark.predict.base import amount
+from wattmark.predict.conformal import spread_by
+from wattmark.predict.hardware.accelerators import find
+from wattmark.predict.llm import architecture
+from wattmark.predict.llm.predictor import shipped
+from wattmark.predict.llm.subject import Serving
+from wattmark.quantity import Quantity
+
+_SMALL, _MIDDLE = "llama-3.1-8b", "llama-3.3-70b"
+_SMALL_WORDS = ("mini", "nano", "haiku", "flash", "lite", "small", "8b", "7b", "gemma")
+_HOSTED = math.log(10)
+"""Half width of the logarithm where the weights are secret: a factor of ten either way."""
+_INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount")
+_OUTPUT = ("completion_tokens", "output_tokens", "candidatesTokenCount")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUse:
+    """Calls of one model: tokens, and joules of the accelerators that served them (no host, no cooling)."""
+
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    energy: Quantity
+    assumed: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; the interval is of 90 %."""
+        return {
+            "model": self.model,
+            "calls": self.calls,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "energy_j": amount(self.energy),
+            "assumed": self.assumed,
+        }
+
+
+def predict_api(usage: str | Path) -> list[ApiUse]:
+    """Joules by model of a log of calls: one JSON object a line, shaped as the answers of OpenAI (``usage.prompt_tokens``),
+    Anthropic (``usage.input_tokens``, cached tokens beside it) or Google (``usageMetadata.promptTokenCount``).
+
+    Raises ConfigError for a file that cannot be read, a line that is no such object (with its number), or no call at all.
+    """
+    path = Path(usage)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    sums: dict[str, list[int]] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            model, prompt, output = _call(line, f"{path}, line {number}")
+            row = sums.setdefault(model, [0, 0, 0])
+            row[0], row[1], row[2] = row[0] + 1, row[1] + prompt, row[2] + output
+    if not sums:
+        raise ConfigError(f"{path} has no calls", hint="one JSON object with its usage a line")
+    return [_use(model, *row) for model, row in sorted(sums.items())]
+
+
+def _call(line: str, where: str) -> tuple[str, int, int]:
+    try:
+        data: Any = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(f"{where} is no JSON: {error}") from error
+    row = _object(data)
+    answer = _object(row.get("response") or row.get("body") or row)
+    answer = _object(answer.get("body") or answer)
+    usage = _object(
+        answer.get("usage") or answer.get("usageMetadata") or answer.get("usage_metadata") or answer
+    )
+    model = answer.get("model") or answer.get("modelVersion") or row.get("model")
+    prompt, output = _tokens(usage, _INPUT, where), _tokens(usage, _OUTPUT, where)
+    if not isinstance(model, str) or prompt is None:
+        lacking = "model" if prompt is not None else "usage with input tokens"
+        raise ConfigError(
+            f"{where} has no {lacking}", hint="lines as OpenAI, Anthropic or Google answer, with usage"
+        )
+    cached = sum(
+        _tokens(usage, (name,), where) or 0
+        for name in ("cache_creation_input_tokens", "cache_read_input_tokens")
+    )
+    thought = _tokens(usage, ("thoughtsTokenCount",), where) or 0
+    return model, prompt + cached, (output or 0) + thought
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _tokens(usage: Mapping[str, Any], names: tuple[str, ...], where: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if value is None:
+            continue
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+            or value < 0
+        ):
+            raise ConfigError(f"{where}: {name} is {value!r}, not a number of tokens")
+        return int(value)
+    return None
+
+
+def _use(name: str, calls: int, prompt: int, output: int) -> ApiUse:
+    folded = name.casefold()
+    try:
+        model, wide = architecture.find(name), math.log(3)
+    except ConfigError:
+        small = any(word in folded for word in _SMALL_WORDS)
+        model, wide = architecture.find(_SMALL if small else _MIDDLE), _HOSTED
+    tokens = max(1.0, output / calls)
+    count = 1
+    while True:
+        subject = Serving(
+            model, find("h100-sxm"), prompt / calls, tokens, 32, min(count, 8), math.ceil(count / 8)
+        )
+        if subject.misfit is None or count >= 32:
+            break
+        count *= 2
+    request = shipped().predict(subject).energy.value
+    energy = spread_by(request * calls, wide, f"api/{name}", unit="J", source="assumed model and server")
+    return ApiUse(name, calls, prompt, output, energy, str(subject))
