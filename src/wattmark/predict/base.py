@@ -1,7 +1,6 @@
 """What every predictor promises: from observations to a prediction that carries its interval.
 
-A package of its own adds a predictor under the entry point ``wattmark.predictors``; :mod:`wattmark.testing` has the suite
-that ours pass (``PredictorContract``).
+A predictor of one's own is held against the suite that ours pass: ``wattmark.testing.predictor_contract``.
 """
 
 from __future__ import annotations
