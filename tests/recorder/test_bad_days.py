@@ -10,16 +10,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fakes.hwmon import amd_card, battery, chip
+from fakes.hwmon import amd_card, battery, chip, drm_card, write
+from fakes.nvml.nvml_fake import FakeNvml
 from fakes.powercap import PowercapTree
-
-WORK = [sys.executable, "-c", "import time; time.sleep(0.7)"]
 
 
 def power_meter(value: object) -> Callable[[Path], object]:
@@ -71,9 +71,10 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-def day(root: Path) -> dict[str, Any]:
+def day(root: Path, seconds: float = 0.7, **more: str) -> dict[str, Any]:
     """The run's ``--json`` object of a short piece of work on the machine."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WATTMARK_S")}
+    work = [sys.executable, "-c", f"import time; time.sleep({seconds})"]
     done = subprocess.run(
         [
             sys.executable,
@@ -83,9 +84,9 @@ def day(root: Path) -> dict[str, Any]:
             "--json",
             "-",
             "--",
-            *WORK,
+            *work,
         ],
-        env={**environ, "WATTMARK_SYSFS": str(root)},
+        env={**environ, "WATTMARK_SYSFS": str(root), **more},
         capture_output=True,
         text=True,
         check=True,
@@ -109,3 +110,110 @@ def test_a_sensor_that_lies_gives_no_number_that_looks_measured_and_loses_no_run
     assert {one["method"] for one in counted} == {"modelled"}
     assert "cpu" in {one["component"] for one in counted}
     assert {code, "silent"} <= {warning["code"] for warning in told["warnings"]}
+
+
+FAILING = ("nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetFieldValues")
+
+
+def nvml(*lines: str) -> Callable[[Path], dict[str, str]]:
+    def build(root: Path) -> dict[str, str]:
+        fake = FakeNvml(root.parent)
+        fake.state(*lines)
+        return fake.environ
+
+    return build
+
+
+def energy_beside_power(folder: Callable[[Path], Path]) -> Callable[[Path], dict[str, str]]:
+    """A driver that shows 100 W beside an energy counter that never moves."""
+
+    def build(root: Path) -> dict[str, str]:
+        folder(root)
+        return {}
+
+    return build
+
+
+FROZEN = {"energy1_input": 7_000_000, "power1_average": 100_000_000}
+
+COUNTERS: dict[str, tuple[Callable[[Path], dict[str, str]], str, str]] = {
+    "NVML counter frozen": (nvml("gpu 0 watts=100 energy_mj=5000"), "gpu0/power", "silent"),
+    "NVML counter at a tenth": (
+        nvml("gpu 0 watts=100 counter_factor=0.1"),
+        "gpu0/power",
+        "contradicted",
+    ),
+    "NVML counter at tenfold": (
+        nvml("gpu 0 watts=30 counter_factor=10"),
+        "gpu0/power",
+        "contradicted",
+    ),
+    "amdgpu counter frozen": (
+        energy_beside_power(lambda root: amd_card(root, hwmon=dict(FROZEN))),
+        "amdgpu0/package-power",
+        "silent",
+    ),
+    "xe counter frozen": (
+        energy_beside_power(
+            lambda root: write(
+                drm_card(root, 0, "0x8086", "0x56a0") / "hwmon/hwmon5",
+                name="xe",
+                energy1_label="card",
+                **FROZEN,
+            )
+        ),
+        "intelgpu0/card-power",
+        "silent",
+    ),
+    "hwmon counter frozen": (
+        energy_beside_power(lambda root: chip(root, 0, "amd_energy", energy1_label="Esocket0", **FROZEN)),
+        "hwmon/esocket0-power",
+        "silent",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", COUNTERS)
+def test_a_counter_is_held_against_the_power_of_its_device_which_stands_in_for_it(
+    tmp_path: Path, lie: str
+) -> None:
+    build, stand_in, code = COUNTERS[lie]
+    (tmp_path / "sys").mkdir()
+    told = day(tmp_path / "sys", 1.6, **build(tmp_path / "sys"))
+    channels = {one["id"]: one for one in told["channels"]}
+    power = channels[stand_in]
+    watts = 30.0 if "tenfold" in lie else 100.0
+    assert power["counted_in_total"]
+    assert power["energy_j"] == pytest.approx(watts * told["duration_s"], rel=0.15)
+    (counter,) = (
+        one
+        for one in channels.values()
+        if one["id"].rpartition("/")[0] + "/" in stand_in and one is not power
+    )
+    assert not counter["counted_in_total"]
+    assert {code} <= {warning["code"] for warning in told["warnings"]}
+
+
+def test_an_honest_counter_is_not_doubted_by_the_power_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "sys").mkdir()
+    wave = nvml("gpu 0 watts=300 low_watts=40 wave_s=0.37 update_ms=100")(tmp_path / "sys")
+    told = day(tmp_path / "sys", 1.6, **wave)
+    ids = {one["id"]: one for one in told["channels"]}
+    assert ids["gpu0/board"]["counted_in_total"]
+    assert "gpu0/power" not in ids
+    assert not {"contradicted", "silent", "stand-in"} & {warning["code"] for warning in told["warnings"]}
+
+
+def test_a_gpu_that_cannot_be_read_for_a_moment_is_measured_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / "sys").mkdir()
+    fake = FakeNvml(tmp_path)
+    fake.state("gpu 0 watts=100", *(f"fail 0 {call} code=999 after_s=0" for call in FAILING))
+    back = threading.Timer(1.0, fake.state, ("gpu 0 watts=100",))
+    back.start()
+    told = day(tmp_path / "sys", 3.2, **fake.environ)
+    back.join()
+    board = next(one for one in told["channels"] if one["id"] == "gpu0/board")
+    assert board["counted_in_total"]
+    assert 50 < board["energy_j"] < 100 * (told["duration_s"] - 0.3)
+    assert told["coverage"] < 0.95
+    assert {"device-unmeasured", "device-later", "not-covered"} <= {one["code"] for one in told["warnings"]}

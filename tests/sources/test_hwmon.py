@@ -53,7 +53,9 @@ def test_energy_is_preferred_to_power_and_average_to_instantaneous(tmp_path: Pat
         power2_input=4_000_000,
     )
     values = read_all(Host(str(tmp_path)))
-    assert values == {"hwmon/thing_1": 1, "hwmon/thing_2": 3.0}
+    assert values == {"hwmon/thing_1": 1, "hwmon/thing_2": 3.0, "hwmon/thing_1-power": 2e-6}
+    (power,) = (one for one in channels_of(Host(str(tmp_path))).values() if one.stands_in_for)
+    assert power.stands_in_for == ("hwmon/thing_1",)
     assert channels_of(Host(str(tmp_path)))["hwmon/thing_1"].method == "counter"
 
 

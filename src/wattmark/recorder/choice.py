@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from wattmark.recorder import tree
 from wattmark.recorder.sampling import Group
 from wattmark.recorder.unwrap import GAP_PERIODS, MIN_GAP_S, AnyCurve
 from wattmark.sources.base import COMPONENTS, Channel
-from wattmark.sources.discovery import Selection
-from wattmark.sources.plausibility import busy_floor_w, floor_w, standstill_s
+from wattmark.sources.discovery import Replacement, Selection
+from wattmark.sources.plausibility import agreement_s, busy_floor_w, contradicts, floor_w, standstill_s
 
 QUICK_S = 0.005
 """A counter that is renewed this often shows within milliseconds whether it counts ..."""
 PROOF_S = 0.025
 """... and gets this long for it before the run begins."""
+WITNESS_PERIOD_S = 0.1
+"""The power beside a counter is read no more often than this."""
 RETRY_NS = 1_000_000_000
 """What failed at first is tried again this often, and later on after a tenth of the time that it has failed for."""
 
@@ -48,6 +49,7 @@ class Choice:
         self._period_s = period_s
         self._procfs = procfs
         self._seen: dict[str, Seen] = {}
+        self._compared: dict[str, tuple[int, int, int]] = {}
         self._busy: tuple[int, float] | None = None
         self._retry_ns = 0
         self._began_ns = time.monotonic_ns()
@@ -86,18 +88,23 @@ class Choice:
                 why = None if channel.method == "modelled" else self._doubt(group, channel, curve, now, busy)
                 if why is not None:
                     silent.setdefault(channel.id, why)
-        fresh: list[Group] = []
+        for name, why in self._contradicted(now).items():
+            silent.setdefault(name, why)
+        fresh: list[Group] = self._witnesses() if start else []
         if silent.keys() != self.silent.keys() or (start and silent):
             told = self.silent if not start else {}
             self.silent = silent
-            replacement = self._selection.replace(silent)
-            fresh += self._groups(replacement.sources, len(self.groups))
-            for name, replaced in replacement.roles.items():
-                self.roles[name] = tuple(dict.fromkeys((*self.roles.get(name, ()), *replaced)))
+            fresh += self._stand_ins(self._selection.replace(silent), len(self.groups) + len(fresh))
             counted = {
                 c.id for group in self.groups for c in group.channels if c.counted or c.id in self.roles
             }
-            notes += [self._news(name, why) for name, why in silent.items() if name in counted - told.keys()]
+            notes += [
+                self._news(name, why)
+                for name, why in silent.items()
+                # what stands in for another is missed only while that gives nothing itself
+                if name in counted - told.keys()
+                and (name not in self.roles or any(other in silent for other in self.roles[name]))
+            ]
         self.groups += fresh
         if self._selection.waits and now >= self._retry_ns:
             fresh += self._try_again(now, notes)
@@ -118,13 +125,45 @@ class Choice:
                 result.append((COMPONENTS.index(channel.component), credit[0]))
         return result
 
-    def _groups(self, sources: Sequence[tuple[Any, tuple[Channel, ...]]], first: int) -> list[Group]:
+    def _witnesses(self) -> list[Group]:
+        """The power beside each counter that counts; read from the beginning, since a counter is judged by it."""
+        period_s = max(self._period_s, WITNESS_PERIOD_S)
+        return self._stand_ins(self._selection.witnesses(), len(self.groups), period_s)
+
+    def _stand_ins(self, choice: Replacement, first: int, period_s: float | None = None) -> list[Group]:
         fresh = [
-            Group(i, source, channels, self._period_s) for i, (source, channels) in enumerate(sources, first)
+            Group(i, source, channels, period_s or self._period_s)
+            for i, (source, channels) in enumerate(choice.sources, first)
         ]
         for group in fresh:
             group.places = [-1] * len(group.channels)  # what they count is credited
+        for name, replaced in choice.roles.items():
+            self.roles[name] = tuple(dict.fromkeys((*self.roles.get(name, ()), *replaced)))
         return fresh
+
+    def _contradicted(self, now: int) -> dict[str, str]:
+        """Counters that disagree with their own device's power, each with what is wrong."""
+        curves = {
+            channel.id: (group.t_ns, curve)
+            for group in self.groups
+            for channel, curve in zip(group.channels, group.curves, strict=True)
+        }
+        doubts: dict[str, str] = {}
+        for name, (_, witness) in curves.items():
+            for counter in (one for one in witness.channel.stands_in_for if one in curves):
+                base, power = curves[counter][1].base(), witness.base()
+                if base is None or power is None:
+                    continue
+                then_ns, counted_uj, drawn_uj = self._compared.setdefault(counter, (now, base[1], power[1]))
+                seconds, step_uj, power_uj = (now - then_ns) / 1e9, base[1] - counted_uj, power[1] - drawn_uj
+                if seconds < agreement_s(witness.channel):
+                    if counter in self.silent and "where" in self.silent[counter]:
+                        doubts[counter] = self.silent[counter]
+                    continue
+                self._compared[counter] = (now, base[1], power[1])
+                if power_uj > 0 and contradicts(curves[counter][1].channel, step_uj, [power_uj], seconds):
+                    doubts[counter] = f"counts {step_uj / 1e6:.3g} J where {name} says {power_uj / 1e6:.3g} J"
+        return doubts
 
     def _try_again(self, now: int, notes: list[tuple[str, str, dict[str, Any]]]) -> list[Group]:
         self._retry_ns = now + max(RETRY_NS, (now - self._began_ns) // 10)
@@ -137,6 +176,10 @@ class Choice:
                 )
                 notes.append(("device-later", message, {"channel": channel.id}))
         self.groups += fresh
+        if fresh:
+            beside = self._witnesses()
+            self.groups += beside
+            fresh += beside
         return fresh
 
     def _news(self, name: str, why: str) -> tuple[str, str, dict[str, Any]]:
@@ -178,7 +221,7 @@ class Choice:
             one
             for group in self.groups
             for one in group.channels
-            if one.component == channel.component and floor_w(one) > 0
+            if one.component == channel.component and floor_w(one) > 0 and not one.stands_in_for
         ]
         return len(rivals) == 1
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from wattmark.sources.base import Accuracy, Channel, Component, Finding, Host, Series, read_text
-from wattmark.sources.hwmon import Gauge, Meter, finding, numbered
+from wattmark.sources.hwmon import Gauge, Meter, finding, numbered, with_power_beside
 
 NAME = "amdgpu"
 
@@ -38,11 +38,11 @@ def probe(host: Host) -> list[Finding]:
         if read_text(f"{device}/vendor") != "0x1002" or os.path.realpath(device) in seen:
             continue
         seen.add(os.path.realpath(device))
-        found.append(_probe_card(device, len(found)))
+        found += _probe_card(device, len(seen) - 1)
     return found
 
 
-def _probe_card(device: str, index: int) -> Finding:
+def _probe_card(device: str, index: int) -> list[Finding]:
     name = read_text(f"{device}/product_name") or f"AMD GPU {read_text(f'{device}/device') or ''}".strip()
     what = f"{name} at {os.path.basename(os.path.realpath(device))}"
     chips = numbered(f"{device}/hwmon", "hwmon")
@@ -53,12 +53,14 @@ def _probe_card(device: str, index: int) -> Finding:
         if os.path.exists(f"{folder}/{file}")
     ]
     if not chips or not files:
-        return Finding(
-            NAME,
-            what,
-            problem="Its kernel driver shows neither energy nor power for this device.",
-            fix="Check that the amdgpu driver is loaded (lsmod | grep amdgpu) and is of a recent kernel.",
-        )
+        return [
+            Finding(
+                NAME,
+                what,
+                problem="Its kernel driver shows neither energy nor power for this device.",
+                fix="Check that the amdgpu driver is loaded (lsmod | grep amdgpu) and is of a recent kernel.",
+            )
+        ]
     is_energy = files[0] == "energy1_input"
     component, scope = _what_it_is(device, folder)
     channel = Channel(
@@ -77,7 +79,8 @@ def _probe_card(device: str, index: int) -> Finding:
         _gauge(index, "memory_used", "bytes", f"{device}/mem_info_vram_used"),
         _gauge(index, "temperature", "°C", f"{folder}/temp1_input", 1e-3),
     )
-    return finding(NAME, what, [Meter(channel, (f"{folder}/{files[0]}",))], gauges, period_s=0.01)
+    meters = [Meter(channel, (f"{folder}/{files[0]}",))]
+    return with_power_beside(finding(NAME, what, meters, gauges, period_s=0.01), meters)
 
 
 def _gauge(index: int, what: str, unit: str, path: str, factor: float = 1.0) -> Gauge:

@@ -128,6 +128,23 @@ class Selection:
             if source is not None:
                 opened.append((source, tuple(c._replace(counted=c.id in roles) for c in source.channels)))
 
+    def witnesses(self) -> Replacement:
+        """Open the power sensors of devices whose energy counters count, which those are held against."""
+        counted = {channel.id for channel in self.channels if channel.counted}
+        opened: list[tuple[Source, tuple[Channel, ...]]] = []
+        roles: dict[str, tuple[str, ...]] = {}
+        for one in self.findings:
+            replaced = {c.id: tuple(i for i in c.stands_in_for if i in counted) for c in one.channels}
+            if not one.usable or one.open in self._opened or not any(replaced.values()):
+                continue
+            source = self._open(one)
+            if source is not None:
+                opened.append(
+                    (source, tuple(c._replace(counted=bool(replaced[c.id])) for c in source.channels))
+                )
+                roles.update((name, others) for name, others in replaced.items() if others)
+        return Replacement(tuple(opened), roles)
+
     def retry(self) -> list[tuple[Source, tuple[Channel, ...]]]:
         """Probe once more what failed for a reason that may pass; what is usable now, opened."""
         opened: list[tuple[Source, tuple[Channel, ...]]] = []
@@ -139,11 +156,21 @@ class Selection:
             fresh = one.retry()
             if not any(new.usable for new in fresh):
                 continue
+            before = [channel for channel in self.channels if channel.counted]
             position = self.findings.index(one)
             news = [new for new in fresh if not any(channel.id in known for channel in new.channels)]
             self.findings = (*self.findings[:position], *news, *self.findings[position + 1 :])
             self._decide()
-            opened += self.open().sources
+            # What has counted since the recorder began goes on to count: a machine's meter holds what comes back.
+            opened += [
+                (
+                    source,
+                    tuple(
+                        c._replace(counted=c.counted and not any(overlap(c, o) for o in before)) for c in mine
+                    ),
+                )
+                for source, mine in self.open().sources
+            ]
         return opened
 
     @property

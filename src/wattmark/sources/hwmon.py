@@ -217,6 +217,27 @@ def finding(
     return Finding(name, what, channels, series, lambda: HwmonSource(name, all_meters, all_gauges, period_s))
 
 
+def power_beside(meters: Iterable[Meter]) -> Iterator[Meter]:
+    """The power sensors of energy counters' devices (same number, same chip), which stand in for the counters."""
+    for channel, (path, *_) in meters:
+        folder, file = os.path.split(path)
+        stem = file.replace("energy", "power", 1).removesuffix("_input")
+        readable = (f"{folder}/{stem}_{end}" for end in ("average", "input") if channel.kind == "energy")
+        sensor = next((one for one in readable if os.access(one, os.R_OK)), None)
+        if sensor is not None:
+            power = channel._replace(
+                id=f"{channel.id}-power", kind="power", method="integrated", resolution_uj=1.0,
+                update_period_s=max(channel.update_period_s, 0.1), stands_in_for=(channel.id,),
+            )  # fmt: skip
+            yield Meter(power, (sensor,))
+
+
+def with_power_beside(counters: Finding, meters: Sequence[Meter]) -> list[Finding]:
+    """The finding of some meters, and one of the power sensors that stand in for the counters among them."""
+    beside = tuple(power_beside(meters)) if counters.usable else ()
+    return [counters, finding(counters.source, f"power of {counters.what}", beside)] if beside else [counters]
+
+
 def probe(host: Host) -> list[Finding]:
     """Every hwmon chip without another owner that shows energy, power, or (INA) current and voltage."""
     root = host.sys("class", "hwmon")
@@ -241,14 +262,10 @@ def probe(host: Host) -> list[Finding]:
         )
         for label, name in wrong.items()
     ]
-    return complaints + [
-        finding(
-            NAME,
-            what,
-            [Meter(c._replace(inside=_holders(c, channels)), paths) for c, paths in meters],
-        )
-        for what, meters in chips
-    ]
+    for what, bare in chips:
+        meters = [Meter(c._replace(inside=_holders(c, channels)), paths) for c, paths in bare]
+        complaints += with_power_beside(finding(NAME, what, meters), meters)
+    return complaints
 
 
 def _meters(host: Host, folder: str, chip: str, taken: dict[str, int]) -> Iterator[Meter]:

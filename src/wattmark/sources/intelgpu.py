@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, read_text
-from wattmark.sources.hwmon import Meter, finding, numbered
+from wattmark.sources.hwmon import Meter, finding, numbered, with_power_beside
 
 NAME = "intelgpu"
 
@@ -34,6 +34,7 @@ def probe(host: Host) -> list[Finding]:
     found: list[Finding] = []
     root = host.sys("class", "drm")
     seen: set[str] = set()
+    counted = 0
     for _, card in numbered(root, "card"):
         device = f"{root}/{card}/device"
         address = os.path.basename(os.path.realpath(device))
@@ -41,9 +42,10 @@ def probe(host: Host) -> list[Finding]:
             continue
         seen.add(address)
         what = f"Intel GPU {read_text(f'{device}/device') or ''} at {address}"
-        meters = _meters(device, sum(one.usable for one in found), what)
+        meters = _meters(device, counted, what)
         if meters:
-            found.append(finding(NAME, what, meters))
+            counted += 1
+            found += with_power_beside(finding(NAME, what, meters), meters)
         else:
             found.append(
                 Finding(

@@ -27,6 +27,8 @@ _FLOOR_W: dict[Component, float] = {"cpu": 0.02, "soc": 0.02, "host": 0.3, "gpu"
 milliwatts, a single-board computer without a screen 0.4 W, a mobile GPU that is not suspended more than 0.5 W."""
 BUSY_CPU_W = 0.1
 """What a busy logical CPU adds at the least: small cores at their lowest clock take 0.1 to 0.3 W (Cortex-A53, Gracemont)."""
+BUSY_GPU_W = 2.0
+"""What a GPU that runs a kernel all the time draws at the least; mobile parts at their lowest clock take 3 W and more."""
 
 STILL_PERIODS = 10
 STILL_S = 1.0
@@ -75,6 +77,27 @@ def standstill_s(channel: Channel, period_s: float) -> float:
     return max(STILL_S, STILL_PERIODS * channel.update_period_s, 2.5 * period_s, step_s)
 
 
+AGREEMENT_S, SHORT_AGREEMENT_S = 3.0, 1.0
+"""A counter is held against the power of its device over so many seconds at a time, or the whole of less ..."""
+DISAGREEMENT, SHORT_DISAGREEMENT = 2.0, 3.0
+"""... and doubted beyond this factor: readings a tenth of a second apart of a load that changes err by less."""
+
+
+def contradicts(counter: Channel, counter_uj: float, power_uj: Sequence[float], seconds: float) -> bool:
+    """Whether a counter's step of some ``seconds`` cannot be, beside the integral of its own device's power sensor.
+
+    power_uj: that integral for the same time and for as long a time somewhat earlier and later, since power sensors lag.
+    """
+    factor = DISAGREEMENT if seconds >= AGREEMENT_S else SHORT_DISAGREEMENT
+    slack_uj = 2 * counter.resolution_uj
+    return factor * (counter_uj + slack_uj) < min(power_uj) or counter_uj - slack_uj > factor * max(power_uj)
+
+
+def agreement_s(witness: Channel, least_s: float = AGREEMENT_S) -> float:
+    """Over how many seconds a counter and a power sensor of its device can be compared at the least."""
+    return max(least_s, 5 * witness.update_period_s)
+
+
 FINDINGS: dict[str, str] = {
     "blip": "A counter left its line for a moment and came back; what it said meanwhile is dropped, no energy is lost.",
     "catch_up": "A counter stood still and caught up at once; its energy is spread evenly over that time.",
@@ -85,6 +108,7 @@ FINDINGS: dict[str, str] = {
     "refused_power": "A sensor read a power that cannot be; the reading is not counted.",
     "below_idle": "A sensor read less than any such device draws; that time is a hole, or falls to the model.",
     "stuck": "A counter stood still while its device ran; that time is a hole, or falls to the model.",
+    "contradicted": "A counter and the power sensor of its device differ by far more than they can; the sensor stands in.",
     "silent": "A sensor gave nothing that can be believed; something else stands in for it, or its energy is missing.",
     "stand-in": "Another sensor or a model stands in for one that gave nothing.",
     "device-unmeasured": "A device that the program may use is not measured, so it is missing from the total.",

@@ -16,6 +16,7 @@
  *                       CLOCK_MONOTONIC and `low_watts` in the second half
  *       counter         1: nvmlDeviceGetTotalEnergyConsumption works, 0: NVML_ERROR_NOT_SUPPORTED
  *       energy_mj       >= 0: the counter stands at this value instead of following the power
+ *       counter_factor  the counter counts this many times the energy used (default 1)
  *       power           0: nvmlDeviceGetPowerUsage and the power fields are not supported
  *       instant         0: the driver has no NVML_FI_DEV_POWER_INSTANT
  *       module          1: instantaneous power is there for the scope "module" only
@@ -51,7 +52,7 @@ typedef struct { unsigned pid, mb, sm; int mig; } proc_t;
 typedef struct { char function[64]; int code; double after_s; } fail_t;
 typedef struct {
     int present, counter, power, instant, module, mig;
-    double watts, low_watts, wave_s, energy_mj, update_ms, lost_after_s;
+    double watts, low_watts, wave_s, energy_mj, counter_factor, update_ms, lost_after_s;
     char name[96], uuid[96];
     unsigned arch, cc, util, mem_util, memory_mb, used_mb, temp, sm_mhz, mem_mhz, limit_w, max_limit_w, reasons;
     int n_migs, n_procs, n_fails;
@@ -103,6 +104,7 @@ static void defaults(gpu_t *g, int index) {
     g->present = g->counter = g->power = g->instant = 1;
     g->watts = 50;
     g->energy_mj = g->lost_after_s = -1;
+    g->counter_factor = 1;
     snprintf(g->name, sizeof g->name, "NVIDIA Fake %d", index);
     snprintf(g->uuid, sizeof g->uuid, "GPU-%08x-0000-0000-0000-000000000000", 0xfa4e0000u + index);
     g->arch = 9; g->cc = 90; g->util = 50; g->mem_util = 25; g->memory_mb = 81920; g->used_mb = 1024; g->temp = 40;
@@ -141,6 +143,7 @@ static void parse_gpu(gpu_t *g, const char *l) {
     g->wave_s = number(l, "wave_s", g->wave_s);
     g->counter = number(l, "counter", g->counter);
     g->energy_mj = number(l, "energy_mj", g->energy_mj);
+    g->counter_factor = number(l, "counter_factor", g->counter_factor);
     g->power = number(l, "power", g->power);
     g->instant = number(l, "instant", g->instant);
     g->module = number(l, "module", g->module);
@@ -345,7 +348,7 @@ int nvmlDeviceGetCudaComputeCapability(void *device, int *major, int *minor) {
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *millijoules) {
     BOARD_ONLY(device);
     if (!G->counter) return NOT_SUPPORTED;
-    *millijoules = G->energy_mj >= 0 ? G->energy_mj : joules(G, shown_s(G, now_s())) * 1e3;
+    *millijoules = G->energy_mj >= 0 ? G->energy_mj : joules(G, shown_s(G, now_s())) * 1e3 * G->counter_factor;
     return OK;
 }
 

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from wattmark.runs.reading.journals import GroupData
 from wattmark.runs.record import Curve, Float64, Int64
 from wattmark.sources.base import Channel
-from wattmark.sources.plausibility import busy_floor_w, floor_w, standstill_s
+from wattmark.sources.plausibility import (
+    AGREEMENT_S,
+    BUSY_GPU_W,
+    SHORT_AGREEMENT_S,
+    agreement_s,
+    busy_floor_w,
+    contradicts,
+    floor_w,
+    standstill_s,
+)
 
 _VOID = ("blip", "catch_up")
 _TAKEN_BACK = ("hole", "reset", "refused_jump")
@@ -57,10 +66,13 @@ def _voids(notes: Iterable[Note]) -> dict[str, list[tuple[int, int]]]:
     return voids
 
 
-def doubted(curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool) -> list[Note]:
+def doubted(
+    curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool, busy_gpu: Float64 | None = None
+) -> list[Note]:
     """Holes of a measured curve that its readings do not show: notes ``stuck`` and ``below_idle`` with their time.
 
     tree_cpu: (n, 3) as in a run's record, of which the busy CPU seconds are used where the channel ``holds_all`` CPUs.
+    busy_gpu: (k, 2), times and the busy share (0 to 1) of the channel's GPU, where that is read.
     A counter that stood still and then made up for it was renewed slowly: that is no hole.
     """
     channel, t_ns, energy = curve.channel, curve.t_ns, curve.energy_uj
@@ -71,7 +83,7 @@ def doubted(curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool) 
     if channel.kind != "power":
         stuck, late = _stuck(channel, t_ns, energy, standstill_s(channel, group.period_s))
     settled_ns = np.array([*curve.holes.tolist(), *stuck, *late], np.int64).reshape(-1, 2)
-    low = _below_idle(curve, settled_ns, group.period_s, tree_cpu if holds_all else tree_cpu[:0])
+    low = _below_idle(curve, settled_ns, group.period_s, tree_cpu if holds_all else tree_cpu[:0], busy_gpu)
     return [
         {
             "code": code,
@@ -87,6 +99,59 @@ def doubted(curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool) 
         )
         for from_ns, to_ns in intervals
     ]
+
+
+def contradicted(curve: Curve, witness: Curve) -> list[Note]:
+    """Holes of a counter where the power sensor of its device says something else: notes ``contradicted``.
+
+    A witness that always says the same, to the last digit, beside a counter that varies is frozen, and judges nothing.
+    """
+    channel, t_ns, energy = curve.channel, curve.t_ns, curve.energy_uj
+    if len(t_ns) < 2 or len(witness.t_ns) < 2:
+        return []
+    start, end = max(t_ns[0], witness.t_ns[0]), min(t_ns[-1], witness.t_ns[-1])
+    length_s = float(end - start) / 1e9
+    if length_s < agreement_s(witness.channel, SHORT_AGREEMENT_S) or _is_frozen(curve, witness):
+        return []
+    window_s = agreement_s(witness.channel, AGREEMENT_S)
+    edges = np.linspace(float(start), float(end), max(1, int(length_s // window_s)) + 1)
+    lag_ns = witness.channel.update_period_s * 1e9
+    steps = np.diff(np.interp(edges, t_ns, energy))
+    power = np.array(
+        [
+            np.diff(np.interp(edges + shift, witness.t_ns, witness.energy_uj))
+            for shift in (-lag_ns, 0.0, lag_ns)
+        ]
+    )
+    power[0, 0], power[2, -1] = power[1, 0], power[1, -1]  # the witness does not reach beyond its ends
+    silent = disjoint([*map(tuple, curve.holes.tolist()), *map(tuple, witness.holes.tolist())])
+    intervals = [
+        (int(a), int(b))
+        for a, b, step, uj in zip(edges[:-1], edges[1:], steps, power.T, strict=True)
+        if contradicts(channel, float(step), uj.tolist(), (b - a) / 1e9)
+        and not any(from_ns < b and to_ns > a for from_ns, to_ns in silent.tolist())
+    ]
+    return [
+        {
+            "code": "contradicted",
+            "channel": channel.id,
+            "t_ns": to_ns,
+            "from_ns": from_ns,
+            "to_ns": to_ns,
+            "message": f"{channel.id} and {witness.channel.id} of the same device disagree by far for "
+            f"{(to_ns - from_ns) / 1e9:.1f} s: the counter is not believed",
+        }
+        for from_ns, to_ns in _joined(intervals)
+    ]
+
+
+def _is_frozen(curve: Curve, witness: Curve) -> bool:
+    watts = np.diff(witness.energy_uj) * 1e3 / np.diff(witness.t_ns)
+    if len(watts) < 3 or float(np.ptp(watts)) > 1e-3:
+        return False
+    marks = np.linspace(float(curve.t_ns[0]), float(curve.t_ns[-1]), 5)
+    quarters = np.diff(np.interp(marks, curve.t_ns, curve.energy_uj))
+    return bool(quarters.min() > 0 and quarters.max() > 1.5 * quarters.min())
 
 
 def _stuck(
@@ -111,7 +176,9 @@ def _stuck(
     return stuck, late
 
 
-def _below_idle(curve: Curve, settled_ns: Int64, period_s: float, tree_cpu: Float64) -> list[tuple[int, int]]:
+def _below_idle(
+    curve: Curve, settled_ns: Int64, period_s: float, tree_cpu: Float64, busy_gpu: Float64 | None
+) -> list[tuple[int, int]]:
     """The times, window by window, in which the mean power is below what the device draws at the least.
 
     settled_ns: (m, 2), times of which is known already what they are.
@@ -140,6 +207,10 @@ def _below_idle(curve: Curve, settled_ns: Int64, period_s: float, tree_cpu: Floa
         busy = np.diff(at) * 1e9 / np.diff(edges)
         busy[(busy < 0) | (busy > _MOST_CPUS)] = 0.0
     low = watts < floor_w(channel) + (busy_floor_w(channel, 1.0) - floor_w(channel)) * busy
+    if busy_gpu is not None and len(busy_gpu):
+        # the share holds for the time since the reading before it; the less of both ends is safe
+        share = np.interp(edges, busy_gpu[:, 0], busy_gpu[:, 1])
+        low |= watts < floor_w(channel) + BUSY_GPU_W * np.minimum(share[1:], share[:-1])
     return _joined([(int(edges[i]), int(edges[i + 1])) for i in np.flatnonzero(low)])
 
 
@@ -198,7 +269,10 @@ def with_stand_ins(
 def holds_all(channel: Channel, channels: Iterable[Channel]) -> bool:
     """Whether no other measured channel shares the component, so that this one holds all CPUs."""
     return not any(
-        other.id != channel.id and other.component == channel.component and floor_w(other) > 0
+        other.id != channel.id
+        and other.component == channel.component
+        and floor_w(other) > 0
+        and not other.stands_in_for
         for other in channels
     )
 

@@ -23,7 +23,7 @@ from wattmark.runs.reading.journals import GroupData, ProcessEvents, RecorderDat
 from wattmark.runs.reading.liveness import Liveness, who_lives
 from wattmark.runs.reading.spans import collect_spans
 from wattmark.runs.reading.windows import Window, Windows, joined
-from wattmark.runs.record import Curve, Int64, RunRecord, RunWarning, SeriesData, Status
+from wattmark.runs.record import Curve, Float64, Int64, RunRecord, RunWarning, SeriesData, Status
 from wattmark.sources.base import Channel
 from wattmark.sources.models.dram import NAME as DRAM_MODEL
 from wattmark.sources.rapl.mirrors import judge_mirrors
@@ -32,7 +32,7 @@ _MARGIN_SAMPLES = 3
 _NOTES_THAT_WARN = {
     "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
     "disk-full", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
-    "device-unmeasured", "device-later", "zone-unused", "stuck", "silent", "utilisation-unknown",
+    "device-unmeasured", "device-later", "zone-unused", "stuck", "contradicted", "silent", "utilisation-unknown",
 }  # fmt: skip
 
 
@@ -210,9 +210,12 @@ class SessionData:
             yield RunWarning("overlap", _overlap(window, beside, record.end_ns))
         recorder = self.recorder
         messages_by_kind: dict[tuple[str, str], list[str]] = {}
+        needless = recorder.roles.keys() - {curve.channel.id for curve in record.curves}
         for note in (*self._notes, *window.events.notes):
             since_ns = 0 if note["code"] in _LASTING else record.start_ns - 1_000_000_000
             at_ns = min(note["t_ns"], max(note.get("from_ns", note["t_ns"]), record.start_ns))
+            if note.get("channel") in needless:
+                continue
             if note["code"] == "silent" and not _was_silent(record, str(note["channel"])):
                 continue
             if note["code"] in _NOTES_THAT_WARN and since_ns <= at_ns <= record.end_ns:
@@ -360,13 +363,32 @@ def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curv
     groups = {channel.id: group for group in recorder.groups for channel in group.channels}
     notes: list[Mapping[str, Any]] = []
     result: list[Curve] = []
+    witnesses = {name: curve for curve in curves for name in curve.channel.stands_in_for}
     for curve in curves:
         whole = plausible.holds_all(curve.channel, channels)
-        curve_notes = plausible.doubted(curve, groups[curve.channel.id], recorder.tree_cpu, whole)
+        curve_notes = plausible.doubted(
+            curve, groups[curve.channel.id], recorder.tree_cpu, whole, _busy_gpu(curve.channel, recorder)
+        )
+        if curve.channel.id in witnesses:
+            curve_notes += plausible.contradicted(curve, witnesses[curve.channel.id])
         notes += curve_notes
         holes = [*curve.holes.tolist(), *((note["from_ns"], note["to_ns"]) for note in curve_notes)]
         result.append(replace(curve, holes=plausible.disjoint(holes)) if curve_notes else curve)
     return result, notes
+
+
+def _busy_gpu(channel: Channel, recorder: RecorderData) -> Float64 | None:
+    """Times and busy shares of a GPU, from the side series of its driver."""
+    if channel.component != "gpu":
+        return None
+    device = channel.id.partition("/")[0]
+    for group in recorder.groups:
+        for column, series in enumerate(group.series):
+            if series.unit == "%" and series.id in (f"{device}/utilisation", f"{device}/utilization"):
+                rows = np.column_stack((group.series_t_ns, group.series_values[:, column] / 100))
+                rows = rows[np.isfinite(rows[:, 1])]
+                return rows.astype(np.float64)
+    return None
 
 
 def _without_mirrors(curves: list[Curve]) -> list[Curve]:

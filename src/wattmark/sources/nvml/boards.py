@@ -91,25 +91,26 @@ def find(host: Host) -> list[Finding]:
         sensor, obstacle = find_sensor(session.nvml, gpu, method)
         if sensor:
             sensors.append(sensor)
-            if sensor.channel.kind == "counter" and method is None:
-                stand_ins.append(_stand_in(session, gpu, sensor.channel))
+            if method is None:
+                stand_ins += _stand_ins(session, gpu, sensor.channel)
         elif obstacle:
             findings.append(_left_out(session, gpu, method, obstacle))
     measured = [gpu for gpu in chosen if gpu.handle is not None]
     if sensors:
         findings.insert(0, _measured(session, sensors))
     if measured:
-        side = [value for gpu in measured for value in side_values(session.nvml, gpu)]
-        series = tuple(value.series for value in side)
-        findings.append(
-            Finding(
-                SERIES_NAME,
-                "utilisation, memory, temperature, clocks, limits of the GPUs",
-                series=series,
-                open=lambda: NvmlSeries(session, measured, side),
-            )
-        )
+        findings.append(_series(session, measured))
     return findings + stand_ins
+
+
+def _series(session: NvmlSession, gpus: Sequence[Gpu]) -> Finding:
+    side = [value for gpu in gpus for value in side_values(session.nvml, gpu)]
+    return Finding(
+        SERIES_NAME,
+        "utilisation, memory, temperature, clocks, limits of the GPUs",
+        series=tuple(value.series for value in side),
+        open=lambda: NvmlSeries(session, gpus, side),
+    )
 
 
 def _measured(session: NvmlSession, sensors: Sequence[Sensor]) -> Finding:
@@ -125,7 +126,9 @@ def _left_out(session: NvmlSession, gpu: Gpu, method: str | None, obstacle: Obst
         board = gpu if gpu.handle is not None else describe_gpu(session.nvml, gpu.number)
         sensor, still = find_sensor(session.nvml, board, method)
         if sensor:
-            return [_measured(session, [sensor])]
+            series = [_series(session, [board])] if gpu.handle is None else []
+            beside = _stand_ins(session, board, sensor.channel) if method is None else []
+            return [_measured(session, [sensor]), *series, *beside]
         return [_left_out(session, gpu, method, still)] if still else []
 
     return Finding(
@@ -138,14 +141,15 @@ def _left_out(session: NvmlSession, gpu: Gpu, method: str | None, obstacle: Obst
     )
 
 
-def _stand_in(session: NvmlSession, gpu: Gpu, counter: Channel) -> Finding:
-    """The board's power, which stands in for its energy counter where that gives nothing."""
-    sensor = _power_usage(session.nvml, gpu)
+def _stand_ins(session: NvmlSession, gpu: Gpu, counter: Channel) -> list[Finding]:
+    """The board's power, which its energy counter is held against, and which stands in for that; none for a sensor."""
+    sensor, _ = _best(session.nvml, gpu, (_instant_power, _power_usage))
+    if counter.kind != "counter" or sensor is None:
+        return []
     channel = sensor.channel._replace(id=f"gpu{gpu.number}/power", stands_in_for=(counter.id,))
     what = f"power of NVIDIA GPU {gpu.number}"
-    return Finding(
-        NAME, what, (channel,), open=lambda: NvmlSource(session, [sensor._replace(channel=channel)])
-    )
+    read = sensor._replace(channel=channel)
+    return [Finding(NAME, what, (channel,), open=lambda: NvmlSource(session, [read]))]
 
 
 def _chosen(host: Host, gpus: Sequence[Gpu], findings: list[Finding]) -> list[Gpu]:
@@ -200,20 +204,30 @@ def find_sensor(nvml: Any, gpu: Gpu, method: str | None = None) -> tuple[Sensor 
     """The best way to read a board, or (None, what is in the way)."""
     if gpu.handle is None:
         return None, Obstacle(gpu.problem or "it cannot be read", gpu.fix, gpu.passing)
-    reasons: list[Obstacle] = []
-    for build in _WAYS[method] if method else (*_WAYS["counter"], *_WAYS["power"]):
-        sensor = build(nvml, gpu)
-        try:
-            if sensor.read() > 0:  # a board that is asked always draws something: 0 is "not measured"
-                return sensor, None
-            reasons.append(Obstacle("it reads 0", None, False))
-        except nvml.NVMLError as error:
-            known = meaning(error.value)
-            reasons.append(Obstacle(known.what, known.fix, known.severity == "retry"))
+    sensor, reasons = _best(nvml, gpu, _WAYS[method] if method else (*_WAYS["counter"], *_WAYS["power"]))
+    if sensor is not None:
+        return sensor, None
     unsupported = meaning(3).what  # the least telling of the reasons
     reason = next((one for one in reasons if one.what != unsupported), reasons[0])
     what = f"neither energy nor power of GPU {gpu.number} ({gpu.name}) can be read: {reason.what}"
     return None, Obstacle(what, reason.fix, any(one.passing for one in reasons))
+
+
+def _best(
+    nvml: Any, gpu: Gpu, ways: Sequence[Callable[[Any, Gpu], Sensor]]
+) -> tuple[Sensor | None, list[Obstacle]]:
+    """The first way that gives a value, and what was in the way of those before it."""
+    reasons: list[Obstacle] = []
+    for build in ways:
+        sensor = build(nvml, gpu)
+        try:
+            if sensor.read() > 0:  # a board that is asked always draws something: 0 is "not measured"
+                return sensor, reasons
+            reasons.append(Obstacle("it reads 0", None, False))
+        except nvml.NVMLError as error:
+            known = meaning(error.value)
+            reasons.append(Obstacle(known.what, known.fix, known.severity == "retry"))
+    return None, reasons
 
 
 def _counter(nvml: Any, gpu: Gpu) -> Sensor:
