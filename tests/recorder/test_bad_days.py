@@ -194,6 +194,21 @@ def test_a_counter_is_held_against_the_power_of_its_device_which_stands_in_for_i
     assert {code} <= {warning["code"] for warning in told["warnings"]}
 
 
+def test_health_names_what_happened_by_its_code(tmp_path: Path) -> None:
+    power_meter(0)(tmp_path / "sys")
+    home = {"WATTMARK_DATA_DIR": str(tmp_path / "data")}
+    run = day(tmp_path / "sys", **home)
+    done = subprocess.run(
+        [sys.executable, "-c", "from wattmark.cli.entry import main; main()", "health", run["run_id"]],
+        env={**os.environ, **home},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "! below_idle: hwmon/power_meter_1" in done.stdout
+
+
 def test_an_honest_counter_is_not_doubted_by_the_power_beside_it(tmp_path: Path) -> None:
     (tmp_path / "sys").mkdir()
     wave = nvml("gpu 0 watts=300 low_watts=40 wave_s=0.37 update_ms=100")(tmp_path / "sys")

@@ -11,19 +11,26 @@ from wattmark.sources.base import Host
 
 def write(root: Path, busy: int, idle: int, available_kb: int = 250) -> None:
     root.mkdir(exist_ok=True)
-    (root / "stat").write_text(f"cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\nintr 5\n")
+    times = f"{busy} 0 0 {idle} 0 0 0 0 0 0"
+    (root / "stat").write_text(f"cpu  {times}\ncpu0 {times}\nintr 5\n")
     (root / "meminfo").write_text(f"MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: {available_kb} kB\n")
 
 
-def test_utilisation_and_memory_come_from_procfs(tmp_path: Path) -> None:
+def test_utilisation_and_memory_come_from_procfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [50.0]
+    monkeypatch.setattr(host_source.time, "monotonic", lambda: clock[0])
     write(tmp_path / "proc", 100, 100)
     (finding,) = host_source.probe(Host(str(tmp_path / "sys"), str(tmp_path / "proc")))
     assert finding.open is not None
     source = finding.open()
     assert source.read() == [None, 750 * 1024, 1000 * 1024]
-    write(tmp_path / "proc", 130, 110, 500)
+    write(tmp_path / "proc", 175, 125, 500)
+    clock[0] += 1.0
     assert source.read() == [pytest.approx(75.0), 500 * 1024, 1000 * 1024]
-    write(tmp_path / "proc", 130, 110, 500)
+    clock[0] += 1.0
+    assert source.read()[0] is None
+    write(tmp_path / "proc", 250, 10**19, 500)
+    clock[0] += 1.0
     assert source.read()[0] is None
     source.close()
     source.close()

@@ -6,14 +6,17 @@ It has side series only and adds no energy.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 
 from wattmark.errors import SourceGone
 from wattmark.sources.base import Channel, Finding, Host, Series, read_int, read_text
-from wattmark.sources.models.cpu.procstat import Ticks, parse_stat
+from wattmark.sources.models.cpu.procstat import Ticks, candidates, utilisation
 
 NAME = "host"
 PERIOD_S = 1.0
+_STAT_BYTES = 1 << 17
+"""The lines of all CPUs; what follows them is not needed."""
 
 _UTILISATION = Series("cpu/utilisation", "%", NAME, "busy share of all visible CPUs since the last reading")
 _MEMORY = Series("memory/used", "B", NAME, "memory that is not available to new programs")
@@ -41,7 +44,8 @@ class HostSeries:
             _MEMORY_TOTAL,
             *(series for series, path, _ in extra if path is not None),
         )
-        self._ticks: Ticks | None = None
+        self._ticks: dict[str, Ticks] = {}
+        self._read_s = 0.0
 
     def read(self) -> Sequence[float | None]:
         """One value per series. Raises SourceGone when closed."""
@@ -62,15 +66,15 @@ class HostSeries:
 
     def _utilisation(self) -> float | None:
         try:
-            ticks = parse_stat(os.pread(self._stat, 512, 0).split(b"\n", 1)[0])
+            stat = os.pread(self._stat, _STAT_BYTES, 0)
         except OSError:
             return None
-        before, self._ticks = self._ticks, ticks
-        if ticks is None or before is None:
-            return None
-        busy = max(0, ticks.busy - before.busy)
-        total = busy + max(0, ticks.idle - before.idle) + max(0, ticks.stolen - before.stolen)
-        return 100 * busy / total if total > 0 else None
+        now_s = time.monotonic()
+        before, elapsed_s = self._ticks, now_s - self._read_s
+        self._ticks, self._read_s = candidates(stat), now_s
+        cpus = sum(line[:3] == b"cpu" and line[3:4].isdigit() for line in stat.split(b"\n"))
+        share = utilisation(before, self._ticks, elapsed_s, cpus or os.cpu_count() or 1)
+        return None if share is None else 100 * share
 
     def _memory_bytes(self) -> tuple[float | None, float | None]:
         """Bytes in use and in all."""

@@ -85,4 +85,4 @@ def _render(run_health: RunHealth) -> None:
     for advice in run_health.advice:
         how = f": {advice.how}" if advice.how else ""
         out.print(plain(f"{advice.what}: {advice.why}{how}"), style="yellow", soft_wrap=True)
-    render_warnings(out, [warning.message for warning in run_health.warnings])
+    render_warnings(out, [f"{warning.code}: {warning.message}" for warning in run_health.warnings])
