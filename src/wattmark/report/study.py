@@ -25,6 +25,7 @@ from wattmark.report.sections import findings, summary
 from wattmark.report.sections.methods import methods_section
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.data.study_data import StudyData
+from wattmark.studies.analysis.guidelines.training import Guideline
 from wattmark.studies.results import StudyResults
 from wattmark.text import clean
 
@@ -171,9 +172,14 @@ def _guidelines(analysis: Analysis) -> Html:
         )
     return tag(
         "ol",
-        (tag("li", one.text, tag("small", f"evidence: {one.strength}")) for one in analysis.guidelines),
+        (tag("li", one.text, tag("small", f"evidence: {_strength(one)}")) for one in analysis.guidelines),
         class_="guidelines",
     )
+
+
+def _strength(guideline: Guideline) -> str:
+    limits = "; ".join(guideline.limits)
+    return f"{guideline.strength} (not stronger, because {limits})" if limits else guideline.strength
 
 
 def _flags(analysis: Analysis) -> list[str]:

@@ -113,7 +113,7 @@ def test_the_crossing_is_told_with_its_interval_and_silence_kept_without_one() -
     (one,) = found_in(planted(), "serving-crossing")
     assert one.evidence["high"] < 1
     assert one.evidence["p_corrected"] < 0.05
-    assert one.strength == "strong"
+    assert one.strength == "moderate"
     assert serving_guidelines(planted(effect=False, seed=3)) == []
 
 

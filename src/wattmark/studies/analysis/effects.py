@@ -10,12 +10,14 @@ chosen by the design, never by its outcome:
   blocks like these) with the paired t interval; from six blocks Wilcoxon's signed-rank p stands beside it;
 - otherwise there is no test: p and interval are None.
 
-All p-values of one call are corrected together (Holm).
+All p-values of one call are corrected together (Holm); they hold the scatter of the runs. The interval of a ratio of
+energies holds besides what the sensors leave open between the two levels, block by block: not their scale, which both have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -23,6 +25,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wattmark.quantity import EDGES, Quantity
+from wattmark.runs.differences import mean_of, of_quantities
 from wattmark.statistics import (
     Float64,
     Int64,
@@ -71,7 +75,7 @@ class Level:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Level ``b`` against level ``a``. value: b / a (``scale`` ratio, geometric mean over the blocks) or b - a
-    (``scale`` difference), with the 95 % interval of the test. median_difference: b - a of the medians in the metric's
+    (``scale`` difference), with its 95 % interval. median_difference: b - a of the medians in the metric's
     unit, with a bootstrap interval (too narrow below some ten trials a level; ``low`` and ``high`` are not)."""
 
     a: Any
@@ -119,12 +123,14 @@ def effects(
     *,
     names: Sequence[str] = EFFECT_METRICS,
     differences: Sequence[str] = DIFFERENCES,
+    measured: Callable[[str], Sequence[Quantity | None]] | None = None,
     seed: int = 0,
 ) -> list[Effect]:
     """Every factor's effect on every metric of ``names`` that at least two of its levels have.
 
     trials: completed; metrics: their columns by name, (n,) float64 with NaN. differences: the metrics that are compared as
-    differences, the others are ratios. Raises MissingExtra without scipy.
+    differences, the others are ratios. measured: gives a metric's values by trial with their errors, for those that are
+    made of joules. Raises MissingExtra without scipy.
     """
     found: list[Effect] = []
     for factor in factors:
@@ -132,16 +138,28 @@ def effects(
         others = [name for name in factors if name != factor]
         block = group(trials, others).code
         for name in names:
-            effect = _effect(factor, name, values, code, block, metrics[name], name not in differences, seed)
+            told = () if measured is None or name in differences else measured(name)
+            effect = _effect(
+                factor, name, values, code, block, metrics[name], name not in differences, told, seed
+            )
             if effect is not None:
                 found.append(effect)
     return _corrected(found)
 
 
 def _effect(
-    factor: str, metric: str, values: list[Any], code: Int64, block: Int64, y: Float64, ratio: bool, seed: int
+    factor: str,
+    metric: str,
+    values: list[Any],
+    code: Int64,
+    block: Int64,
+    y: Float64,
+    ratio: bool,
+    measured: Sequence[Quantity | None],
+    seed: int,
 ) -> Effect | None:
     known = np.isfinite(y) & ((y > 0) | (not ratio))
+    sensors = _Sensors.of(code, block, known, measured)
     code, block, y = code[known], block[known], y[known]
     present: list[int] = np.unique(code).tolist()
     if len(present) < 2:
@@ -158,6 +176,7 @@ def _effect(
     for i, j in combinations(present, 2):
         contrast = _contrast(moments, i, j, seed)
         if contrast is not None:
+            contrast = sensors.widened(contrast, i, j)
             low, high = central(medians[j] - medians[i])
             change = float(np.median(samples[j]) - np.median(samples[i]))
             pairs.append(_difference(values[i], values[j], ratio, contrast, (change, low, high)))
@@ -188,6 +207,49 @@ class _Contrast:
     test: Test | None
     p: float | None
     wilcoxon_p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sensors:
+    """Mean energies by level and block, with what repeating does not shrink; empty for what is not made of joules."""
+
+    cells: Mapping[tuple[int, int], Quantity]
+
+    @classmethod
+    def of(
+        cls,
+        code: Int64,
+        block: Int64,
+        known: NDArray[np.bool_],
+        measured: Sequence[Quantity | None],
+    ) -> _Sensors:
+        groups: dict[tuple[int, int], list[Quantity]] = {}
+        for row, quantity in enumerate(measured):
+            if known[row] and quantity is not None:
+                groups.setdefault((int(code[row]), int(block[row])), []).append(quantity.without(EDGES))
+        return cls({cell: mean_of(group) for cell, group in groups.items()})
+
+    def widened(self, contrast: _Contrast, i: int, j: int) -> _Contrast:
+        """With what the sensors leave open between two levels: the mean over the blocks, as the character of the work need
+        not differ from block to block, so that it may not shrink by their number. On logarithms."""
+        if contrast.low is None or contrast.high is None:
+            return contrast
+        below: list[float] = []
+        above: list[float] = []
+        for level, block in self.cells:
+            if level == i and (j, block) in self.cells:
+                ratio = of_quantities(self.cells[i, block], self.cells[j, block]).ratio
+                if ratio is None or ratio.low <= 0:
+                    return replace(contrast, low=-math.inf, high=math.inf)
+                below.append(math.log(ratio.value / ratio.low))
+                above.append(math.log(ratio.high / ratio.value))
+        if not below:
+            return contrast
+        return replace(
+            contrast,
+            low=contrast.value - math.hypot(contrast.value - contrast.low, sum(below) / len(below)),
+            high=contrast.value + math.hypot(contrast.high - contrast.value, sum(above) / len(above)),
+        )
 
 
 def _moments(code: Int64, block: Int64, y: Float64, count: int) -> _Moments:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.quantity import Quantity
+from wattmark.quantity import EDGES, SCATTER, Z95, Quantity
+from wattmark.runs.differences import mean_of, of_quantities
 from wattmark.statistics import Float64, t_quantile, t_tail
 from wattmark.studies.analysis.data.cells import group
+from wattmark.studies.analysis.data.errors import energy_of, with_errors_of
 from wattmark.studies.analysis.significance import holm
 from wattmark.studies.results import StudyResults, TrialResult
 
@@ -38,6 +40,22 @@ class ServingCell:
         known = (trial.metrics.get(metric) for trial in self.trials)
         return np.array([value for value in known if value is not None], np.float64)
 
+    def energy(self, metric: str) -> Quantity | None:
+        """Mean of a metric that is made of joules, with what repeating does not shrink; None where it is not known."""
+        parts: list[Quantity] = []
+        for trial in self.trials:
+            value, whole = trial.metrics.get(metric), energy_of(trial)
+            if value is not None and value > 0:
+                ends = trial.metrics.get(f"{metric}_low"), trial.metrics.get(f"{metric}_high")
+                own = None if ends[0] is None or ends[1] is None else (float(ends[0]), float(ends[1]))
+                exact = Quantity.exact(float(value), "J")
+                parts.append(
+                    exact
+                    if whole is None
+                    else with_errors_of(whole, float(value), "J", ends=own).without(EDGES)
+                )
+        return mean_of(parts) if parts else None
+
     def mean(self, metric: str) -> float:
         """Mean of the known values; NaN if there are none."""
         values = self.values(metric)
@@ -49,7 +67,7 @@ class Crossing:
     """A larger model at a higher load against a smaller one at a lower load.
 
     ratio: of joules per output token, idle included, with its 95 % interval. probability: that it is below 1, by these
-    data alone. p: of no difference, two-sided, corrected for all pairs that were looked at (Holm).
+    data. p: of no difference, two-sided, corrected for all pairs that were looked at (Holm).
     """
 
     larger: str
@@ -75,19 +93,33 @@ class Scatter:
         squares = sum(float(((one - one.mean()) ** 2).sum()) for one in samples if len(one))
         return cls(math.sqrt(squares / freedom), freedom)
 
-    def ratio(self, a: Float64, b: Float64) -> tuple[Quantity, float]:
+    def ratio(
+        self, a: Float64, b: Float64, sensors: tuple[Quantity | None, Quantity | None] = (None, None)
+    ) -> tuple[Quantity, float]:
         """exp(mean a - mean b) with its 95 % interval, and the probability that it is below 1.
 
-        The error is that of the common scatter, or of these two samples where they scatter more (Student's t).
+        The error is that of the common scatter, or of these two samples where they scatter more (Student's t), and what
+        does not cancel between the energies ``sensors`` of a and b.
         """
         own = sum(float(one.var(ddof=1)) / len(one) if len(one) > 1 else 0.0 for one in (a, b))
         error = math.sqrt(max(own, self.deviation**2 * (1 / len(a) + 1 / len(b))))
         difference = float(a.mean() - b.mean())
-        if error == 0:
-            return Quantity.exact(math.exp(difference), ""), float(difference < 0)
+        value = math.exp(min(difference, 50.0))
         reach = t_quantile(self.freedom) * error
-        low, value, high = (math.exp(min(difference + sign * reach, 50.0)) for sign in (-1, 0, 1))
-        return Quantity(value, low, high, ""), t_tail(self.freedom, difference / error)
+        ratio = Quantity(
+            value, value * math.exp(-reach), min(value * math.exp(reach), math.exp(50.0)), error=SCATTER
+        )
+        ratio = ratio.with_unit("").bounded(0.0)
+        first, second = sensors
+        apart = None if first is None or second is None else of_quantities(second, first).ratio
+        if apart is not None:
+            for name, (down, up) in (apart * (value / apart.value)).terms.items():
+                ratio = ratio.with_error(name, -down, up)
+            if apart.low > 0:
+                error = math.hypot(error, math.log(apart.high / apart.low) / 2 / Z95)
+        if error == 0:
+            return ratio, float(difference < 0)
+        return ratio, t_tail(self.freedom, difference / error)
 
 
 def load_factor(results: StudyResults) -> str | None:
@@ -151,8 +183,8 @@ def like_with_like(cells: Sequence[ServingCell]) -> tuple[list[ServingCell], int
 def crossings(cells: Sequence[ServingCell], load: str) -> list[Crossing]:
     """Every pair of a larger model at a higher load and a smaller one at a lower load, all else equal.
 
-    Needs models of known size and two trials or more of both. The sensor's error is common to both and cancels in the
-    ratio; only scatter counts. cells: like with like.
+    Needs models of known size and two trials or more of both. The sensor's scale is common to both and cancels in the
+    ratio; scatter counts, and what else does not cancel. cells: like with like.
     """
     logs = {
         id(cell): np.log(cell.values("j_per_token"))
@@ -171,7 +203,8 @@ def crossings(cells: Sequence[ServingCell], load: str) -> list[Crossing]:
                 and float(big.levels[load]) > float(small.levels[load])
                 and _rest(big, load) == _rest(small, load)
             ):
-                ratio, below = scatter.ratio(logs[id(big)], logs[id(small)])
+                sensors = big.energy("j_per_token"), small.energy("j_per_token")
+                ratio, below = scatter.ratio(logs[id(big)], logs[id(small)], sensors)
                 found.append(Crossing(big.label, small.label, ratio, below, 2 * min(below, 1 - below)))
     corrected = holm(np.array([one.p for one in found]))
     return [

@@ -75,7 +75,10 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         names = tuple(dict.fromkeys((*names, quality.name)))
         told_apart = tuple(dict.fromkeys((*told_apart, quality.name)))
         metrics = {**metrics, quality.name: gained}
-    found = effects(trials, metrics, factors, names=names, differences=told_apart, seed=seed)
+    arranged = StudyData(results, data)
+    found = effects(
+        trials, metrics, factors, names=names, differences=told_apart, measured=arranged.measured, seed=seed
+    )
     predicted = _predictors(trials, metrics, factors, architecture, seed)
     axis = "training_energy_j" if np.isfinite(metrics["training_energy_j"]).any() else "total_energy"
     front = [] if quality is None else pareto(metrics[axis], gained, cells, of=quality, seed=seed)
@@ -88,7 +91,7 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         methods=_methods(trials),
         trials=table_of(data, factors, "trial"),
         epochs=table_of(data, factors, "epoch"),
-        cells=cell_summaries(results, StudyData(results, data)),
+        cells=cell_summaries(results, arranged),
         effects=tuple(found),
         correlations=tuple(_correlations(data, cells, seed)),
         predictors=tuple(predicted),
@@ -100,7 +103,7 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         guidelines=tuple(
             serving_guidelines(results)
             if serving_cells(results)
-            else guidelines(trials, data.columns, found, predicted, front, quality)
+            else guidelines(trials, found, predicted, front, quality, tree=results.scope == "tree")
         ),
         frame=data,
     )

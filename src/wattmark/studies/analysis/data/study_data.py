@@ -189,6 +189,14 @@ class StudyData:
             found.append(one)
         return found
 
+    def measured(self, name: str) -> list[Quantity | None]:
+        """A metric that is made of joules, by completed trial with its errors; None where it is not known, and throughout
+        where it is made of something else."""
+        if not (name in _JOULES or name in _POWERS or of_joules(name)):
+            return [None] * len(self.trials)
+        rows = [Group("", {}, np.array([row], np.int64)) for row in range(len(self.trials))]
+        return [next(iter(self.quantities(row, name)), None) for row in rows]
+
     def mean(self, group: Group, name: str) -> Quantity | None:
         """Mean of a metric over the group's trials: scatter of the repeats (Student), and what they share."""
         key = (group.rows.tobytes(), name)

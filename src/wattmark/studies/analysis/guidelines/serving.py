@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from wattmark.quantity import Quantity
 from wattmark.statistics import ALPHA, t_quantile
-from wattmark.studies.analysis.guidelines.training import Guideline, Strength
+from wattmark.studies.analysis.guidelines.training import (
+    Guideline,
+    bounded_strength,
+    fewest_repeats,
+    others_at_most,
+    strength_of,
+)
 from wattmark.studies.analysis.serving import (
     LOADS,
     Crossing,
@@ -47,7 +54,19 @@ def serving_guidelines(results: StudyResults) -> list[Guideline]:
     found += _steps(cells)
     found += _cheapest_in_time(cells, load)
     order = ("strong", "moderate", "weak")
-    return sorted(found, key=lambda one: order.index(one.strength))
+    trials = [trial for cell in cells for trial in cell.trials]
+    repeats, others, tree = fewest_repeats(trials), others_at_most(trials), results.scope == "tree"
+    limited = [_limited(one, repeats, others, tree) for one in found]
+    return sorted(limited, key=lambda one: order.index(one.strength))
+
+
+def _limited(guideline: Guideline, repeats: int, others: float, tree: bool) -> Guideline:
+    """No stronger than repeats and other work allow."""
+    most, limits = bounded_strength(1.0, repeats, others, tree=tree)
+    order = ("weak", "moderate", "strong")
+    if order.index(most) >= order.index(guideline.strength):
+        return guideline
+    return replace(guideline, strength=most, limits=limits)
 
 
 def _method_words(cells: Sequence[ServingCell]) -> str:
@@ -98,7 +117,7 @@ def _idle(cells: Sequence[ServingCell], load: str) -> list[Guideline]:
         "cell": least.label,
         "trials": sum(len(cell.trials) for cell in here),
     }
-    return [Guideline(text, evidence, _strength(low - MOSTLY))]
+    return [Guideline(text, evidence, strength_of(low - MOSTLY))]
 
 
 def _larger_is_cheap(here: Sequence[ServingCell]) -> str:
@@ -111,7 +130,11 @@ def _larger_is_cheap(here: Sequence[ServingCell]) -> str:
     scatter = Scatter.of(logs)
     if scatter is None or small.mean("parameters") == big.mean("parameters"):
         return ""
-    ratio, _ = scatter.ratio(np.log(big.values("j_per_request")), np.log(small.values("j_per_request")))
+    ratio, _ = scatter.ratio(
+        np.log(big.values("j_per_request")),
+        np.log(small.values("j_per_request")),
+        (big.energy("j_per_request"), small.energy("j_per_request")),
+    )
     if ratio.high >= LITTLE_EXTRA:
         return ""
     return (
@@ -144,7 +167,7 @@ def _crossing(crossings: Sequence[Crossing], method: str) -> list[Guideline]:
         "pairs": len(crossings),
         "sure": len(sure),
     }
-    return [Guideline(text, evidence, _strength(1 - best.ratio.high))]
+    return [Guideline(text, evidence, strength_of(1 - best.ratio.high))]
 
 
 # --- steps ---
@@ -188,7 +211,7 @@ def _steps(cells: Sequence[ServingCell]) -> list[Guideline]:
             "high": None if ratio is None else ratio.high,
             "trials": len(cell.trials) + len(plain.trials),
         }
-        found.append(Guideline(text, evidence, _strength(right - at_once)))
+        found.append(Guideline(text, evidence, strength_of(right - at_once)))
     return found
 
 
@@ -266,7 +289,10 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
     speed = "" if math.isnan(fast) else f" at {significant(fast, 2)} requests/s"
     others = [cell for cell in meets if cell is not best]
     second = min(others, key=lambda cell: cell.mean("j_per_request"), default=None)
-    ratio = None if second is None else scatter.ratio(np.log(second.values("j_per_request")), np.log(own))[0]
+    ratio = None
+    if second is not None:
+        sensors = second.energy("j_per_request"), best.energy("j_per_request")
+        ratio, _ = scatter.ratio(np.log(second.values("j_per_request")), np.log(own), sensors)
     text = (
         f"{best.label} needs the fewest joules of the {len(meets)} of {len(limited)} configurations that keep within "
         f"{limits} (95th percentile, in every repeat): {_interval(joules)} J per request, idle included"
@@ -289,12 +315,7 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
         "trials": len(best.trials),
     }
     saved = 0.0 if ratio is None else 1 - 1 / ratio.low
-    return [Guideline(text, evidence, _strength(saved))]
-
-
-def _strength(effect: float) -> Strength:
-    """As for all guidelines: by the weaker end of the interval."""
-    return "strong" if effect >= 0.2 else "moderate" if effect >= 0.05 else "weak"
+    return [Guideline(text, evidence, strength_of(saved))]
 
 
 def _interval(quantity: Quantity) -> str:

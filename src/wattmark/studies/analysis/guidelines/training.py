@@ -1,22 +1,24 @@
 """Sentences that the data at hand carry, each with its evidence; silence where they carry none.
 
 A difference between two levels of a factor is said only if its p-value, corrected over every pair of every factor and metric
-in the study, is below 0.05, and if it is larger than what the measurement leaves open: the measured intervals of the two
-levels must not overlap. Which sentences are chosen is not allowed to matter: the correction covers all that could be.
+in the study, is below 0.05, and if the 95 % interval of the ratio (scatter, and what the sensors leave open between the two)
+leaves out 1. Which sentences are chosen is not allowed to matter: the correction covers all that could be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from wattmark.runs.attribution import OTHERS_BUSY
 from wattmark.statistics import ALPHA
 from wattmark.studies.analysis.correlate import Predictor
-from wattmark.studies.analysis.data.cells import label, levels
-from wattmark.studies.analysis.data.columns import Columns
+from wattmark.studies.analysis.data.cells import label
 from wattmark.studies.analysis.data.quality import ACCURACY, Quality
 from wattmark.studies.analysis.effects import Difference, Effect
 from wattmark.studies.analysis.pareto import ParetoPoint
@@ -24,15 +26,19 @@ from wattmark.studies.results import TrialResult
 from wattmark.units import format_energy, significant
 
 Strength = Literal["strong", "moderate", "weak"]
+Limited = Callable[[float, bool], tuple[Strength, tuple[str, ...]]]
+"""(size of the effect, whether the tests agree) -> strength, and what limits it."""
 
 NEAR_BEST_ACCURACY = 0.02
 """A level counts as an alternative to the best one if it loses at most two points, or, where the quality is no share, if it
 is not worse beyond noise."""
 _STRONG, _MODERATE = 0.20, 0.05
-_BOUNDS = {
-    "training_energy_j": ("training energy", "training_j", "energy_low_j", "energy_high_j"),
-    "inference_energy_j": ("inference energy", "inference_j", "inference_low_j", "inference_high_j"),
-    "total_energy": ("energy", "total_j", "total_low_j", "total_high_j"),
+FEWEST_REPEATS = 3
+"""With fewer repeats of a cell no evidence is strong."""
+_WORDS = {
+    "training_energy_j": "training energy",
+    "inference_energy_j": "inference energy",
+    "total_energy": "energy",
 }
 _PREDICTOR_WORDS = {"parameters": "parameters", "macs": "MACs", "macs_param": "MACs per parameter"}
 _TARGET_WORDS = {"training_energy_j": "training energy", "inference_energy_j": "inference energy"}
@@ -41,22 +47,71 @@ _TARGET_WORDS = {"training_energy_j": "training energy", "inference_energy_j": "
 @dataclass(frozen=True, slots=True)
 class Guideline:
     """One sentence. evidence: plain data (kind, factor, metric, levels, value, low, high, p_corrected, ...). strength:
-    ``strong`` when even the weaker end of the interval is an effect of 20 %, ``moderate`` at 5 %, else ``weak``."""
+    ``strong`` when even the weaker end of the interval is an effect of 20 %, ``moderate`` at 5 %, else ``weak``, and no more
+    than repeats, other work and tests allow. limits: what kept it from being stronger, in words."""
 
     text: str
     evidence: Mapping[str, Any]
     strength: Strength
+    limits: tuple[str, ...] = ()
+
+
+def bounded_strength(
+    effect: float, repeats: int, others: float, *, tree: bool = False, agree: bool = True
+) -> tuple[Strength, tuple[str, ...]]:
+    """How strong the evidence of an effect is, and what keeps it from being stronger.
+
+    effect: as a share, at the weaker end of its interval. repeats: the fewest of a cell. others: the largest share of the
+    machine that other work used during a trial. tree: whether the energies are those of process trees. agree: whether the
+    tests do. Fewer than three repeats, a busy machine, or tests that differ are never strong.
+    """
+    order: tuple[Strength, ...] = ("weak", "moderate", "strong")
+    most: list[tuple[Strength, str]] = []
+    if repeats < FEWEST_REPEATS:
+        most.append(
+            ("moderate" if repeats > 1 else "weak", f"{repeats} repeat{'s' if repeats > 1 else ''} of a cell")
+        )
+    if others > OTHERS_BUSY and not tree:
+        most.append(("weak", f"other work used up to {others:.0%} of the machine, and is in the joules"))
+    elif others > OTHERS_BUSY:
+        most.append(
+            ("moderate", f"other work used up to {others:.0%} of the machine; its joules are left out")
+        )
+    if not agree:
+        most.append(("moderate", "the tests differ"))
+    plain = strength_of(effect)
+    limits = [(bound, why) for bound, why in most if order.index(bound) < order.index(plain)]
+    bounds: list[Strength] = [plain, *(bound for bound, _ in limits)]
+    return min(bounds, key=order.index), tuple(why for _, why in limits)
+
+
+def strength_of(effect: float) -> Strength:
+    """By the size of an effect alone."""
+    return "strong" if effect >= _STRONG else "moderate" if effect >= _MODERATE else "weak"
+
+
+def fewest_repeats(trials: Sequence[TrialResult]) -> int:
+    """Of all cells that have one; 0 without trials."""
+    cells = Counter(tuple(sorted((n, str(v)) for n, v in trial.factors.items())) for trial in trials)
+    return min(cells.values(), default=0)
+
+
+def others_at_most(trials: Sequence[TrialResult]) -> float:
+    """The largest share of the machine that others used during a trial; 0 where no one looked."""
+    return max((trial.contention for trial in trials if trial.contention is not None), default=0.0)
 
 
 def guidelines(
     trials: Sequence[TrialResult],
-    columns: Columns,
     effects: Sequence[Effect],
     predictors: Sequence[Predictor],
     pareto: Sequence[ParetoPoint],
     quality: Quality | None = ACCURACY,
+    *,
+    tree: bool = False,
 ) -> list[Guideline]:
-    """All sentences, strongest first. trials and columns: the completed trials and their columns."""
+    """All sentences, strongest first. trials: the completed ones. tree: whether their energies are those of the process
+    trees, which others on the machine do not make wrong."""
     quality = quality or ACCURACY
     by_name = {(effect.factor, effect.metric): effect for effect in effects}
     names = (
@@ -64,16 +119,21 @@ def guidelines(
         if any(effect.metric in ("training_energy_j", "inference_energy_j") for effect in effects)
         else ["total_energy"]
     )
+    repeats, others = fewest_repeats(trials), others_at_most(trials)
+
+    def limited(size: float, agree: bool) -> tuple[Strength, tuple[str, ...]]:
+        return bounded_strength(size, repeats, others, tree=tree, agree=agree)
+
     found: list[Guideline] = []
     for effect in effects:
         if effect.metric in names:
-            sayable = [d for d in effect.differences if _sayable(d, effect, trials, columns)]
+            sayable = [d for d in effect.differences if _sayable(d)]
             outcome = by_name.get((effect.factor, quality.name))
             chosen = _choice(sayable, outcome, quality)
             if chosen is not None:
-                found.append(_saving(chosen, effect, outcome, quality))
+                found.append(_saving(chosen, effect, outcome, quality, limited))
     found += _prediction(predictors)
-    found += _last_points(pareto, effects, quality)
+    found += _last_points(pareto, effects, quality, limited)
     order = ("strong", "moderate", "weak")
     return sorted(found, key=lambda one: order.index(one.strength))
 
@@ -91,28 +151,13 @@ class _Saving:
     low: float
     high: float
     p: float
+    agree: bool
 
 
-def _sayable(d: Difference, effect: Effect, trials: Sequence[TrialResult], columns: Columns) -> bool:
+def _sayable(d: Difference) -> bool:
     if d.p_corrected is None or d.p_corrected >= ALPHA or d.low is None or d.high is None:
         return False
-    _, value, low, high = _BOUNDS[effect.metric]
-    names, code = levels(trials, effect.factor)
-    a, b = (_relative_bounds(code == _place(names, one), columns, value, low, high) for one in (d.a, d.b))
-    if a is None or b is None:
-        return False
-    return d.value * b[1] < a[0] or d.value * b[0] > a[1]
-
-
-def _relative_bounds(
-    rows: np.ndarray[Any, np.dtype[np.bool_]], columns: Columns, value: str, low: str, high: str
-) -> tuple[float, float] | None:
-    """Mean low / value and high / value of the rows that have all three."""
-    parts = np.stack([columns[name][rows] for name in (value, low, high)])
-    parts = parts[:, np.isfinite(parts).all(axis=0) & (parts[0] > 0)]
-    if not parts.shape[1]:
-        return None
-    return float((parts[1] / parts[0]).mean()), float((parts[2] / parts[0]).mean())
+    return d.low > 0 and math.isfinite(d.high) and (d.low > 1 or d.high < 1)
 
 
 def _choice(sayable: Sequence[Difference], outcome: Effect | None, quality: Quality) -> _Saving | None:
@@ -136,9 +181,10 @@ def _as_saving(d: Difference) -> _Saving:
     assert low is not None
     assert high is not None
     assert p is not None
+    agree = d.wilcoxon_p is None or d.wilcoxon_p < ALPHA
     if d.value < 1:
-        return _Saving(d.b, d.a, d.value, low, high, p)
-    return _Saving(d.a, d.b, 1 / d.value, 1 / high, 1 / low, p)
+        return _Saving(d.b, d.a, d.value, low, high, p, agree)
+    return _Saving(d.a, d.b, 1 / d.value, 1 / high, 1 / low, p, agree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +210,18 @@ def _gain(outcome: Effect | None, saving: _Saving) -> _Gain:
     return _Gain(float("nan"))
 
 
-def _saving(saving: _Saving, effect: Effect, outcome: Effect | None, quality: Quality) -> Guideline:
+def _saving(
+    saving: _Saving, effect: Effect, outcome: Effect | None, quality: Quality, limited: Limited
+) -> Guideline:
     gain = _gain(outcome, saving)
     less, least, most = (100 * (1 - ratio) for ratio in (saving.ratio, saving.high, saving.low))
-    words = _BOUNDS[effect.metric][0]
+    words = _WORDS[effect.metric]
     frugal, other = (label({effect.factor: one}).replace("=", " ") for one in (saving.frugal, saving.other))
+    ratio = tuple(significant(1 / one) for one in (saving.ratio, saving.high, saving.low))
     text = (
-        f"{frugal} needs {significant(less, 2)} % less {words} than {other}"
-        f"{_gain_words(gain, quality)}; 95 % interval {significant(least, 2)} to {significant(most, 2)} %."
+        f"{other} needs {ratio[0]} times [{ratio[1]}, {ratio[2]}] the {words} of {frugal}: more, clearly. {frugal} needs "
+        f"{significant(less, 2)} % less{_gain_words(gain, quality)}; 95 % interval {significant(least, 2)} to "
+        f"{significant(most, 2)} %."
     )
     evidence = {
         "kind": "difference",
@@ -189,7 +239,7 @@ def _saving(saving: _Saving, effect: Effect, outcome: Effect | None, quality: Qu
         "quality_low": gain.low,
         "quality_high": gain.high,
     }
-    return Guideline(text, evidence, _strength(1 - saving.high))
+    return Guideline(text, evidence, *limited(1 - saving.high, saving.agree))
 
 
 def _gain_words(gain: _Gain, quality: Quality) -> str:
@@ -205,14 +255,6 @@ def _gain_words(gain: _Gain, quality: Quality) -> str:
     low, high = (significant(end / quality.step, 2) for end in (gain.low, gain.high))
     points = " points" if quality.share else ""
     return f" with no difference in {quality.name} beyond noise ({low} to {high}{points})"
-
-
-def _strength(effect: float) -> Strength:
-    return "strong" if effect >= _STRONG else "moderate" if effect >= _MODERATE else "weak"
-
-
-def _place(names: Sequence[Any], level: Any) -> int:
-    return [str(one) for one in names].index(str(level))
 
 
 # --- prediction ---
@@ -246,7 +288,7 @@ def _prediction(predictors: Sequence[Predictor]) -> list[Guideline]:
             "p_corrected": best.p_corrected,
             "architectures": best.architectures,
         }
-        found.append(Guideline(text, evidence, _strength(1 - best.error_high / best.error_without)))
+        found.append(Guideline(text, evidence, strength_of(1 - best.error_high / best.error_without)))
     return found
 
 
@@ -254,7 +296,7 @@ def _prediction(predictors: Sequence[Predictor]) -> list[Guideline]:
 
 
 def _last_points(
-    pareto: Sequence[ParetoPoint], effects: Sequence[Effect], quality: Quality
+    pareto: Sequence[ParetoPoint], effects: Sequence[Effect], quality: Quality, limited: Limited
 ) -> list[Guideline]:
     """What the last step along the front costs, where both of its differences stand the corrected tests.
 
@@ -291,7 +333,7 @@ def _last_points(
         "low": dear.joules_per_point_low,
         "high": dear.joules_per_point_high,
     }
-    return [Guideline(text, evidence, _strength(1 - cheap.energy_j / dear.energy_j))]
+    return [Guideline(text, evidence, *limited(1 - cheap.energy_j / dear.energy_j, True))]
 
 
 def _tested(effects: Sequence[Effect], metrics: Sequence[str], a: str, b: str) -> bool:
