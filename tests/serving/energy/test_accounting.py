@@ -192,3 +192,24 @@ def test_the_json_has_every_figure_and_no_columns():
         data["with_idle"]["j_per_output_token"]["value"] > data["without_idle"]["j_per_output_token"]["value"]
     )
     assert isinstance(done, ServingEnergy)
+
+
+def test_two_loads_on_one_host_compare_by_what_does_not_cancel():
+    """The sensor may be off by half, for both: joules per request and per token differ by what the loads do."""
+    found: list[ServingEnergy] = []
+    for watts in (100.0, 300.0):
+        whole = pot("gpu", watts, 20.0)
+        joules = float(whole.energy_j.sum())
+        total = Quantity(joules, 0.5 * joules, 1.5 * joules, error="scale/lab/gpu0")
+        found.append(account(four_requests(), [replace(whole, total=total)]))
+    first, second = found
+    for name in ("j_per_request", "j_per_output_token", "j_per_token"):
+        one, other = (getattr(side.with_idle, name) for side in (first, second))
+        assert one.low == pytest.approx(0.5 * one.value)
+        ratio = other / one
+        assert (ratio.low, ratio.value, ratio.high) == pytest.approx((3.0, 3.0, 3.0))
+    assert first.with_idle is not None
+    assert second.with_idle is not None
+    assert first.with_idle.tokens_per_j is not None
+    gained = second.with_idle.tokens_per_j / first.with_idle.tokens_per_j  # type: ignore[operator]
+    assert gained.half_width == pytest.approx(0.0, abs=1e-9)

@@ -180,8 +180,9 @@ def test_the_sensor_s_accuracy_widens_the_intervals():
     assert plain.decode_j is not None
     assert wide.decode_j is not None
     assert wide.decode_j.value == plain.decode_j.value
-    assert wide.decode_j.low == pytest.approx(0.7 * plain.decode_j.low)
-    assert wide.decode_j.high == pytest.approx(1.4 * plain.decode_j.high)
+    value = plain.decode_j.value
+    assert value - wide.decode_j.low == pytest.approx(np.hypot(value - plain.decode_j.low, 0.3 * value))
+    assert wide.decode_j.high - value == pytest.approx(np.hypot(plain.decode_j.high - value, 0.4 * value))
 
 
 def test_the_same_seed_gives_the_same_intervals():

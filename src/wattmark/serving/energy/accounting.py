@@ -385,7 +385,7 @@ def _tokens_per_j(each: Quantity | None) -> Quantity | None:
     """None where the energy may be nothing: the quotient has no upper end then."""
     if each is None or each.low <= 0:
         return None
-    return Quantity(1 / each.value, 1 / each.high, 1 / each.low, "token/J", each.source)
+    return (1.0 / each).with_unit("token/J").with_source(each.source)
 
 
 def _idle_share(idle: list[Quantity], everything: Quantity | None) -> float | None:
@@ -412,14 +412,13 @@ def _percentile(request_j: Float64, at: int, own: Quantity | None) -> Quantity |
 
 
 def _widened(sample: Estimate, own: Quantity) -> Quantity:
-    down, up = _relative(own)
+    if own.value <= 0:
+        return Quantity.exact(sample.value, "J", own.source)
     low, high = (sample.value if end is None else end for end in (sample.low, sample.high))
-    return Quantity(sample.value, low * down, high * up, "J", own.source)
-
-
-def _relative(energy: Quantity) -> tuple[float, float]:
-    """Ends of the interval as parts of the value; errors of a sensor are shared by all that it measures."""
-    return (energy.low / energy.value, energy.high / energy.value) if energy.value > 0 else (1.0, 1.0)
+    whole = own * (sample.value / own.value)
+    if high <= low:
+        return whole
+    return whole.with_error(f"{SCATTER}/{own_error()}", sample.value - low, high - sample.value)
 
 
 def _notes(components: tuple[ComponentEnergy, ...], covered: list[float], work: _Work) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import Z95, Quantity
+from wattmark.quantity import FIT, Z95, Quantity, own_error
 from wattmark.runs.record import Float64
 from wattmark.serving.energy.attribution import (
     EQUAL_WEIGHTS,
@@ -329,9 +329,13 @@ def _quantity(
     low, high = min(low, value), max(high, value)
     if value <= 0 or max(value - low, high - value) > MOST_SPREAD * value:
         return None, f"what {_NAMES[column]} costs lies somewhere in {low:.3g} to {high:.3g} {_UNITS[column]}"
-    if total is not None and total.value > 0:
-        low, high = low * total.low / total.value, high * total.high / total.value
-    return Quantity(value, low, high, _UNITS[column], "fitted over time"), None
+    own = Quantity(value, low, high, _UNITS[column], "fitted over time", error=f"{FIT}/{own_error()}")
+    if total is None or total.value <= 0:
+        return own, None
+    sensor = total * (value / total.value)
+    return Quantity(
+        value, unit=own.unit, source=own.source, terms={**sensor.terms, **own.terms}, at_least=0.0
+    ), None
 
 
 def _given(on_w: float | None) -> Quantity | None:
