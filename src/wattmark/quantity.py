@@ -446,7 +446,7 @@ def _moved(a: float, b: float, shift_a: float, shift_b: float) -> float:
         return 0.0
     if divisor == 0 or (divisor > 0) != (b > 0):
         return math.copysign(math.inf, difference * b)
-    return difference / (b * divisor)
+    return difference / b / divisor  # their product may be too small for a float
 
 
 def _telling(terms: Mapping[str, Shift]) -> dict[str, Shift]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from wattmark.predict.profile import Rule, settled_block
 from wattmark.predict.whatif.state import Unpredictable
-from wattmark.quantity import Quantity, total
+from wattmark.quantity import EDGES, FIT, Quantity, own_error, total
 from wattmark.runs.record import Float64, Int64, RunRecord
 from wattmark.runs.view import RunView
 from wattmark.statistics import t_quantile
@@ -130,10 +130,10 @@ def future(measured: Sequence[Quantity], more: int, unit: str, source: str) -> Q
     if count >= 4:
         middle = count // 2
         half += more * abs(float(values[-middle:].mean() - values[:middle].mean())) / 2
-    low = sum(one.low for one in measured) / count * more
-    high = sum(one.high for one in measured) / count * more
-    total = mean * more
-    return Quantity(total, max(0.0, min(low, total) - half), max(high, total) + half, unit, source)
+    whole = total(measured, unit)
+    assert whole is not None, "no sum of nothing"
+    further = (whole / count * more).without(EDGES).with_source(source)
+    return further.with_error(f"{FIT}/{own_error()}", half).bounded(0.0)
 
 
 def _shortened(

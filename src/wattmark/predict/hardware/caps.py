@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wattmark.predict.hardware.devices import Installed
-from wattmark.predict.whatif.state import State, Step, Unpredictable, scaled, span
+from wattmark.predict.whatif.state import State, Step, Unpredictable, of_one_fit, scaled, span, step_of
 from wattmark.quantity import Quantity
 
 SOURCE = "Zeus power traces (NSDI 2023): V100, A40, P100, RTX 6000"
@@ -50,6 +50,7 @@ def cap_step(state: State, cap_w: float) -> tuple[State, Step] | Unpredictable:
         name: gpu if name == "gpu" else span([1.0, time.low, time.high], (1 + time.value) / 2, "", "time")
         for name in state.by_component
     }
+    changed = of_one_fit(SOURCE, changed)
     before = state.energy_j
     assert before is not None
     after = replace(
@@ -59,15 +60,7 @@ def cap_step(state: State, cap_w: float) -> tuple[State, Step] | Unpredictable:
         },
         duration_s=scaled(state.duration_s, time, f"predicted: {source}"),
     )
-    shares = {n: q.value / before.value for n, q in state.by_component.items()}
-    energy = Quantity(
-        sum(shares[n] * r.value for n, r in changed.items()),
-        sum(shares[n] * r.low for n, r in changed.items()),
-        sum(shares[n] * r.high for n, r in changed.items()),
-        "",
-        source,
-    )
-    return after, Step("power cap", "power_cap_w", energy, time, source, ZEUS_URL)
+    return after, step_of(state, "power cap", "power_cap_w", changed, time, source, ZEUS_URL)
 
 
 def capped(mean_w: float, busy_w: float, busy: float, cap_w: float) -> tuple[Quantity, Quantity]:

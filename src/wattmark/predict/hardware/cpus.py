@@ -18,8 +18,10 @@ from wattmark.predict.whatif.state import (
     State,
     Step,
     Unpredictable,
+    fitted,
     geometric_mean,
     later,
+    of_one_fit,
     scaled,
     span,
     step_of,
@@ -59,8 +61,10 @@ def swap_cpus(state: State, target: Sequence[Installed]) -> tuple[State, Step] |
         source,
     )
     watts = watts_ratio(old, new, state.busy_cores)
-    cpu = Quantity(watts.value * time.value, watts.low * time.low, watts.high * time.high, "", source)
-    changed = {name: cpu if name == "cpu" else _beside(name, time) for name in state.by_component}
+    cpu = fitted(watts.value * time.value, watts.low * time.low, watts.high * time.high, "", source)
+    changed = of_one_fit(
+        source, {name: cpu if name == "cpu" else _beside(name, time) for name in state.by_component}
+    )
     after = replace(
         state,
         by_component={

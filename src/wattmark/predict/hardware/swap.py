@@ -34,6 +34,7 @@ from wattmark.predict.whatif.state import (
     Work,
     geometric_mean,
     later,
+    of_one_fit,
     scaled,
     span,
     step_of,
@@ -165,6 +166,7 @@ def _applied(
         source,
     )
     changed = {"gpu": gpu, **{name: _other(name, time) for name in state.by_component if name != "gpu"}}
+    changed = of_one_fit(source, changed)
     by_component = {
         name: scaled(quantity, changed[name], f"predicted: {changed[name].source or source}")
         for name, quantity in state.by_component.items()

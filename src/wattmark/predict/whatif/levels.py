@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.predict.whatif.state import State, Step, Unpredictable, scaled
+from wattmark.predict.whatif.state import State, Step, Unpredictable, fitted, of_one_fit, scaled
 from wattmark.quantity import Quantity
 from wattmark.statistics import central, resampled
 from wattmark.studies.results import StudyResults, TrialResult
@@ -57,6 +57,7 @@ def from_study(
     changed = {
         name: _ratio(before, after, _component(name), source) or energy for name in state.by_component
     }  # fmt: skip
+    changed = of_one_fit(source, changed)
     return (
         replace(
             state,
@@ -111,4 +112,4 @@ def _ratio(
             np.median(resampled(x, _RESAMPLES, seed=seed), axis=1) for seed, x in enumerate((new, old))
         )
         low, high = central(next(medians) / next(medians))
-    return Quantity(value, min(low, value), max(high, value), "", source)  # fmt: skip
+    return fitted(value, min(low, value), max(high, value), "", source)

@@ -34,9 +34,7 @@ class Rates:
         per_j = self.cost_per_j
         if energy is None or per_j is None:
             return None
-        return Quantity(
-            energy.value * per_j.value, energy.low * per_j.low, energy.high * per_j.high, per_j.unit, per_j.source
-        )  # fmt: skip
+        return (energy * per_j).with_unit(per_j.unit).with_source(per_j.source)
 
     @property
     def grams_per_j(self) -> Quantity | None:
@@ -92,10 +90,4 @@ def equation(
 
 
 def _per_joule(ratio: Quantity, per_kwh: Quantity, unit: str) -> Quantity:
-    return Quantity(
-        ratio.value * per_kwh.value / J_PER_KWH,
-        ratio.low * per_kwh.low / J_PER_KWH,
-        ratio.high * per_kwh.high / J_PER_KWH,
-        unit,
-        per_kwh.source,
-    )
+    return (ratio * per_kwh / J_PER_KWH).with_unit(unit).with_source(per_kwh.source)

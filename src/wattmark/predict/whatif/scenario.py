@@ -204,22 +204,11 @@ def _apply(
 
 
 def _ratio_step(before: State, after: State, source: str) -> Step:
-    """Another number of epochs as a factor on the run's joules; the interval is that of what was added."""
+    """Another number of epochs as a factor on the run's joules, by the errors that the two do not share."""
     old, new = before.energy_j, after.energy_j
     energy = Quantity.exact(1.0, "", source)
     if old is not None and new is not None and old.value > 0:
-        grown = new.value / old.value
-        spread = (
-            (new.value - new.low) - (old.value - old.low),
-            (new.high - new.value) - (old.high - old.value),
-        )
-        energy = Quantity(
-            grown,
-            grown - max(0.0, spread[0]) / old.value,
-            grown + max(0.0, spread[1]) / old.value,
-            "",
-            source,
-        )
+        energy = (new / old).with_source(source)
     time = Quantity.exact(1.0, "", source)
     if before.duration_s is not None and after.duration_s is not None and before.duration_s.value > 0:
         time = (after.duration_s / before.duration_s.value).with_unit("").with_source(source)

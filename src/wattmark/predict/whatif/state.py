@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wattmark.predict.hardware.devices import Installed
-from wattmark.quantity import Quantity, total
+from wattmark.quantity import FIT, Quantity, own_error, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +72,28 @@ class State:
 
 
 def product(first: Quantity, second: Quantity, unit: str, source: str = "") -> Quantity:
-    """The product of two quantities that are not negative; their errors are taken to conspire."""
-    return Quantity(
-        first.value * second.value,
-        first.low * second.low,
-        first.high * second.high,
-        unit,
-        source or first.source,
-    )
+    """The product of two quantities that are not negative, with the errors of both under their names."""
+    return (first * second).with_unit(unit).with_source(source or first.source).bounded(0.0)
+
+
+def fitted(value: float, low: float, high: float, unit: str = "", source: str = "") -> Quantity:
+    """A factor of a predictor with its own error, which nothing else has."""
+    return Quantity(value, low, high, unit, source, error=f"{FIT}/{own_error()}").bounded(0.0)
+
+
+def of_one_fit(source: str, factors: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """The factors of one change on several components: they rest on the same guess, so that their errors conspire."""
+    name = f"{FIT}/{source}"
+    return {
+        component: Quantity(one.value, one.low, one.high, "", one.source, error=name).bounded(0.0)
+        for component, one in factors.items()
+    }
 
 
 def span(values: Iterable[float], value: float, unit: str = "", source: str = "") -> Quantity:
     """``value`` with an interval that holds all ``values``."""
     known = [value, *values]
-    return Quantity(value, min(known), max(known), unit, source)
+    return fitted(value, min(known), max(known), unit, source)
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -122,14 +130,8 @@ def step_of(
     if old.value <= 0:
         energy = Quantity.exact(1.0, "", source)
     else:
-        parts = [(part.value / old.value, changed[name]) for name, part in state.by_component.items()]
-        energy = Quantity(
-            sum(weight * ratio.value for weight, ratio in parts),
-            sum(weight * ratio.low for weight, ratio in parts),
-            sum(weight * ratio.high for weight, ratio in parts),
-            "",
-            source,
-        )
+        parts = [changed[name] * (part.value / old.value) for name, part in state.by_component.items()]
+        energy = (total(parts, "") or Quantity.exact(1.0, "")).with_source(source)
     return Step(name, field, energy, time, source, url)
 
 

@@ -16,7 +16,7 @@ from fakes import study_folders
 from fakes.dashboard import api
 from fakes.trainings import training
 from wattmark.dashboard.context import Options
-from wattmark.predict.whatif.difference import Factors, difference
+from wattmark.predict.whatif.difference import difference
 from wattmark.quantity import Quantity
 from wattmark.store import Store, open_store
 from wattmark.workspace.runs import keep
@@ -297,12 +297,11 @@ bounds = st.tuples(*[st.floats(0, 1e6)] * 3).map(sorted)
 
 @given(bounds, bounds, bounds)
 def test_a_difference_holds_its_value_and_turns_around(shared, old, new):
-    common, before, after = (Quantity(mid, low, high, "J") for low, mid, high in (shared, old, new))
-    value = {
-        name: Quantity(common.value * q.value, 0, 1e13, "J") for name, q in (("a", before), ("b", after))
-    }
-    first = Factors(value["a"], {"common": common, "old": before})
-    second = Factors(value["b"], {"common": common, "new": after})
+    common, before, after = (
+        Quantity(mid, low, high, "J", error=name)
+        for name, (low, mid, high) in zip("abc", (shared, old, new), strict=True)
+    )
+    first, second = ((common * q).with_unit("J") for q in (before, after))
     there, back = difference(first, second), difference(second, first)
     assert there is not None
     assert back is not None
