@@ -12,10 +12,13 @@ import pytest
 
 from fakes.vision_study import METHODS, vision_study
 from wattmark.errors import ConfigError, MissingExtra
+from wattmark.quantity import Quantity
 from wattmark.report.drawing import style
+from wattmark.report.drawing.charts import points
+from wattmark.report.drawing.marks import Point
 from wattmark.report.figures.training import Figure
 from wattmark.report.html.page import figure_section
-from wattmark.report.sections.findings import effects_section, predictors_section
+from wattmark.report.sections.findings import effects_section, predictors_section, uncertainty_section
 from wattmark.report.sections.summary import warnings
 from wattmark.report.study import study_figures, write_figures, write_report, write_tables
 from wattmark.studies.analysis import analyse
@@ -359,3 +362,33 @@ def test_effects_and_predictors_are_tables_of_the_report() -> None:
     page = Page(f"<div>{effects_section(StudyData(many), analysis)}{predictors_section(analysis)}</div>")
     assert {"Kruskal-Wallis p, corrected", "error on the one left out"} <= set(page.text)
     assert page.crossed == []
+
+
+def test_the_report_says_where_the_uncertainty_comes_from() -> None:
+    def with_terms(trial: TrialResult) -> TrialResult:
+        shifts = {"scale/lab": (-0.3, 0.5), f"character/{trial.factors['model']}": (-0.1, 0.1)}
+
+        def with_shifts(joules: float) -> dict[str, Any]:
+            terms = {name: (down * joules, up * joules) for name, (down, up) in shifts.items()}
+            return Quantity(joules, terms=terms).as_dict()
+
+        energy = {name: with_shifts(part["value"]) for name, part in (trial.energy_j or {}).items()}
+        return replace(trial, energy_j=energy)
+
+    results = vision_study(["LeNet", "VGG19"], (32,), failed=False)
+    data = StudyData(replace(results, trials=[with_terms(trial) for trial in results.trials]))
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", str(uncertainty_section(data)))
+    scale, character = (next(row for row in rows if row.startswith(word)) for word in ("scale", "character"))
+    assert "−30 / +50 %" in scale
+    assert "it cancels between them" in scale
+    assert "calibrate it against a meter" in scale
+    assert "each cell by itself" in character
+    assert rows.index(scale) < rows.index(character)
+    assert any(row.startswith("scatter of the repeats") for row in rows)
+
+
+def test_an_interval_that_reaches_nothing_stands_on_a_logarithmic_axis() -> None:
+    wide = Quantity(10.0, 0.0, 30.0, "J")
+    figure = points([Point("a", wide, wide), Point("b", wide * 5, wide)], "x", "y", log="xy").figure
+    ends = [value for line in figure.axes[0].lines for value in (*line.get_xdata(), *line.get_ydata())]
+    assert min(ends) == pytest.approx(1.0)

@@ -130,9 +130,11 @@ def _document(data: StudyData, analysis: Analysis) -> Html:
     title = clean(results.title or results.name)
     figures = study_figures(data, analysis) if data.trials else []
     effects, predictors = findings.effects_section(data, analysis), findings.predictors_section(analysis)
+    uncertainty = findings.uncertainty_section(data)
     sections = [
         Section("results", "Results", summary.main_table(data)),
         Section("guidelines", "What follows from it", _guidelines(analysis)),
+        *((Section("uncertainty", "Where the uncertainty comes from", uncertainty),) if uncertainty else ()),
         *((Section("effects", "Effects of the factors", effects),) if effects else ()),
         *((Section("predictors", "What foretells energy", predictors),) if predictors else ()),
         *(

@@ -18,6 +18,7 @@ from wattmark.report.drawing.marks import (
     Line,
     Part,
     Point,
+    above_nothing,
     bar,
     crosshair,
     draw_interval,
@@ -148,7 +149,7 @@ def points(
         few = len(items) <= 60
         for number, item in enumerate(items):
             if few:
-                crosshair(axes, item)
+                crosshair(axes, item, log)
             gid = f"point-{number}"
             axes.plot(
                 item.x.value,
@@ -202,7 +203,10 @@ def lines(
             marker = "osD^"[number // len(SERIES) % 4]
             gid = f"line-{number}"
             if item.low is not None and item.high is not None:
-                axes.fill_between(item.x, item.low, item.high, color=colour, alpha=0.14, linewidth=0)
+                low = item.low
+                if "y" in log:
+                    low = [above_nothing(end, value) for end, value in zip(item.low, item.y, strict=True)]
+                axes.fill_between(item.x, low, item.high, color=colour, alpha=0.14, linewidth=0)
             (handle,) = axes.plot(
                 item.x,
                 item.y,

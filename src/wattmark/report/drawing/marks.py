@@ -188,13 +188,22 @@ def label_pt(labels: Sequence[str]) -> float:
     return CHARACTER_PT * max((len(label) for label in labels), default=0) + 12
 
 
-def crosshair(axes: Axes, item: Point) -> None:
-    """The intervals of a point in both directions."""
+def above_nothing(low: float, value: float) -> float:
+    """A logarithmic axis has no nothing: an interval that reaches below a tenth of the value is cut there."""
+    return max(low, value / 10)
+
+
+def crosshair(axes: Axes, item: Point, log: str = "") -> None:
+    """The intervals of a point in both directions. log: the axes that are logarithmic."""
     style = {"color": item.colour, "linewidth": 0.9, "alpha": 0.6, "zorder": 2, "solid_capstyle": "butt"}
-    if item.x.high > item.x.low:
-        axes.plot((item.x.low, item.x.high), (item.y.value, item.y.value), **style)
-    if item.y.high > item.y.low:
-        axes.plot((item.x.value, item.x.value), (item.y.low, item.y.high), **style)
+    x, y = (
+        above_nothing(side.low, side.value) if name in log else side.low
+        for name, side in (("x", item.x), ("y", item.y))
+    )
+    if item.x.high > x:
+        axes.plot((x, item.x.high), (item.y.value, item.y.value), **style)
+    if item.y.high > y:
+        axes.plot((item.x.value, item.x.value), (y, item.y.high), **style)
 
 
 def tile(column: int, row: int, colour: str, alpha: float) -> Any:

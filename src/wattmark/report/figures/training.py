@@ -204,9 +204,9 @@ def against(
     pairs = [(group, data.mean(group, x), data.mean(group, y)) for group in shown[:MOST_POINTS]]
     known = [(group, a, b) for group, a, b in pairs if a is not None and b is not None]
     if "x" in log:
-        known = [item for item in known if item[1].low > 0]
+        known = [item for item in known if item[1].value > 0]
     if "y" in log:
-        known = [item for item in known if item[2].low > 0]
+        known = [item for item in known if item[2].value > 0]
     items = [
         Point(group.label, a, b, data.modelled_share(component, group) if component else None, colour)
         for group, a, b in known

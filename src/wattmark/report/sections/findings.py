@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from wattmark.quantity import KINDS, kind_of
 from wattmark.report.html.markup import Html, join, tag
 from wattmark.statistics import ALPHA
 from wattmark.studies.analysis import Analysis
@@ -24,9 +25,13 @@ _SHOWN = ("total_energy", "training_energy_j", "inference_energy_j", "epoch_dura
 _EFFECTS_LEAD = (
     "Two levels are compared where all other factors are equal: energies and times as ratios (geometric means), "
     "qualities as differences. Intervals are 95 %, each for itself; p-values are corrected for all comparisons of the study "
-    "(Holm), so only those below 0.05 (bold) count as found. They hold the scatter of the runs and not the error "
-    "of the sensors, most of which both sides share (the sentences above demand more than it as well). η² is the share of "
+    "(Holm), so only those below 0.05 (bold) count as found. They hold the scatter of the runs; the intervals of energies "
+    "hold besides what the sensors leave open between the two levels (the sentences above demand both). η² is the share of "
     "the ranks' variance that the factor explains beyond chance, without blocks. A median has an interval from six runs on."
+)
+_UNCERTAINTY_LEAD = (
+    "The 95 % interval of a cell's energy joins these errors in quadrature. An error that is common to all cells makes "
+    "every energy wrong by about the same factor, and does not change how the cells compare."
 )
 _PREDICTORS_LEAD = (
     "energy = a · xᵇ, fitted on logarithms over all architectures but one, and asked for that one: the error is the "
@@ -56,6 +61,43 @@ def effects_section(data: StudyData, analysis: Analysis) -> Html | None:
             )
             parts.append(tag("details", title, _differences(effect, pairs)))
     return join(parts)
+
+
+def uncertainty_section(data: StudyData) -> Html | None:
+    """Where the uncertainty of the energies comes from, and what makes it smaller; None where nothing is uncertain."""
+    cells = [
+        (cell, mean) for cell in data.cells if (mean := data.mean(cell, "total_energy")) and mean.value > 0
+    ]
+    common = set[str](cells[0][1].terms) if cells else set[str]()
+    common.intersection_update(*(mean.terms for _, mean in cells))
+    shares: dict[str, list[tuple[float, float]]] = {}
+    for _, mean in cells:
+        for kind, below, above in mean.budget():
+            shares.setdefault(kind, []).append((below / mean.value, above / mean.value))
+    if not shares:
+        return None
+    cancelling = {kind_of(name) for name in common} if len(cells) > 1 else set[str]()
+    rows = [
+        tag(
+            "tr",
+            tag("th", KINDS.get(kind, (kind, ""))[0], scope="row"),
+            tag("td", f"−{_most(own, 0)} / +{_most(own, 1)} %", class_="n"),
+            tag(
+                "td",
+                "all cells alike: it cancels between them" if kind in cancelling else "each cell by itself",
+            ),
+            tag("td", KINDS.get(kind, ("", "–"))[1]),
+        )
+        for kind, own in sorted(shares.items(), key=lambda item: -max(map(sum, item[1])))
+    ]
+    head = _head(("error", "of a run's energy, at most", "common to", "what makes it smaller"))
+    return join(
+        tag("p", _UNCERTAINTY_LEAD, class_="lead"), _table("Where the uncertainty comes from", head, rows)
+    )
+
+
+def _most(ends: Sequence[tuple[float, float]], side: int) -> str:
+    return significant(100 * max(end[side] for end in ends), 2)
 
 
 def predictors_section(analysis: Analysis) -> Html | None:

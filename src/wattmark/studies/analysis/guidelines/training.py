@@ -80,8 +80,11 @@ def bounded_strength(
     if not agree:
         most.append(("moderate", "the tests differ"))
     plain = strength_of(effect)
-    limits = [(bound, why) for bound, why in most if order.index(bound) < order.index(plain)]
-    bounds: list[Strength] = [plain, *(bound for bound, _ in limits)]
+    limits: list[tuple[Strength, str]] = [
+        (bound, why) for bound, why in most if order.index(bound) < order.index(plain)
+    ]
+    bounds: list[Strength] = [plain]
+    bounds.extend(bound for bound, _ in limits)
     return min(bounds, key=order.index), tuple(why for _, why in limits)
 
 
