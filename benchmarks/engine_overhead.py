@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from wattmark.studies.designs.design import Design
-from wattmark.studies.execution.runner import Progress, run_study
+from wattmark.studies.execution.runner import StudyProgress, run_study
 
 RESULTS = Path(__file__).parent / "results"
 COMMANDS = {
@@ -70,7 +70,7 @@ def row(name: str, repeats: int) -> dict[str, Any]:
         ways[quiet] = trials = []
         clock = Clock()
 
-        def between(progress: Progress, trials: Any = trials, clock: Clock = clock) -> None:
+        def between(progress: StudyProgress, trials: Any = trials, clock: Clock = clock) -> None:
             if progress.ended is None:
                 return
             assert progress.ended.status == "completed", progress.ended

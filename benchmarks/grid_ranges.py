@@ -21,7 +21,7 @@ from typing import NamedTuple
 from wattmark.errors import ConfigError
 from wattmark.impact import Intensity, find_zone, intensity_of, zones
 from wattmark.impact.intensity import YEARS_APART
-from wattmark.impact.tables import Estimate, source_spread
+from wattmark.impact.tables import IntensityFigure, source_spread
 
 ROOT = Path(__file__).resolve().parent.parent
 FACTORS = (1.0, source_spread(), 1.3, 1.5, 1.8)
@@ -31,7 +31,7 @@ class Rest(NamedTuple):
     """A zone without the figures of one lineage."""
 
     id: str
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[IntensityFigure, ...]
 
 
 def ends(found: Intensity, factor: float) -> tuple[float, float]:

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 from wattmark.reasoning.network import Network, Shape, generate, parse_size, shape_for  # noqa: E402
 from wattmark.reasoning.training import (  # noqa: E402
     Plan,
-    Progress,
+    TrainingProgress,
     batch_of,
     evaluate,
     load,
@@ -81,7 +81,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_the_same(
     checkpoint = tmp_path / "folder" / "training.checkpoint"
     seen: list[int] = []
 
-    def kill(progress: Progress) -> None:
+    def kill(progress: TrainingProgress) -> None:
         seen.append(progress.step)
         if progress.step == 3:
             raise Killed

@@ -9,14 +9,14 @@ from wattmark.impact.intensity import Intensity, intensity_of
 from wattmark.impact.locate import FoundZone, resolve_zone
 from wattmark.impact.places import Zone, find_zone, zones
 from wattmark.impact.pue import Pue, as_pue, named_pues
-from wattmark.impact.tables import DataSource, Estimate, data_sources
+from wattmark.impact.tables import DataSource, IntensityFigure, data_sources
 
 __all__ = [
     "Carbon",
     "DataSource",
-    "Estimate",
     "FoundZone",
     "Intensity",
+    "IntensityFigure",
     "Pue",
     "Term",
     "Zone",

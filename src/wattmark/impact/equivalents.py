@@ -49,4 +49,4 @@ EQUIVALENTS: tuple[Equivalent, ...] = (
         2023,
         "https://webbook.nist.gov/chemistry/fluid/",
     ),
-)  # fmt: skip
+)

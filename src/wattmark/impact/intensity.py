@@ -11,7 +11,7 @@ from typing import Any
 
 from wattmark.errors import ConfigError
 from wattmark.impact.places import Zone
-from wattmark.impact.tables import DataSource, Estimate, data_sources, source_spread
+from wattmark.impact.tables import DataSource, IntensityFigure, data_sources, source_spread
 from wattmark.quantity import GRID, Quantity
 
 YEARS_APART = 2
@@ -28,8 +28,8 @@ class Intensity:
 
     zone: Zone
     g_per_kwh: Quantity
-    chosen: Estimate
-    considered: tuple[Estimate, ...]
+    chosen: IntensityFigure
+    considered: tuple[IntensityFigure, ...]
     asked_year: int | None = None
 
     @property
@@ -88,19 +88,19 @@ def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
     return Intensity(zone, quantity, chosen, tuple(considered), year)
 
 
-Series = Mapping[tuple[str, str], list[Estimate]]
+Series = Mapping[tuple[str, str], list[IntensityFigure]]
 
 
 def _by_source(zone: Zone) -> Series:
     """Figures by (source, area), the most preferred source first."""
     rank = {source.id: place for place, source in enumerate(data_sources())}
-    series: dict[tuple[str, str], list[Estimate]] = {}
+    series: dict[tuple[str, str], list[IntensityFigure]] = {}
     for estimate in sorted(zone.estimates, key=lambda estimate: rank[estimate.source.id]):
         series.setdefault((estimate.source.id, estimate.area), []).append(estimate)
     return series
 
 
-def _choose(zone: Zone, series: list[list[Estimate]], year: int | None) -> Estimate:
+def _choose(zone: Zone, series: list[list[IntensityFigure]], year: int | None) -> IntensityFigure:
     if year is None:
         return max(series[0], key=lambda estimate: estimate.year)
     exact = [estimate for figures in series for estimate in figures if estimate.year == year]
@@ -113,6 +113,6 @@ def _choose(zone: Zone, series: list[list[Estimate]], year: int | None) -> Estim
     return chosen
 
 
-def _nearest(figures: list[Estimate], year: int) -> Estimate:
+def _nearest(figures: list[IntensityFigure], year: int) -> IntensityFigure:
     """The figure nearest in time; of two equally near, the earlier."""
     return min(figures, key=lambda one: (abs(one.year - year), one.year))

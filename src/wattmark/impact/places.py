@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from wattmark.errors import ConfigError
-from wattmark.impact.tables import Estimate, estimates, names_in_sources, read_lines
+from wattmark.impact.tables import IntensityFigure, estimates, names_in_sources, read_lines
 
 Kind = Literal["country", "aggregate", "region", "egrid", "state", "cloud"]
 
@@ -35,7 +35,7 @@ class Zone:
     areas: tuple[str, ...]
 
     @property
-    def estimates(self) -> tuple[Estimate, ...]:
+    def estimates(self) -> tuple[IntensityFigure, ...]:
         """Every published figure for this place, its own area's first, then by preference of source."""
         by_area = estimates()
         return tuple(estimate for area in self.areas for estimate in by_area.get(area, ()))

@@ -35,7 +35,7 @@ class DataSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class IntensityFigure:
     """One published yearly average: g CO2e per kWh of electricity in an area."""
 
     area: str
@@ -75,16 +75,16 @@ def source_spread() -> float:
 
 
 @cache
-def estimates() -> Mapping[str, tuple[Estimate, ...]]:
+def estimates() -> Mapping[str, tuple[IntensityFigure, ...]]:
     """Every published figure by area, sources in order of preference, years rising."""
-    by_area: dict[str, list[Estimate]] = {}
+    by_area: dict[str, list[IntensityFigure]] = {}
     for source in data_sources():
         header, *lines = read_lines(source.file)
         years = [int(year) for year in header[2:]]
         for zone, _, *cells in lines:
             row = by_area.setdefault(zone, [])
             row.extend(
-                Estimate(zone, source, year, float(cell))
+                IntensityFigure(zone, source, year, float(cell))
                 for year, cell in zip(years, cells, strict=True)
                 if cell
             )

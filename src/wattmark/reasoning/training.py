@@ -78,7 +78,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """share: of the whole training, 0..1. loss: of this step, in nats per token. seconds: of training, earlier parts too."""
 
     step: int
@@ -114,7 +114,7 @@ def train(
     checkpoint: Path | None = None,
     *,
     threads: int = 1,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> Trained:
     """Train as planned, going on from ``checkpoint`` if it is there; it is left in place at the end.
 
@@ -138,7 +138,9 @@ def train(
                 state.save(checkpoint)
                 saved = now
             if on_progress is not None:
-                on_progress(Progress(state.trained.steps, min(1.0, done), loss, state.trained.seconds))
+                on_progress(
+                    TrainingProgress(state.trained.steps, min(1.0, done), loss, state.trained.seconds)
+                )
     if checkpoint is not None:
         state.save(checkpoint)
     return state.trained

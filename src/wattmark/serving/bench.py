@@ -30,7 +30,7 @@ from wattmark.serving.figures.steady import requests_for
 from wattmark.serving.load.arrivals import Arrivals, OpenLoop
 from wattmark.serving.load.client import ServerProfile, find_filler, probe, run, run_load_blocking
 from wattmark.serving.load.limits import Limits
-from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
+from wattmark.serving.load.records import LoadProgress, LoadResult, RequestRecord
 from wattmark.serving.load.wire.target import Target
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Filler, Synthetic
@@ -157,7 +157,7 @@ class Bench:
         *,
         name: str = "",
         tags: Mapping[str, str] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[LoadProgress], None] | None = None,
         spans: bool = True,
     ) -> BenchResult:
         """Measure the idle machine, send the load, account for both. The idle watts are measured once per bench.
@@ -183,9 +183,13 @@ class Bench:
             at_rest = cpu.lap()
             with measured.span("load") as span, cpu.watching():
                 load = run_load_blocking(
-                    self.target, plan.arrivals, workload,
-                    limits=plan.limits, profile=self.profile, on_progress=on_progress,
-                )  # fmt: skip
+                    self.target,
+                    plan.arrivals,
+                    workload,
+                    limits=plan.limits,
+                    profile=self.profile,
+                    on_progress=on_progress,
+                )
             at_work = cpu.lap()
         view = measured.view
         if self.idle is None:

@@ -9,7 +9,7 @@ from wattmark.errors import ConfigError
 from wattmark.serving.bench import BASELINE_S, SCRAPE_S, BenchResult, Plan, open_bench, save
 from wattmark.serving.load.arrivals import ClosedLoop, OpenLoop
 from wattmark.serving.load.limits import Limits
-from wattmark.serving.load.records import Progress
+from wattmark.serving.load.records import LoadProgress
 from wattmark.serving.prompts.base import Lengths
 from wattmark.serving.server.local import ServerOptions
 
@@ -28,7 +28,7 @@ def benchmark(
     name: str = "",
     tags: Mapping[str, str] | None = None,
     options: ServerOptions | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[LoadProgress], None] | None = None,
     **target: Any,
 ) -> BenchResult:
     """Send a load to the server at a URL, or to ``local:1m`` which is started for it, and account for its joules.

@@ -9,7 +9,7 @@ from typing import Any
 from wattmark.studies.designs.builtin import builtin_names, find_design
 from wattmark.studies.designs.design import Design, parse_design, to_toml
 from wattmark.studies.execution.executors import Executor
-from wattmark.studies.execution.runner import Progress, run_study
+from wattmark.studies.execution.runner import StudyProgress, run_study
 from wattmark.studies.execution.state import StudyFolder, load_results, study_names
 from wattmark.studies.results import StudyResults
 
@@ -31,7 +31,7 @@ class Study:
         fresh: bool = False,
         retry_failed: bool = False,
         executor: Executor | None = None,
-        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[StudyProgress], None] = lambda _: None,
     ) -> StudyResults:
         """Run what is left of it, and return all results so far; see :func:`wattmark.studies.execution.runner.run_study`."""
         return run_study(

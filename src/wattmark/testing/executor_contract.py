@@ -20,7 +20,7 @@ import pytest
 
 from wattmark.studies.designs.design import Command, Design, Quiet
 from wattmark.studies.designs.plan import plan
-from wattmark.studies.execution.executors import Executor, Handle, Job, Outcome
+from wattmark.studies.execution.executors import Executor, Handle, Job, TrialOutcome
 from wattmark.studies.execution.trial import log_file, spec_of
 from wattmark.studies.results import TrialResult
 
@@ -121,7 +121,7 @@ def job_of(folder: Path, *argv: str, timeout_s: float | None = None) -> Job:
     return Job(trial.id, spec_of(design, trial, folder), log_file(folder, trial.id), timeout_s)
 
 
-def wait(executor: Executor, handle: Handle) -> Outcome:
+def wait(executor: Executor, handle: Handle) -> TrialOutcome:
     """The outcome, within a generous time."""
     deadline = time.monotonic() + ENDED_S
     while time.monotonic() < deadline:

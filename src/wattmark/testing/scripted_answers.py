@@ -94,8 +94,10 @@ class PrefixCache:
         self.hits.append(cached)
         made = tokens_of(Script(), body)
         usage = {
-            "prompt_tokens": len(words), "completion_tokens": made, "prompt_tokens_details": {"cached_tokens": cached},
-        }  # fmt: skip
+            "prompt_tokens": len(words),
+            "completion_tokens": made,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
         return Script(ttft_s=(len(words) - cached) * self.prefill_s, gap_s=self.gap_s, usage=usage)
 
 

@@ -186,9 +186,13 @@ def _eco2ai(fit: Training) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "emission.csv"
         tracker: Any = kind(
-            project_name="study", experiment_description="digits", file_name=str(path), alpha_2_code="FR",
-            measure_period=_PERIOD_S, ignore_warnings=True,
-        )  # fmt: skip
+            project_name="study",
+            experiment_description="digits",
+            file_name=str(path),
+            alpha_2_code="FR",
+            measure_period=_PERIOD_S,
+            ignore_warnings=True,
+        )
         tracker.start()
         accuracy, seconds = fit()
         tracker.stop()

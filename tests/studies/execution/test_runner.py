@@ -18,8 +18,8 @@ from wattmark.errors import ConfigError
 from wattmark.store import open_store
 from wattmark.studies.designs.design import Design
 from wattmark.studies.designs.plan import plan
-from wattmark.studies.execution.executors import Handle, Job, Outcome
-from wattmark.studies.execution.runner import Progress, run_study
+from wattmark.studies.execution.executors import Handle, Job, TrialOutcome
+from wattmark.studies.execution.runner import StudyProgress, run_study
 from wattmark.studies.execution.state import StudyFolder, load_results
 from wattmark.studies.results import TrialResult
 from wattmark.testing.executor_contract import sleeps_in
@@ -46,14 +46,14 @@ class Instant:
     def submit(self, job: Job) -> Handle:
         return job.spec
 
-    def poll(self, handle: Handle) -> Outcome:
+    def poll(self, handle: Handle) -> TrialOutcome:
         metrics = self.metrics(handle)
         result = TrialResult(
             handle["id"], handle["index"], handle["repeat"], handle["factors"],
             "failed" if metrics is None else "completed", duration_s=1.0, host="h", metrics=metrics or {},
             energy_j={"total": {"value": 50.0, "low": 49.0, "high": 51.0}},
         )  # fmt: skip
-        return Outcome(0, {"result": result.to_json()}, "what it printed")
+        return TrialOutcome(0, {"result": result.to_json()}, "what it printed")
 
     def cancel(self, handle: Handle) -> None:
         raise AssertionError("nothing is left to cancel")
@@ -223,7 +223,7 @@ def test_more_repeats_until_the_mean_is_known() -> None:
 
 
 def test_progress_says_what_is_left() -> None:
-    seen: list[Progress] = []
+    seen: list[StudyProgress] = []
     run_study(design("true", repeats=2), executor=Instant(lambda spec: {}), on_progress=seen.append)
     assert [(p.done, p.total, p.begun is not None) for p in seen] == [
         (0, 2, True), (1, 2, False), (1, 2, True), (2, 2, False),
@@ -311,12 +311,12 @@ def test_a_trial_that_was_taken_over_has_one_run_that_counts(data_dir: Path) -> 
             keep(store, record)
 
     class Measured(Instant):
-        def poll(self, handle: Handle) -> Outcome:
+        def poll(self, handle: Handle) -> TrialOutcome:
             result = TrialResult(
                 handle["id"], handle["index"], handle["repeat"], handle["factors"], "completed",
                 duration_s=1.0, run_id=f"{handle['id']}-1" if handle["id"] == first.id else None,
             )  # fmt: skip
-            return Outcome(0, {"result": result.to_json()}, "")
+            return TrialOutcome(0, {"result": result.to_json()}, "")
 
     run_study(study, executor=Measured(lambda _: {}))
     with open_store() as store:

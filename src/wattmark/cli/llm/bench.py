@@ -90,13 +90,26 @@ class BenchOptions:
         if self.prompts is not None:
             workload = read_jsonl(self.prompts, output=Lengths.parse(self.output), once=False)
         return Plan(
-            arrivals, Lengths.parse(self.input), Lengths.parse(self.output), workload,
+            arrivals,
+            Lengths.parse(self.input),
+            Lengths.parse(self.output),
+            workload,
             Limits(
-                requests=requests, duration_s=self.seconds, scrape_s=SCRAPE_S, processes=self.processes,
-                keep_text=self.keep_text, drain_s=DRAIN_S if self.seconds is None else max(LEAST_DRAIN_S, self.seconds),
+                requests=requests,
+                duration_s=self.seconds,
+                scrape_s=SCRAPE_S,
+                processes=self.processes,
+                keep_text=self.keep_text,
+                drain_s=DRAIN_S if self.seconds is None else max(LEAST_DRAIN_S, self.seconds),
             ),
-            self.baseline_s, goal, self.seed, _grams(self.zone), self.price, turns=self.turns, prefix_tokens=self.prefix,
-        )  # fmt: skip
+            self.baseline_s,
+            goal,
+            self.seed,
+            _grams(self.zone),
+            self.price,
+            turns=self.turns,
+            prefix_tokens=self.prefix,
+        )
 
     def _dataset(self, text: str) -> tuple[Workload, Replay | None]:
         """``sharegpt:PATH``, ``trace:PATH`` (with its arrivals) or ``jsonl:PATH``. Raises ConfigError."""
@@ -122,7 +135,7 @@ class BenchOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BenchOutcome:
     """What came of it: a result per load. knee: where more load buys waiting; None without a sweep or a bend."""
 
     ask: BenchOptions
@@ -144,8 +157,12 @@ class Outcome:
             for load, result in zip(self.ask.loads, self.results, strict=False)
         ]
         return {
-            "format": FORMAT, "sweep": self.ask.kind, "knee": self.knee, "saturated": self.saturated, "points": points,
-        }  # fmt: skip
+            "format": FORMAT,
+            "sweep": self.ask.kind,
+            "knee": self.knee,
+            "saturated": self.saturated,
+            "points": points,
+        }
 
 
 def run_bench(
@@ -158,7 +175,7 @@ def run_bench(
     tags: Mapping[str, str],
     live: bool,
     server_pids: Sequence[int] = (),
-) -> Outcome:
+) -> BenchOutcome:
     """Open the server, run every load, keep every run. A sweep ends at Ctrl-C, or once two loads brought no more work."""
     plans = [
         (load, ask.plan(load)) for load in ask.loads
@@ -185,7 +202,7 @@ def run_bench(
             if climb.add(load, result.metrics) or result.load.interrupted:
                 break
     sweep = climb.sweep()
-    return Outcome(ask, tuple(results), None if sweep.knee is None else sweep.knee.load, sweep.saturated)
+    return BenchOutcome(ask, tuple(results), None if sweep.knee is None else sweep.knee.load, sweep.saturated)
 
 
 class _Loading:

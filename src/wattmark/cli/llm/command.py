@@ -13,7 +13,7 @@ from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wattmark.cli.llm.bench import Outcome
+    from wattmark.cli.llm.bench import BenchOutcome
     from wattmark.serving.server.local import ServerOptions
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -217,18 +217,40 @@ def bench(
     ask = BenchOptions(
         kind="rate" if rate is not None else "concurrency",
         loads=(rate if rate is not None else float(concurrency or 4),),
-        arrivals=arrivals, requests=requests, seconds=seconds, input=input_tokens, output=output_tokens, prompts=prompts,
-        data=data, speed=speed, turns=turns, prefix=prefix, processes=processes, e2e_s=e2e, keep_text=keep_text,
-        ttft_s=ttft, tpot_s=tpot, baseline_s=baseline, seed=seed, zone=zone, price=price,
-    )  # fmt: skip
+        arrivals=arrivals,
+        requests=requests,
+        seconds=seconds,
+        input=input_tokens,
+        output=output_tokens,
+        prompts=prompts,
+        data=data,
+        speed=speed,
+        turns=turns,
+        prefix=prefix,
+        processes=processes,
+        e2e_s=e2e,
+        keep_text=keep_text,
+        ttft_s=ttft,
+        tpot_s=tpot,
+        baseline_s=baseline,
+        seed=seed,
+        zone=zone,
+        price=price,
+    )
     if sweep is not None:
         ask = ask.swept(sweep)
     target = {
-        "dialect": dialect, "endpoint": "completions" if completions else "chat", "stream": stream,
-        "api_key_env": api_key_env, "api_key_file": api_key_file, "ca_file": ca_file,
-        "verify_tls": not insecure, "extra_body": _fields(body), "extra_headers": _headers(header or []),
+        "dialect": dialect,
+        "endpoint": "completions" if completions else "chat",
+        "stream": stream,
+        "api_key_env": api_key_env,
+        "api_key_file": api_key_file,
+        "ca_file": ca_file,
+        "verify_tls": not insecure,
+        "extra_body": _fields(body),
+        "extra_headers": _headers(header or []),
         **({"model": model} if model else {}),
-    }  # fmt: skip
+    }
     if where.startswith("local:") and dialect == "auto":
         del target["dialect"]
     options = _options(slots or ask.slots, context, threads, number_format, seed, 0, prompt_cache=False)
@@ -281,7 +303,7 @@ def _headers(given: list[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _write_records(path: str, outcome: Outcome) -> None:
+def _write_records(path: str, outcome: BenchOutcome) -> None:
     """A line for every request of every load: times in monotonic ns, tokens, outcome, joules without idle."""
     import json
 
@@ -312,9 +334,14 @@ def _options(
     for choice in NUMBER_FORMATS:
         if number_format == choice:
             return ServerOptions(
-                slots=slots or 4, context=context, threads=threads, number_format=choice, seed=seed, port=port,
+                slots=slots or 4,
+                context=context,
+                threads=threads,
+                number_format=choice,
+                seed=seed,
+                port=port,
                 prompt_cache=prompt_cache,
-            )  # fmt: skip
+            )
     raise ConfigError(
         f"--number-format cannot be {number_format!r}", hint=f"one of {', '.join(NUMBER_FORMATS)}"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from wattmark.cli.terminal.output import console, say
 from wattmark.recorder.live import Live
-from wattmark.serving.load.records import Progress
+from wattmark.serving.load.records import LoadProgress
 from wattmark.tracker.process import this_process
 from wattmark.units import format_energy, format_power
 
@@ -25,9 +25,9 @@ class LoadLine:
         self._wanted = wanted
         self._shown = False
         self._first: tuple[float, Live | None] | None = None
-        self._before: tuple[Progress, Live | None] | None = None
+        self._before: tuple[LoadProgress, Live | None] | None = None
 
-    def draw(self, progress: Progress) -> None:
+    def draw(self, progress: LoadProgress) -> None:
         """Show how things stand."""
         now = _live()
         if self._first is None:
@@ -43,7 +43,7 @@ class LoadLine:
         sys.stderr.flush()
         self._shown = True
 
-    def words(self, progress: Progress, now: Live | None) -> list[str]:
+    def words(self, progress: LoadProgress, now: Live | None) -> list[str]:
         """The parts of the line; what is not known is not there. Joules are the whole machine's, idle included."""
         of_all = f" of {self._wanted}" if self._wanted else ""
         words = [f"{progress.done}{of_all} requests", f"{progress.in_flight} in flight"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from wattmark.cli.llm.bench import Outcome
+from wattmark.cli.llm.bench import BenchOutcome
 from wattmark.cli.terminal.output import plain
 from wattmark.cli.terminal.table import new_table
 from wattmark.quantity import Quantity
@@ -27,7 +27,7 @@ _HOW = {
 _PERCENTILES = (50, 95, 99)
 
 
-def render(out: Console, outcome: Outcome) -> None:
+def render(out: Console, outcome: BenchOutcome) -> None:
     """All of it; of a sweep the table of its loads and what its last load had to say."""
     last = outcome.results[-1]
     out.print(plain(last.server["description"]), style="bold", soft_wrap=True)
@@ -87,8 +87,10 @@ def _latencies(result: BenchResult) -> Table:
     heads = [f"p{percent}" for percent in _PERCENTILES]
     table = new_table("latency", "mean", *heads, numbers=("mean", *heads))
     rows: tuple[tuple[str, Distribution | None], ...] = (
-        ("to the first token", metrics.ttft_s), ("per token after it", metrics.tpot_s), ("whole answer", metrics.e2e_s),
-    )  # fmt: skip
+        ("to the first token", metrics.ttft_s),
+        ("per token after it", metrics.tpot_s),
+        ("whole answer", metrics.e2e_s),
+    )
     for name, latency in rows:
         if latency is not None:
             values = [latency.mean, *(latency.percentiles[percent] for percent in _PERCENTILES)]
@@ -121,8 +123,11 @@ def _costs(result: BenchResult) -> Table:
     table = new_table("", *columns, numbers=columns)
     if serving is not None:
         figures = (serving.with_idle, serving.without_idle) if has_idle else (serving.with_idle,)
-        for row, name in (("request", "j_per_request"), ("output token", "j_per_output_token"),
-                          ("any token", "j_per_token")):  # fmt: skip
+        for row, name in (
+            ("request", "j_per_request"),
+            ("output token", "j_per_output_token"),
+            ("any token", "j_per_token"),
+        ):
             table.add_row(row, *(_between(getattr(costs, name, None)) for costs in figures))
     return table
 
@@ -157,7 +162,7 @@ def _energy_lines(result: BenchResult) -> Iterator[str]:
         yield f"1,000 requests: {significant(with_idle.money_per_1000_requests.value)} in your currency, idle included"
 
 
-def _sweep(out: Console, outcome: Outcome) -> None:
+def _sweep(out: Console, outcome: BenchOutcome) -> None:
     kind = outcome.ask.kind
     columns = (kind, "requests/s", "tokens/s", "TTFT p95", "J/request", "J/token", "idle")
     table = new_table(*columns, numbers=columns)
@@ -166,14 +171,20 @@ def _sweep(out: Console, outcome: Outcome) -> None:
         with_idle = serving.with_idle if serving else None
         table.add_row(
             f"{load:g}{' ◂ knee' if load == outcome.knee else ''}",
-            _number(metrics.requests_per_s), _number(metrics.output_tokens_per_s), _p95(metrics.ttft_s),
+            _number(metrics.requests_per_s),
+            _number(metrics.output_tokens_per_s),
+            _p95(metrics.ttft_s),
             _energy(with_idle.j_per_request if with_idle else None),
             _energy(with_idle.j_per_output_token if with_idle else None),
             "" if serving is None or serving.idle_share is None else f"{serving.idle_share:.0%}",
-        )  # fmt: skip
+        )
     out.print(table)
-    methods = {part.component: part.method for result in outcome.results if result.serving
-               for part in result.serving.components}  # fmt: skip
+    methods = {
+        part.component: part.method
+        for result in outcome.results
+        if result.serving
+        for part in result.serving.components
+    }
     for method in dict.fromkeys(methods.values()):
         names = ", ".join(component for component, own in methods.items() if own == method)
         out.print(f"{names}: {_HOW.get(method, method)}")

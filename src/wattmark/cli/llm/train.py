@@ -14,7 +14,7 @@ from wattmark.cli.terminal.output import console, say, write_json
 from wattmark.units import format_duration
 
 if TYPE_CHECKING:
-    from wattmark.reasoning.training import Plan, Progress
+    from wattmark.reasoning.training import Plan, TrainingProgress
     from wattmark.serving.server.trained import TrainedModel
 
 SAID_EVERY_S = 10.0
@@ -82,22 +82,29 @@ def tested(plan: Plan, model: TrainedModel, count: int, threads: int) -> list[di
             for mode in ("answer", "budget:16", "steps"):
                 score = evaluate(network, problems, Mode.parse(mode), threads=threads)
                 assert score.accuracy is not None
-                rows.append({
-                    "task": name, "level": level, "seen_in_training": family.seen(level), "mode": mode,
-                    "problems": score.asked, "correct": score.correct, "accuracy": score.accuracy.as_dict(),
-                    "tokens_mean": score.tokens_mean,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "task": name,
+                        "level": level,
+                        "seen_in_training": family.seen(level),
+                        "mode": mode,
+                        "problems": score.asked,
+                        "correct": score.correct,
+                        "accuracy": score.accuracy.as_dict(),
+                        "tokens_mean": score.tokens_mean,
+                    }
+                )
     return rows
 
 
 @contextmanager
-def _shown(plan: Plan) -> Generator[Callable[[Progress], None]]:
+def _shown(plan: Plan) -> Generator[Callable[[TrainingProgress], None]]:
     """A bar on a terminal, a line now and then elsewhere; on standard error."""
     what = f"{plan.size} on {plan.task}"
     if not sys.stderr.isatty():
         said = -SAID_EVERY_S
 
-        def line(progress: Progress) -> None:
+        def line(progress: TrainingProgress) -> None:
             nonlocal said
             if progress.seconds - said >= SAID_EVERY_S or progress.share >= 1:
                 said = progress.seconds
@@ -141,9 +148,13 @@ def _render(models: list[dict[str, Any]]) -> None:
         for row in model["test"]:
             share = row["accuracy"]
             table.add_row(
-                model["plan"]["size"], row["task"], f"{row['level']}{'' if row['seen_in_training'] else '*'}", row["mode"],
-                f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}]", f"{row['tokens_mean']:.1f}",
-            )  # fmt: skip
+                model["plan"]["size"],
+                row["task"],
+                f"{row['level']}{'' if row['seen_in_training'] else '*'}",
+                row["mode"],
+                f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}]",
+                f"{row['tokens_mean']:.1f}",
+            )
     out.print(table)
     out.print("* longer than anything in training. Accuracy with Wilson's 95 % interval.")
 

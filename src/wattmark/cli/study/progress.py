@@ -14,14 +14,14 @@ from wattmark.units import format_duration, format_energy
 
 if TYPE_CHECKING:
     from wattmark.studies.designs.design import Design
-    from wattmark.studies.execution.runner import Progress
+    from wattmark.studies.execution.runner import StudyProgress
 
 SAID_EVERY_S = 10.0
 """Without a terminal, what is made before the first trial is told of this often."""
 
 
 @contextmanager
-def shown(design: Design) -> Generator[Callable[[Progress], None]]:
+def shown(design: Design) -> Generator[Callable[[StudyProgress], None]]:
     """What to call with every progress."""
     if not sys.stderr.isatty():
         yield _lines()
@@ -38,7 +38,7 @@ def shown(design: Design) -> Generator[Callable[[Progress], None]]:
     with Bar(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(design.name)
 
-        def draw(progress: Progress) -> None:
+        def draw(progress: StudyProgress) -> None:
             if progress.preparing:
                 bar.update(task, total=None, description=plain(progress.preparing))
                 return
@@ -51,10 +51,10 @@ def shown(design: Design) -> Generator[Callable[[Progress], None]]:
         yield draw
 
 
-def _lines() -> Callable[[Progress], None]:
+def _lines() -> Callable[[StudyProgress], None]:
     said_at = -SAID_EVERY_S
 
-    def line(progress: Progress) -> None:
+    def line(progress: StudyProgress) -> None:
         nonlocal said_at
         if progress.preparing and time.monotonic() - said_at >= SAID_EVERY_S:
             said_at = time.monotonic()
@@ -65,7 +65,7 @@ def _lines() -> Callable[[Progress], None]:
     return line
 
 
-def _ended(progress: Progress) -> str:
+def _ended(progress: StudyProgress) -> str:
     trial = progress.ended
     assert trial is not None
     energy = "not measured" if trial.total_j is None else format_energy(trial.total_j)
@@ -74,7 +74,7 @@ def _ended(progress: Progress) -> str:
     return f"{plain(label(trial.factors))} repeat={trial.repeat}: {what}{error}"
 
 
-def _so_far(progress: Progress) -> list[str]:
+def _so_far(progress: StudyProgress) -> list[str]:
     words = [f"{format_energy(progress.energy_j)} so far"]
     if progress.failed:
         words.append(f"{progress.failed} failed")

@@ -24,10 +24,10 @@ def render_run(console: Console, run: RunResult, *, closing: bool = True) -> Non
     if run.scope == "tree" and run.attributed is not None and run.others_busy is not None:
         own = run.attributed
         console.print(
-            f"This process tree: {format_energy(own.energy.value)}, "
-            f"{between(own.energy)} ({own.rule}).",
-            style="bold", soft_wrap=True,
-        )  # fmt: skip
+            f"This process tree: {format_energy(own.energy.value)}, {between(own.energy)} ({own.rule}).",
+            style="bold",
+            soft_wrap=True,
+        )
         console.print(
             f"Other work used {run.others_busy * 100:.0f} % of the machine's CPU time: what follows is the whole machine's.",
             soft_wrap=True,
@@ -169,9 +169,13 @@ def render_uncertainty(console: Console, quantity: Quantity) -> None:
     if not rows:
         return
     table = new_table(
-        "error", "", "what makes it smaller", numbers=("",), prose=("what makes it smaller", "error"),
+        "error",
+        "",
+        "what makes it smaller",
+        numbers=("",),
+        prose=("what makes it smaller", "error"),
         title="where the uncertainty comes from",
-    )  # fmt: skip
+    )
     for kind, below, above in rows:
         words, remedy = KINDS.get(kind, (kind, ""))
         table.add_row(words, f"-{format_energy(below)} +{format_energy(above)}", remedy)

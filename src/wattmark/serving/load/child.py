@@ -15,7 +15,7 @@ from wattmark.errors import WattmarkError
 from wattmark.serving.load.client import run
 from wattmark.serving.load.generator.engine import Engine
 from wattmark.serving.load.processes import READY, Ending, Job
-from wattmark.serving.load.records import Progress, RequestRecord
+from wattmark.serving.load.records import LoadProgress, RequestRecord
 
 BATCH = 256
 """Records sent at once: a pickle of many is far cheaper than many pickles."""
@@ -33,7 +33,7 @@ class _Outbox:
         if len(self._records) >= BATCH:
             self.flush()
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: LoadProgress) -> None:
         self.flush()
         self.send(progress)
 
@@ -58,9 +58,16 @@ async def work(job: Job, outbox: _Outbox) -> Ending:
     limits = dataclasses.replace(job.limits, keep_records=False)
     conversations = job.workload.conversations(job.part, job.parts)
     engine = Engine(
-        job.target, job.profile.dialect, job.profile.model, job.arrivals, conversations, limits,
-        on_record=outbox.record, on_progress=outbox.progress, start_ns=start_ns,
-    )  # fmt: skip
+        job.target,
+        job.profile.dialect,
+        job.profile.model,
+        job.arrivals,
+        conversations,
+        limits,
+        on_record=outbox.record,
+        on_progress=outbox.progress,
+        start_ns=start_ns,
+    )
     loop = asyncio.get_running_loop()
 
     def wait_for_parent() -> None:

@@ -24,7 +24,7 @@ from wattmark.serving.load.generator.engine import Engine
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.probe import ServerProfile, find_filler, probe
 from wattmark.serving.load.processes import Processes
-from wattmark.serving.load.records import LoadResult, Progress, RequestRecord
+from wattmark.serving.load.records import LoadProgress, LoadResult, RequestRecord
 from wattmark.serving.load.scrape import Scraper, timing_series
 from wattmark.serving.load.wire.target import Target, shown_url
 from wattmark.serving.prompts.base import Fixed, FreshTexts, Lengths, Workload
@@ -34,9 +34,9 @@ __all__ = [
     "ClosedLoop",
     "Lengths",
     "Limits",
+    "LoadProgress",
     "LoadResult",
     "OpenLoop",
-    "Progress",
     "Replay",
     "RequestRecord",
     "Segment",
@@ -48,7 +48,7 @@ __all__ = [
     "run",
     "run_load",
     "run_load_blocking",
-]  # fmt: skip
+]
 
 LATE_S = 0.01
 """A generator that is later than this for one request in twenty is not giving the load that was asked for."""
@@ -63,7 +63,7 @@ async def run_load(
     limits: Limits | None = None,
     profile: ServerProfile | None = None,
     on_record: Callable[[RequestRecord], None] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[LoadProgress], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> LoadResult:
     """Send a load and return its records. The server is looked at first (see :func:`probe`) unless ``profile`` is given.
@@ -88,9 +88,15 @@ async def run_load(
         )
     else:
         generator = Engine(
-            target, profile.dialect, profile.model, arrivals, workload.conversations(), limits,
-            on_record=on_record, on_progress=on_progress,
-        )  # fmt: skip
+            target,
+            profile.dialect,
+            profile.model,
+            arrivals,
+            workload.conversations(),
+            limits,
+            on_record=on_record,
+            on_progress=on_progress,
+        )
     watcher = asyncio.create_task(_stop_when(stop, generator)) if stop else None
     try:
         await generator.run()
@@ -104,14 +110,26 @@ async def run_load(
         (generator.cpu_s, generator.pids) if isinstance(generator, Processes) else (0.0, ())
     )
     result = LoadResult(
-        url=shown_url(target.url), model=profile.model, dialect=profile.dialect.name, arrivals=arrivals.describe(),
-        workload=workload.describe(), started_ns=generator.started_ns, ended_ns=ended_ns, started_wall_ns=wall_ns,
-        stopped_sending_ns=generator.stopped_sending_ns or ended_ns, records=generator.records, counts=generator.counts,
-        client_cpu_s=time.process_time() - cpu_s + children_cpu_s, client_pids=(os.getpid(), *pids),
-        interrupted=generator.interrupted, warnings=warnings,
+        url=shown_url(target.url),
+        model=profile.model,
+        dialect=profile.dialect.name,
+        arrivals=arrivals.describe(),
+        workload=workload.describe(),
+        started_ns=generator.started_ns,
+        ended_ns=ended_ns,
+        started_wall_ns=wall_ns,
+        stopped_sending_ns=generator.stopped_sending_ns or ended_ns,
+        records=generator.records,
+        counts=generator.counts,
+        client_cpu_s=time.process_time() - cpu_s + children_cpu_s,
+        client_pids=(os.getpid(), *pids),
+        interrupted=generator.interrupted,
+        warnings=warnings,
         text_seed=workload.text_seed if isinstance(workload, FreshTexts) else None,
-        concurrency=arrivals.stages[0][0] if isinstance(arrivals, ClosedLoop) and len(arrivals.stages) == 1 else None,
-    )  # fmt: skip
+        concurrency=arrivals.stages[0][0]
+        if isinstance(arrivals, ClosedLoop) and len(arrivals.stages) == 1
+        else None,
+    )
     if scraper is not None:
         result.series = (*scraper.series(), *timing_series(result.records))
         result.warnings += [scraper.missing] if scraper.missing else []
@@ -132,7 +150,7 @@ def run_load_blocking(
     limits: Limits | None = None,
     profile: ServerProfile | None = None,
     on_record: Callable[[RequestRecord], None] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[LoadProgress], None] | None = None,
 ) -> LoadResult:
     """:func:`run_load` from code without an event loop. A first Ctrl-C ends the test and the result is returned with
     ``interrupted`` set; a second one is raised."""
@@ -141,9 +159,15 @@ def run_load_blocking(
         stop = asyncio.Event()
         with _first_interrupt_sets(stop):
             return await run_load(
-                target, arrivals, workload, limits=limits, profile=profile,
-                on_record=on_record, on_progress=on_progress, stop=stop,
-            )  # fmt: skip
+                target,
+                arrivals,
+                workload,
+                limits=limits,
+                profile=profile,
+                on_record=on_record,
+                on_progress=on_progress,
+                stop=stop,
+            )
 
     return run(main())
 
@@ -258,9 +282,10 @@ def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
                 "use more processes or a lower rate"
             )
     short = sum(
-        1 for record in result.ok
+        1
+        for record in result.ok
         if record.output_tokens is not None and record.output_tokens < (record.wanted_output_tokens or 0)
-    )  # fmt: skip
+    )
     if short:
         findings.append(
             f"{short} of {len(result.ok)} answers were shorter than asked for: this server cannot be made to go on"

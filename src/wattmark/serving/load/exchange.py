@@ -37,10 +37,27 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_done", "_events", "_failed", "_keep_text", "_moved", "_said", "_size", "_texts", "_undecided", "_unpack",
+        "_body",
+        "_done",
+        "_events",
+        "_failed",
+        "_keep_text",
+        "_moved",
+        "_said",
+        "_size",
+        "_texts",
+        "_undecided",
+        "_unpack",
         "_usage",
-        "connection", "extra", "heard_ns", "on_end", "on_resend", "payload", "record", "sent_ns",
-    )  # fmt: skip
+        "connection",
+        "extra",
+        "heard_ns",
+        "on_end",
+        "on_resend",
+        "payload",
+        "record",
+        "sent_ns",
+    )
 
     def __init__(
         self,

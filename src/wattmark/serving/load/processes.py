@@ -22,7 +22,7 @@ from wattmark.errors import ConfigError, ServerError
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, Thinned
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.probe import ServerProfile
-from wattmark.serving.load.records import Outcome, Progress, RequestRecord
+from wattmark.serving.load.records import LoadProgress, Outcome, RequestRecord
 from wattmark.serving.load.wire.target import Target
 from wattmark.serving.prompts.base import Workload
 
@@ -67,7 +67,7 @@ class Processes:
         limits: Limits,
         *,
         on_record: Callable[[RequestRecord], None] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[LoadProgress], None] | None = None,
     ) -> None:
         self.records: list[RequestRecord] = []
         self.counts: Counter[Outcome] = Counter()
@@ -92,7 +92,7 @@ class Processes:
             if (share := _arrivals(arrivals, part, limits.processes)) is not None
         ]
         self._inputs: list[asyncio.StreamWriter] = []
-        self._sent: dict[int, Progress] = {}
+        self._sent: dict[int, LoadProgress] = {}
 
     async def run(self) -> None:
         """Run all children to their end."""
@@ -134,9 +134,14 @@ class Processes:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wattmark.serving.load.child",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True, limit=1 << 24,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "wattmark.serving.load.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=1 << 24,
+        )
 
     async def _follow(self, child: asyncio.subprocess.Process, part: int) -> Ending:
         assert child.stdin is not None
@@ -150,7 +155,7 @@ class Processes:
                 with contextlib.suppress(ConnectionError):
                     await child.stdin.wait_closed()
                 return message
-            if isinstance(message, Progress):
+            if isinstance(message, LoadProgress):
                 self._report(part, message)
             else:
                 self._take(message)
@@ -163,17 +168,20 @@ class Processes:
             if self._on_record is not None:
                 self._on_record(record)
 
-    def _report(self, part: int, progress: Progress) -> None:
+    def _report(self, part: int, progress: LoadProgress) -> None:
         self._sent[part] = progress
         if self._on_progress is not None and part == min(self._sent):
             parts = self._sent.values()
             self._on_progress(
-                Progress(
-                    progress.elapsed_s, sum(each.sent for each in parts), sum(each.done for each in parts),
-                    sum(each.failed for each in parts), sum(each.in_flight for each in parts),
+                LoadProgress(
+                    progress.elapsed_s,
+                    sum(each.sent for each in parts),
+                    sum(each.done for each in parts),
+                    sum(each.failed for each in parts),
+                    sum(each.in_flight for each in parts),
                     sum(each.output_tokens for each in parts),
                 )
-            )  # fmt: skip
+            )
 
 
 async def _ready(child: asyncio.subprocess.Process, job: bytes) -> None:

@@ -17,9 +17,20 @@ if TYPE_CHECKING:
     from wattmark.runs.record import SeriesData
 
 Outcome = Literal[
-    "ok", "refused", "sockets", "tls", "no_answer", "stalled", "too_long", "cut", "malformed",
-    "throttled", "client_error", "server_error", "abandoned",
-]  # fmt: skip
+    "ok",
+    "refused",
+    "sockets",
+    "tls",
+    "no_answer",
+    "stalled",
+    "too_long",
+    "cut",
+    "malformed",
+    "throttled",
+    "client_error",
+    "server_error",
+    "abandoned",
+]
 """How a request ended: well; no connection; no socket left here; TLS failed; nothing came in time; the answer stopped
 coming; the whole took too long; the connection or stream broke; not HTTP, SSE or JSON; 429; other 4xx; 5xx or an error
 inside the stream; given up by us (Ctrl-C, end of the test)."""
@@ -84,7 +95,7 @@ class RequestRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LoadProgress:
     """How far a load test has come; handed to ``on_progress``."""
 
     elapsed_s: float
@@ -159,9 +170,17 @@ class LoadResult:
         import numpy as np
 
         names = (
-            "scheduled_ns", "released_ns", "sent_ns", "first_token_ns", "last_token_ns", "end_ns",
-            "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens",
-        )  # fmt: skip
+            "scheduled_ns",
+            "released_ns",
+            "sent_ns",
+            "first_token_ns",
+            "last_token_ns",
+            "end_ns",
+            "input_tokens",
+            "output_tokens",
+            "cached_tokens",
+            "reasoning_tokens",
+        )
         return {
             name: np.array([getattr(record, name) for record in self.records], dtype=np.float64)
             for name in names

@@ -194,9 +194,14 @@ def ensure_model(
         _refuse_what_does_not_fit(shape, number_format, path)
         weights = random_weights(shape, seed)
         write_llama(
-            path, shape, weights, number_format,
-            name=f"random-llama-{size}", description=NOISE_NOTE, on_progress=on_progress,
-        )  # fmt: skip
+            path,
+            shape,
+            weights,
+            number_format,
+            name=f"random-llama-{size}",
+            description=NOISE_NOTE,
+            on_progress=on_progress,
+        )
     return path
 
 

@@ -21,7 +21,7 @@ from wattmark.serving.server.gguf import Architecture, Float32, NumberFormat, Vo
 
 if TYPE_CHECKING:
     from wattmark.reasoning.network import Network
-    from wattmark.reasoning.training import Plan, Progress
+    from wattmark.reasoning.training import Plan, TrainingProgress
 
 CONTEXT = 512
 _NORMAL, _UNKNOWN, _CONTROL, _UNUSED = 1, 2, 3, 5
@@ -61,7 +61,7 @@ def ensure_trained(
     number_format: NumberFormat = "f16",
     *,
     threads: int = 1,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> TrainedModel:
     """The model of this plan, trained first (or trained on, if that was interrupted) unless the data folder has it.

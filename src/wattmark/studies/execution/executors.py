@@ -38,7 +38,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrialOutcome:
     """How a job ended. exit_code: negative where a signal ended it, None if unknown. result: what the trial wrote.
 
     log_tail: the end of what it printed.
@@ -63,7 +63,7 @@ class Executor(Protocol):
         """Start a job, or queue it; returns at once. Raises WattmarkError if that is impossible."""
         ...
 
-    def poll(self, handle: Handle) -> Outcome | None:
+    def poll(self, handle: Handle) -> TrialOutcome | None:
         """The outcome once the job has ended; None while it goes on. Never waits."""
         ...
 
@@ -112,7 +112,7 @@ class LocalExecutor:
         self._running[process.pid] = _Running(process, job, deadline, before)
         return {"pid": process.pid, "ticks": tree.start_ticks(process.pid), "host": os.uname().nodename}
 
-    def poll(self, handle: Handle) -> Outcome | None:
+    def poll(self, handle: Handle) -> TrialOutcome | None:
         """The outcome once the process has ended or was ended for taking too long."""
         running = self._running[handle["pid"]]
         exit_code = running.process.poll()
@@ -128,7 +128,7 @@ class LocalExecutor:
         tail = log_tail(running.job.log)
         killed = exit_code == -signal.SIGKILL and not timed_out
         short = killed and oom_kills() > running.oom_kills
-        return Outcome(
+        return TrialOutcome(
             exit_code,
             read_result(Path(running.job.spec["result"])),
             tail,

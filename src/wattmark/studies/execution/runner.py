@@ -28,7 +28,7 @@ from wattmark.studies.execution.executors import (
     Handle,
     Job,
     LocalExecutor,
-    Outcome,
+    TrialOutcome,
     log_tail,
     read_result,
 )
@@ -48,7 +48,7 @@ _RECENT_SESSIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StudyProgress:
     """How a study stands. left_s: an estimate, None before the first trial of this runner has ended.
 
     begun: the trial that starts now, or None. ended: the result that has just come in, or None. preparing: what is made
@@ -70,7 +70,7 @@ def run_study(
     design: Design,
     *,
     executor: Executor | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[StudyProgress], None] = lambda _: None,
     fresh: bool = False,
     retry_failed: bool = False,
 ) -> StudyResults:
@@ -89,7 +89,7 @@ def run_study(
             prepare(
                 design,
                 folder.path,
-                lambda told: on_progress(Progress(0, 0, 0, 0.0, 0.0, None, preparing=told)),
+                lambda told: on_progress(StudyProgress(0, 0, 0, 0.0, 0.0, None, preparing=told)),
             )
         _Runner(design, folder, executor or LocalExecutor(), on_progress).run(retry_failed)
     return folder.results()
@@ -100,7 +100,7 @@ class _Runner:
     design: Design
     folder: StudyFolder
     executor: Executor
-    on_progress: Callable[[Progress], None]
+    on_progress: Callable[[StudyProgress], None]
     done: dict[str, TrialResult] = field(default_factory=dict[str, TrialResult])
     running: dict[str, tuple[Trial, Handle]] = field(default_factory=dict[str, tuple[Trial, Handle]])
     total: int = 0
@@ -178,7 +178,7 @@ class _Runner:
         self.running[trial.id] = (trial, self.executor.submit(job))
         self._note_running()
 
-    def _end(self, trial: Trial, outcome: Outcome, store: _StoreOrJournals) -> None:
+    def _end(self, trial: Trial, outcome: TrialOutcome, store: _StoreOrJournals) -> None:
         if outcome.result is not None:
             session = outcome.result.get("session")
             if session:
@@ -192,7 +192,7 @@ class _Runner:
         result_file(self.folder.path, trial.id).unlink(missing_ok=True)
         self._tell(ended=result)
 
-    def _killed(self, trial: Trial, outcome: Outcome, store: _StoreOrJournals) -> TrialResult:
+    def _killed(self, trial: Trial, outcome: TrialOutcome, store: _StoreOrJournals) -> TrialResult:
         """A trial without a result: what its journal says, and why it ended."""
         result = TrialResult(trial.id, trial.index, trial.repeat, trial.factors, "failed")
         record = store.run_of_trial(self.design.name, trial.id)
@@ -225,7 +225,7 @@ class _Runner:
         elapsed_s = time.monotonic() - self.began
         here = len(self.done) - self.done_before
         self.on_progress(
-            Progress(
+            StudyProgress(
                 total=self.total,
                 done=len(self.done),
                 failed=sum(trial.status != "completed" for trial in self.done.values()),

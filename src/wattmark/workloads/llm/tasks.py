@@ -28,7 +28,7 @@ from wattmark.tracker.measure import measure
 from wattmark.workloads.registry import Config, Factor
 
 if TYPE_CHECKING:
-    from wattmark.reasoning.training import Plan, Progress
+    from wattmark.reasoning.training import Plan, TrainingProgress
 
 NO_TASK = "none"
 TRAINED = "trained:"
@@ -125,7 +125,7 @@ def train(
         return there
     goes_on = is_resumed(plan)
 
-    def tell(now: Progress) -> None:
+    def tell(now: TrainingProgress) -> None:
         if on_progress is not None:
             on_progress(now.share, f"loss {now.loss:.3f}")
 

@@ -103,9 +103,12 @@ class LlmWorkload:
         lengths = Lengths.parse(str(config["input"])), Lengths.parse(str(config["output"]))
         asked = llm_tasks.problems_of({**config, "requests": WARM_UP_REQUESTS}, seed=-1)
         run_load_blocking(
-            bench.target, ClosedLoop.of(2), asked or Synthetic(*lengths, filler=bench.filler),
-            limits=Limits(requests=WARM_UP_REQUESTS, scrape_s=None), profile=bench.profile,
-        )  # fmt: skip
+            bench.target,
+            ClosedLoop.of(2),
+            asked or Synthetic(*lengths, filler=bench.filler),
+            limits=Limits(requests=WARM_UP_REQUESTS, scrape_s=None),
+            profile=bench.profile,
+        )
 
     def run(self, config: Config, span: SpanMaker) -> dict[str, Any]:
         """Stages ``idle`` and ``load``; the figures of :func:`figures`. Raises ServerError if no request was answered."""

@@ -19,7 +19,7 @@ from wattmark.serving.load.generator.timers import Timers
 from wattmark.serving.load.generator.turns import Turns
 from wattmark.serving.load.generator.watchdog import Watchdog
 from wattmark.serving.load.limits import Limits
-from wattmark.serving.load.records import Outcome, Progress, RequestRecord
+from wattmark.serving.load.records import LoadProgress, Outcome, RequestRecord
 from wattmark.serving.load.wire.dialects import Dialect
 from wattmark.serving.load.wire.target import Target, without_key
 from wattmark.serving.prompts.base import Conversation, ConversationState
@@ -38,7 +38,7 @@ class Engine:
         limits: Limits,
         *,
         on_record: Callable[[RequestRecord], None] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[LoadProgress], None] | None = None,
         start_ns: int | None = None,
     ) -> None:
         self.records: list[RequestRecord] = []
@@ -186,5 +186,7 @@ class Engine:
             failed = sum(self.counts.values()) - completed - self.counts["abandoned"]
             turns = self._turns
             self._on_progress(
-                Progress(elapsed_s, turns.count, completed, failed, len(turns.in_flight), self._output_tokens)
+                LoadProgress(
+                    elapsed_s, turns.count, completed, failed, len(turns.in_flight), self._output_tokens
+                )
             )

@@ -50,10 +50,13 @@ class BodyWriter:
         """What comes before and after the prompt; None for the second if ``extra_body`` brings a prompt of its own."""
         whole = dumps(
             self._dialect.body(
-                model=self._model, prompt={name: _PLACE}, output_tokens=output_tokens,
-                stream=self._target.stream, extra=self._target.extra_body,
+                model=self._model,
+                prompt={name: _PLACE},
+                output_tokens=output_tokens,
+                stream=self._target.stream,
+                extra=self._target.extra_body,
             )
-        )  # fmt: skip
+        )
         before, placeholder, after = whole.partition(dumps(_PLACE))
         if len(self._templates) >= MOST_TEMPLATES:
             self._templates.clear()

@@ -144,8 +144,10 @@ class Columns:
             return None
         percent = [i for i, cells in others if cells and all(cell.endswith("%") for cell in cells)]
         named = [i for i, cells in others if cells and all(_is_name(cell) for cell in cells)]
-        side = {SIDE[name][0]: (i, SIDE[name][2]) for name, i in zip(
-            ("utilization.gpu", "utilization.memory"), percent, strict=False)}  # fmt: skip
+        side = {
+            SIDE[name][0]: (i, SIDE[name][2])
+            for name, i in zip(("utilization.gpu", "utilization.memory"), percent, strict=False)
+        }
         return cls(width, time, power, "", _identity_of(others), next(iter(named), None), side)
 
 

@@ -184,8 +184,11 @@ def _energies(values: Mapping[str, str]) -> dict[Component, float]:
 
 
 def _run(tracker: _Tracker, again: bool) -> RunRecord:
-    rows = [row for row, after in zip(tracker.rows, [*tracker.rows[1:], None], strict=True)
-            if after is None or after.duration_ns > row.duration_ns]  # fmt: skip
+    rows = [
+        row
+        for row, after in zip(tracker.rows, [*tracker.rows[1:], None], strict=True)
+        if after is None or after.duration_ns > row.duration_ns
+    ]
     first, last = tracker.rows[0], rows[-1]
     accuracies = {component: accuracy for _, component, accuracy in _PARTS}
     values = last.values
