@@ -7,7 +7,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_ARGS ?=
 
-.PHONY: study test lint types unit web web-checked bundle docs bench clean help
+OLDEST_PYTHON ?= $(PYTHON)
+OLDEST := .venv-oldest
+OLDEST_EXTRAS := pandas,postgres,ui,tui,llm
+
+.PHONY: study test test-oldest lint types unit web web-checked bundle docs bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 3
@@ -38,6 +42,7 @@ lint: $(VENV)/.test
 
 types: $(VENV)/.test
 	$(BIN)/pyright
+	$(BIN)/pyright -p pyrightconfig.tests.json
 
 unit: $(VENV)/.test
 	$(BIN)/python -m coverage erase
@@ -47,6 +52,18 @@ unit: $(VENV)/.test
 	wait $$browser; seen=$$?; cat .browser.log; exit $$((unit + seen))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+# The lowest versions that pyproject.toml allows, without PyTorch, in an environment of its own (OLDEST_PYTHON=python3.10 tries that
+# one, too). Old releases warn of newer ones, so warnings are no errors here; slow tests and those of this repository are left out.
+test-oldest: $(VENV)/.test
+	$(BIN)/python tools/oldest.py pandas postgres ui tui llm study > .oldest.txt
+	$(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --constraint .oldest.txt --editable '.[$(OLDEST_EXTRAS)]' scipy matplotlib \
+	  pytest pytest-timeout hypothesis jsonschema uncertainties httpx httpx2
+	$(OLDEST)/bin/python -m pytest -o filterwarnings=default -W ignore -m "not slow" --ignore=tests/dashboard/test_openapi.py \
+	  --deselect tests/sources/test_contract.py::test_the_suite_notices_imports_beyond_the_standard_library \
+	  tests/store tests/runs tests/impact tests/workspace tests/dashboard tests/sources tests/predict tests/test_quantity.py \
+	  tests/test_statistics.py tests/test_settings.py
 
 # The page is committed as it was built, so that installing needs no node; where node is, it must be what the source gives.
 web:

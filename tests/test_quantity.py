@@ -1,5 +1,6 @@
 """Quantities: named errors add or cancel, independent ones combine in quadrature, and a value never leaves its interval."""
 
+# pyright: reportUnusedExpression=false
 from __future__ import annotations
 
 import json

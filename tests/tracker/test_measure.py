@@ -1,5 +1,6 @@
 """The measuring API as a user writes it, over a machine at a constant 50 W."""
 
+# pyright: reportCallIssue=false
 from __future__ import annotations
 
 import asyncio

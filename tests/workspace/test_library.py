@@ -1,5 +1,6 @@
 """The public names over the store: each gives what its command gives."""
 
+# pyright: reportGeneralTypeIssues=false
 from __future__ import annotations
 
 import json

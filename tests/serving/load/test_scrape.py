@@ -1,5 +1,6 @@
 """A server's own metrics are read beside the load."""
 
+# pyright: reportAssignmentType=false
 from __future__ import annotations
 
 import asyncio
