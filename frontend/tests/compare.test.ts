@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Comparison } from '../src/lib/schema'
-import { asked, chosenMeasure, drawn, gapWords, letter, most, percentWords } from '../src/views/compare/words'
+import { asked, chosenMeasure, drawn, gapWords, letter, most, percentWords, restsOn } from '../src/views/compare/words'
 
-const gap = { value: -40, low: -60, high: -20, percent: [-4, -6, -2] as [number, number, number], clear: true }
+const gap = { value: -40, low: -60, high: -20, percent: [-4, -6, -2] as [number, number, number], clear: true, common: [], rests_on: [], ratio: { value: 0.96, low: 0.94, high: 0.98, unit: '', source: '' } }
 
 it('reads the address, each run once', () => {
   expect(asked(['a', 'b', 'a'], new URLSearchParams('base=b&repeats=1&only=cpu,dram'))).toEqual({ run: ['a', 'b'], baseline: 'b', repeats: true, only: ['cpu', 'dram'] })
@@ -35,6 +35,15 @@ it('scales bars by the largest upper end', () => {
   const entry = (high: number) => ({ values: { energy_j: { amount: { value: 1, low: 0, high, unit: 'J' } } } })
   expect(most([entry(3), entry(7)] as never, 'energy_j')).toBe(7)
   expect(most([{ values: {} }] as never, 'energy_j')).toBeNull()
+})
+
+it('draws what a comparison rests on around the baseline, never below zero', () => {
+  const base = { value: 1000, low: 500, high: 1500, unit: 'J' }
+  expect(restsOn(gap, base)).toEqual([940, 980])
+  expect(restsOn({ ...gap, ratio: { ...gap.ratio, low: -0.2 } }, base)![0]).toBe(0)
+  expect(restsOn(null, base)).toBeNull()
+  expect(restsOn({ ...gap, ratio: null }, base)).toBeNull()
+  expect(most([{ values: { energy_j: { amount: { ...base, high: 970 }, difference: gap } } }] as never, 'energy_j', base)).toBe(980)
 })
 
 it('draws measured and modelled as lines of their own', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { flatten, joined, parentRow } from '../src/views/run/tree'
 import type { PowerLine, SpanRow } from '../src/lib/schema'
 import { drawn, momentAt, moved, parseWindow, seconds, stepped, total, within, zoomed } from '../src/views/run/window'
+import { bar, sides } from '../src/views/run/budget'
 
 const line = (component: string, mean_w: (number | null)[], method = 'counter', counted = true): PowerLine => ({
   name: component, component, methods: [method], channels: [component], counted, mean_w, low_w: mean_w, high_w: mean_w, holes: [],
@@ -68,4 +69,13 @@ describe('the span tree', () => {
     const first = joined(undefined, { total: 3, spans: [span(0)] })
     expect(joined(first, { total: 3, spans: [span(1), span(2)] }).spans.map((one) => one.row)).toEqual([0, 1, 2])
   })
+})
+
+it('draws uncertainty within its track and never below zero', () => {
+  expect(bar({ value: 10, low: 5, high: 20, unit: 'J' })).toEqual({ from: 25, width: 75, at: 50 })
+  expect(bar({ value: 1, low: -3, high: 4, unit: 'J' }).from).toBe(0)
+  expect(bar({ value: 0, low: 0, high: 0, unit: 'J' }).at).toBe(0)
+  const rows = [{ kind: 'scale', words: '', below: 4, above: 2, remedy: '' }, { kind: 'edges', words: '', below: 1, above: 1, remedy: '' }]
+  expect(sides(rows[0]!, rows)).toEqual({ below: 50, above: 25 })
+  expect(sides(rows[1]!, rows)).toEqual({ below: 12.5, above: 12.5 })
 })

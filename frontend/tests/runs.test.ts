@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { choices, filterOf, fits, linesOf, methodOf, moment, parseTags, rowsOf, sorted, tagChange, typedTags, visible } from '../src/views/runs/rows'
+import { choices, filterOf, fits, headlineOf, linesOf, methodOf, moment, parseTags, rowsOf, sorted, tagChange, typedTags, visible } from '../src/views/runs/rows'
 import type { RunTable, Totals } from '../src/lib/schema'
 import { bars, equivalent, periods } from '../src/views/runs/totals'
 
@@ -9,7 +9,7 @@ function columns(count: number): RunTable {
   return {
     stamp: '1', id: each((n) => `r${n}`), name: each((n) => (n % 2 ? 'train' : 'serve')), status: each((n) => (n === 3 ? 'running' : 'completed')),
     exit_code: each(() => 0), host: each((n) => `node${n % 3}`), parent: each(() => null), started_ms: each((n) => n * 1000),
-    duration_s: each(() => 1), coverage: each(() => 1), energy: ends((n) => (n === 2 ? null : n)), measured: ends(() => null),
+    duration_s: each(() => 1), coverage: each(() => 1), tree: ends((n) => (n === 5 ? 0.5 : null)), energy: ends((n) => (n === 2 ? null : n)), measured: ends(() => null),
     modelled: ends((n) => n), carbon: ends(() => null), zone: each(() => null), methods: each((n) => (n % 2 ? ['counter', 'modelled'] : ['modelled'])),
     tags: each((n): Record<string, string> => (n % 2 ? { project: 'vision', seed: String(n) } : {})), note: each((n) => (n === 1 ? 'Keep Me' : '')),
   }
@@ -116,4 +116,10 @@ describe('totals', () => {
     expect(equivalent(sum, one)).toEqual({ value: 2, low: 1, high: 4, unit: '' })
     expect(equivalent({ ...sum, carbon: null }, { ...one, of: 'g' })).toBeNull()
   })
+})
+
+it("is known and sorted by the process tree's energy where other work kept the machine busy", () => {
+  const rows = rowsOf(columns(6))
+  expect(rows.map((row) => headlineOf(row)?.value ?? null)).toEqual([0, 1, null, 3, 4, 0.5])
+  expect(ids(sorted(rows, 'energy', true))).toEqual(['r3', 'r4', 'r1', 'r5', 'r0', 'r2'])
 })

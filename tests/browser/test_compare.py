@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fakes.browser import HARMFUL, shot
+from fakes.records import shared_record
+from wattmark.store import open_store
+from wattmark.workspace.runs import keep
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -86,3 +91,50 @@ def test_a_phone_shows_it_without_scrolling_sideways(open_page, board, digits, s
     page.locator(".plot canvas").wait_for()
     shot(page, f"compare-phone-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(scope="module")
+def shared(board) -> None:
+    """Runs of a machine that others kept busy, and one that had it for itself."""
+    with open_store(None, board.env) as store:
+        keep(store, shared_record("shared-busy", others=10.0))
+        keep(store, shared_record("shared-large", others=8.0, level_w=90.0))
+
+
+def test_where_others_were_busy_the_process_tree_comes_first_on_every_view(open_page, board, shared):
+    page = open_page()
+    page.goto(board.at("#/runs?q=shared-"))
+    page.get_by_text("* of the process tree").wait_for()
+    assert page.get_by_role("row", name=re.compile("shared-busy")).inner_text().count("*") == 1
+    page.goto(board.at("#/run/shared-busy"))
+    whose = page.locator("[data-testid=whose]")
+    whose.wait_for()
+    assert whose.inner_text().startswith(
+        "This process tree; other work used 50 % of the CPUs. The whole machine: 400 J"
+    )
+    page.goto(board.at("#/compare/shared-busy/shared-large"))
+    page.get_by_text("the energies are those of the process trees").first.wait_for()
+    value = board.api("compare?run=shared-busy&run=shared-large")["entries"][1]["values"]["energy_j"]
+    cell = page.locator("td.verdict").nth(1)
+    assert cell.inner_text().startswith(value["verdict"])
+    assert " times [" in value["verdict"]
+    assert value["difference"]["rests_on"][0] in cell.inner_text()
+    line = page.locator(".baseline").nth(1).bounding_box()["x"]
+    bar = page.locator(".track .bar").first.bounding_box()
+    assert (bar["x"] > line or bar["x"] + bar["width"] < line) == value["difference"]["clear"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_whose_joules_and_how_sure_fit_a_phone_and_a_desk(open_page, board, shared, width, scheme):
+    page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for address in ("run/shared-busy", "compare/shared-busy/shared-large"):
+        page.goto(board.at(f"#/{address}"))
+        page.locator("#budget, td.verdict").first.wait_for()
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        inside = """[...document.querySelectorAll('.track')].every((track) => [...track.children].every((part) => {
+          const [a, b] = [track.getBoundingClientRect(), part.getBoundingClientRect()]
+          return b.left >= a.left - 3 && b.right <= a.right + 3 }))"""
+        assert page.evaluate(inside)  # no bar below zero joules, none beyond its scale
+        shot(page, f"{address.split('/')[0]}-{width}-{scheme}")

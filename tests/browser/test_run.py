@@ -35,8 +35,14 @@ def test_a_run_is_shown_with_its_power_its_spans_and_how_it_was_computed(digits,
     shot(digits, "run")
     told = board.api(f"runs/{board.runs['digits']}")
     assert joules(digits.inner_text("[data-testid=run-energy] strong")) == pytest.approx(
-        told["energy"]["value"], rel=0.01
+        told["headline"]["energy"]["value"], rel=0.01
     )
+    words = {"tree": "This process tree; other work used", "machine": "The whole machine"}
+    assert digits.inner_text("[data-testid=whose]").startswith(words[told["headline"]["scope"]])
+    budget = digits.get_by_role("region", name="Where the uncertainty comes from")
+    assert budget.get_by_role("listitem").count() == len(told["budget"])
+    assert told["budget"][0]["remedy"] in budget.get_by_role("listitem").first.inner_text()
+    assert digits.get_by_role("row", name=re.compile("epoch 4 ")).count() == 1
     assert digits.get_by_role("treeitem", name=re.compile("train")).count() == 1
     assert digits.get_by_role("heading", name="How this was computed").is_visible()
     links = digits.locator(".term a").evaluate_all("found => found.map(one => one.href)")

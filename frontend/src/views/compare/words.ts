@@ -1,5 +1,6 @@
 // Pure parts of the comparison: what the address asks for, labels that tell entries apart, where a bar begins and ends.
 import { number, withUnit } from '../../lib/format'
+import type { Quantity } from '../../lib/api'
 import type { Compared, Comparison, Gap, Line } from '../../lib/schema'
 
 export interface Asked { run: string[]; baseline: string | undefined; repeats: boolean; only: string[] }
@@ -34,9 +35,19 @@ function signed(value: number): string {
   return `${value < 0 ? '−' : '+'}${number(Math.abs(value), 2)}`
 }
 
+/** What the comparison with the baseline rests on, as the ends of a bar: it leaves out the baseline's value if the verdict
+ * is clear. Null for the baseline, and where there is no ratio. */
+export function restsOn(gap: Gap | null | undefined, base: Quantity | null | undefined): [number, number] | null {
+  if (!gap?.ratio || !base) return null
+  return [Math.max(0, gap.ratio.low * base.value), gap.ratio.high * base.value]
+}
+
 /** The largest upper end of a measure, for bars that share a scale; null where none has it. */
-export function most(entries: Compared[], measure: string): number | null {
-  const ends = entries.flatMap((entry) => entry.values[measure]?.amount?.high ?? [])
+export function most(entries: Compared[], measure: string, base?: Quantity | null): number | null {
+  const ends = entries.flatMap((entry) => {
+    const value = entry.values[measure]
+    return [value?.amount?.high ?? [], restsOn(value?.difference, base)?.[1] ?? []].flat()
+  })
   return ends.length ? Math.max(...ends) : null
 }
 

@@ -4,7 +4,7 @@ import type { Ends, RunTable } from '../../lib/schema'
 
 export interface Row {
   id: string; name: string; status: string; exitCode: number | null; host: string; started: number; duration: number | null
-  coverage: number | null; energy: Quantity | null; measured: Quantity | null; modelled: Quantity | null; carbon: Quantity | null
+  coverage: number | null; tree: Quantity | null; energy: Quantity | null; measured: Quantity | null; modelled: Quantity | null; carbon: Quantity | null
   zone: string | null; methods: string[]; tags: Record<string, string>; note: string
   /** What the search looks into. */
   text: string
@@ -26,7 +26,7 @@ export function rowsOf(columns: RunTable): Row[] {
     const row: Row = {
       id, name: columns.name[n]!, status: columns.status[n]!, exitCode: columns.exit_code[n] ?? null, host: columns.host[n]!,
       started: columns.started_ms[n]!, duration: columns.duration_s[n] ?? null, coverage: columns.coverage[n] ?? null,
-      energy: at(columns.energy, n, 'J'), measured: at(columns.measured, n, 'J'), modelled: at(columns.modelled, n, 'J'),
+      tree: at(columns.tree, n, 'J'), energy: at(columns.energy, n, 'J'), measured: at(columns.measured, n, 'J'), modelled: at(columns.modelled, n, 'J'),
       carbon: at(columns.carbon, n, 'g'), zone: columns.zone[n] ?? null, methods: columns.methods[n]!, tags: columns.tags[n]!,
       note: columns.note[n]!, text: '',
     }
@@ -90,11 +90,16 @@ export function methodOf(row: Row): 'measured' | 'modelled' | 'both' | 'none' {
   return measured ? (modelled ? 'both' : 'measured') : modelled ? 'modelled' : 'none'
 }
 
+/** The energy that a run is known by: the process tree's where other work kept the machine busy. */
+export function headlineOf(row: Row): Quantity | null {
+  return row.tree ?? row.energy
+}
+
 export function sorted(rows: Row[], key: SortKey, descending: boolean): Row[] {
   const sign = descending ? -1 : 1
   const running = (row: Row) => (row.status === 'running' ? 0 : 1)
   const number = (row: Row): number | null =>
-    key === 'started' ? row.started : key === 'duration' ? row.duration : key === 'energy' ? (row.energy?.value ?? null)
+    key === 'started' ? row.started : key === 'duration' ? row.duration : key === 'energy' ? (headlineOf(row)?.value ?? null)
       : key === 'carbon' ? (row.carbon?.value ?? null) : null
   const text = key === 'name' || key === 'status' || key === 'host'
   return [...rows].sort((a, b) => {
