@@ -128,9 +128,12 @@ def test_where_others_were_busy_the_process_tree_comes_first_on_every_view(open_
 @pytest.mark.parametrize("width", [390, 1440])
 def test_whose_joules_and_how_sure_fit_a_phone_and_a_desk(open_page, board, shared, width, scheme):
     page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    for address in ("run/shared-busy", "compare/shared-busy/shared-large"):
+    for address, ready in (
+        ("run/shared-busy", "#budget"),
+        ("compare/shared-busy/shared-large", "td.verdict .note"),
+    ):
         page.goto(board.at(f"#/{address}"))
-        page.locator("#budget, td.verdict").first.wait_for()
+        page.locator(ready).first.wait_for()
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         inside = """[...document.querySelectorAll('.track')].every((track) => [...track.children].every((part) => {
