@@ -197,7 +197,7 @@ def test_a_counter_is_held_against_the_power_of_its_device_which_stands_in_for_i
 def test_health_names_what_happened_by_its_code(tmp_path: Path) -> None:
     power_meter(0)(tmp_path / "sys")
     home = {"WATTMARK_DATA_DIR": str(tmp_path / "data")}
-    run = day(tmp_path / "sys", **home)
+    run = day(tmp_path / "sys", 0.7, **home)
     done = subprocess.run(
         [sys.executable, "-c", "from wattmark.cli.entry import main; main()", "health", run["run_id"]],
         env={**os.environ, **home},

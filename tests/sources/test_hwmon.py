@@ -211,3 +211,21 @@ def test_a_file_that_vanished_before_opening_is_gone_and_leaks_nothing(tmp_path:
     with pytest.raises(SourceGone, match="curr3_input"):
         finding.open()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_rails_of_jetpack_4_are_read_in_milliwatts_and_the_module_holds_its_parts(tmp_path: Path) -> None:
+    write(
+        tmp_path / "bus/iio/devices/iio:device0",
+        name="ina3221x",
+        rail_name_0="VDD_IN",
+        in_power0_input=9_500,
+        rail_name_1="VDD_SYS_GPU",
+        in_power1_input=3_000,
+        rail_name_2="NC",
+        in_power2_input=77,
+    )
+    host = Host(str(tmp_path))
+    assert read_all(host) == {"hwmon/vdd_in": pytest.approx(9.5), "hwmon/vdd_sys_gpu": pytest.approx(3.0)}
+    rails = channels_of(host)
+    assert rails["hwmon/vdd_in"].scope == "module"
+    assert rails["hwmon/vdd_sys_gpu"].inside == ("hwmon/vdd_in",)

@@ -74,6 +74,7 @@ _LABELS: tuple[tuple[tuple[str, ...], Component, str], ...] = (
     (("ddr",), "dram", "rail"),
     (("dimm",), "dram", "rail"),
     (("vddq",), "dram", "rail"),
+    (("vddrq",), "dram", "rail"),
     (("soc",), "soc", "rail"),
     (("system",), "host", "machine"),
     (("psu",), "host", "supply"),
@@ -126,6 +127,8 @@ class Meter(NamedTuple):
 
     channel: Channel
     paths: tuple[str, ...]
+    factor: float = 1.0
+    """To µJ or µW."""
 
 
 class Gauge(NamedTuple):
@@ -147,12 +150,12 @@ class HwmonSource:
         self.channels: Sequence[Channel] = tuple(meter.channel for meter in meters)
         self.series: Sequence[Series] = tuple(gauge.series for gauge in gauges)
         self.period_s = period_s
-        self._meters: list[tuple[bool, list[SysfsFile]]] = []
+        self._meters: list[tuple[float | None, list[SysfsFile]]] = []
         self._gauges: list[tuple[float, SysfsFile]] = []
         try:
             for meter in meters:
                 files: list[SysfsFile] = []
-                self._meters.append((meter.channel.kind == "power", files))
+                self._meters.append((1e-6 * meter.factor if meter.channel.kind == "power" else None, files))
                 files.extend(SysfsFile(path) for path in meter.paths)
             for gauge in gauges:
                 self._gauges.append((gauge.factor, SysfsFile(gauge.path)))
@@ -163,13 +166,13 @@ class HwmonSource:
     def read(self) -> Sequence[float | None]:
         """µJ of energy meters (int), W of power meters (float), then the gauges; None where a file fails."""
         values: list[float | None] = []
-        for is_power, files in self._meters:
+        for to_watts, files in self._meters:
             value = files[0].number()
             if len(files) == 2 and value is not None:
                 other = files[1].number()
                 value = None if other is None else value * other
             # A current sensor at no load shows its offset, which may be just below 0.
-            values.append(max(value, 0) * 1e-6 if is_power and value is not None else value)
+            values.append(max(value, 0) * to_watts if to_watts and value is not None else value)
         for factor, file in self._gauges:
             number = file.number()
             values.append(None if number is None else number * factor)
@@ -219,7 +222,7 @@ def finding(
 
 def power_beside(meters: Iterable[Meter]) -> Iterator[Meter]:
     """The power sensors of energy counters' devices (same number, same chip), which stand in for the counters."""
-    for channel, (path, *_) in meters:
+    for channel, (path, *_), _ in meters:
         folder, file = os.path.split(path)
         stem = file.replace("energy", "power", 1).removesuffix("_input")
         readable = (f"{folder}/{stem}_{end}" for end in ("average", "input") if channel.kind == "energy")
@@ -251,6 +254,7 @@ def probe(host: Host) -> list[Finding]:
         meters = list(_meters(host, folder, chip, taken))
         if meters:
             chips.append((f"{chip} at {folder}", meters))
+    chips += _industrial_chips(host, taken)
     channels = [meter.channel for _, meters in chips for meter in meters]
     wrong = {key: name for key, name in host.option(NAME, "components", {}).items() if name not in COMPONENTS}
     complaints = [
@@ -263,7 +267,7 @@ def probe(host: Host) -> list[Finding]:
         for label, name in wrong.items()
     ]
     for what, bare in chips:
-        meters = [Meter(c._replace(inside=_holders(c, channels)), paths) for c, paths in bare]
+        meters = [m._replace(channel=m.channel._replace(inside=_holders(m.channel, channels))) for m in bare]
         complaints += with_power_beside(finding(NAME, what, meters), meters)
     return complaints
 
@@ -291,6 +295,29 @@ def _meters(host: Host, folder: str, chip: str, taken: dict[str, int]) -> Iterat
             if label.upper() != "NC":
                 base = _describe(host, folder, chip, label, number, taken)
                 yield Meter(base, (f"{folder}/{file}", voltage))
+
+
+def _industrial_chips(host: Host, taken: dict[str, int]) -> Iterator[tuple[str, list[Meter]]]:
+    """Monitors of JetPack 4 (kernel 4.9), industrial I/O devices with ``rail_name_N`` beside power in mW.
+
+    The unit: Documentation/ABI/testing/sysfs-bus-iio, in_powerY_input; the names: drivers/iio/adc/ina3221.c of L4T.
+    """
+    root = host.sys("bus", "iio", "devices")
+    for _, entry in numbered(root, "iio:device"):
+        folder = f"{root}/{entry}"
+        chip = read_text(f"{folder}/name") or entry
+        meters: list[Meter] = []
+        for number, file in numbered(folder, "in_power", "_input"):
+            label = (
+                read_text(f"{folder}/rail_name_{number}")
+                or read_text(f"{folder}/in_power{number}_label")
+                or ""
+            )
+            if label.upper() != "NC":
+                channel = _describe(host, folder, chip, label, number, taken)
+                meters.append(Meter(channel, (f"{folder}/{file}",), 1e3))
+        if meters:
+            yield f"{chip} at {folder}", meters
 
 
 def _label(folder: str, stem: str) -> str:
@@ -334,7 +361,7 @@ def what_it_feeds(chip: str, label: str) -> tuple[Component, str]:
 
 
 def _accuracy(folder: str, chip: str, number: int) -> Accuracy:
-    if chip == "ina3221":
+    if chip.startswith("ina3221"):
         return INA3221
     stated = (read_text(f"{folder}/power{number}_accuracy") or "").rstrip("%")
     try:

@@ -87,7 +87,7 @@ def _meters(device: str, index: int, what: str) -> list[Meter]:
     else:
         widest = [meter.channel.id for meter in meters if meter.channel.scope == "card"]
     return [
-        Meter(m.channel._replace(inside=tuple(i for i in widest if i != m.channel.id)), m.paths)
+        m._replace(channel=m.channel._replace(inside=tuple(i for i in widest if i != m.channel.id)))
         for m in meters
     ]
 
