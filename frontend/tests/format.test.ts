@@ -24,7 +24,8 @@ describe('numbers for people', () => {
     for (const [unit, rows] of Object.entries(texts as unknown as Record<string, [number, string][]>)) {
       const energy = !['W', 'g'].includes(unit)
       showEnergiesIn(energy ? unit : 'auto')
-      for (const [value, text] of rows) expect(withUnit(value, energy ? 'J' : unit), `${value} in ${unit}`).toBe(text)
+      for (const [value, text] of rows)
+        expect(withUnit(value, energy ? 'J' : unit), `${value} in ${unit}`).toBe(text)
     }
     showEnergiesIn('auto')
   })

@@ -1,14 +1,46 @@
 import { describe, expect, it } from 'vitest'
 import { flatten, joined, parentRow } from '../src/views/run/tree'
 import type { PowerLine, SpanRow } from '../src/lib/schema'
-import { drawn, momentAt, moved, parseWindow, seconds, stepped, total, within, zoomed } from '../src/views/run/window'
+import {
+  drawn,
+  momentAt,
+  moved,
+  parseWindow,
+  seconds,
+  stepped,
+  total,
+  within,
+  zoomed,
+} from '../src/views/run/window'
 import { bar, sides } from '../src/views/run/budget'
 
-const line = (component: string, mean_w: (number | null)[], method = 'counter', counted = true): PowerLine => ({
-  name: component, component, methods: [method], channels: [component], counted, mean_w, low_w: mean_w, high_w: mean_w, holes: [],
+const line = (
+  component: string,
+  mean_w: (number | null)[],
+  method = 'counter',
+  counted = true,
+): PowerLine => ({
+  name: component,
+  component,
+  methods: [method],
+  channels: [component],
+  counted,
+  mean_w,
+  low_w: mean_w,
+  high_w: mean_w,
+  holes: [],
 })
 const span = (row: number, children = 0): SpanRow => ({
-  row, name: `s${row}`, depth: 0, start_s: 0, duration_s: 1, energy: null, counts: {}, attrs: {}, children, open: false,
+  row,
+  name: `s${row}`,
+  depth: 0,
+  start_s: 0,
+  duration_s: 1,
+  energy: null,
+  counts: {},
+  attrs: {},
+  children,
+  open: false,
 })
 
 describe('the window of a run', () => {
@@ -34,7 +66,13 @@ describe('the window of a run', () => {
   })
   it('is read from the address, or is none', () => {
     expect(parseWindow('1', '2.5')).toEqual([1, 2.5])
-    for (const [a, b] of [['2', '1'], ['x', '1'], [null, '1'], ['NaN', '3']] as const) expect(parseWindow(a, b)).toBeNull()
+    for (const [a, b] of [
+      ['2', '1'],
+      ['x', '1'],
+      [null, '1'],
+      ['NaN', '3'],
+    ] as const)
+      expect(parseWindow(a, b)).toBeNull()
   })
   it('shows as many digits of a second as it needs', () => {
     expect(seconds(1.23456, 0.01)).toBe('1.2346')
@@ -45,7 +83,10 @@ describe('the window of a run', () => {
 describe('what is drawn', () => {
   it('stacks what is counted, the whole sum first, and marks what is modelled', () => {
     const found = drawn([line('cpu', [1, 2]), line('dram', [3, 4], 'modelled')], 'stacked')
-    expect(found.map((one) => one.values)).toEqual([[4, 6], [1, 2]])
+    expect(found.map((one) => one.values)).toEqual([
+      [4, 6],
+      [1, 2],
+    ])
     expect(found.map((one) => one.hatched)).toEqual([true, false])
   })
   it('has a total only where every part is known, and never counts what is beside it', () => {
@@ -58,16 +99,27 @@ describe('what is drawn', () => {
 
 describe('the span tree', () => {
   it('shows what is unfolded, and a place for what was not loaded', () => {
-    const pages = new Map([[-1, { total: 3, spans: [span(0, 2), span(3)] }], [0, { total: 2, spans: [span(1), span(2)] }]])
+    const pages = new Map([
+      [-1, { total: 3, spans: [span(0, 2), span(3)] }],
+      [0, { total: 2, spans: [span(1), span(2)] }],
+    ])
     expect(flatten(pages, new Set()).map((row) => row.kind)).toEqual(['span', 'span', 'more'])
     const rows = flatten(pages, new Set([0]))
-    expect(rows.map((row) => (row.kind === 'span' ? [row.span.row, row.level] : row.left))).toEqual([[0, 0], [1, 1], [2, 1], [3, 0], 1])
+    expect(rows.map((row) => (row.kind === 'span' ? [row.span.row, row.level] : row.left))).toEqual([
+      [0, 0],
+      [1, 1],
+      [2, 1],
+      [3, 0],
+      1,
+    ])
     expect(parentRow(rows, 2)).toBe(0)
     expect(parentRow(rows, 0)).toBe(0)
   })
   it('joins pages in their order', () => {
     const first = joined(undefined, { total: 3, spans: [span(0)] })
-    expect(joined(first, { total: 3, spans: [span(1), span(2)] }).spans.map((one) => one.row)).toEqual([0, 1, 2])
+    expect(joined(first, { total: 3, spans: [span(1), span(2)] }).spans.map((one) => one.row)).toEqual([
+      0, 1, 2,
+    ])
   })
 })
 
@@ -75,7 +127,10 @@ it('draws uncertainty within its track and never below zero', () => {
   expect(bar({ value: 10, low: 5, high: 20, unit: 'J' })).toEqual({ from: 25, width: 75, at: 50 })
   expect(bar({ value: 1, low: -3, high: 4, unit: 'J' }).from).toBe(0)
   expect(bar({ value: 0, low: 0, high: 0, unit: 'J' }).at).toBe(0)
-  const rows = [{ kind: 'scale', words: '', below: 4, above: 2, remedy: '' }, { kind: 'edges', words: '', below: 1, above: 1, remedy: '' }]
+  const rows = [
+    { kind: 'scale', words: '', below: 4, above: 2, remedy: '' },
+    { kind: 'edges', words: '', below: 1, above: 1, remedy: '' },
+  ]
   expect(sides(rows[0]!, rows)).toEqual({ below: 50, above: 25 })
   expect(sides(rows[1]!, rows)).toEqual({ below: 12.5, above: 12.5 })
 })

@@ -1,21 +1,54 @@
 import { describe, expect, it } from 'vitest'
-import { choices, filterOf, fits, headlineOf, linesOf, methodOf, moment, parseTags, rowsOf, sorted, tagChange, typedTags, visible } from '../src/views/runs/rows'
+import {
+  choices,
+  filterOf,
+  fits,
+  headlineOf,
+  linesOf,
+  methodOf,
+  moment,
+  parseTags,
+  rowsOf,
+  sorted,
+  tagChange,
+  typedTags,
+  visible,
+} from '../src/views/runs/rows'
 import type { RunTable, Totals } from '../src/lib/schema'
 import { bars, equivalent, periods } from '../src/views/runs/totals'
 
 function columns(count: number): RunTable {
   const each = <T>(make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n))
-  const ends = (make: (n: number) => number | null) => ({ value: each(make), low: each(make), high: each(make) })
+  const ends = (make: (n: number) => number | null) => ({
+    value: each(make),
+    low: each(make),
+    high: each(make),
+  })
   return {
-    stamp: '1', id: each((n) => `r${n}`), name: each((n) => (n % 2 ? 'train' : 'serve')), status: each((n) => (n === 3 ? 'running' : 'completed')),
-    exit_code: each(() => 0), host: each((n) => `node${n % 3}`), parent: each(() => null), started_ms: each((n) => n * 1000),
-    duration_s: each(() => 1), coverage: each(() => 1), tree: ends((n) => (n === 5 ? 0.5 : null)), energy: ends((n) => (n === 2 ? null : n)), measured: ends(() => null),
-    modelled: ends((n) => n), carbon: ends(() => null), zone: each(() => null), methods: each((n) => (n % 2 ? ['counter', 'modelled'] : ['modelled'])),
-    tags: each((n): Record<string, string> => (n % 2 ? { project: 'vision', seed: String(n) } : {})), note: each((n) => (n === 1 ? 'Keep Me' : '')),
+    stamp: '1',
+    id: each((n) => `r${n}`),
+    name: each((n) => (n % 2 ? 'train' : 'serve')),
+    status: each((n) => (n === 3 ? 'running' : 'completed')),
+    exit_code: each(() => 0),
+    host: each((n) => `node${n % 3}`),
+    parent: each(() => null),
+    started_ms: each((n) => n * 1000),
+    duration_s: each(() => 1),
+    coverage: each(() => 1),
+    tree: ends((n) => (n === 5 ? 0.5 : null)),
+    energy: ends((n) => (n === 2 ? null : n)),
+    measured: ends(() => null),
+    modelled: ends((n) => n),
+    carbon: ends(() => null),
+    zone: each(() => null),
+    methods: each((n) => (n % 2 ? ['counter', 'modelled'] : ['modelled'])),
+    tags: each((n): Record<string, string> => (n % 2 ? { project: 'vision', seed: String(n) } : {})),
+    note: each((n) => (n === 1 ? 'Keep Me' : '')),
   }
 }
 const ids = (rows: { id: string }[]) => rows.map((row) => row.id)
-const found = (query: string, count = 6) => ids(rowsOf(columns(count)).filter((row) => fits(row, filterOf(new URLSearchParams(query), 5000))))
+const found = (query: string, count = 6) =>
+  ids(rowsOf(columns(count)).filter((row) => fits(row, filterOf(new URLSearchParams(query), 5000))))
 
 describe('filters', () => {
   it('search in names, ids, hosts, tags and notes, all words, in any case', () => {
@@ -56,7 +89,12 @@ describe('order', () => {
   it('groups, and hides the runs of closed groups', () => {
     const rows = rowsOf(columns(4))
     const lines = linesOf(rows, 'project', new Set(['vision']))
-    expect(lines.map((line) => (line.kind === 'group' ? line.key : line.row.id))).toEqual([null, 'r0', 'r2', 'vision'])
+    expect(lines.map((line) => (line.kind === 'group' ? line.key : line.row.id))).toEqual([
+      null,
+      'r0',
+      'r2',
+      'vision',
+    ])
     expect(linesOf(rows, '', new Set()).length).toBe(4)
     expect(linesOf(rows, 'tag:seed', new Set()).filter((line) => line.kind === 'group').length).toBe(3)
   })
@@ -69,12 +107,21 @@ describe('order', () => {
 
 describe('tags', () => {
   it('are typed as words, with quotes around spaces', () => {
-    expect(parseTags('project=vision best "why=two words"')).toEqual({ project: 'vision', best: '', why: 'two words' })
-    expect(typedTags({ project: 'vision', best: '', why: 'two words' })).toBe('project=vision best "why=two words"')
+    expect(parseTags('project=vision best "why=two words"')).toEqual({
+      project: 'vision',
+      best: '',
+      why: 'two words',
+    })
+    expect(typedTags({ project: 'vision', best: '', why: 'two words' })).toBe(
+      'project=vision best "why=two words"',
+    )
     expect(() => parseTags('=x')).toThrow('key')
   })
   it('send what changed', () => {
-    expect(tagChange({ a: '1', b: '' }, { a: '2', c: '' })).toEqual({ tags: { a: '2', c: '' }, remove_tags: ['b'] })
+    expect(tagChange({ a: '1', b: '' }, { a: '2', c: '' })).toEqual({
+      tags: { a: '2', c: '' },
+      remove_tags: ['b'],
+    })
   })
 })
 
@@ -88,9 +135,21 @@ it('tells methods apart', () => {
 
 describe('totals', () => {
   const q = (value: number, unit = 'J') => ({ value, low: value / 2, high: value * 2, unit })
-  const sum = { runs: 1, unknown: 0, duration_s: 1, energy: q(10), measured: q(10), modelled: null, carbon: q(3, 'g'), no_zone: 0, overlapping: 0 }
+  const sum = {
+    runs: 1,
+    unknown: 0,
+    duration_s: 1,
+    energy: q(10),
+    measured: q(10),
+    modelled: null,
+    carbon: q(3, 'g'),
+    no_zone: 0,
+    overlapping: 0,
+  }
   const totals: Totals = {
-    all: sum, rules: [], groups: ['a', null, 'c'].map((key) => ({ key, sum })),
+    all: sum,
+    rules: [],
+    groups: ['a', null, 'c'].map((key) => ({ key, sum })),
     slices: [
       { key: 'a', start: '2026-01-30', energy: q(4), measured: q(3), modelled: q(1), carbon: null },
       { key: 'c', start: '2026-02-02', energy: q(2), measured: q(2), modelled: null, carbon: q(1, 'g') },
@@ -98,7 +157,12 @@ describe('totals', () => {
     ],
   }
   it('have every period between the first and the last', () => {
-    expect(periods(['2026-01-30', '2026-02-02'], 'day')).toEqual(['2026-01-30', '2026-01-31', '2026-02-01', '2026-02-02'])
+    expect(periods(['2026-01-30', '2026-02-02'], 'day')).toEqual([
+      '2026-01-30',
+      '2026-01-31',
+      '2026-02-01',
+      '2026-02-02',
+    ])
     expect(periods(['2025-11-01', '2026-01-01'], 'month')).toEqual(['2025-11-01', '2025-12-01', '2026-01-01'])
     expect(periods([], 'day')).toEqual([])
   })

@@ -4,11 +4,23 @@ import type { Cell } from '../src/lib/schema'
 
 function cell(label: string, rate: number, joules: [number, number, number], ttft: number): Cell {
   return {
-    label, factors: { model: label[0]!, rate }, trials: [], completed: 2, modelled: 1, command: '',
-    metrics: { j_per_token: { value: joules[0], low: joules[1], high: joules[2], unit: 'J' }, ttft_p95_s: { value: ttft, low: ttft, high: ttft, unit: 's' } },
+    label,
+    factors: { model: label[0]!, rate },
+    trials: [],
+    completed: 2,
+    modelled: 1,
+    command: '',
+    metrics: {
+      j_per_token: { value: joules[0], low: joules[1], high: joules[2], unit: 'J' },
+      ttft_p95_s: { value: ttft, low: ttft, high: ttft, unit: 's' },
+    },
   }
 }
-const cells = [cell('a1', 1, [0.5, 0.4, 0.6], 0.01), cell('a8', 8, [0.1, 0.08, 0.12], 0.2), cell('b8', 8, [0.11, 0.09, 0.13], 0.05)]
+const cells = [
+  cell('a1', 1, [0.5, 0.4, 0.6], 0.01),
+  cell('a8', 8, [0.1, 0.08, 0.12], 0.2),
+  cell('b8', 8, [0.11, 0.09, 0.13], 0.05),
+]
 
 describe('the cheapest configuration', () => {
   it('is named with those that it cannot be told from', () => {
@@ -24,5 +36,8 @@ describe('the cheapest configuration', () => {
 
 it('lines by load are one for each model', () => {
   expect(loadOf(cells)).toBe('rate')
-  expect(byLoad(cells, 'rate', 'j_per_token').map((line) => [line.name, line.x])).toEqual([['a', [1, 8]], ['b', [8]]])
+  expect(byLoad(cells, 'rate', 'j_per_token').map((line) => [line.name, line.x])).toEqual([
+    ['a', [1, 8]],
+    ['b', [8]],
+  ])
 })

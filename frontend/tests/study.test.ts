@@ -5,12 +5,23 @@ import type { Cell } from '../src/lib/schema'
 function cell(label: string, energy: number, accuracy: number | null, factors: Cell['factors'] = {}): Cell {
   const q = (value: number) => ({ value, low: value, high: value, unit: '' })
   return {
-    label, factors, trials: [label], completed: 1, modelled: 0, command: '',
+    label,
+    factors,
+    trials: [label],
+    completed: 1,
+    modelled: 0,
+    command: '',
     metrics: { training_energy_j: q(energy), ...(accuracy === null ? {} : { accuracy: q(accuracy) }) },
   }
 }
 
-const cells = [cell('cheap', 1, 0.8), cell('good', 3, 0.95), cell('bad', 4, 0.7), cell('equal', 3, 0.95), cell('unknown', 0.5, null)]
+const cells = [
+  cell('cheap', 1, 0.8),
+  cell('good', 3, 0.95),
+  cell('bad', 4, 0.7),
+  cell('equal', 3, 0.95),
+  cell('unknown', 0.5, null),
+]
 
 describe('the Pareto front', () => {
   it('holds what nothing beats, ties included, and leaves out what is not known', () => {
@@ -21,12 +32,19 @@ describe('the Pareto front', () => {
 describe('limits', () => {
   it('leave out what is outside and what is not known', () => {
     const limits = [{ metric: 'accuracy', min: 0.75 }]
-    expect(cells.filter((one) => within(one, limits)).map((one) => one.label)).toEqual(['cheap', 'good', 'equal'])
+    expect(cells.filter((one) => within(one, limits)).map((one) => one.label)).toEqual([
+      'cheap',
+      'good',
+      'equal',
+    ])
     expect(best(cells, 'training_energy_j', limits)?.label).toBe('cheap')
     expect(best(cells, 'training_energy_j', [{ metric: 'accuracy', min: 0.99 }])).toBeNull()
   })
   it('come back from the address as they went in, and rubbish is left out', () => {
-    const limits = [{ metric: 'accuracy', min: 0.9 }, { metric: 'duration_s', min: 1e-7, max: 60 }]
+    const limits = [
+      { metric: 'accuracy', min: 0.9 },
+      { metric: 'duration_s', min: 1e-7, max: 60 },
+    ]
     expect(limitsFromText(limitsToText(limits)!)).toEqual(limits)
     expect(limitsFromText('x;;<script>>1;a<b')).toEqual([])
     expect(limitsToText([])).toBeUndefined()
@@ -35,7 +53,11 @@ describe('limits', () => {
 
 describe('lines over a factor', () => {
   it('join cells that differ in that factor only, in its order', () => {
-    const many = [cell('a', 1, 1, { model: 'A', batch: 64 }), cell('b', 1, 1, { model: 'A', batch: 8 }), cell('c', 1, 1, { model: 'B', batch: 8 })]
+    const many = [
+      cell('a', 1, 1, { model: 'A', batch: 64 }),
+      cell('b', 1, 1, { model: 'A', batch: 8 }),
+      cell('c', 1, 1, { model: 'B', batch: 8 }),
+    ]
     const found = lines(many, 'batch')
     expect([...found.keys()]).toEqual(['A', 'B'])
     expect(found.get('A')!.map((one) => one.factors['batch'])).toEqual([8, 64])

@@ -47,17 +47,24 @@ export async function get<T>(path: string, query: Query = {}, signal?: AbortSign
   const url = address(path, query)
   if (packed) {
     const answer = packed[url] ?? packed[`api/v1/${path}`]
-    if (answer === undefined) throw new ApiError(404, 'this saved page does not hold that', 'open it with wattmark ui')
+    if (answer === undefined)
+      throw new ApiError(404, 'this saved page does not hold that', 'open it with wattmark ui')
     return answer as T
   }
   return read<T>(await ask(url, { signal: signal ?? null }))
 }
 
-export async function send<T>(method: 'POST' | 'PATCH' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+export async function send<T>(
+  method: 'POST' | 'PATCH' | 'PUT' | 'DELETE',
+  path: string,
+  body?: unknown,
+): Promise<T> {
   if (packed) throw new ApiError(405, 'a saved page cannot change anything', 'open it with wattmark ui')
   // The header makes the request one that a foreign page cannot send without asking first.
   const headers = { 'Content-Type': 'application/json', 'X-Wattmark': '1' }
-  return read<T>(await ask(address(path), { method, headers, body: body === undefined ? null : JSON.stringify(body) }))
+  return read<T>(
+    await ask(address(path), { method, headers, body: body === undefined ? null : JSON.stringify(body) }),
+  )
 }
 
 /** Server-sent events; the browser reconnects by itself. Returns what closes it. */
@@ -90,5 +97,9 @@ async function read<T>(response: Response): Promise<T> {
   if (response.ok) return body as T
   const said = (body ?? {}) as { message?: string; hint?: string; detail?: unknown }
   const detail = typeof said.detail === 'string' ? said.detail : ''
-  throw new ApiError(response.status, said.message ?? (detail || `the server answered ${response.status}`), said.hint)
+  throw new ApiError(
+    response.status,
+    said.message ?? (detail || `the server answered ${response.status}`),
+    said.hint,
+  )
 }

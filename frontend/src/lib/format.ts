@@ -37,7 +37,9 @@ export function digits(value: number, most = 3): string {
   const decimals = Math.max(0, most - 1 - Math.floor(Math.log10(size)))
   const exact = size.toFixed(Math.min(100, decimals + 60))
   const cut = exact.length - Math.min(100 - decimals, 60)
-  const even = /^50*$/.test(exact.slice(cut)) && Number(exact.slice(0, cut).at(-1) === '.' ? exact.at(cut - 2) : exact.at(cut - 1)) % 2 === 0
+  const even =
+    /^50*$/.test(exact.slice(cut)) &&
+    Number(exact.slice(0, cut).at(-1) === '.' ? exact.at(cut - 2) : exact.at(cut - 1)) % 2 === 0
   const [whole, part] = (even ? exact.slice(0, cut) : size.toFixed(decimals)).replace(/\.$/, '').split('.')
   const grouped = part ? whole! : whole!.replace(/\B(?=(\d{3})+$)/g, ',')
   return `${value < 0 ? '-' : ''}${grouped}${part ? `.${part}` : ''}`
@@ -47,7 +49,9 @@ export function digits(value: number, most = 3): string {
 export function withUnit(value: number | null | undefined, unit: string, like = value): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
   const [, divisor, shown] = step(like, unit)
-  return shown === unit && !stepsOf(unit) ? `${number(value)} ${unit}`.trim() : `${digits(value / divisor)} ${shown}`
+  return shown === unit && !stepsOf(unit)
+    ? `${number(value)} ${unit}`.trim()
+    : `${digits(value / divisor)} ${shown}`
 }
 
 export function quantity(q: Quantity | null | undefined, unit = q?.unit ?? ''): string {
@@ -75,7 +79,9 @@ export function duration(seconds: number | null | undefined): string {
 
 export function moment(iso: string): string {
   const when = new Date(iso)
-  return Number.isNaN(when.getTime()) ? '–' : when.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+  return Number.isNaN(when.getTime())
+    ? '–'
+    : when.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
 export function percent(share: number | null | undefined, digits = 2): string {

@@ -1,4 +1,5 @@
-// Where the user is: `#/run/ID?from=1&to=2`. A hash works from a file, behind any proxy, and never reaches a server's log.
+// Where the user is: `#/run/ID?from=1&to=2`. A hash works from a file, behind any proxy,
+// and never reaches a server's log.
 
 export interface Place {
   /** First part of the path: the view. */
@@ -15,7 +16,11 @@ export function parse(hash: string): Place {
 }
 
 /** The address of a view; parts and values may be any text. Undefined and empty values are left out. */
-export function href(view: string, parts: string[] = [], query: Record<string, string | undefined> = {}): string {
+export function href(
+  view: string,
+  parts: string[] = [],
+  query: Record<string, string | undefined> = {},
+): string {
   const path = [view, ...parts].map(encodeURIComponent).join('/')
   const kept = Object.entries(query).filter((pair): pair is [string, string] => !!pair[1])
   return `#/${path}${kept.length ? `?${new URLSearchParams(kept)}` : ''}`

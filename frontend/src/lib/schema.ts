@@ -1285,7 +1285,8 @@ export interface components {
         };
         /**
          * Difference
-         * @description Alternative less original. verdict: ``unclear`` where the interval holds zero.
+         * @description Alternative less original. verdict: ``unclear`` where the interval of the ratio holds 1; ``same`` where nothing that
+         *     differs has an error.
          */
         Difference: {
             /** Value */

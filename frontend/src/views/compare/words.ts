@@ -3,18 +3,27 @@ import { number, withUnit } from '../../lib/format'
 import type { Quantity } from '../../lib/api'
 import type { Compared, Comparison, Gap, Line } from '../../lib/schema'
 
-export interface Asked { run: string[]; baseline: string | undefined; repeats: boolean; only: string[] }
+export interface Asked {
+  run: string[]
+  baseline: string | undefined
+  repeats: boolean
+  only: string[]
+}
 
 export function asked(parts: string[], query: URLSearchParams): Asked {
   return {
-    run: [...new Set(parts)], baseline: query.get('base') ?? undefined, repeats: query.get('repeats') === '1',
+    run: [...new Set(parts)],
+    baseline: query.get('base') ?? undefined,
+    repeats: query.get('repeats') === '1',
     only: (query.get('only') ?? '').split(',').filter(Boolean),
   }
 }
 
 /** A letter for each entry, then its name, so that equal names are told apart. */
 export function letter(index: number): string {
-  return index < 26 ? String.fromCharCode(65 + index) : `${String.fromCharCode(65 + (index % 26))}${Math.floor(index / 26)}`
+  return index < 26
+    ? String.fromCharCode(65 + index)
+    : `${String.fromCharCode(65 + (index % 26))}${Math.floor(index / 26)}`
 }
 
 /** "+12 % (8 to 16)"; empty for the baseline. */
@@ -35,9 +44,13 @@ function signed(value: number): string {
   return `${value < 0 ? '−' : '+'}${number(Math.abs(value), 2)}`
 }
 
-/** What the comparison with the baseline rests on, as the ends of a bar: it leaves out the baseline's value if the verdict
- * is clear. Null for the baseline, and where there is no ratio. */
-export function restsOn(gap: Gap | null | undefined, base: Quantity | null | undefined): [number, number] | null {
+/**
+ * What the comparison with the baseline rests on, as the ends of a bar:
+ * it leaves out the baseline's value if the verdict is clear. Null for the baseline, and where there is no ratio. */
+export function restsOn(
+  gap: Gap | null | undefined,
+  base: Quantity | null | undefined,
+): [number, number] | null {
   if (!gap?.ratio || !base) return null
   return [Math.max(0, gap.ratio.low * base.value), gap.ratio.high * base.value]
 }
@@ -58,7 +71,11 @@ export function chosenMeasure(found: Comparison, wanted: string | null): string 
 }
 
 /** Series for a chart: one for each run and method that it has. */
-export interface Drawn { run: string; method: 'measured' | 'modelled'; values: (number | null)[] }
+export interface Drawn {
+  run: string
+  method: 'measured' | 'modelled'
+  values: (number | null)[]
+}
 export function drawn(lines: Line[], of: 'power' | 'energy'): Drawn[] {
   const end = of === 'power' ? 'w' : 'j'
   return lines.flatMap((line) =>

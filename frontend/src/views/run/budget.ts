@@ -12,5 +12,7 @@ export function bar(q: Quantity): { from: number; width: number; at: number } {
 /** An error on a scale whose middle is the value: its two sides in percent of the half that the largest error fills. */
 export function sides(row: ErrorRow, rows: readonly ErrorRow[]): { below: number; above: number } {
   const most = Math.max(...rows.flatMap((one) => [one.below, one.above]))
-  return most > 0 ? { below: (row.below / most) * 50, above: (row.above / most) * 50 } : { below: 0, above: 0 }
+  return most > 0
+    ? { below: (row.below / most) * 50, above: (row.above / most) * 50 }
+    : { below: 0, above: 0 }
 }

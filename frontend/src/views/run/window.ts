@@ -46,8 +46,17 @@ export function momentAt(x: number, width: number, [from, to]: Window): number {
   return from + Math.min(Math.max(x / Math.max(width, 1), 0), 1) * (to - from)
 }
 
-/** What an arrow key does to the brush: move it, or with shift its end. Null where there is none yet: it begins in the middle. */
-export function stepped(brush: Window | null, view: Window, direction: 1 | -1, end: boolean, length: number): Window {
+/**
+ * What an arrow key does to the brush: move it, or with shift its end.
+ * Null where there is none yet: it begins in the middle.
+ */
+export function stepped(
+  brush: Window | null,
+  view: Window,
+  direction: 1 | -1,
+  end: boolean,
+  length: number,
+): Window {
   const size = view[1] - view[0]
   if (!brush) return within([view[0] + size * 0.45, view[0] + size * 0.55], length)
   const by = (size / 100) * direction
@@ -91,9 +100,15 @@ export function drawn(lines: PowerLine[], mode: Mode): Line[] {
   const sum: number[] = []
   counted.forEach((line, index) => {
     line.mean_w.forEach((value, i) => (sum[i] = (sum[i] ?? 0) + (value ?? 0)))
-    const { low: _low, high: _high, ...rest } = styled(line, index)
     const known = line.mean_w.map((value, i) => (value === null ? null : sum[i]!))
-    sums.push({ ...rest, values: known, filled: true, hatched: line.methods.includes('modelled') })
+    sums.push({
+      ...styled(line, index),
+      low: undefined,
+      high: undefined,
+      values: known,
+      filled: true,
+      hatched: line.methods.includes('modelled'),
+    })
   })
   const beside = lines.filter((line) => !line.counted).map((line, index) => styled(line, index))
   return [...sums.reverse(), ...beside]

@@ -3,7 +3,6 @@ import { get, send } from '../../lib/api'
 import { haystack, rowsOf, tagChange, type Row } from './rows'
 import type { Removed, Running, RunTable } from '../../lib/schema'
 
-
 const OFTEN_MS = 1_500
 const SELDOM_MS = 4_000
 

@@ -1,22 +1,45 @@
-// The runs as rows: from columns, filtered, sorted and grouped. Ten thousand of them on every key stroke, so nothing is lazy.
+// The runs as rows: from columns, filtered, sorted and grouped.
+// Ten thousand of them on every key stroke, so nothing is lazy.
 import type { Quantity } from '../../lib/api'
 import type { Ends, RunTable } from '../../lib/schema'
 
 export interface Row {
-  id: string; name: string; status: string; exitCode: number | null; host: string; started: number; duration: number | null
-  coverage: number | null; tree: Quantity | null; energy: Quantity | null; measured: Quantity | null; modelled: Quantity | null; carbon: Quantity | null
-  zone: string | null; methods: string[]; tags: Record<string, string>; note: string
+  id: string
+  name: string
+  status: string
+  exitCode: number | null
+  host: string
+  started: number
+  duration: number | null
+  coverage: number | null
+  tree: Quantity | null
+  energy: Quantity | null
+  measured: Quantity | null
+  modelled: Quantity | null
+  carbon: Quantity | null
+  zone: string | null
+  methods: string[]
+  tags: Record<string, string>
+  note: string
   /** What the search looks into. */
   text: string
 }
 
 export interface Filter {
-  words: string[]; status: string; host: string; project: string; tag: string; method: string; since: number; until: number
+  words: string[]
+  status: string
+  host: string
+  project: string
+  tag: string
+  method: string
+  since: number
+  until: number
 }
 
 export type SortKey = 'started' | 'name' | 'status' | 'duration' | 'energy' | 'carbon' | 'host'
 export const SORTS: SortKey[] = ['started', 'name', 'status', 'duration', 'energy', 'carbon', 'host']
-export type Line = { kind: 'group'; key: string | null; rows: Row[]; open: boolean } | { kind: 'run'; row: Row }
+export type Line =
+  { kind: 'group'; key: string | null; rows: Row[]; open: boolean } | { kind: 'run'; row: Row }
 
 /** Height of every line of the table, in pixels. */
 export const LINE = 44
@@ -24,11 +47,24 @@ export const LINE = 44
 export function rowsOf(columns: RunTable): Row[] {
   return columns.id.map((id, n) => {
     const row: Row = {
-      id, name: columns.name[n]!, status: columns.status[n]!, exitCode: columns.exit_code[n] ?? null, host: columns.host[n]!,
-      started: columns.started_ms[n]!, duration: columns.duration_s[n] ?? null, coverage: columns.coverage[n] ?? null,
-      tree: at(columns.tree, n, 'J'), energy: at(columns.energy, n, 'J'), measured: at(columns.measured, n, 'J'), modelled: at(columns.modelled, n, 'J'),
-      carbon: at(columns.carbon, n, 'g'), zone: columns.zone[n] ?? null, methods: columns.methods[n]!, tags: columns.tags[n]!,
-      note: columns.note[n]!, text: '',
+      id,
+      name: columns.name[n]!,
+      status: columns.status[n]!,
+      exitCode: columns.exit_code[n] ?? null,
+      host: columns.host[n]!,
+      started: columns.started_ms[n]!,
+      duration: columns.duration_s[n] ?? null,
+      coverage: columns.coverage[n] ?? null,
+      tree: at(columns.tree, n, 'J'),
+      energy: at(columns.energy, n, 'J'),
+      measured: at(columns.measured, n, 'J'),
+      modelled: at(columns.modelled, n, 'J'),
+      carbon: at(columns.carbon, n, 'g'),
+      zone: columns.zone[n] ?? null,
+      methods: columns.methods[n]!,
+      tags: columns.tags[n]!,
+      note: columns.note[n]!,
+      text: '',
     }
     row.text = haystack(row)
     return row
@@ -49,9 +85,13 @@ function at(ends: Ends, n: number, unit: string): Quantity | null {
 export function filterOf(query: URLSearchParams, now: number): Filter {
   return {
     words: (query.get('q') ?? '').toLowerCase().split(/\s+/).filter(Boolean),
-    status: query.get('status') ?? '', host: query.get('host') ?? '', project: query.get('project') ?? '',
-    tag: query.get('tag') ?? '', method: query.get('method') ?? '',
-    since: moment(query.get('since') ?? '', now, -Infinity), until: moment(query.get('until') ?? '', now, Infinity, 1),
+    status: query.get('status') ?? '',
+    host: query.get('host') ?? '',
+    project: query.get('project') ?? '',
+    tag: query.get('tag') ?? '',
+    method: query.get('method') ?? '',
+    since: moment(query.get('since') ?? '', now, -Infinity),
+    until: moment(query.get('until') ?? '', now, Infinity, 1),
   }
 }
 
@@ -99,8 +139,15 @@ export function sorted(rows: Row[], key: SortKey, descending: boolean): Row[] {
   const sign = descending ? -1 : 1
   const running = (row: Row) => (row.status === 'running' ? 0 : 1)
   const number = (row: Row): number | null =>
-    key === 'started' ? row.started : key === 'duration' ? row.duration : key === 'energy' ? (headlineOf(row)?.value ?? null)
-      : key === 'carbon' ? (row.carbon?.value ?? null) : null
+    key === 'started'
+      ? row.started
+      : key === 'duration'
+        ? row.duration
+        : key === 'energy'
+          ? (headlineOf(row)?.value ?? null)
+          : key === 'carbon'
+            ? (row.carbon?.value ?? null)
+            : null
   const text = key === 'name' || key === 'status' || key === 'host'
   return [...rows].sort((a, b) => {
     const live = running(a) - running(b)
@@ -155,7 +202,9 @@ export function visible(count: number, top: number, height: number, extra = 8): 
 }
 
 export function tagText(tags: Record<string, string>): string {
-  return Object.entries(tags).map(([key, value]) => (value ? `${key}=${value}` : key)).join(' ')
+  return Object.entries(tags)
+    .map(([key, value]) => (value ? `${key}=${value}` : key))
+    .join(' ')
 }
 
 /** `project=vision "note=two words"` as tags. Throws an Error that says what is wrong. */
@@ -180,7 +229,10 @@ export function typedTags(tags: Record<string, string>): string {
 }
 
 /** What to send so that a run that has `before` has `after`. */
-export function tagChange(before: Record<string, string>, after: Record<string, string>): { tags: Record<string, string>; remove_tags: string[] } {
+export function tagChange(
+  before: Record<string, string>,
+  after: Record<string, string>,
+): { tags: Record<string, string>; remove_tags: string[] } {
   return {
     tags: Object.fromEntries(Object.entries(after).filter(([key, value]) => before[key] !== value)),
     remove_tags: Object.keys(before).filter((key) => !(key in after)),
@@ -191,5 +243,8 @@ export function tagChange(before: Record<string, string>, after: Record<string, 
 export function choices(values: Iterable<string | undefined>, most = 200): string[] {
   const counts = new Map<string, number>()
   for (const value of values) if (value) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, most).map(([value]) => value)
+  return [...counts]
+    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+    .slice(0, most)
+    .map(([value]) => value)
 }

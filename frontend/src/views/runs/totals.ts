@@ -4,7 +4,10 @@ import type { Equivalent, Sum, Totals } from '../../lib/schema'
 
 export type Shown = 'energy' | 'carbon'
 
-/** Periods from the first to the last with nothing left out, so that empty ones are seen as empty. At most `most`, the last. */
+/**
+ * Periods from the first to the last with nothing left out, so that empty ones are seen as empty.
+ * At most `most`, the last.
+ */
 export function periods(starts: string[], period: string, most = 400): string[] {
   const known = [...new Set(starts)].sort()
   if (!known.length) return []
@@ -16,12 +19,19 @@ export function periods(starts: string[], period: string, most = 400): string[] 
 
 function next(day: string, period: string): string {
   const [year, month, date] = day.split('-').map(Number) as [number, number, number]
-  const then = period === 'month' ? new Date(Date.UTC(year, month, 1)) : new Date(Date.UTC(year, month - 1, date + (period === 'week' ? 7 : 1)))
+  const then =
+    period === 'month'
+      ? new Date(Date.UTC(year, month, 1))
+      : new Date(Date.UTC(year, month - 1, date + (period === 'week' ? 7 : 1)))
   return then.toISOString().slice(0, 10)
 }
 
 /** Bars by group: the largest groups each for itself, the others as one. Measured and modelled apart for energies. */
-export interface Bar { group: string; part: 'measured' | 'modelled' | 'carbon'; values: (number | null)[] }
+export interface Bar {
+  group: string
+  part: 'measured' | 'modelled' | 'carbon'
+  values: (number | null)[]
+}
 export function bars(totals: Totals, axis: string[], shown: Shown, most = 6): Bar[] {
   const keys = totals.groups.map((group) => group.key)
   const own = new Set(keys.slice(0, most))
@@ -41,12 +51,19 @@ export function bars(totals: Totals, axis: string[], shown: Shown, most = 6): Ba
     }
   }
   const order = [...keys.slice(0, most).map((key) => key ?? '(none)'), 'others']
-  return [...found.values()].sort((a, b) => order.indexOf(a.group) - order.indexOf(b.group) || (a.part < b.part ? -1 : 1))
+  return [...found.values()].sort(
+    (a, b) => order.indexOf(a.group) - order.indexOf(b.group) || (a.part < b.part ? -1 : 1),
+  )
 }
 
 /** How many of an everyday thing a sum is, with its interval; null where the sum is not known. */
 export function equivalent(sum: Sum, one: Equivalent): Quantity | null {
   const base = one.of === 'J' ? sum.energy : sum.carbon
   if (!base) return null
-  return { value: base.value / one.amount, low: base.low / one.amount, high: base.high / one.amount, unit: '' }
+  return {
+    value: base.value / one.amount,
+    low: base.low / one.amount,
+    high: base.high / one.amount,
+    unit: '',
+  }
 }

@@ -8,7 +8,8 @@ export type Load = keyof typeof LOADS
 
 /** The load that was varied most, or null. */
 export function loadOf(cells: readonly Cell[]): Load | null {
-  const count = (name: Load) => new Set(cells.map((cell) => cell.factors[name]).filter((x) => typeof x === 'number')).size
+  const count = (name: Load) =>
+    new Set(cells.map((cell) => cell.factors[name]).filter((x) => typeof x === 'number')).size
   const [a, b] = [count('rate'), count('concurrency')]
   return a === 0 && b === 0 ? null : a >= b ? 'rate' : 'concurrency'
 }
@@ -30,10 +31,16 @@ export function cheapest(cells: readonly Cell[], metric: string, limits: readonl
 }
 
 /** One line for each model (and what else differs) over the load; points without a number are left out. */
-export function byLoad(cells: readonly Cell[], load: Load, metric: string): { name: string; x: number[]; y: (Quantity | null)[]; hollow: boolean }[] {
+export function byLoad(
+  cells: readonly Cell[],
+  load: Load,
+  metric: string,
+): { name: string; x: number[]; y: (Quantity | null)[]; hollow: boolean }[] {
   const known = cells.filter((cell) => typeof cell.factors[load] === 'number' && cell.metrics[metric])
   return [...lines(known, load)].map(([name, own]) => ({
-    name, x: own.map((cell) => Number(cell.factors[load])), y: own.map((cell) => cell.metrics[metric] ?? null),
+    name,
+    x: own.map((cell) => Number(cell.factors[load])),
+    y: own.map((cell) => cell.metrics[metric] ?? null),
     hollow: own.some((cell) => (cell.modelled ?? 0) > 0.5),
   }))
 }

@@ -4,13 +4,35 @@ import type { Cell, StudyMetric } from '../../lib/schema'
 export type Level = Cell['factors'][string]
 
 /** A limit on a metric: at most, at least, or both. */
-export interface Limit { metric: string; min?: number; max?: number }
+export interface Limit {
+  metric: string
+  min?: number
+  max?: number
+}
 
 /** Metrics of which more is better; of all others less is. */
-const MORE = ['accuracy', 'f1', 'macro_f1', 'auc', 'precision', 'recall', 'kappa', 'mcc', 'r2', 'score', 'quality', 'goodput']
+const MORE = [
+  'accuracy',
+  'f1',
+  'macro_f1',
+  'auc',
+  'precision',
+  'recall',
+  'kappa',
+  'mcc',
+  'r2',
+  'score',
+  'quality',
+  'goodput',
+]
 
 export function moreIsBetter(metric: string): boolean {
-  return MORE.includes(metric) || metric.endsWith('_per_s') || metric.endsWith('efficiency') || metric === 'work_done'
+  return (
+    MORE.includes(metric) ||
+    metric.endsWith('_per_s') ||
+    metric.endsWith('efficiency') ||
+    metric === 'work_done'
+  )
 }
 
 export function value(cell: Cell, metric: string): number | null {
@@ -43,22 +65,39 @@ export function best(cells: readonly Cell[], metric: string, limits: readonly Li
   const sign = moreIsBetter(metric) ? -1 : 1
   const inside = cells.filter((cell) => within(cell, limits) && value(cell, metric) !== null)
   return inside.reduce<Cell | null>(
-    (found, cell) => (found === null || sign * value(cell, metric)! < sign * value(found, metric)! ? cell : found),
+    (found, cell) =>
+      found === null || sign * value(cell, metric)! < sign * value(found, metric)! ? cell : found,
     null,
   )
 }
 
 /** "r" and the others that a reader sees: words instead of underscores, the unit behind. */
 export function title(metric: StudyMetric | undefined, name = metric?.name ?? ''): string {
-  const words = NAMES[name] ?? name.replace(/_per_s$/, '/s').replace(/_s$/, '').replace(/_p(\d+)$/, ' p$1').replaceAll('_', ' ')
+  const words =
+    NAMES[name] ??
+    name
+      .replace(/_per_s$/, '/s')
+      .replace(/_s$/, '')
+      .replace(/_p(\d+)$/, ' p$1')
+      .replaceAll('_', ' ')
   return metric?.unit ? `${words} (${metric.unit})` : words
 }
 
 const NAMES: Record<string, string> = {
-  training_energy_j: 'training energy', inference_energy_j: 'inference energy', training_energy_wh: 'training energy', inference_energy_wh: 'inference energy',
-  total_energy: 'total energy', macs: 'MACs', macs_param: 'MACs per parameter', duration_s: 'duration',
-  j_per_token: 'energy per output token', j_per_request: 'energy per request', idle_share: 'idle share of the energy',
-  j_per_correct: 'energy per correct answer', serving_w: 'power while serving', in_flight: 'requests in flight',
+  training_energy_j: 'training energy',
+  inference_energy_j: 'inference energy',
+  training_energy_wh: 'training energy',
+  inference_energy_wh: 'inference energy',
+  total_energy: 'total energy',
+  macs: 'MACs',
+  macs_param: 'MACs per parameter',
+  duration_s: 'duration',
+  j_per_token: 'energy per output token',
+  j_per_request: 'energy per request',
+  idle_share: 'idle share of the energy',
+  j_per_correct: 'energy per correct answer',
+  serving_w: 'power while serving',
+  in_flight: 'requests in flight',
 }
 
 export function isNumeric(levels: readonly Level[]): boolean {
@@ -66,7 +105,13 @@ export function isNumeric(levels: readonly Level[]): boolean {
 }
 
 export function levelText(level: Level | undefined): string {
-  return level === null || level === undefined ? '–' : level === true ? 'yes' : level === false ? 'no' : String(level)
+  return level === null || level === undefined
+    ? '–'
+    : level === true
+      ? 'yes'
+      : level === false
+        ? 'no'
+        : String(level)
 }
 
 /** Cells that differ in one factor only, by their other levels; each list in the order of that factor. */
@@ -74,7 +119,12 @@ export function lines(cells: readonly Cell[], factor: string): Map<string, Cell[
   const found = new Map<string, Cell[]>()
   for (const cell of cells) {
     const others = Object.entries(cell.factors).filter(([name]) => name !== factor)
-    const key = others.map(([name, level]) => (others.length > 1 && name !== 'model' ? `${name} ${levelText(level)}` : levelText(level))).join(', ') || 'all'
+    const key =
+      others
+        .map(([name, level]) =>
+          others.length > 1 && name !== 'model' ? `${name} ${levelText(level)}` : levelText(level),
+        )
+        .join(', ') || 'all'
     found.set(key, [...(found.get(key) ?? []), cell])
   }
   for (const own of found.values()) own.sort((a, b) => Number(a.factors[factor]) - Number(b.factors[factor]))

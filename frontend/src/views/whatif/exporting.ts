@@ -1,12 +1,25 @@
 // What is shown, as files: CSV and JSON of the numbers, SVG and PNG of the chart.
-import type { Plan } from './state'
-import type { Line, Metric } from './series'
+import type { Plan } from '../../stores/whatif/plan'
+import type { Line } from '../../stores/whatif/estimates.svelte'
+import type { Metric } from './series'
 
 const METRICS: Metric[] = ['energy', 'carbon', 'cost']
 
 /** One row for each epoch of each side, then totals; numbers in base units, unrounded. */
 export function csv(lines: Line[]): string {
-  const head = ['side', 'epoch', 'extrapolated', 'metric', 'unit', 'value', 'low', 'high', 'total_value', 'total_low', 'total_high']
+  const head = [
+    'side',
+    'epoch',
+    'extrapolated',
+    'metric',
+    'unit',
+    'value',
+    'low',
+    'high',
+    'total_value',
+    'total_low',
+    'total_high',
+  ]
   const rows: (string | number | boolean)[][] = [head]
   for (const { name, estimate } of lines) {
     for (const metric of METRICS) {
@@ -14,21 +27,48 @@ export function csv(lines: Line[]): string {
       const [each, total] = [estimate.course?.each[metric], estimate.course?.total[metric]]
       estimate.course?.epoch.forEach((epoch, at) => {
         if (each && total)
-          rows.push([name, epoch, estimate.course!.extrapolated[at]!, metric, unit, each.value[at]!, each.low[at]!, each.high[at]!, total.value[at]!, total.low[at]!, total.high[at]!])
+          rows.push([
+            name,
+            epoch,
+            estimate.course!.extrapolated[at]!,
+            metric,
+            unit,
+            each.value[at]!,
+            each.low[at]!,
+            each.high[at]!,
+            total.value[at]!,
+            total.low[at]!,
+            total.high[at]!,
+          ])
       })
     }
     for (const metric of [...METRICS, 'duration'] as const) {
       const q = estimate[metric]
-      rows.push([name, 'whole run', '', metric, q?.unit ?? '', '', '', '', q?.value ?? '', q?.low ?? '', q?.high ?? ''])
+      rows.push([
+        name,
+        'whole run',
+        '',
+        metric,
+        q?.unit ?? '',
+        '',
+        '',
+        '',
+        q?.value ?? '',
+        q?.low ?? '',
+        q?.high ?? '',
+      ])
     }
   }
   return rows.map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n'
 }
 
-/** A cell that a spreadsheet will not take for a formula (a run may be called "=1+1"). */
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+
+/** A cell that no spreadsheet takes for a formula (a run may be called "=1+1"): by the rule of every other export. */
 function cell(value: string | number | boolean): string {
   if (typeof value !== 'string') return String(value)
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
+  const text = FORMULA.test(value) && !NUMBER.test(value) ? `'${value}` : value
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
@@ -62,6 +102,9 @@ export async function png(svg: string, width: number, height: number, ground: st
   context.fillRect(0, 0, canvas.width, canvas.height)
   context.drawImage(picture, 0, 0, canvas.width, canvas.height)
   return new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('this browser cannot make a PNG'))), 'image/png'),
+    canvas.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new Error('this browser cannot make a PNG'))),
+      'image/png',
+    ),
   )
 }

@@ -1,5 +1,6 @@
 // The Equal Earth projection: areas true, so that a country's colour weighs what the country weighs.
-// Šavrič, Patterson and Jenny, "The Equal Earth map projection", IJGIS 2018, doi:10.1080/13658816.2018.1504949, eq. 7-9.
+// Šavrič, Patterson and Jenny, "The Equal Earth map projection", IJGIS 2018,
+// doi:10.1080/13658816.2018.1504949, eq. 7-9.
 const [A1, A2, A3, A4] = [1.340264, -0.081106, 0.000893, 0.003796] as const
 const M = Math.sqrt(3) / 2
 const RADIANS = Math.PI / 180

@@ -6,11 +6,12 @@ function amount(value: number, unit: string): string {
   return unit === 's' ? duration(Math.abs(value)) : withUnit(Math.abs(value), unit)
 }
 
-/** "31 % less than the original: 12.3 g less, from 8 g to 15 g" and the like; silent about a direction that is not known. */
+/** "31 % less than the original: 12.3 g less, from 8 g to 15 g" and the like. */
 export function difference(d: Difference | null): string {
   if (!d) return 'not known'
   if (d.verdict === 'same') return 'the same as the original'
-  if (d.verdict === 'unclear') return `may be less or more: from ${amount(d.low, d.unit)} less to ${amount(d.high, d.unit)} more`
+  if (d.verdict === 'unclear')
+    return `may be less or more: from ${amount(d.low, d.unit)} less to ${amount(d.high, d.unit)} more`
   const [near, far] = d.value < 0 ? [d.high, d.low] : [d.low, d.high]
   const span = near === far ? '' : `, from ${amount(near, d.unit)} to ${amount(far, d.unit)}`
   return `${share(d)} the original: ${amount(d.value, d.unit)} ${d.verdict}${span}`

@@ -3,13 +3,28 @@ import type { Place } from '../../lib/schema'
 
 /** Natural Earth's short names where the list of places has another one. */
 const OTHER_NAMES: Record<string, string> = {
-  'W. Sahara': 'EH', 'United States of America': 'US', 'Dem. Rep. Congo': 'CD', 'Dominican Rep.': 'DO', 'Falkland Is.': 'FK',
-  "Côte d'Ivoire": 'CI', 'Central African Rep.': 'CF', 'Eq. Guinea': 'GQ', eSwatini: 'SZ', 'Solomon Is.': 'SB',
-  'Bosnia and Herz.': 'BA', Macedonia: 'MK', 'S. Sudan': 'SS',
+  'W. Sahara': 'EH',
+  'United States of America': 'US',
+  'Dem. Rep. Congo': 'CD',
+  'Dominican Rep.': 'DO',
+  'Falkland Is.': 'FK',
+  "Côte d'Ivoire": 'CI',
+  'Central African Rep.': 'CF',
+  'Eq. Guinea': 'GQ',
+  eSwatini: 'SZ',
+  'Solomon Is.': 'SB',
+  'Bosnia and Herz.': 'BA',
+  Macedonia: 'MK',
+  'S. Sudan': 'SS',
 }
 
 export const KINDS: Record<Place['kind'], string> = {
-  country: 'country', region: 'grid region', egrid: 'US grid subregion', state: 'US state', cloud: 'cloud region', aggregate: 'group of countries',
+  country: 'country',
+  region: 'grid region',
+  egrid: 'US grid subregion',
+  state: 'US state',
+  cloud: 'cloud region',
+  aggregate: 'group of countries',
 }
 
 /** The zone of a country of the map, or null where nothing is published for it. */
@@ -50,5 +65,7 @@ function fold(text: string): string {
 export const STEPS: readonly number[] = [50, 150, 300, 450, 600]
 
 export function step(grams: number): number {
-  return STEPS.findIndex((limit) => grams < limit) < 0 ? STEPS.length : STEPS.findIndex((limit) => grams < limit)
+  return STEPS.findIndex((limit) => grams < limit) < 0
+    ? STEPS.length
+    : STEPS.findIndex((limit) => grams < limit)
 }

@@ -1,6 +1,6 @@
 // One study and what the analysis says of it; loaded again as its trials end.
-import { get } from '../../lib/api'
-import type { Epoch, Findings, Progress, Study } from '../../lib/schema'
+import { get } from '../lib/api'
+import type { Epoch, Findings, Progress, Study } from '../lib/schema'
 
 export type Epochs = Record<string, Epoch[]>
 
@@ -38,7 +38,10 @@ export class StudyData {
   private async load(): Promise<void> {
     this.study = await get<Study>(this.path())
     // The analysis takes longer; the page is there before it.
-    void get<Epochs>(this.path('epochs')).then((found) => (this.epochs = found), () => (this.epochs = {}))
+    void get<Epochs>(this.path('epochs')).then(
+      (found) => (this.epochs = found),
+      () => (this.epochs = {}),
+    )
     void get<Findings>(this.path('findings')).then(
       (found) => {
         this.findings = found

@@ -48,13 +48,11 @@ export function encode(plan: Plan): Record<'base' | 'alt' | 'on', string | undef
 
 export function decode(query: URLSearchParams): Plan {
   const listed = parsed(query.get('alt'))
-  const alternatives = (Array.isArray(listed) ? listed : [])
-    .slice(0, MOST_ALTERNATIVES)
-    .map((one) => ({
-      ...scenario(one),
-      ...optional('name', text(field(one, 'name'), 80)),
-      ...optional('run', text(field(one, 'run'), 128)),
-    }))
+  const alternatives = (Array.isArray(listed) ? listed : []).slice(0, MOST_ALTERNATIVES).map((one) => ({
+    ...scenario(one),
+    ...optional('name', text(field(one, 'name'), 80)),
+    ...optional('run', text(field(one, 'run'), 128)),
+  }))
   const on = Number(query.get('on') ?? alternatives.length - 1)
   const active = Number.isInteger(on) && on >= 0 && on < alternatives.length ? on : alternatives.length - 1
   return { base: scenario(parsed(query.get('base'))), alternatives, active }
@@ -64,7 +62,10 @@ function scenario(from: unknown): Scenario {
   const levels = field(from, 'levels')
   const hardware = field(from, 'hardware')
   const pairs = (Array.isArray(hardware) ? hardware : [])
-    .filter((pair): pair is [string, number] => Array.isArray(pair) && !!text(pair[0], 200) && count(pair[1], MOST_DEVICES) !== undefined)
+    .filter(
+      (pair): pair is [string, number] =>
+        Array.isArray(pair) && !!text(pair[0], 200) && count(pair[1], MOST_DEVICES) !== undefined,
+    )
     .map(([id, quantity]): [string, number] => [id, quantity])
   const chosen = Object.entries(levels && typeof levels === 'object' ? levels : {}).filter(
     (pair): pair is [string, string] => typeof pair[1] === 'string',
@@ -88,7 +89,10 @@ export function asked(one: Scenario): Record<string, unknown> {
     ...optional('zone', one.zone),
     ...optional('year', one.year),
     ...optional('pue', one.pue),
-    ...optional('hardware', one.hardware?.map(([id, quantity]) => ({ id, quantity }))),
+    ...optional(
+      'hardware',
+      one.hardware?.map(([id, quantity]) => ({ id, quantity })),
+    ),
     ...optional('epochs', one.epochs),
     ...optional('power_cap_w', one.cap),
     ...optional('levels', one.levels),
@@ -138,7 +142,11 @@ export class History {
 }
 
 /** A scenario in some words, to name an alternative by what it changes. */
-export function named(one: Scenario, placeName: (zone: string) => string, partName: (id: string) => string): string {
+export function named(
+  one: Scenario,
+  placeName: (zone: string) => string,
+  partName: (id: string) => string,
+): string {
   const words = [
     one.zone ? placeName(one.zone) : '',
     one.pue ? `PUE ${one.pue}` : '',
@@ -162,7 +170,9 @@ function parsed(json: string | null): unknown {
 }
 
 function field(from: unknown, name: string): unknown {
-  return from && typeof from === 'object' && Object.hasOwn(from, name) ? (from as Record<string, unknown>)[name] : undefined
+  return from && typeof from === 'object' && Object.hasOwn(from, name)
+    ? (from as Record<string, unknown>)[name]
+    : undefined
 }
 
 function text(value: unknown, most: number): string | undefined {
@@ -170,7 +180,9 @@ function text(value: unknown, most: number): string | undefined {
 }
 
 function count(value: unknown, most: number): number | undefined {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most ? value : undefined
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most
+    ? value
+    : undefined
 }
 
 function positive(value: unknown): number | undefined {

@@ -1,7 +1,7 @@
 // The server's answers by what was asked, so that an edit of one alternative asks for that one only.
 import { SvelteMap } from 'svelte/reactivity'
 import { send } from '../../lib/api'
-import { asked, type Alternative, type Scenario } from './state'
+import { asked, type Alternative, type Scenario } from './plan'
 import type { WhatIfAnswer } from '../../lib/schema'
 
 const MOST_KEPT = 300
@@ -11,13 +11,20 @@ export class Answers {
   private readonly waiting = new Set<string>()
 
   /** What is asked about a run, as text; `alternative` null asks for the original only. */
-  static key(run: string, study: string | undefined, base: Scenario, alternative: Alternative | null): string {
+  static key(
+    run: string,
+    study: string | undefined,
+    base: Scenario,
+    alternative: Alternative | null,
+  ): string {
     const { zone, year, pue, price, currency, hardware } = base
     return JSON.stringify({
       run,
       ...(study ? { study } : {}),
       original: asked({ zone, year, pue, price, currency, hardware } as Scenario),
-      alternatives: alternative ? [{ ...(alternative.run ? { run: alternative.run } : {}), scenario: asked(alternative) }] : [],
+      alternatives: alternative
+        ? [{ ...(alternative.run ? { run: alternative.run } : {}), scenario: asked(alternative) }]
+        : [],
     })
   }
 
