@@ -3,8 +3,9 @@
     python benchmarks/predict_llm.py [--data ../shared/data/mlenergy_v2]
 
 356 servers of the ML.ENERGY leaderboard v2 (Apache-2.0; A100 and H100, 29 models). Each model, then each GPU, is left out of
-the fit; the width of its interval too comes from the other models only. Beside it EcoLogits' published formula with the true
-batch, and the roofline with all factors 1. Curve: a + b / batch by least squares within a series. Writes
+the fit; the width of its interval too comes from the other models only. Beside it EcoLogits' formula with the true
+batch as we wrote it down (its package was not run, and the figure is not reconciled with others'), and the roofline with
+all factors 1. Curve: a + b / batch by least squares within a series. Writes
 benchmarks/results/predict_llm.json.
 """
 

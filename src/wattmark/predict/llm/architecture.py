@@ -1,7 +1,7 @@
 """What a language model is made of, as far as its energy goes: from a shipped table, or from its ``config.json``.
 
-Every row of ``data/models.csv`` names the ``config.json`` that it describes, and reproduces the published number of
-parameters within 2 % (tests/predict/llm/test_architecture.py), which a wrong shape does not.
+Every row of ``data/models.csv`` names the ``config.json`` that it describes; its shape gives its own stated number of
+parameters within 2 % (tests/predict/llm/test_architecture.py). The rows were written down, not read from those files.
 """
 
 from __future__ import annotations
