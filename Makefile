@@ -26,8 +26,9 @@ $(VENV)/.study: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[study,llm]'
 	@touch $@
 
+# Without [vision]: timm brings torchvision, which must fit the machine's PyTorch; its tests use stand-ins.
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,test]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[pandas,postgres,study,llm,ui,tui,test]'
 	@touch $@
 
 study: $(VENV)/.study
