@@ -20,6 +20,11 @@ settings.register_profile("desk", deadline=None)
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") else "desk")
 
+# What starts the tests in the background may leave these ignored, and every process that they start would inherit that.
+for _ended_by in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_ended_by) == signal.SIG_IGN:
+        signal.signal(_ended_by, signal.default_int_handler if _ended_by == signal.SIGINT else signal.SIG_DFL)
+
 ROOT = Path(__file__).parent.parent
 POWERCAP = ROOT / "tests" / "fakes" / "powercap.py"
 
