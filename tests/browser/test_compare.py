@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -94,11 +95,14 @@ def test_a_phone_shows_it_without_scrolling_sideways(open_page, board, digits, s
 
 
 @pytest.fixture(scope="module")
-def shared(board) -> None:
-    """Runs of a machine that others kept busy, and one that had it for itself."""
+def shared(board) -> Iterator[None]:
+    """Runs of a machine that others kept busy, gone again before other tests count the runs."""
     with open_store(None, board.env) as store:
         keep(store, shared_record("shared-busy", others=10.0))
         keep(store, shared_record("shared-large", others=8.0, level_w=90.0))
+    yield
+    with open_store(None, board.env) as store:
+        store.remove(["shared-busy", "shared-large"])
 
 
 def test_where_others_were_busy_the_process_tree_comes_first_on_every_view(open_page, board, shared):
