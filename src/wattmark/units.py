@@ -79,6 +79,11 @@ def format_mass(grams: float) -> str:
     return _stepped(grams, STEPS["g"])
 
 
+def format_number(value: float) -> str:
+    """``0.0001234`` -> ``"0.000123"``: three significant digits, never scientific notation (an amount of money, say)."""
+    return _digits(value)
+
+
 def _stepped(value: float, steps: tuple[Step, ...], like: float | None = None) -> str:
     size = abs(value if like is None else like)
     base = next((step for step in steps if step[1] == 1.0), steps[0])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from wattmark.errors import ConfigError
+from wattmark.errors import ConfigError, ServerError
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity
 from wattmark.recorder import journal
@@ -23,15 +23,25 @@ from wattmark.recorder.tree import start_ticks
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 from wattmark.serving.energy.accounting import ServingEnergy
-from wattmark.serving.energy.measured import BenchEnergy, CpuMeter, Idle, energy_of, idle_of
+from wattmark.serving.energy.measured import (
+    SHARED_BY_CPU_TIME,
+    BenchEnergy,
+    CpuMeter,
+    Idle,
+    energy_of,
+    idle_of,
+)
 from wattmark.serving.figures.latency import Goal, Metrics
 from wattmark.serving.figures.latency import measure as measure_load
+from wattmark.serving.figures.server_view import ServerView, server_view
 from wattmark.serving.figures.steady import requests_for
 from wattmark.serving.load.arrivals import Arrivals, OpenLoop
 from wattmark.serving.load.client import ServerProfile, find_filler, probe, run, run_load_blocking
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import LoadProgress, LoadResult, RequestRecord
 from wattmark.serving.load.wire.target import Target
+from wattmark.serving.power.meter import PowerMeter, power_meter
+from wattmark.serving.power.samples import PowerReadings
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Filler, Synthetic
 from wattmark.serving.server.local import LOCAL, RunningServer, ServerOptions, open_server
@@ -47,13 +57,26 @@ FORMAT = "wattmark.llm-bench.v1"
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the power comes from and what it costs; None: not known. pue: of the building, 1.0 applies none."""
+
+    zone: str | None = None
+    pue: float | None = None
+    price_per_kwh: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return {"zone": self.zone, "pue": self.pue, "price_per_kwh": self.price_per_kwh}
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One load: when requests come, what they ask, when it ends.
 
     input, output: tokens, for synthetic prompts; workload instead of them for given ones. baseline_s: how long the idle
     machine is measured first; 0 takes the calibrated watts, if there are any. goal: limits that make an answer good.
-    turns, prefix_tokens: of synthetic conversations, and of what they share. grams, money_per_kwh: CO2e of an energy,
-    and the price of a kilowatt-hour, for the accounts.
+    turns, prefix_tokens: of synthetic conversations, and of what they share. place: what carbon and money rest on, kept with
+    the run; grams: CO2e of an energy there.
     """
 
     arrivals: Arrivals
@@ -65,9 +88,9 @@ class Plan:
     goal: Goal | None = None
     seed: int = 0
     grams: Callable[[Quantity], Quantity | None] | None = None
-    money_per_kwh: float | None = None
     turns: int = 1
     prefix_tokens: int = 0
+    place: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:
         if self.baseline_s < 0:
@@ -82,7 +105,8 @@ class BenchResult:
 
     server: what is known of it, no key and no path. energy: None where the server runs on another machine, or where
     nothing could be measured. run_id: of the measured run, empty where no recorder ran or the run is part of another.
-    warnings: what a reader of the figures must know.
+    warnings: what a reader of the figures must know. view: what the server said of itself. place: what carbon and money rest
+    on. power: what another machine told of the server's power, if that was asked.
     """
 
     run_id: str
@@ -92,11 +116,20 @@ class BenchResult:
     energy: BenchEnergy | None
     idle: Idle | None
     warnings: tuple[str, ...]
+    view: ServerView | None = None
+    place: Place = field(default_factory=Place)
+    power: PowerReadings | None = None
 
     @property
     def serving(self) -> ServingEnergy | None:
         """The energy of serving, accounted for."""
         return None if self.energy is None else self.energy.serving
+
+    @property
+    def j_per_token(self) -> Quantity | None:
+        """J per output token, idle included."""
+        figures = None if self.serving is None else self.serving.with_idle
+        return None if figures is None else figures.j_per_output_token
 
     @property
     def noise(self) -> bool:
@@ -124,6 +157,11 @@ class BenchResult:
             "metrics": _plain(self.metrics.as_dict()),
             "energy": None if self.energy is None else self.energy.as_dict(),
             "idle": None if self.idle is None else self.idle.as_dict(),
+            "server_metrics": None if self.view is None else self.view.as_dict(),
+            "place": self.place.as_dict(),
+            "power": None
+            if self.power is None
+            else {"from": self.power.where, "period_s": self.power.period_s, "clock_s": self.power.clock_s},
             "warnings": list(self.warnings),
         }
 
@@ -139,6 +177,8 @@ class Bench:
     idle: Idle | None = None
 
     owner: Owner = field(default_factory=Owner)
+    power: PowerMeter | None = None
+    on_samples: Callable[[float], None] | None = None
 
     @property
     def here(self) -> bool:
@@ -178,6 +218,7 @@ class Bench:
             tags={"kind": "serving", **(tags or {})},
         )
         cpu = CpuMeter(self.server_pids)
+        began_ns = time.monotonic_ns()
         with measured:
             idle_ns = self._rest(measured, plan) if self.idle is None else None
             at_rest = cpu.lap()
@@ -192,45 +233,61 @@ class Bench:
                 )
             at_work = cpu.lap()
         view = measured.view
+        told = None
+        if self.power is not None:
+            told = _told(self.power, began_ns, load.ended_ns, self.on_samples)
+            view = RunView(replace(view.record, curves=told.curves, baseline_w=None))
+        # CPU times of this machine say nothing of boards, nor of other machines.
+        apart = told is not None and not (self.here and _shared_by_cpu_time(told))
         if self.idle is None:
-            self.idle = idle_of(view, idle_ns, at_rest)
+            self.idle = idle_of(view, idle_ns, None if apart else at_rest)
         metrics = measure_load(load, goal=plan.goal)
         energy = None
-        if self.here:
+        if self.here or told is not None:
             energy = energy_of(
                 view,
                 load,
                 self.idle,
-                at_work,
+                None if apart else at_work,
                 window=metrics.window,
                 grams=plan.grams,
-                money_per_kwh=plan.money_per_kwh,
+                money_per_kwh=plan.place.price_per_kwh,
             )
         if spans:
             _write_requests(load, energy, span.id)
+        said = server_view(load, metrics.window)
         warnings = [
             *load.warnings,
             *_too_few(load, metrics),
             *(energy.notes if energy else ()),
-            *self._warnings(view),
+            *(said.warnings if said else ()),
+            *(told.notes if told else self._warnings(view)),
         ]
         return BenchResult(
-            measured.id if view.curves else "",
+            measured.id if measured.view.curves or view.curves else "",
             self.server.as_dict(),
             load,
             metrics,
             energy,
             self.idle,
             tuple(dict.fromkeys(warnings)),
+            said,
+            plan.place,
+            told,
         )
 
     def _rest(self, measured: Run, plan: Plan) -> tuple[int, int] | None:
-        """The idle machine, model loaded, for as long as the plan says: its [start, end) in ns."""
-        if plan.baseline_s <= 0 or not self.here:
+        """The idle machine, model loaded, for as long as the plan says: its [start, end) in ns.
+
+        Power from elsewhere comes in samples that may be far apart: whole ones must lie within.
+        """
+        if plan.baseline_s <= 0 or not (self.here or self.power):
             return None
+        period_s = 0.0 if self.power is None else self.power.period_s
         with measured.span("idle") as span:
-            time.sleep(plan.baseline_s)
-        return span.start_ns, span.end_ns
+            time.sleep(max(plan.baseline_s, 3 * period_s))
+        edge_ns = round(period_s * 1e9)
+        return span.start_ns + edge_ns, span.end_ns - edge_ns
 
     def _warnings(self, view: RunView) -> list[str]:
         found = [warning.message for warning in view.record.warnings]
@@ -254,6 +311,8 @@ def open_bench(
     on_writing: Callable[[float], None] | None = None,
     server_pids: Sequence[int] = (),
     on_wait: Callable[[float], None] | None = None,
+    power: str | None = None,
+    on_samples: Callable[[float], None] | None = None,
     **target: Any,
 ) -> Generator[Bench]:
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
@@ -261,8 +320,10 @@ def open_bench(
     on_writing: told the share (0..1) of a random model that is written first, if it has to be.
     on_wait: told the seconds for which a server that is still loading (503) was waited for so far. server_pids: the
     processes of a server at a URL, whose children count too; if none are given, the owner of the listening socket is
-    looked for. target: further fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect,
-    endpoint, ...). Raises ConfigError, MissingExtra and ServerError as those that open, look and probe do.
+    looked for. power: where the server's power is read instead of here, ``prometheus://host:port/?query=...`` or the page
+    of an exporter; on_samples: told the seconds for which the samples of a load's end were waited for. target: further
+    fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect, endpoint, ...). Raises ConfigError,
+    MissingExtra and ServerError as those that open, look and probe do.
     """
     with open_server(where, options, environ, on_writing) as server:
         if where.startswith(LOCAL):
@@ -270,7 +331,36 @@ def open_bench(
         chosen = Target(server.base_url, **target)
         profile = run(probe(chosen, on_wait=on_wait))
         filler = run(find_filler(chosen, profile))
-        yield Bench(server, chosen, profile, filler, owner=_owner(server, chosen, server_pids))
+        meter = None if power is None else power_meter(power)
+        try:
+            if meter is not None:
+                meter.begin()
+            yield Bench(
+                server,
+                chosen,
+                profile,
+                filler,
+                owner=_owner(server, chosen, server_pids),
+                power=meter,
+                on_samples=on_samples,
+            )
+        finally:
+            if meter is not None:
+                meter.close()
+
+
+def _shared_by_cpu_time(told: PowerReadings) -> bool:
+    return any(curve.channel.component in SHARED_BY_CPU_TIME for curve in told.curves)
+
+
+def _told(
+    power: PowerMeter, start_ns: int, end_ns: int, on_wait: Callable[[float], None] | None
+) -> PowerReadings:
+    """The power of a load that has been run: it stands, whatever becomes of its joules."""
+    try:
+        return power.readings(start_ns, end_ns, on_wait)
+    except ServerError as error:
+        return PowerReadings((), 0.0, power.period_s, (f"the power could not be read: {error}",), "")
 
 
 def _owner(server: RunningServer, target: Target, pids: Sequence[int]) -> Owner:
@@ -318,15 +408,24 @@ def save(result: BenchResult) -> bool:
 
 
 def with_figures(record: RunRecord, result: BenchResult) -> RunRecord:
-    """The run with the load's figures, and what the server said of itself as side series."""
+    """The run with the load's figures, its place, and what the server said of itself as side series."""
     known = {item.series.id for item in record.series}
     told = tuple(item for item in result.load.series if item.series.id not in known)
     status = "interrupted" if result.load.interrupted else record.status
+    place = {name: value for name in ("zone", "pue") if (value := getattr(result.place, name)) is not None}
+    settings = {**record.extra.get("settings", {}), **place}
+    curves = record.curves
+    if result.power is not None:  # the energy of this machine is the client's
+        curves = (
+            *(replace(curve, channel=curve.channel._replace(counted=False)) for curve in curves),
+            *result.power.curves,
+        )
     return replace(
         record,
         status=status,
+        curves=curves,
         series=(*record.series, *told),
-        extra={**record.extra, "serving": result.as_dict()},
+        extra={**record.extra, "settings": settings, "serving": result.as_dict()},
     )
 
 

@@ -14,6 +14,7 @@ import signal
 import ssl
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any
@@ -31,6 +32,7 @@ from wattmark.testing.scripted_answers import (
     tokens_of,
     usage_of,
 )
+from wattmark.testing.served_metrics import ServedMetrics
 
 __all__ = ["CLOSE", "HANG", "RESET", "Logged", "PrefixCache", "Script", "ScriptedServer", "Step"]
 
@@ -40,7 +42,8 @@ Choose = Callable[[int, dict[str, Any]], Script]
 
 class ScriptedServer:
     """Listens on 127.0.0.1 while in its ``async with`` block. ``script``: one for all, or chosen per request.
-    ``loading``: so many times ``/health`` says 503, as servers do while they load a model."""
+    ``loading``: so many times ``/health`` says 503, as servers do while they load a model. ``slots``: requests that it works
+    on at once, the others wait their turn; ``live_metrics``: ``/metrics`` tells what goes on, in vLLM's names."""
 
     def __init__(
         self,
@@ -53,11 +56,15 @@ class ScriptedServer:
         keep_log: bool = True,
         log_chunks: bool = True,
         loading: int = 0,
+        slots: int | None = None,
+        live_metrics: bool = False,
     ) -> None:
         chosen = script or Script()
         self.choose: Choose = chosen if callable(chosen) else lambda _number, _body: chosen
         self.flavour, self.metrics, self.keep_log, self.log_chunks = flavour, metrics, keep_log, log_chunks
         self.loading = loading
+        self.told, self.live_metrics = ServedMetrics(slots), live_metrics
+        self.queue: deque[Callable[[], None]] = deque()
         self.log: list[Logged] = []
         self.connections = 0
         self.requests = 0
@@ -141,8 +148,9 @@ class _Session(asyncio.Protocol):
             self._post(logged)
 
     def _get(self, path: str) -> None:
-        if path == "/metrics" and self._server.metrics is not None:
-            self._write(200, self._server.metrics.encode(), "text/plain; version=0.0.4")
+        text = self._server.told.text() if self._server.live_metrics else self._server.metrics
+        if path == "/metrics" and text is not None:
+            self._write(200, text.encode(), "text/plain; version=0.0.4")
             return
         if path == "/health" and self._server.loading > 0:
             self._server.loading -= 1
@@ -168,13 +176,36 @@ class _Session(asyncio.Protocol):
             self._task = asyncio.get_running_loop().create_task(self._play(script.steps))
         elif script.status != 200 or script.body is not None:
             self._write(script.status, script.body or b"{}", "application/json", script.headers)
-            self._finished(script, logged)
-        elif body.get("stream"):
-            _Stream(self, script, logged).start()
+            self._ended(script)
         else:
-            loop = asyncio.get_running_loop()
-            delay_s = script.ttft_s + script.gap_s * max(0, tokens_of(script, body) - 1)
-            loop.call_later(delay_s, self._whole, script, logged) if delay_s else self._whole(script, logged)
+            self._in_turn(lambda: self._begin(script, logged))
+
+    def _in_turn(self, begin: Callable[[], None]) -> None:
+        """Now, or once there is a slot."""
+        told = self._server.told
+        if told.slots is not None and told.running >= told.slots:
+            told.waiting += 1
+            self._server.queue.append(begin)
+            return
+        told.running += 1
+        begin()
+
+    def _begin(self, script: Script, logged: Logged) -> None:
+        if logged.body.get("stream"):
+            _Stream(self, script, logged).start()
+            return
+        loop = asyncio.get_running_loop()
+        delay_s = script.ttft_s + script.gap_s * max(0, tokens_of(script, logged.body) - 1)
+        loop.call_later(delay_s, self._whole, script, logged) if delay_s else self._whole(script, logged)
+
+    def leave(self) -> None:
+        """Give the slot to the next in the queue."""
+        server = self._server
+        server.told.running -= 1
+        if server.queue:
+            server.told.waiting -= 1
+            server.told.running += 1
+            server.queue.popleft()()
 
     async def _play(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -228,6 +259,12 @@ class _Session(asyncio.Protocol):
 
     def _finished(self, script: Script, logged: Logged) -> None:
         logged.end_ns = monotonic_ns()
+        told = self._server.told
+        told.whole((logged.end_ns - logged.received_ns) / 1e9, tokens_of(script, logged.body))
+        self._ended(script)
+        self.leave()
+
+    def _ended(self, script: Script) -> None:
         if script.close_silently or not script.keep:
             self._transport.close()
 
@@ -262,6 +299,7 @@ class _Stream:
         script, session = self._script, self._session
         while self._left > 0:
             if session.closing:
+                session.leave()
                 return
             size = min(script.merge, self._left)
             self._left -= size
@@ -277,6 +315,7 @@ class _Stream:
         now = monotonic_ns()
         if self._logged.first_token_ns is None:
             self._logged.first_token_ns = now
+            self._session._server.told.first_token((now - self._logged.received_ns) / 1e9)  # pyright: ignore[reportPrivateUsage]
         if self._log_chunks:
             self._logged.chunk_ns.append(now)
         self._session.write_chunk(data)
@@ -299,9 +338,13 @@ class _Stream:
         self._session.finished(script, self._logged)
 
 
-async def serve(script: Script, log: str | None, port: int, chunks: bool) -> None:
+async def serve(
+    script: Script, log: str | None, port: int, chunks: bool, slots: int | None = None, metrics: bool = False
+) -> None:
     """Serve until SIGTERM or SIGINT, then write the log."""
-    async with ScriptedServer(script, port=port, keep_log=log is not None, log_chunks=chunks) as server:
+    async with ScriptedServer(
+        script, port=port, keep_log=log is not None, log_chunks=chunks, slots=slots, live_metrics=metrics
+    ) as server:
         sys.stdout.write(server.url + "\n")
         sys.stdout.flush()
         end = asyncio.Event()
@@ -330,9 +373,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", help="file for its own times, one JSON list a request")
     parser.add_argument("--no-chunks", action="store_true", help="do not log every chunk")
+    parser.add_argument("--slots", type=int, help="requests at once; the others wait their turn")
+    parser.add_argument("--metrics", action="store_true", help="serve /metrics in the names of vLLM")
     args = parser.parse_args()
     script = Script(ttft_s=args.ttft_ms / 1e3, gap_s=args.gap_ms / 1e3, merge=args.merge)
-    work = serve(script, args.log, args.port, not args.no_chunks)
+    work = serve(script, args.log, args.port, not args.no_chunks, args.slots, args.metrics)
     try:
         import uvloop
     except ModuleNotFoundError:

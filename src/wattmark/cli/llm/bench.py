@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,26 +15,44 @@ from wattmark.cli.terminal.output import say
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact import carbon, resolve_zone
 from wattmark.quantity import Quantity
-from wattmark.serving.bench import FORMAT, SCRAPE_S, Bench, BenchResult, Plan, journal_hint, open_bench, save
+from wattmark.serving.bench import (
+    FORMAT,
+    SCRAPE_S,
+    Bench,
+    BenchResult,
+    Place,
+    Plan,
+    journal_hint,
+    open_bench,
+    save,
+)
 from wattmark.serving.figures.latency import Goal
+from wattmark.serving.figures.search import ATTAIN, Best, LoadSearch, best_within, judge
 from wattmark.serving.figures.steady import requests_for
-from wattmark.serving.figures.sweep import Climb, doubling
+from wattmark.serving.figures.sweep import Climb, Sweep, doubling
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Replay
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.files import read_jsonl, read_sharegpt
 from wattmark.serving.prompts.traces import read_trace
 from wattmark.serving.server.local import ServerOptions
+from wattmark.units import format_energy
 
 MOST_SLOTS = 16
 DEFAULT_REQUESTS = 100
 DRAIN_S, LEAST_DRAIN_S = 60.0, 5.0
 """Answers are awaited so long after the last request; of a load of given seconds no longer than it lasted itself."""
 
+SEARCHED = (1.0, 256.0)
+"""Concurrencies between which a search looks unless a sweep says otherwise."""
+SEARCH_LOAD_S, SEARCH_S = 60.0, 900.0
+"""Of a search: one load sends for no longer than this, and none begins after so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """What the user asked for. kind: ``concurrency`` or ``rate`` (requests/s); loads: one, or those of a sweep."""
+    """What the user asked for. kind: ``concurrency`` or ``rate`` (requests/s); loads: one, or those of a sweep, or the ends
+    between which the largest load within the limits is searched. attain: the share of requests that must meet them."""
 
     kind: str
     loads: tuple[float, ...]
@@ -56,11 +75,28 @@ class BenchOptions:
     seed: int = 0
     zone: str | None = None
     price: float | None = None
+    search: bool = False
+    search_s: float = SEARCH_S
+    attain: float = ATTAIN
+
+    @property
+    def limited(self) -> bool:
+        """Whether answers have limits to meet."""
+        return any((self.ttft_s, self.tpot_s, self.e2e_s))
 
     @property
     def slots(self) -> int:
         """How many requests a local server should work on at once."""
         return min(MOST_SLOTS, int(max(self.loads))) if self.kind == "concurrency" else 8
+
+    def searched(self) -> BenchOptions:
+        """To search the largest load within the limits, each load bounded in time. Raises ConfigError without limits."""
+        if not self.limited:
+            raise ConfigError(
+                "--search needs limits", hint="say which: --ttft 0.5 --tpot 0.05 (seconds), or --e2e 5"
+            )
+        ends = (self.loads[0], self.loads[-1]) if len(self.loads) > 1 else SEARCHED
+        return replace(self, search=True, loads=ends, seconds=self.seconds or SEARCH_LOAD_S)
 
     def swept(self, text: str) -> BenchOptions:
         """With the loads of ``concurrency:1-32`` or ``rate:0.5,1,2``. Raises ConfigError."""
@@ -78,9 +114,9 @@ class BenchOptions:
     def plan(self, load: float) -> Plan:
         """The plan of one load. Raises ConfigError for what cannot be sent."""
         enough = requests_for(int(load)) if self.kind == "concurrency" else DEFAULT_REQUESTS
-        requests = self.requests if self.requests or self.seconds else enough
-        limited = self.ttft_s or self.tpot_s or self.e2e_s
-        goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s, e2e_s=self.e2e_s) if limited else None
+        requests = self.requests if self.requests or (self.seconds and not self.search) else enough
+        goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s, e2e_s=self.e2e_s) if self.limited else None
+        place, grams = _place(self.zone, self.price)
         workload: Workload | None = None
         arrivals = self._arrivals(load)
         if self.data is not None:
@@ -105,10 +141,10 @@ class BenchOptions:
             self.baseline_s,
             goal,
             self.seed,
-            _grams(self.zone),
-            self.price,
+            grams,
             turns=self.turns,
             prefix_tokens=self.prefix,
+            place=place,
         )
 
     def _dataset(self, text: str) -> tuple[Workload, Replay | None]:
@@ -136,12 +172,34 @@ class BenchOptions:
 
 @dataclass(frozen=True, slots=True)
 class BenchOutcome:
-    """What came of it: a result per load. knee: where more load buys waiting; None without a sweep or a bend."""
+    """What came of it: a result per load. knee: where more load buys waiting; None without a sweep or a bend. loads: those
+    that were run, in their order. beyond: of a search, the smallest load that was not within the limits; ended: why it ended
+    before it was as fine as it gets."""
 
     ask: BenchOptions
     results: tuple[BenchResult, ...]
     knee: float | None
     saturated: bool
+    loads: tuple[float, ...]
+    beyond: float | None = None
+    ended: str = ""
+
+    @property
+    def points(self) -> list[tuple[float, BenchResult]]:
+        """The loads with their results, the smallest first."""
+        return sorted(zip(self.loads, self.results, strict=True), key=lambda point: point[0])
+
+    @property
+    def many(self) -> bool:
+        """Whether it was a sweep or a search."""
+        return self.ask.search or len(self.ask.loads) > 1
+
+    @property
+    def best(self) -> Best[BenchResult] | None:
+        """Of several loads with limits, the largest and the cheapest within them."""
+        if not self.ask.limited or not self.many:
+            return None
+        return best_within(self.points, attain=self.ask.attain, rates=self.ask.kind == "rate")
 
     @property
     def interrupted(self) -> bool:
@@ -150,18 +208,28 @@ class BenchOutcome:
 
     def as_dict(self) -> dict[str, Any]:
         """The object of ``--json``: that of one load, or of a sweep with one object per load."""
-        if len(self.ask.loads) == 1:
+        if not self.many:
             return self.results[0].as_dict()
-        points = [
-            {"at": load, **result.as_dict()}
-            for load, result in zip(self.ask.loads, self.results, strict=False)
-        ]
         return {
             "format": FORMAT,
             "sweep": self.ask.kind,
             "knee": self.knee,
             "saturated": self.saturated,
-            "points": points,
+            "points": [{"at": load, **result.as_dict()} for load, result in self.points],
+            "best": None if self.best is None else self._best(self.best),
+        }
+
+    def _best(self, best: Best[BenchResult]) -> dict[str, Any]:
+        cost = None if best.cheapest is None else best.cheapest[1].j_per_token
+        return {
+            "attain": self.ask.attain,
+            "searched": self.ask.search,
+            "largest": None if best.largest is None else best.largest[0],
+            "beyond": self.beyond,
+            "cheapest": None if best.cheapest is None else best.cheapest[0],
+            "j_per_output_token": None if cost is None else cost.as_dict(),
+            "alike": list(best.alike),
+            "ended": self.ended or None,
         }
 
 
@@ -175,13 +243,14 @@ def run_bench(
     tags: Mapping[str, str],
     live: bool,
     server_pids: Sequence[int] = (),
+    power: str | None = None,
 ) -> BenchOutcome:
-    """Open the server, run every load, keep every run. A sweep ends at Ctrl-C, or once two loads brought no more work."""
-    plans = [
-        (load, ask.plan(load)) for load in ask.loads
-    ]  # what cannot be sent is told before a server starts
-    results: list[BenchResult] = []
-    climb = Climb()
+    """Open the server, run every load, keep every run. Ctrl-C ends it; a sweep ends once two loads brought no more work, a
+    search once it is fine enough or out of time."""
+    for load in ask.loads:
+        ask.plan(load)  # what cannot be sent is told before a server starts
+    loads = _Search(ask, live) if ask.search else _Sweep(ask)
+    done: list[tuple[float, BenchResult]] = []
     with (
         WritingBar() as bar,
         open_bench(
@@ -190,19 +259,101 @@ def run_bench(
             on_writing=bar.show if live else None,
             server_pids=server_pids,
             on_wait=_Loading(),
+            power=power,
+            on_samples=_Samples(),
             **target,
         ) as bench,
     ):
         bar.clear()
-        for load, plan in plans:
-            run_tags = {**tags, ask.kind: f"{load:g}"}
-            result = _one(bench, plan, name, run_tags, live)
-            results.append(result)
+        while (load := loads.next()) is not None:
+            result = _one(bench, ask.plan(load), name, {**tags, ask.kind: f"{load:g}"}, live)
+            done.append((load, result))
             _keep(result)
-            if climb.add(load, result.metrics) or result.load.interrupted:
+            loads.add(load, result)
+            if result.load.interrupted:
                 break
-    sweep = climb.sweep()
-    return BenchOutcome(ask, tuple(results), None if sweep.knee is None else sweep.knee.load, sweep.saturated)
+    sweep = loads.sweep()
+    return BenchOutcome(
+        ask,
+        tuple(result for _, result in done),
+        None if sweep.knee is None else sweep.knee.load,
+        sweep.saturated,
+        tuple(load for load, _ in done),
+        loads.beyond,
+        loads.ended,
+    )
+
+
+class _Sweep:
+    """Loads as they were listed, until two in a row brought no more work."""
+
+    beyond: float | None = None
+    ended = ""
+
+    def __init__(self, ask: BenchOptions) -> None:
+        self._loads = list(ask.loads)
+        self._climb = Climb()
+
+    def next(self) -> float | None:
+        return self._loads.pop(0) if self._loads else None
+
+    def add(self, load: float, result: BenchResult) -> None:
+        if self._climb.add(load, result.metrics):
+            self._loads.clear()
+
+    def sweep(self) -> Sweep:
+        return self._climb.sweep()
+
+
+class _Search:
+    """The largest load within the limits, told step by step; no load begins once the time is up."""
+
+    def __init__(self, ask: BenchOptions, live: bool) -> None:
+        self._ask, self._live = ask, live
+        self._search = LoadSearch(ask.loads[0], ask.loads[-1], whole=ask.kind == "concurrency")
+        self._until_s = time.monotonic() + ask.search_s
+        self.ended = ""
+
+    @property
+    def beyond(self) -> float | None:
+        return self._search.beyond
+
+    def next(self) -> float | None:
+        load = self._search.next()
+        if load is not None and time.monotonic() > self._until_s:
+            self.ended = f"the {self._ask.search_s:g} s of the search are over ({self._search.progress})"
+            return None
+        if load is not None and self._live:
+            say(f"search: {self._search.progress}; next {self._ask.kind} {load:.3g}")
+        return load
+
+    def add(self, load: float, result: BenchResult) -> None:
+        rate = load if self._ask.kind == "rate" else None
+        verdict = judge(result.metrics, attain=self._ask.attain, rate=rate)
+        self._search.add(load, verdict.within)
+        if self._live:
+            cost = result.j_per_token
+            joules = "" if cost is None else f", {format_energy(cost.value)}/token"
+            say(
+                f"{self._ask.kind} {load:.3g}: {'within' if verdict.within else 'beyond'} the limits ({verdict.why}){joules}"
+            )
+
+    def sweep(self) -> Sweep:
+        return Sweep((), None, saturated=False)
+
+
+class _Samples:
+    """Says now and then that the last samples of power are not there yet."""
+
+    def __init__(self) -> None:
+        self._said_s = 0.0
+
+    def __call__(self, waited_s: float) -> None:
+        if waited_s < self._said_s:
+            self._said_s = 0.0
+        if waited_s - self._said_s >= SAID_EVERY_S:
+            self._said_s = waited_s
+            say(f"the last samples of the server's power are waited for ({waited_s:.0f} s so far)")
 
 
 class _Loading:
@@ -235,15 +386,17 @@ def _keep(result: BenchResult) -> None:
         say(f"the run is not in the store ({error}); {journal_hint()}")
 
 
-def _grams(asked: str | None) -> Callable[[Quantity], Quantity | None] | None:
-    """CO2e of an energy where this machine's zone is known."""
+def _place(
+    asked: str | None, price: float | None
+) -> tuple[Place, Callable[[Quantity], Quantity | None] | None]:
+    """Where the power comes from and what it costs, and CO2e of an energy where the zone is known."""
     configured = settings.load()
     zone = resolve_zone(asked, os.environ, configured=configured.get("zone"))
-    if zone is None:
-        return None
     pue = configured.get("pue") or 1.0
+    if zone is None:
+        return Place(price_per_kwh=price), None
 
     def grams(energy: Quantity) -> Quantity | None:
         return carbon(energy, zone, pue=pue).grams
 
-    return grams
+    return Place(zone.zone.id, configured.get("pue"), price), grams

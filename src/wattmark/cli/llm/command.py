@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -13,7 +12,6 @@ from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wattmark.cli.llm.bench import BenchOutcome
     from wattmark.serving.server.local import ServerOptions
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -147,8 +145,33 @@ def bench(
         list[str] | None, typer.Option(metavar="NAME:VALUE", help="A header of every request; no secrets.")
     ] = None,
     records: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Write a JSON line for every request, with its joules.")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write every request with its times, tokens and joules: JSON lines, or x.parquet.",
+        ),
     ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Write the loads as x.csv, x.md or x.html; again for more."),
+    ] = None,
+    power: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Read the server's power there: prometheus://HOST:9090/?query=METRIC{...}, or an exporter's page.",
+        ),
+    ] = None,
+    search: Annotated[
+        bool,
+        typer.Option("--search", help="Search the largest load within the limits, and the cheapest in them."),
+    ] = False,
+    search_seconds: Annotated[
+        float, typer.Option(min=1, help="A search begins no further load after so long.")
+    ] = 900.0,
+    attain: Annotated[
+        float, typer.Option(min=1, max=100, help="Percent of the requests that must meet the limits.")
+    ] = 95.0,
     keep_text: Annotated[bool, typer.Option("--keep-text", help="With the text of the answers.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="Processes that generate the load.")] = 1,
     e2e: Annotated[float | None, typer.Option(help="Seconds of a whole answer that are good enough.")] = None,
@@ -208,8 +231,12 @@ def bench(
 
     \b
     Example: wattmark llm bench local:10m --sweep concurrency:1-16 --requests 100
+    Example: wattmark llm bench http://127.0.0.1:8000 --search --ttft 0.5 --tpot 0.05 --report best.html
     """
+    from dataclasses import replace
+
     from wattmark.cli.llm.bench import BenchOptions, run_bench
+    from wattmark.cli.llm.results import check_paths, write_files
     from wattmark.cli.run import parse_tags
 
     if sum(given is not None for given in (concurrency, rate, sweep)) > 1:
@@ -236,9 +263,13 @@ def bench(
         seed=seed,
         zone=zone,
         price=price,
+        attain=attain / 100,
     )
     if sweep is not None:
         ask = ask.swept(sweep)
+    if search:
+        ask = replace(ask.searched(), search_s=search_seconds)
+    check_paths(records, report or ())
     target = {
         "dialect": dialect,
         "endpoint": "completions" if completions else "chat",
@@ -263,9 +294,9 @@ def bench(
         tags=parse_tags(tag or []),
         live=not quiet,
         server_pids=tuple(server_pid or ()),
+        power=power,
     )
-    if records is not None:
-        _write_records(records, outcome)
+    write_files(outcome, records, report or ())
     taken = write_json(outcome.as_dict(), json_path)
     if not quiet:
         from wattmark.cli.llm.render import render
@@ -273,7 +304,8 @@ def bench(
         render(console(stderr=taken), outcome)
     if outcome.interrupted:
         raise typer.Exit(130)
-    if not any(result.load.ok for result in outcome.results):
+    best = outcome.best
+    if not any(result.load.ok for result in outcome.results) or (search and best and best.largest is None):
         raise typer.Exit(1)
 
 
@@ -301,22 +333,6 @@ def _headers(given: list[str]) -> dict[str, str]:
     if any(not colon for _, colon, _ in pairs):
         raise ConfigError("a header needs a name and a value", hint="write --header 'X-Tenant: a'")
     return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _write_records(path: str, outcome: BenchOutcome) -> None:
-    """A line for every request of every load: times in monotonic ns, tokens, outcome, joules without idle."""
-    import json
-
-    with open(path, "w", encoding="utf-8") as file:
-        for load, result in zip(outcome.ask.loads, outcome.results, strict=False):
-            joules: Mapping[int, float] = {} if result.energy is None else result.energy.request_j
-            for record in result.load.records:
-                line: dict[str, Any] = {
-                    "load": load,
-                    **record.as_dict(),
-                    "energy_j": joules.get(record.index),
-                }
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def _options(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from wattmark.cli.llm.bench import BenchOutcome
+from wattmark.cli.llm.results import answer
 from wattmark.cli.terminal.output import plain
 from wattmark.cli.terminal.table import new_table
 from wattmark.quantity import Quantity
 from wattmark.serving.bench import BenchResult
+from wattmark.serving.energy.accounting import Figures
 from wattmark.serving.figures.latency import Distribution
+from wattmark.serving.figures.server_view import ServerLatency
 from wattmark.statistics import Estimate
-from wattmark.units import format_duration, format_energy, format_mass, significant
+from wattmark.units import format_duration, format_energy, format_mass, format_number, significant
 
 if TYPE_CHECKING:
     from wattmark.cli.terminal.table import Table
@@ -31,7 +34,7 @@ def render(out: Console, outcome: BenchOutcome) -> None:
     """All of it; of a sweep the table of its loads and what its last load had to say."""
     last = outcome.results[-1]
     out.print(plain(last.server["description"]), style="bold", soft_wrap=True)
-    if len(outcome.ask.loads) > 1:
+    if outcome.many:
         _sweep(out, outcome)
     else:
         _one(out, last)
@@ -46,6 +49,8 @@ def _one(out: Console, result: BenchResult) -> None:
     for line in _load_lines(result):
         out.print(line, soft_wrap=True)
     out.print(_latencies(result))
+    for line in (*_reasoning_lines(result), *_server_lines(result)):
+        out.print(line, soft_wrap=True)
     serving = result.serving
     if serving is None:
         out.print("energy: not measured")
@@ -86,16 +91,68 @@ def _latencies(result: BenchResult) -> Table:
     metrics = result.metrics
     heads = [f"p{percent}" for percent in _PERCENTILES]
     table = new_table("latency", "mean", *heads, numbers=("mean", *heads))
-    rows: tuple[tuple[str, Distribution | None], ...] = (
-        ("to the first token", metrics.ttft_s),
-        ("per token after it", metrics.tpot_s),
-        ("whole answer", metrics.e2e_s),
+    thinks = bool(metrics.reasoning_share)
+    rows: tuple[tuple[str, Distribution | None, str], ...] = (
+        ("to the first token", metrics.ttft_s, "ttft"),
+        ("to the answer, after reasoning", metrics.answer_s if thinks else None, ""),
+        ("per token after it", metrics.tpot_s, "tpot"),
+        ("between chunks", metrics.itl_s, "itl"),
+        ("whole answer", metrics.e2e_s, "e2e"),
     )
-    for name, latency in rows:
+    told: Mapping[str, ServerLatency] = {}
+    if result.view is not None:
+        told = result.view.latencies
+    for name, latency, key in rows:
         if latency is not None:
             values = [latency.mean, *(latency.percentiles[percent] for percent in _PERCENTILES)]
             table.add_row(name, *(_seconds(value) for value in values))
+        if key in told:
+            table.add_row("  the server's own", *_own(told[key]), style="dim")
+    for key, name in (("queue", "in the server's queue"), ("prefill", "prefill"), ("decode", "decode")):
+        if key in told:
+            table.add_row(f"{name}, the server's own", *_own(told[key]), style="dim")
     return table
+
+
+def _own(latency: ServerLatency) -> Iterator[str]:
+    """Mean and percentiles by the server's own histogram."""
+    yield format_duration(latency.mean_s)
+    for percent in _PERCENTILES:
+        value = latency.percentiles.get(percent)
+        yield "" if value is None else _bucket(value)
+
+
+def _bucket(value: Estimate) -> str:
+    """Of a histogram: what lies beyond its last bound is only known to be more."""
+    return f"> {format_duration(value.value)}" if value.high is None else format_duration(value.value)
+
+
+def _reasoning_lines(result: BenchResult) -> Iterator[str]:
+    metrics = result.metrics
+    if not metrics.reasoning_share:
+        return
+    energy = result.serving.reasoning_share if result.serving else None
+    joules = "" if energy is None else f", {energy:.0%} of the joules above idle (by the costs of tokens)"
+    yield f"reasoning: {metrics.reasoning_share:.0%} of the output tokens{joules}"
+    if metrics.reasoned_only:
+        yield f"{metrics.reasoned_only} answers ended before they had left their reasoning"
+
+
+def _server_lines(result: BenchResult) -> Iterator[str]:
+    view = result.view
+    if view is None or not view.gauges:
+        return
+    parts: list[str] = []
+    for name, words in (("running", "running"), ("waiting", "waiting")):
+        gauge = view.gauges.get(name)
+        if gauge is not None:
+            parts.append(f"{gauge.mean:.1f} requests {words} (at most {gauge.most:.0f})")
+    cache = view.gauges.get("kv_cache")
+    if cache is not None:
+        parts.append(f"cache {cache.mean:.0%} full (at most {cache.most:.0%})")
+    if view.counted.get("preemptions"):
+        parts.append(f"{view.counted['preemptions']:.0f} preempted")
+    yield f"the server itself: {', '.join(parts)}"
 
 
 def _seconds(value: Estimate) -> str:
@@ -147,37 +204,62 @@ def _energy_lines(result: BenchResult) -> Iterator[str]:
         )
     else:
         yield f"figures of all {serving.requests} answers, ramp and drain included"
+    below, above = serving.request_error
+    off = f"±{above:.0%}" if below == above else f"-{below:.0%} to +{above:.0%}"
     for rule in dict.fromkeys(part.weights.rule for part in serving.components):
-        yield f"shared among requests: {rule}"
+        yield f"shared among requests: {rule}; nineteen in twenty are within {off}"
     if serving.idle_share is not None:
         rule = "" if result.idle is None else f" (idle: {result.idle.rule})"
         yield f"idle is {serving.idle_share:.0%} of the energy{rule}"
+    if result.power is not None:
+        yield f"power of {plain(result.power.where)}"
     for name, part in (("the load client", energy.client_j), ("other work on this machine", energy.others_j)):
         if part is not None and part.value > 0:
             yield f"{name} used {format_energy(part.value)} beside it, not in these figures"
     with_idle = serving.with_idle
-    if with_idle is not None and with_idle.gco2e_per_1000_requests is not None:
-        yield f"1,000 requests: {format_mass(with_idle.gco2e_per_1000_requests.value)} CO2e, idle included"
-    if with_idle is not None and with_idle.money_per_1000_requests is not None:
-        yield f"1,000 requests: {significant(with_idle.money_per_1000_requests.value)} in your currency, idle included"
+    if with_idle is None:
+        return
+    for what, grams, money in (
+        ("1,000 requests", with_idle.gco2e_per_1000_requests, with_idle.money_per_1000_requests),
+        ("a million output tokens", with_idle.gco2e_per_1m_tokens, with_idle.money_per_1m_tokens),
+    ):
+        parts = [f"{format_mass(grams.value)} CO2e"] if grams is not None else []
+        parts += [f"{format_number(money.value)} in your currency"] if money is not None else []
+        if parts:
+            yield f"{what}: {', '.join(parts)}, idle included"
 
 
 def _sweep(out: Console, outcome: BenchOutcome) -> None:
     kind = outcome.ask.kind
-    columns = (kind, "requests/s", "tokens/s", "TTFT p95", "J/request", "J/token", "idle")
-    table = new_table(*columns, numbers=columns)
-    for load, result in zip(outcome.ask.loads, outcome.results, strict=False):
-        metrics, serving = result.metrics, result.serving
-        with_idle = serving.with_idle if serving else None
-        table.add_row(
-            f"{load:g}{' ◂ knee' if load == outcome.knee else ''}",
+    figures = [_with_idle(result) for result in outcome.results]
+    carbon = any(one is not None and one.gco2e_per_1m_tokens is not None for one in figures)
+    money = any(one is not None and one.money_per_1m_tokens is not None for one in figures)
+    columns = [
+        kind, "requests/s", "tokens/s", "TTFT p95", "J/request", "J/token", "idle",
+        *(["good"] if outcome.ask.limited else []), *(["CO2e/M tokens"] if carbon else []),
+        *(["money/M tokens"] if money else []),
+    ]  # fmt: skip
+    table = new_table(*columns, numbers=columns, spare=("idle", "requests/s"))
+    for load, result in outcome.points:
+        metrics, serving, with_idle = result.metrics, result.serving, _with_idle(result)
+        cells = [
+            f"{load:.4g}{' ◂ knee' if load == outcome.knee else ''}",
             _number(metrics.requests_per_s),
             _number(metrics.output_tokens_per_s),
             _p95(metrics.ttft_s),
             _energy(with_idle.j_per_request if with_idle else None),
             _energy(with_idle.j_per_output_token if with_idle else None),
             "" if serving is None or serving.idle_share is None else f"{serving.idle_share:.0%}",
-        )
+        ]
+        if outcome.ask.limited:
+            cells.append(_good(result))
+        if carbon:
+            grams = with_idle.gco2e_per_1m_tokens if with_idle else None
+            cells.append("" if grams is None else format_mass(grams.value))
+        if money:
+            price = with_idle.money_per_1m_tokens if with_idle else None
+            cells.append("" if price is None else format_number(price.value))
+        table.add_row(*cells)
     out.print(table)
     methods = {
         part.component: part.method
@@ -193,6 +275,18 @@ def _sweep(out: Console, outcome: BenchOutcome) -> None:
         out.print(f"{failed} requests failed", style="red")
     if outcome.saturated:
         out.print("saturated: two loads in a row brought no more work")
+    for line in answer(outcome):
+        out.print(line, style="bold", soft_wrap=True)
+
+
+def _with_idle(result: BenchResult) -> Figures | None:
+    return None if result.serving is None else result.serving.with_idle
+
+
+def _good(result: BenchResult) -> str:
+    metrics = result.metrics
+    judged = (metrics.judged or 0) + metrics.failed
+    return f"{(metrics.good or 0) / judged:.0%}" if judged else ""
 
 
 def _number(value: float | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import SCATTER, Quantity, own_error, total
+from wattmark.quantity import SCATTER, SHARE, Quantity, own_error, total
 from wattmark.runs.record import Float64
 from wattmark.serving.energy.attribution import (
     EQUAL_WEIGHTS,
@@ -48,7 +48,8 @@ class Figures:
 
     energy_j: J. j_per_token: J per token of prompt and answer. j_per_output_token, j_per_request, j_per_1000_requests: J.
     tokens_per_j: output tokens per J. energy_delay_j_s: J per request times mean seconds per request (Gonzalez and
-    Horowitz 1996). gco2e_per_1000_requests: g. money_per_1000_requests: in the user's currency.
+    Horowitz 1996). gco2e_per_1000_requests: g. money_per_1000_requests: in the user's currency; both also per million
+    output tokens.
     """
 
     energy_j: Quantity
@@ -60,6 +61,8 @@ class Figures:
     energy_delay_j_s: Quantity | None
     gco2e_per_1000_requests: Quantity | None
     money_per_1000_requests: Quantity | None
+    gco2e_per_1m_tokens: Quantity | None = None
+    money_per_1m_tokens: Quantity | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -103,7 +106,9 @@ class ServingEnergy:
     window, whole or in part. counted: answers whose token counts the server told; tokens and J/token are of those,
     J/request of all. given_up_j: of work for requests that failed or were given up, in no figure per request or
     token; None if there were none. scatter_known: whether the intervals hold the scatter of the load beside the
-    sensor's error.
+    sensor's error. reasoning_j: of ``without_idle``'s joules, what reasoning took, by the costs of tokens; reasoning_share:
+    the same as a share, 0 to 1; both None where no answer tells what of it is reasoning. request_error: how far the rule of
+    sharing may be off for one request, downwards and upwards, as shares of its joules.
     """
 
     requests: int
@@ -126,6 +131,16 @@ class ServingEnergy:
     counted: int = 0
     given_up_j: Quantity | None = None
     scatter_known: bool = False
+    reasoning_j: Quantity | None = None
+    reasoning_share: float | None = None
+    request_error: tuple[float, float] = (0.0, 0.0)
+
+    def of_request(self, joules: float) -> Quantity:
+        """The joules of one request with the error of the sensor and that of the rule by which they were shared."""
+        below, above = self.request_error
+        own = total([part.requests for part in self.components])
+        whole = Quantity.exact(joules) if own is None or own.value <= 0 else own * (joules / own.value)
+        return whole.with_error(f"{SHARE}/{own_error()}", joules * below, joules * above).bounded(0.0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``; the columns per request are left to exports."""
@@ -149,6 +164,9 @@ class ServingEnergy:
             "counted": self.counted,
             "given_up_j": _dict(self.given_up_j),
             "scatter_known": self.scatter_known,
+            "reasoning_j": _dict(self.reasoning_j),
+            "reasoning_share": self.reasoning_share,
+            "request_error": list(self.request_error),
             "notes": list(self.notes),
         }
 
@@ -193,6 +211,7 @@ def account(
     without_idle, with_idle = _Pricing(grams, money_per_kwh), _Pricing(grams, money_per_kwh)
     answered_own = None if own is None else own * work.answered_share
     inside = request_j[work.answered & (work.worth > 0.999)] if listed is None else listed
+    reasoning_share = _reasoning_share(requests, parts)
     return ServingEnergy(
         int((work.answered & (work.worth > 0)).sum()),
         round(work.input_tokens),
@@ -217,7 +236,35 @@ def account(
         int(requests.all_counted.sum()),
         None if own is None or work.answered.all() else own * (1 - work.answered_share),
         work.scatter_known,
+        None if answered_own is None or reasoning_share is None else answered_own * reasoning_share,
+        reasoning_share,
+        _request_error(components),
     )
+
+
+def _reasoning_share(
+    requests: RequestColumns, parts: Sequence[tuple[ComponentEnergy, Shares]]
+) -> float | None:
+    """What reasoning took of the joules of answers that tell what of them is reasoning, 0 to 1."""
+    thought = whole = 0.0
+    for part, shares in parts:
+        share = part.weights.reasoning_of(requests)
+        known = requests.all_answered & np.isfinite(share)
+        thought += float((shares.request_j * share)[known].sum())
+        whole += float(shares.request_j[known].sum())
+    return thought / whole if whole > 0 else None
+
+
+def _request_error(components: Sequence[ComponentEnergy]) -> tuple[float, float]:
+    """That of the components together, each by its joules."""
+    whole = sum(part.requests.value for part in components)
+    if whole <= 0:
+        return 0.0, 0.0
+    below, above = (
+        sum(part.requests.value * part.costs.request_error[side] for part in components) / whole
+        for side in (0, 1)
+    )
+    return below, above
 
 
 def _component(shares: Shares, weights: TokenWeights, costs: TokenCosts) -> ComponentEnergy:
@@ -359,6 +406,7 @@ class _Pricing:
         each = _over(answers, work.requests, "J/request", work.request_scatter)
         thousand = None if each is None else (each * 1_000).with_unit("J")
         per_output = _over(counted, work.output_tokens, "J/token", work.token_scatter)
+        million = None if per_output is None else (per_output * 1e6).with_unit("J")
         return Figures(
             energy,
             _over(counted, work.output_tokens + work.input_tokens, "J/token", work.token_scatter),
@@ -367,11 +415,19 @@ class _Pricing:
             thousand,
             _tokens_per_j(per_output),
             None if each is None else (each * work.mean_s).with_unit("J s"),
-            self.grams(thousand) if self.grams and thousand else None,
-            None
-            if self.money_per_kwh is None or thousand is None
-            else (thousand * (self.money_per_kwh / J_PER_KWH)).with_unit("money"),
+            self._grams(thousand),
+            self._money(thousand),
+            self._grams(million),
+            self._money(million),
         )
+
+    def _grams(self, energy: Quantity | None) -> Quantity | None:
+        return self.grams(energy) if self.grams and energy is not None else None
+
+    def _money(self, energy: Quantity | None) -> Quantity | None:
+        if self.money_per_kwh is None or energy is None:
+            return None
+        return (energy * (self.money_per_kwh / J_PER_KWH)).with_unit("money")
 
 
 def _over(energy: Quantity, count: float, unit: str, scatter: float | None) -> Quantity | None:

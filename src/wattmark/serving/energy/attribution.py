@@ -41,7 +41,8 @@ class RequestColumns:
     chunk_ns and chunk_offsets: times of all chunks, one request after the other, those of request r in
     ``chunk_ns[chunk_offsets[r]:chunk_offsets[r + 1]]``, or both None. sent_ns: when the request was sent, for its
     delay; None takes ``start_ns``. answered: bool; False where the request failed or was given up, though work was done for
-    it. counted: bool; False where the server told no token counts and these are estimates. None: all of them.
+    it. counted: bool; False where the server told no token counts and these are estimates. None: all of them. reasoning:
+    (n,) float64, how much of the output tokens is reasoning, which comes first; NaN where it is not known.
 
     Raises:
         ValueError: lengths differ, times run backwards, or a count is negative (leave out what is not known).
@@ -58,6 +59,7 @@ class RequestColumns:
     sent_ns: Int64 | None = None
     answered: Bool | None = None
     counted: Bool | None = None
+    reasoning: Float64 | None = None
 
     def __post_init__(self) -> None:
         columns = (
@@ -134,6 +136,17 @@ class TokenWeights:
         prefill = self.prefill * requests.prefill_tokens + self.prompt
         decode = (self.decode + self.context * requests.context_tokens) * requests.decode_tokens
         return prefill.astype(np.float64), decode.astype(np.float64)
+
+    def reasoning_of(self, requests: RequestColumns) -> Float64:
+        """How much of each request's weight its reasoning has, 0 to 1, (n,): the first of its decode steps, whose context is
+        shorter than that of the answer after them. NaN where it is not known."""
+        if requests.reasoning is None:
+            return np.full(len(requests), np.nan)
+        steps = np.maximum(requests.reasoning * requests.output_tokens - 1, 0.0)
+        thought = (self.decode + self.context * (requests.input_tokens + steps / 2)) * steps
+        prefill, decode = self.of(requests)
+        whole = prefill + decode
+        return np.divide(thought, whole, out=np.zeros(len(requests)), where=whole > 0)
 
 
 EQUAL_WEIGHTS = TokenWeights(

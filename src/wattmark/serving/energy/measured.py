@@ -23,6 +23,7 @@ from wattmark.serving.energy.attribution import (
     component_energies,
     processing_starts,
 )
+from wattmark.serving.figures.latency import reasoning_part
 from wattmark.serving.figures.steady import Window
 from wattmark.serving.load.records import LoadResult, RequestRecord
 
@@ -66,6 +67,11 @@ class BenchEnergy:
     notes: tuple[str, ...]
     whole: ServingEnergy | None = None
     window: str = "whole"
+
+    def of_request(self, index: int) -> Quantity | None:
+        """The joules of one request above idle, with their interval; None for one that was not answered."""
+        joules = self.request_j.get(index)
+        return None if joules is None else (self.whole or self.serving).of_request(joules)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -272,7 +278,7 @@ def energy_of(
     view: RunView,
     load: LoadResult,
     idle: Idle | None,
-    cpu: CpuUse,
+    cpu: CpuUse | None,
     *,
     window: Window | None = None,
     grams: Callable[[Quantity], Quantity | None] | None = None,
@@ -280,7 +286,8 @@ def energy_of(
 ) -> BenchEnergy | None:
     """Account for a load in a window of it, and from its first request to its last answer; None where nothing was measured.
 
-    window: of the figures, None (or one whose rule says whole) takes the whole load. cpu: what was used during the load.
+    window: of the figures, None (or one whose rule says whole) takes the whole load. cpu: what was used during the load on
+    the measured machine; None where that is another one than the client's, so that nothing is taken off.
     """
     sent = [record for record in load.records if record.sent_ns is not None]
     start_ns = load.started_ns
@@ -344,12 +351,18 @@ class _Pots(NamedTuple):
 
 
 def _own_energies(
-    view: RunView, load: LoadResult, idle: Idle | None, cpu: CpuUse, bounds: tuple[int, int]
+    view: RunView, load: LoadResult, idle: Idle | None, cpu: CpuUse | None, bounds: tuple[int, int]
 ) -> _Pots | None:
     """The server's part of what was measured in [start, end); None where nothing was."""
     energies = component_energies(view, *bounds)
     if not any((energy.covered_s > 0).any() for energy in energies):
         return None
+    if cpu is None:
+        whole = [
+            replace(energy, idle_w=None if idle is None else idle.watts.get(energy.component))
+            for energy in energies
+        ]
+        return _Pots(whole, None, None, [])
     used = cpu.within(*bounds)
     # The client's CPU time is known for the whole load; by and large it follows the time.
     part = used.seconds / cpu.seconds if cpu.seconds > 0 else 1.0
@@ -483,6 +496,7 @@ def _columns(records: list[RequestRecord]) -> RequestColumns:
         sent,
         np.array([record.ok for record in records], np.bool_),
         np.array([each.input_tokens is not None and each.output_tokens is not None for each in records], np.bool_),
+        np.array([reasoning_part(each) for each in records], np.float64),
     )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ Definitions (those of NVIDIA GenAI-Perf/AIPerf and ``vllm bench serve``, so that
 TTFT = first chunk of text - sent; E2E = answer whole - sent; TPOT = (last chunk - first chunk) / (output tokens - 1),
 tokens by the server's own count; ITL = gaps between chunks (a chunk may hold several tokens: ``tokens_per_chunk``);
 queueing = sent - scheduled (waiting in the client: its lateness, and opening a connection); TTFT from schedule =
-their sum, what a user of an open loop feels. Goodput: answers a second that meet every stated limit.
+their sum, what a user of an open loop feels. Time to the answer = first chunk that is no reasoning - sent: TTFT ends with
+the first thought. Goodput: answers a second that meet every stated limit.
 
 Failed requests are in no latency figure; they are counted. Where there is nothing, a figure is None.
 """
@@ -58,7 +59,9 @@ class Metrics:
 
     Rates are per second of the window: requests by when they ended, output tokens by when their chunks came (spread
     evenly over an answer's chunks), failed ones and None left out. good, judged (answers of which a
-    verdict can be given) and goodput are None without a goal.
+    verdict can be given) and goodput are None without a goal. answer_s: to the first token of the answer itself.
+    reasoning_share: of the output tokens, 0 to 1, over answers of which it is known; None if that is none of them.
+    reasoned_only: answers that ended before they had left their reasoning (they have no ``answer_s``).
     """
 
     window: Window | None
@@ -85,6 +88,9 @@ class Metrics:
     good: int | None
     goodput_per_s: float | None
     judged: int | None = None
+    answer_s: Distribution | None = None
+    reasoning_share: float | None = None
+    reasoned_only: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -146,6 +152,9 @@ def measure(
         output_tokens=distribution(record.output_tokens for record in good_ones),
         tokens_per_chunk=sum(tokens for _, tokens in counted) / chunks if chunks else None,
         goal=goal, good=met, goodput_per_s=goodput, judged=judged if goal else None,
+        answer_s=distribution(map(answer_s, good_ones)),
+        reasoning_share=_reasoning_share(good_ones),
+        reasoned_only=sum(bool(record.chunk_ns) and record.first_answer_ns is None for record in good_ones),
     )  # fmt: skip
 
 
@@ -154,6 +163,28 @@ def ttft_s(record: RequestRecord) -> float | None:
     if record.first_token_ns is None or record.sent_ns is None:
         return None
     return (record.first_token_ns - record.sent_ns) / 1e9
+
+
+def answer_s(record: RequestRecord) -> float | None:
+    """Time to the first token that is no reasoning; None if the answer was not streamed, or was all reasoning."""
+    if record.first_answer_ns is None or record.sent_ns is None:
+        return None
+    return (record.first_answer_ns - record.sent_ns) / 1e9
+
+
+def reasoning_part(record: RequestRecord) -> float | None:
+    """How much of an answer's tokens is reasoning, 0 to 1: by the server's own count, else by the chunks; None if neither
+    tells."""
+    if record.reasoning_tokens is not None and record.output_tokens:
+        return min(1.0, record.reasoning_tokens / record.output_tokens)
+    return record.reasoning_chunks / len(record.chunk_ns) if record.chunk_ns else None
+
+
+def _reasoning_share(records: list[RequestRecord]) -> float | None:
+    pairs = [(reasoning_part(record), record.output_tokens or len(record.chunk_ns)) for record in records]
+    known = [(part, tokens) for part, tokens in pairs if part is not None and tokens]
+    tokens = sum(count for _, count in known)
+    return sum(part * count for part, count in known) / tokens if tokens else None
 
 
 def tpot_s(record: RequestRecord) -> float | None:

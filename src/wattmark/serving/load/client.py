@@ -99,6 +99,9 @@ async def run_load(
         )
     watcher = asyncio.create_task(_stop_when(stop, generator)) if stop else None
     try:
+        if scraper is not None:
+            await scraper.begun()
+            wall_ns, cpu_s = time.time_ns(), time.process_time()
         await generator.run()
     finally:
         if watcher is not None:
@@ -132,6 +135,7 @@ async def run_load(
     )
     if scraper is not None:
         result.series = (*scraper.series(), *timing_series(result.records))
+        result.latencies = scraper.latencies()
         result.warnings += [scraper.missing] if scraper.missing else []
     result.warnings += [*_findings(result, generator.gave_up), *_hits(result)]
     if isinstance(workload, Fixed) and len(result.records) > len(workload.given):

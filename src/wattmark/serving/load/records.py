@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattmark.runs.record import SeriesData
+    from wattmark.serving.server.exposition import Histogram
 
 Outcome = Literal[
     "ok",
@@ -113,7 +114,8 @@ class LoadResult:
     counts: requests by outcome, also of records that were not kept. client_cpu_s: CPU seconds of the client's own
     processes, so that its joules can be told from the server's. interrupted: Ctrl-C or ``stop`` ended it early;
     what was measured up to then is here. series: what was scraped from the server's ``/metrics``. text_seed: with it
-    the same texts can be sent again. concurrency: of a closed loop that keeps one; None for any other load.
+    the same texts can be sent again. concurrency: of a closed loop that keeps one; None for any other load. latencies: what
+    the server's own histograms say of the time of the load, for all of its users.
     """
 
     url: str
@@ -136,6 +138,7 @@ class LoadResult:
     series: tuple[SeriesData, ...] = ()
     text_seed: int | None = None
     concurrency: int | None = None
+    latencies: dict[str, Histogram] = field(default_factory=dict[str, "Histogram"])
 
     @property
     def cached_share(self) -> float | None:
