@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -48,8 +49,8 @@ def test_the_page_is_one_file_and_text_in_it_is_no_markup() -> None:
     from wattmark.report.serving import serving_page
 
     loads = points()
-    loads[1][1].server["description"] = "<script>alert(1)</script>"  # type: ignore[index]
-    page = serving_page("concurrency", [*loads, (4.0, loads[0][1])], ["cheapest: 2 at a time"])
+    named = replace(loads[1][1], server={"description": "<script>alert(1)</script>"})
+    page = serving_page("concurrency", [*loads, (4.0, named)], ["cheapest: 2 at a time"])
     assert page.startswith("<!doctype html>")
     assert "<script>alert" not in page
     assert "cheapest: 2 at a time" in page
