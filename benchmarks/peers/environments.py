@@ -40,18 +40,20 @@ TOOLS = [
 
 
 def install(tool: Tool) -> str | None:
-    """Make the environment unless it is there; what went wrong, or None."""
+    """Make the environment unless it is there; what went wrong, or None.
+
+    Wattmark is installed anew each time, as pip leaves a package: compiled, as the peers are, and not a link to its source.
+    """
     pins = REQUIREMENTS / f"{tool.environment}.txt"
     wanted = hashlib.sha256(pins.read_bytes()).hexdigest()
     done = HOME / f"{tool.environment}.installed"
-    if done.exists() and done.read_text() == wanted:
-        return None
     pip = [tool.python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    more = ["-e", str(ROOT)] if tool.environment == "wattmark" else []
-    for command in (
-        [sys.executable, "-m", "venv", str(HOME / tool.environment)],
-        [*pip, "-r", str(pins), *more],
-    ):
+    commands: list[list[str]] = []
+    if not (done.exists() and done.read_text() == wanted):
+        commands = [[sys.executable, "-m", "venv", str(HOME / tool.environment)], [*pip, "-r", str(pins)]]
+    if tool.environment == "wattmark":
+        commands.append([*pip, "--no-deps", "--force-reinstall", str(ROOT)])
+    for command in commands:
         got = subprocess.run(command, capture_output=True, text=True)
         if got.returncode:
             errors = [line for line in got.stderr.splitlines() if line.startswith("ERROR")]

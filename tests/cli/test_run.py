@@ -86,6 +86,17 @@ def test_the_exit_code_is_that_of_a_shell(cli, command, code) -> None:
     done = cli("run", "--", *command)
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+    begun = command[0] == "sh"
+    assert len(json.loads(cli("ls", "--json", "-").stdout)) == (1 if begun else 0)
+
+
+@pytest.mark.parametrize(("path", "why"), [("no/such/out.json", "no folder no/such"), (".", "is a folder")])
+def test_a_json_file_that_cannot_be_written_is_said_before_the_work(cli, path, why) -> None:
+    for words in (["run", "--json", path, "--", "touch", "done"], ["sources", "--json", path]):
+        done = cli(*words)
+        assert done.returncode == 2, done.stderr
+        assert why in done.stderr
+    assert not (cli.folder / "done").exists()
 
 
 def test_json_on_standard_output_is_alone_there(cli) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +19,7 @@ from wattmark.report.drawing.charts import points
 from wattmark.report.drawing.marks import Point
 from wattmark.report.figures.training import Figure
 from wattmark.report.html.page import figure_section
+from wattmark.report.html.pdf import BROWSERS
 from wattmark.report.sections.findings import effects_section, predictors_section, uncertainty_section
 from wattmark.report.sections.summary import warnings
 from wattmark.report.study import study_figures, write_figures, write_report, write_tables
@@ -210,6 +212,41 @@ def test_a_command_study_without_stages_quality_or_energy(tmp_path: Path) -> Non
 def test_a_study_without_trials_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no trials yet"):
         write_report(StudyResults("empty", "", {}, []), tmp_path / "report.html")
+
+
+def test_a_name_that_ends_in_pdf_gives_a_pdf(small: StudyResults, tmp_path: Path) -> None:
+    if not any(shutil.which(name) for name in BROWSERS):
+        pytest.skip("no Chromium here to print it")
+    path = write_report(small, tmp_path / "deep" / "report.pdf")
+    assert path == tmp_path / "deep" / "report.pdf"
+    assert path.read_bytes().startswith(b"%PDF-")
+
+
+def test_without_a_browser_a_pdf_is_refused_in_words(
+    small: StudyResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="none is installed here"):
+        write_report(small, tmp_path / "report.pdf")
+    assert not (tmp_path / "report.pdf").exists()
+
+
+def test_a_browser_that_fails_is_quoted(
+    small: StudyResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\necho no room for a window >&2\nexit 3\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(ConfigError, match=r"exit code 3.*no room for a window"):
+        write_report(small, tmp_path / "report.pdf")
+
+
+@pytest.mark.parametrize("name", ["report.docx", "report", "report.pdf.zip"])
+def test_any_other_ending_is_refused_before_the_work(small: StudyResults, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be written as"):
+        write_report(small, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path) -> None:

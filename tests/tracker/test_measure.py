@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +81,7 @@ def test_functions_coroutines_and_generators_are_measured_whole(fake_machine: Fa
     spans = run.spans()
     assert [span.name for span in spans] == ["function", "function", "coroutine", "generator"]
     assert all(span.duration_s >= 0.019 for span in spans)
-    assert spans[0].counts == {"size": 3}
+    assert spans[0].attrs == {"size": 3}
 
 
 def test_a_measured_function_is_a_run_at_every_call(fake_machine: FakeMachine, data_dir: Path) -> None:
@@ -134,8 +136,8 @@ def test_counts_grow_and_words_describe(fake_machine: FakeMachine) -> None:
         span.add(samples=5, loss=0.5)
         span.add(samples=1, note="last")
     (view,) = run.spans()
-    assert view.counts == {"samples": 16, "loss": 0.5}
-    assert view.attrs == {"optimiser": "sgd", "shuffle": True, "note": "last"}
+    assert view.counts == {"samples": 16}
+    assert view.attrs == {"optimiser": "sgd", "shuffle": True, "loss": 0.5, "note": "last"}
     (row,) = run.table()
     assert row["samples"] == 16
     assert row["optimiser"] == "sgd"
@@ -497,5 +499,53 @@ def test_a_recorder_that_was_stopped_ends_with_the_program(fake_machine: FakeMac
     done = subprocess.run(
         [sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=60, check=True
     )
+    end = time.monotonic() + 30
+    while tree.is_alive(int(done.stdout), None) and time.monotonic() < end:
+        time.sleep(0.05)
     assert not tree.is_alive(int(done.stdout), None)
     assert wm.load("stopped").record.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("details", "counts", "attrs"),
+    [
+        ({"samples": 64, "loss": 2.08, "epoch": 6}, {"samples": 64}, {"loss": 2.08, "epoch": 6}),
+        (
+            {"prompt_tokens": 7, "n_samples": 3, "max_tokens": 512, "warmup_steps": 9},
+            {"prompt_tokens": 7, "n_samples": 3},
+            {"max_tokens": 512, "warmup_steps": 9},
+        ),
+        ({"counts": {"widgets": 4}, "lr": 0.1}, {"widgets": 4}, {"lr": 0.1}),
+        ({"counts": {"widgets": -4, "tokens": math.inf}}, {}, {"widgets": -4, "tokens": "inf"}),
+        (
+            {"tokens": np.int64(5), "images": np.float32(2.5), "rows": math.nan},
+            {"tokens": 5, "images": 2.5},
+            {"rows": "nan"},
+        ),
+        (
+            {"tokens": np.ones(2), "steps": True, "loss": np.array(0.5)},
+            {},
+            {"tokens": "[1. 1.]", "steps": True, "loss": 0.5},
+        ),
+        ({"counts": 5, "samples": 10**400}, {}, {"counts": "5", "samples": str(10**400)}),
+    ],
+)
+def test_only_what_counts_things_is_a_count(
+    fake_machine: FakeMachine, details: dict[str, Any], counts: dict[str, float], attrs: dict[str, Any]
+) -> None:
+    with wm.measure("work") as run, run.span("part", **details):
+        pass
+    (view,) = run.spans()
+    assert view.counts == counts
+    assert view.attrs == attrs
+
+
+def test_a_decorated_function_keeps_counts_and_words_apart(fake_machine: FakeMachine) -> None:
+    with wm.measure("work") as run:
+
+        @run.span("part", counts={"widgets": 2}, epoch=1)
+        def part() -> None: ...
+
+        part()
+        part()
+    assert [(span.counts, span.attrs) for span in run.spans()] == [({"widgets": 2}, {"epoch": 1})] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ _SI_KERNEL = 0x80
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
 
 
+_KIND, _FOLDER = 0o170000, 0o040000  # S_IFMT and S_IFDIR of stat.h
+
+
 class CannotRun(Exception):
     """The command cannot be started; ``exit_code`` is what a shell would give (127 not found, 126 not executable)."""
 
@@ -26,6 +30,25 @@ class CannotRun(Exception):
         missing = error.errno == errno.ENOENT
         super().__init__(f"{command}: {'command not found' if missing else error.strerror}")
         self.exit_code = 127 if missing else 126
+
+
+def cannot_run(command: str) -> CannotRun | None:
+    """Why the command cannot be started, as far as its file tells before anything is begun; None where nothing speaks
+    against it."""
+    if "/" not in command:
+        found = shutil.which(command)
+        return (
+            None if found else CannotRun(command, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        )
+    try:
+        kind = os.stat(command).st_mode & _KIND  # noqa: PTH116 - pathlib takes milliseconds to import
+    except OSError as error:
+        return CannotRun(command, error)
+    if kind == _FOLDER:
+        return CannotRun(command, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if not os.access(command, os.X_OK):
+        return CannotRun(command, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    return None
 
 
 class Child:

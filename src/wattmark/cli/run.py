@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wattmark import settings as configuration
-from wattmark.cli.child import CannotRun, Child
-from wattmark.cli.terminal.output import report_error, say, write_json
+from wattmark.cli.child import CannotRun, Child, cannot_run
+from wattmark.cli.terminal.output import report_error, say, writable_json, write_json
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.paths import journals_dir
 from wattmark.recorder.launch import Session
@@ -32,9 +31,11 @@ def run(words: Sequence[str]) -> int:
     options, command = _parse(list(words))
     chosen = _settings(options)
     tags = parse_tags(options.tag)
-    if "/" not in command[0] and shutil.which(command[0]) is None:
-        say(f"{command[0]}: command not found")
-        return 127
+    writable_json(options.json)
+    trouble = cannot_run(command[0])
+    if trouble is not None:
+        say(str(trouble))
+        return trouble.exit_code
     measured = _begin(options.name or _name_of(command), tags, chosen, options.baseline)
     try:
         child = Child(command, stdout_to_stderr=options.json == "-")

@@ -21,6 +21,7 @@ from wattmark.report.figures.serving import load as figures_serving
 from wattmark.report.figures.training import Figure
 from wattmark.report.html.markup import Html, join, tag
 from wattmark.report.html.page import Section, figure_section, page
+from wattmark.report.html.pdf import write_pdf
 from wattmark.report.sections import findings, summary
 from wattmark.report.sections.methods import methods_section
 from wattmark.studies.analysis import Analysis, analyse
@@ -40,20 +41,28 @@ _HOW_TO_READ = (
 def write_report(
     results: StudyResults, path: str | os.PathLike[str], analysis: Analysis | None = None
 ) -> Path:
-    """The study as one self-contained HTML file; gives its path.
+    """The study as one self-contained file, HTML, or PDF if the name ends in .pdf; gives its path.
 
     analysis: what :func:`~wattmark.studies.analysis.analyse` found, if it is at hand. Raises ConfigError for a study
-    without trials and MissingExtra without the extra ``study``.
+    without trials, another ending, or a PDF where no Chromium prints it, and MissingExtra without the extra ``study``.
     """
+    target = Path(path)
+    kind = target.suffix.lower()
+    if kind not in (".html", ".htm", ".pdf"):
+        raise ConfigError(
+            f"a report cannot be written as {target.name!r}", hint="the name ends in .html or .pdf"
+        )
     if not results.trials:
         raise ConfigError(
             f"the study {results.name} has no trials yet", hint="run it first: wattmark study run NAME"
         )
     found = analyse(results) if analysis is None else analysis
     data = StudyData(results, found.frame)
-    target = Path(path)
+    document = _document(data, found)
+    if kind == ".pdf":
+        return write_pdf(document, target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(_document(data, found), encoding="utf-8")
+    target.write_text(document, encoding="utf-8")
     return target
 
 

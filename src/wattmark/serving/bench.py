@@ -455,9 +455,11 @@ def _write_requests(load: LoadResult, energy: BenchEnergy | None, parent: int) -
             continue
         span = log.open_span("request", parent, record.sent_ns)
         counts = {"requests": 1, **_counts(record)}
-        if record.index in joules:
-            counts["attributed_j"] = joules[record.index]
         attrs: dict[str, Any] = {"outcome": record.outcome}
+        if record.index in joules:
+            attrs["attributed_j"] = joules[record.index]
+        if record.first_token_ns is not None:
+            attrs["ttft_s"] = (record.first_token_ns - record.sent_ns) / 1e9
         if record.error:
             attrs["error"] = record.error
         log.write_json(journal.SPAN_DETAIL, {"span": span, "counts": counts, "attrs": attrs})
@@ -470,8 +472,6 @@ def _counts(record: RequestRecord) -> dict[str, float]:
         counts["prompt_tokens"] = record.input_tokens
     if record.output_tokens is not None:
         counts["output_tokens"] = record.output_tokens
-    if record.first_token_ns is not None and record.sent_ns is not None:
-        counts["ttft_s"] = (record.first_token_ns - record.sent_ns) / 1e9
     return counts
 
 

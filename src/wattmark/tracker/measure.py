@@ -64,13 +64,19 @@ def measure(
     return Run(text_of(name or this_process().default_name()), _text_tags(tags), settings)
 
 
-def span(name: str, *, sync: bool = False, **details: Number | str | bool) -> Span:
+def span(
+    name: str,
+    *,
+    counts: Mapping[str, Number] | None = None,
+    sync: bool = False,
+    **details: Number | str | bool,
+) -> Span:
     """A span of whatever run is being measured around this process; outside any run it does nothing.
 
-    For libraries and child processes: ``with wm.span("tokenise", samples=8): ...``.
+    For libraries and child processes: ``with wm.span("tokenise", samples=8): ...``. See :meth:`Run.span`.
     """
     this_process().attach_if_inside()
-    return Span(name, details, sync=sync)
+    return Span(name, details, counts, sync=sync)
 
 
 def current_run() -> Run | None:

@@ -142,11 +142,13 @@ class Run:
         self,
         name: str,
         *,
+        counts: Mapping[str, Number] | None = None,
         sync: bool | None = None,
         precise: bool | None = None,
         **details: Number | str | bool,
     ) -> Span:
-        """A span of this run. Numbers in ``details`` are counts (``samples=64``), all else are attributes.
+        """A span of this run. Numbers that are named for what they count (``samples=64``, ``prompt_tokens=12``) and those in
+        ``counts`` are what energies are divided by; all else describes the span (``epoch=3``, ``loss=0.4``).
 
         sync: wait for the GPU at both edges (default: as in ``measure``). precise: read the counters in this process
         at both edges, about a microsecond each (default: as in ``measure``).
@@ -160,6 +162,7 @@ class Run:
         return Span(
             name,
             details,
+            counts,
             sync=bool(self._settings.get("sync")) if sync is None else sync,
             precise=reader,
             home=self._window.span if self._window is not None else None,

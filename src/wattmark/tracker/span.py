@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _operator import index
 from contextvars import ContextVar
 from time import monotonic_ns
 
@@ -24,6 +25,79 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., Any])
     Number = int | float
 
+COUNTED = frozenset(
+    (
+        "answers",
+        "batches",
+        "bytes",
+        "calls",
+        "characters",
+        "clips",
+        "documents",
+        "embeddings",
+        "epochs",
+        "episodes",
+        "events",
+        "examples",
+        "files",
+        "frames",
+        "games",
+        "graphs",
+        "images",
+        "inferences",
+        "items",
+        "iterations",
+        "lines",
+        "messages",
+        "pages",
+        "pairs",
+        "pixels",
+        "points",
+        "predictions",
+        "prompts",
+        "queries",
+        "questions",
+        "records",
+        "requests",
+        "rows",
+        "samples",
+        "sentences",
+        "sequences",
+        "steps",
+        "tasks",
+        "tokens",
+        "trials",
+        "updates",
+        "users",
+        "vectors",
+        "videos",
+        "words",
+    )
+)
+"""Numbers of a span with these names count, and energies are divided by them; any other describes the span (``loss``)."""
+COUNTED_OF = frozenset(
+    (
+        "answer",
+        "cached",
+        "eval",
+        "evaluation",
+        "generated",
+        "input",
+        "n",
+        "num",
+        "output",
+        "prompt",
+        "reasoning",
+        "test",
+        "total",
+        "train",
+        "training",
+        "val",
+        "validation",
+    )
+)
+"""With one of these and an underscore before it a count is still one: ``prompt_tokens``."""
+
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in inspect, which is slow to import
 
 current_span: ContextVar[Span | None] = ContextVar("wattmark_span", default=None)
@@ -33,8 +107,9 @@ current_span: ContextVar[Span | None] = ContextVar("wattmark_span", default=None
 class Span:
     """A named interval inside a run; a context manager, a decorator, or ``start()`` and ``stop()``.
 
-    ``counts`` are numbers that energies are divided by (``samples=50_000``), ``attrs`` are words that describe it.
-    Give further counts while it runs with :meth:`add`. Outside any measurement a span does nothing.
+    Its counts are numbers that energies are divided by: those named as in :data:`COUNTED` (``samples=50_000``), and any that
+    ``counts`` declares. All else describes it (``epoch=3``, ``kind="train"``). Give further ones while it runs with
+    :meth:`add`. Outside any measurement a span does nothing.
     """
 
     __slots__ = (
@@ -59,13 +134,14 @@ class Span:
         self,
         name: str,
         details: Mapping[str, Any] | None = None,
+        counts: Mapping[str, Number] | None = None,
         *,
         sync: bool = False,
         precise: PreciseReader | None = None,
         home: Span | None = None,
     ) -> None:
         self.name = name if type(name) is str else text_of(name)
-        self._counts, self._attrs = _split(details) if details else (None, None)
+        self._counts, self._attrs = _split(details, counts) if details or counts else (None, None)
         self._sync = sync
         self._precise = precise
         self._device: str | None = None
@@ -161,21 +237,21 @@ class Span:
         """End the interval now; a second call does nothing."""
         self.__exit__()
 
-    def add(self, **details: Number | str | bool) -> None:
-        """Numbers are added to the counts of this span, words become attributes."""
-        counts, attrs = _split(details)
-        if counts:
+    def add(self, counts: Mapping[str, Number] | None = None, /, **details: Number | str | bool) -> None:
+        """Counts are added to those of this span, all else describes it, the last word of a name holding."""
+        more, attrs = _split(details, counts)
+        if more:
             counts_now = self._counts or {}
             self._counts = {
                 **counts_now,
-                **{key: counts_now.get(key, 0) + value for key, value in counts.items()},
+                **{key: counts_now.get(key, 0) + value for key, value in more.items()},
             }
         if self._log is not None:
             self._log.write_json(
                 journal.SPAN_DETAIL,
                 {
                     "span": self.id,
-                    "counts": {key: (self._counts or {})[key] for key in counts},
+                    "counts": {key: (self._counts or {})[key] for key in more},
                     "attrs": attrs,
                 },
             )
@@ -188,8 +264,8 @@ class Span:
 
     def __call__(self, function: Function) -> Function:
         """As a decorator: every call of the function is such a span."""
-        details = {**(self._counts or {}), **(self._attrs or {})}
-        return wrap(function, lambda: Span(self.name, details, sync=self._sync, precise=self._precise))
+        counts, attrs = self._counts, self._attrs
+        return wrap(function, lambda: Span(self.name, attrs, counts, sync=self._sync, precise=self._precise))
 
 
 def _is_within(span: Span | None, home: Span) -> bool:
@@ -207,18 +283,52 @@ def text_of(value: object) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
-def _split(details: Mapping[str, Any]) -> tuple[dict[str, Number], dict[str, Any]]:
+def is_count(name: str) -> bool:
+    """Whether a number of this name counts things, by its word: ``samples``, ``prompt_tokens``."""
+    before, _, thing = name.rpartition("_")
+    return thing in COUNTED and (not before or before in COUNTED_OF)
+
+
+def _split(
+    details: Mapping[str, Any] | None, declared: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Number], dict[str, Any]]:
+    """Counts, which are finite and not negative, and all else; no value whatever raises."""
     counts: dict[str, Number] = {}
     attrs: dict[str, Any] = {}
-    for key, value in details.items():
-        if isinstance(value, bool | str) or value is None:
-            if value is not None:
-                attrs[key] = value
-        elif isinstance(value, int | float):
-            counts[key] = value
-        else:
-            attrs[key] = text_of(value)
+    if declared is not None and not hasattr(declared, "items"):
+        attrs["counts"] = text_of(declared)
+        declared = None
+    for numbers, are_counts in ((details, False), (declared, True)):
+        for key, value in (numbers or {}).items():
+            name = key if type(key) is str else text_of(key)
+            number = _number_of(value)
+            if number is None or number - number != 0:
+                if value is not None:
+                    attrs[name] = value if isinstance(value, bool | str) else text_of(value)
+            elif number >= 0 and (are_counts or is_count(name)):
+                counts[name] = number
+            else:
+                attrs[name] = number
     return counts, attrs
+
+
+def _number_of(value: Any) -> Number | None:
+    """A number as Python has it, also out of NumPy's; None for anything else, and for what float cannot hold."""
+    if type(value) is int or type(value) is float:
+        return value if value == value and abs(value) < 1e300 else None
+    if isinstance(value, bool | str | bytes) or not (
+        hasattr(value, "__index__") or hasattr(value, "__float__")
+    ):
+        return None
+    if getattr(value, "shape", ()) != ():
+        return None
+    for as_number in (index, float):
+        try:
+            number = as_number(value)
+            return number if number == number and abs(number) < 1e300 else None
+        except Exception:  # noqa: BLE001, S112 - somebody's number; measuring must not fail for it
+            continue
+    return None
 
 
 def wrap(function: Function, make: Callable[[], Any]) -> Function:

@@ -71,7 +71,7 @@ def test_a_load_is_measured_shown_and_kept(replayed, server: str) -> None:
     assert {int(record.spans.parents[row]) for row in rows} == {names.index("load")}
     details = [record.spans.details[row] for row in rows]
     assert all(one["counts"]["output_tokens"] == 5 for one in details)
-    given = sum(one["counts"]["attributed_j"] for one in details)
+    given = sum(one["attrs"]["attributed_j"] for one in details)
     assert given == pytest.approx(data["energy"]["without_idle"]["energy_j"]["value"])
 
 

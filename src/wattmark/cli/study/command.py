@@ -181,7 +181,8 @@ def ls(json_path: JsonPath = None) -> None:
 def report(
     name: Annotated[str, typer.Argument(help="The study.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.html.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Ends in .html or .pdf (default: NAME.html)."),
     ] = None,
     files: Annotated[
         Path | None,
@@ -190,7 +191,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write the report of a study: one HTML file that opens anywhere.
+    """Write the report of a study: one HTML file that opens anywhere, or a PDF (printed by Chromium).
 
     \b
     Example: wattmark study report vision -o vision.html --files vision-figures

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
+from wattmark.cli.terminal.output import writable_json
+
 JsonPath = Annotated[
     str | None,
-    typer.Option("--json", metavar="PATH", help="Write the results as JSON to PATH; - is standard output."),
+    typer.Option(
+        "--json",
+        metavar="PATH",
+        help="Write the results as JSON to PATH; - is standard output.",
+        callback=writable_json,
+    ),
 ]

@@ -48,6 +48,23 @@ def report_error(error: WattmarkError) -> None:
         sys.stderr.write(f"  hint: {plain(error.hint)}\n")
 
 
+def writable_json(path: str | None) -> str | None:
+    """``path`` as it was given to ``--json``, seen before the work to be one that can be written. Raises ConfigError."""
+    if path is None or path == "-":
+        return path
+    from pathlib import Path
+
+    file = Path(path)
+    folder = file.parent
+    if not folder.is_dir():
+        raise ConfigError(f"--json: there is no folder {folder}", hint="make it first, or give another path")
+    if file.is_dir():
+        raise ConfigError(f"--json: {path} is a folder", hint="give the name of a file in it")
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise ConfigError(f"--json: {path} cannot be written by this user", hint="give another path")
+    return path
+
+
 def write_json(data: object, path: str | None) -> bool:
     """Write ``data`` where ``--json`` says, if it was given; whether standard output is taken by it."""
     if path is None:

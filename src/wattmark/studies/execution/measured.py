@@ -18,22 +18,6 @@ PROFILE_POINTS = 400
 MAX_STAGES = 5_000
 """Of a trial with more spans than this only the outer levels are kept as stages; its run in the store has all."""
 
-COUNTS = frozenset(
-    {
-        "samples",
-        "steps",
-        "batches",
-        "tokens",
-        "prompt_tokens",
-        "output_tokens",
-        "requests",
-        "images",
-        "rows",
-        "bytes",
-    }
-)
-"""Numbers of a span that energies are divided by; its other numbers (``loss``, ``epoch``) describe it."""
-
 
 def measured_fields(view: RunView) -> dict[str, Any]:
     """The fields of a :class:`~wattmark.studies.results.TrialResult` that come from its run."""
@@ -118,8 +102,8 @@ def _stage(view: RunView, span: SpanView) -> Stage:
         duration_s=span.duration_s,
         energy_j=None if span.energy is None else _ends(span.energy),
         by_component_j={component: quantity.value for component, quantity in span.by_component.items()},
-        counts={key: value for key, value in span.counts.items() if key in COUNTS},
-        attrs={**{key: value for key, value in span.counts.items() if key not in COUNTS}, **span.attrs},
+        counts=dict(span.counts),
+        attrs=dict(span.attrs),
         series=_means(record, start_ns, start_ns + round(span.duration_s * 1e9)),
         tree_j=None if tree is None else {name: _ends(energy) for name, energy in tree.items()},
     )
