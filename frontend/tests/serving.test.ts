@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest'
-import { byLoad, cheapest, loadOf } from '../src/views/serving/costs'
+import { expect, it } from 'vitest'
+import { byLoad, loadOf } from '../src/views/serving/costs'
 import type { Cell } from '../src/lib/schema'
 
 function cell(label: string, rate: number, joules: [number, number, number], ttft: number): Cell {
@@ -10,6 +10,8 @@ function cell(label: string, rate: number, joules: [number, number, number], ttf
     completed: 2,
     modelled: 1,
     command: '',
+    verdict: '',
+    own: { j_per_token: { value: joules[0], low: joules[0], high: joules[0], unit: 'J' } },
     metrics: {
       j_per_token: { value: joules[0], low: joules[1], high: joules[2], unit: 'J' },
       ttft_p95_s: { value: ttft, low: ttft, high: ttft, unit: 's' },
@@ -22,22 +24,19 @@ const cells = [
   cell('b8', 8, [0.11, 0.09, 0.13], 0.05),
 ]
 
-describe('the cheapest configuration', () => {
-  it('is named with those that it cannot be told from', () => {
-    const found = cheapest(cells, 'j_per_token', [])!
-    expect(found.cell.label).toBe('a8')
-    expect(found.rivals.map((one) => one.label)).toEqual(['b8'])
-  })
-  it('keeps to the limits, and is nothing where none does', () => {
-    expect(cheapest(cells, 'j_per_token', [{ metric: 'ttft_p95_s', max: 0.1 }])!.cell.label).toBe('b8')
-    expect(cheapest(cells, 'j_per_token', [{ metric: 'ttft_p95_s', max: 0.001 }])).toBeNull()
-  })
-})
-
 it('lines by load are one for each model', () => {
   expect(loadOf(cells)).toBe('rate')
   expect(byLoad(cells, 'rate', 'j_per_token').map((line) => [line.name, line.x])).toEqual([
     ['a', [1, 8]],
     ['b', [8]],
   ])
+})
+
+it('a line has the bars of what its comparison rests on, else the whole interval', () => {
+  const [a] = byLoad(cells, 'rate', 'j_per_token')
+  expect(a!.own.map((q) => [q!.low, q!.high])).toEqual([
+    [0.5, 0.5],
+    [0.1, 0.1],
+  ])
+  expect(byLoad(cells, 'rate', 'ttft_p95_s')[0]!.own[0]!.value).toBe(0.01)
 })

@@ -6,6 +6,8 @@ function cell(label: string, energy: number, accuracy: number | null, factors: C
   const q = (value: number) => ({ value, low: value, high: value, unit: '' })
   return {
     label,
+    verdict: '',
+    own: {},
     factors,
     trials: [label],
     completed: 1,

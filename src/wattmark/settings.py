@@ -22,7 +22,7 @@ KNOWN: dict[str, str] = {
     "sources": 'names of sources to use ("!name" leaves one out), e.g. ["rapl", "nvml"]',
     "period_s": "seconds between samples, 0.001 to 10 (default 0.1)",
     "zone": "where the power comes from, for carbon: FR, US-CAL-CISO, gcp:europe-west1",
-    "pue": "power usage effectiveness of the building, 1.0 or more; a stage of its own, never in the joules",
+    "pue": "power usage effectiveness of the building, from 1.0, or a range (1.1-1.3); a later stage, never in the joules",
     "energy_unit": "how joules are shown: auto (default; J, kJ, MJ ...), J, Wh or kWh",
     "store": "file or database URL where runs are kept",
     "options": "a table of settings by source, e.g. options.cpu-model.tdp_w = 125",
@@ -145,6 +145,9 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
                 f"{where}: energy_unit must be one of {', '.join(_ENERGY_UNITS)}, not {value!r}",
                 hint="wattmark config set energy_unit Wh",
             )
+        elif name == "pue" and isinstance(value, str) and "-" in value.strip("-"):
+            ends = [_number(name, end, where) for end in value.split("-", 1)]
+            checked[name] = f"{min(ends):g}-{max(ends):g}"
         elif name in _RANGES:
             checked[name] = _number(name, value, where)
         elif name == "options":

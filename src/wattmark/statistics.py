@@ -7,7 +7,7 @@ against scipy's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, fmean, stdev, variance
@@ -171,6 +171,33 @@ def ranks(count: int, share: float) -> tuple[int | None, int | None]:
 def resampled(values: NDArray[Any], resamples: int = RESAMPLES, *, seed: int = 0) -> NDArray[Any]:
     """``resamples`` samples of the size of values (n,), drawn from them with replacement: (resamples, n)."""
     return values[np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))]
+
+
+def jointly_drawn(
+    quantities: Sequence[Quantity],
+    count: int,
+    *,
+    freedoms: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Float64:
+    """``count`` draws of what some quantities may be together, (count, quantities): an error that several have is drawn once
+    for them all. Errors are normal on either side; those named in ``freedoms`` are Student's t of so many degrees. What
+    physics does not allow is cut off.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.tile(np.array([one.value for one in quantities], np.float64), (count, 1))
+    moved: dict[str, list[tuple[int, tuple[float, float]]]] = {}
+    for column, one in enumerate(quantities):
+        for name, shift in one.terms.items():
+            moved.setdefault(name, []).append((column, shift))
+    for name, columns in moved.items():
+        freedom = (freedoms or {}).get(name, math.inf)
+        sizes = rng.standard_normal(count) if math.isinf(freedom) else rng.standard_t(freedom, count)
+        ends = sizes / t_quantile(freedom)  # 1 at the end of the 95 % interval
+        for column, (down, up) in columns:
+            drawn[:, column] += np.where(ends < 0, -ends * down, ends * up)
+    least, most = (np.array([getattr(one, side) for one in quantities]) for side in ("at_least", "at_most"))
+    return np.clip(drawn, least, most)
 
 
 def central(samples: Sequence[float] | Float64) -> tuple[float, float]:

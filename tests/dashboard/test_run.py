@@ -12,6 +12,7 @@ from fakes.dashboard import api
 from fakes.records import example_record, rapl_record, shared_record, spans_record
 from wattmark.dashboard import run_cache as one_run
 from wattmark.dashboard.context import Options
+from wattmark.runs.attribution import attributed
 from wattmark.runs.record import Spans
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
@@ -158,11 +159,43 @@ def test_where_others_were_busy_the_process_tree_comes_first_and_its_errors_are_
     assert {"scale", "share"} <= {row["kind"] for row in told["budget"]}
     assert all(row["words"] and row["remedy"] for row in told["budget"])
     alone = get(store, "runs/quiet")
-    assert alone["headline"] == {"scope": "machine", "energy": alone["energy"]}
+    assert (alone["headline"]["scope"], alone["headline"]["energy"]) == ("machine", alone["energy"])
     table = get(store, "runs")
     tree = dict(zip(table["id"], table["tree"]["value"], strict=True))
     assert tree["quiet"] is None
     assert tree["busy"] == pytest.approx(told["headline"]["energy"]["value"], rel=1e-5)
+
+
+def test_carbon_power_and_selections_of_a_disturbed_run_are_the_process_trees(store, monkeypatch):
+    monkeypatch.setenv("WATTMARK_ZONE", "FR")
+    record = shared_record("busy", others=10.0)
+    keep(store, record)
+    told = get(store, "runs/busy")
+    tree, machine = told["attributed"]["value"], told["energy"]["value"]
+    assert tree < 0.75 * machine
+    assert told["headline"]["mean_power_w"] == pytest.approx(tree / 10)
+    assert told["mean_power_w"] == pytest.approx(machine / 10)
+    kwh = told["equation"]["terms"][0]["amount"]["value"] / 3.6e6
+    assert kwh == pytest.approx(tree / 3.6e6)
+    intensity = told["equation"]["terms"][-1]["amount"]["value"]
+    assert told["carbon"]["value"] == pytest.approx(kwh * intensity)
+    assert "this process tree" in told["equation"]["formula"]
+    part = get(store, "runs/busy/energy?from_s=2&to_s=7")
+    assert part["scope"] == "tree"
+    share = attributed(RunView(record), 2 * 10**9, 7 * 10**9)
+    assert share is not None
+    assert part["headline"]["value"] == pytest.approx(share.energy.value)
+    assert (part["headline"]["low"], part["headline"]["high"]) == pytest.approx(share.energy.interval())
+    assert part["headline_power_w"] == pytest.approx(part["headline"]["value"] / 5)
+    assert part["energy"]["value"] == pytest.approx(machine / 2, rel=0.01)
+    assert part["carbon"]["value"] == pytest.approx(part["headline"]["value"] / 3.6e6 * intensity)
+    keep(store, shared_record("quiet", others=0.0))
+    quiet = get(store, "runs/quiet/energy")
+    assert (quiet["scope"], quiet["headline"]) == ("machine", quiet["energy"])
+    sums = api(store).post("/api/v1/runs/totals", json={"ids": ["busy"]}).json()["all"]
+    assert sums["energy"]["value"] == pytest.approx(tree)
+    assert sums["carbon"]["value"] == pytest.approx(told["carbon"]["value"])
+    assert sums["trees"] == 1
 
 
 def test_counts_are_those_of_the_innermost_spans_and_cut_pro_rata(store):

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wattmark.errors import ConfigError
-from wattmark.impact import FoundZone, as_pue, carbon, carbon_at, find_zone, intensity_of, named_pues
+from wattmark.impact import (
+    FoundZone,
+    as_price,
+    as_pue,
+    carbon,
+    carbon_at,
+    find_zone,
+    intensity_of,
+    named_pues,
+)
 from wattmark.quantity import Quantity, spread
 
 ONE_KWH = Quantity.exact(3.6e6, "J", "test")
@@ -134,3 +144,24 @@ def test_a_pue_may_be_a_number_in_a_string() -> None:
 def test_an_impossible_pue_is_refused(bad: float | str | Quantity) -> None:
     with pytest.raises(ConfigError, match="PUE"):
         as_pue(bad)
+
+
+def test_a_pue_or_a_price_within_a_range_is_one_error_that_cancels_in_ratios() -> None:
+    pue = as_pue("1.1-1.3")
+    assert (pue.ratio.value, pue.ratio.low, pue.ratio.high) == pytest.approx((1.2, 1.1, 1.3))
+    assert pue.given == "1.1-1.3"
+    one, two = (carbon(Quantity.exact(joules), "FR", pue="1.1 to 1.3") for joules in (1e6, 3e6))
+    assert (two.grams / one.grams).interval() == pytest.approx((3.0, 3.0))
+    assert (one.grams - one.grams).half_width == 0
+    assert one.grams.half_width > 0
+    tariff = as_price("0.25-0.35", "EUR")
+    assert (tariff.value, tariff.low, tariff.high, tariff.unit) == (pytest.approx(0.3), 0.25, 0.35, "EUR")
+    other = as_price("0.25..0.35", "EUR")
+    assert (tariff / other).interval() == (1.0, 1.0)
+    assert (tariff - as_price("0.25-0.35", "USD").with_unit("EUR")).half_width > 0.05  # another tariff
+    assert as_price("0.3") == as_price(0.3)
+    for bad in ("cheap", "0.5-0.2", -1.0, math.nan):
+        with pytest.raises(ConfigError, match="a price is a number"):
+            as_price(bad)
+    with pytest.raises(ConfigError, match="at least 1"):
+        as_pue("0.8-1.2")

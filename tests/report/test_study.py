@@ -426,6 +426,7 @@ def test_the_report_says_where_the_uncertainty_comes_from() -> None:
 
 def test_an_interval_that_reaches_nothing_stands_on_a_logarithmic_axis() -> None:
     wide = Quantity(10.0, 0.0, 30.0, "J")
-    figure = points([Point("a", wide, wide), Point("b", wide * 5, wide)], "x", "y", log="xy").figure
+    other = Quantity(50.0, 0.0, 150.0, "J")  # an error of its own: one that both had would not be a bar
+    figure = points([Point("a", wide, wide), Point("b", other, other)], "x", "y", log="xy").figure
     ends = [value for line in figure.axes[0].lines for value in (*line.get_xdata(), *line.get_ydata())]
     assert min(ends) == pytest.approx(1.0)

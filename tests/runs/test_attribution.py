@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wattmark.runs.attribution import above_idle, attributed, contention
+from wattmark.runs.attribution import above_idle, attributed, contention, headline_of
 from wattmark.runs.record import Curve, RunRecord
+from wattmark.runs.result import RunResult
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.sources.base import Accuracy, Channel
@@ -121,3 +122,25 @@ def test_a_part_of_a_run_has_its_part_of_the_tree() -> None:
     assert whole is not None
     assert part is not None
     assert part.energy.value == pytest.approx(whole.energy.value / 2, rel=0.01)
+
+
+def test_the_headline_is_the_trees_where_others_used_more_than_a_tenth_and_is_told_by_method() -> None:
+    cpu, dram = curve("cpu0/package", "cpu", 40), curve("dram/model", "dram", 10)
+    modelled = Curve(dram.channel._replace(method="modelled"), dram.t_ns, dram.energy_uj)
+    for own, scope, joules in ((0.5, "tree", 250.0), (0.95, "machine", 500.0)):
+        run = view(cpu, modelled, tree_cpu=tree(own), environment={"cpu": {"threads": 2}})
+        found, energy = headline_of(run)
+        assert energy is not None
+        assert (found, energy.value) == (scope, pytest.approx(joules))
+        result = summarise(run)
+        assert result.headline_power_w == pytest.approx(joules / 10)
+        told = result.to_dict()["headline"]
+        assert told["power_w"] == pytest.approx(joules / 10)
+        if scope == "tree":
+            assert {name: part["value"] for name, part in told["by_method"].items()} == pytest.approx(
+                {"counter": 200.0, "modelled": 50.0}
+            )
+            back = RunResult.from_dict(result.to_dict())
+            assert back.attributed is not None
+            assert back.attributed.by_method["modelled"].value == pytest.approx(50.0)
+    assert headline_of(view(cpu)) == ("machine", view(cpu).energy)  # no one looked at CPU times

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fakes.records import spans_record
 from wattmark.quantity import Quantity
-from wattmark.runs.differences import counts_of, mean_with_scatter, of_quantities, of_repeats
+from wattmark.runs.differences import apart, counts_of, mean_with_scatter, of_quantities, of_repeats
 from wattmark.statistics import difference_of_means
 
 values = st.floats(1, 1e6)
@@ -73,3 +73,39 @@ def test_a_count_inside_a_span_with_the_same_count_is_not_counted_twice() -> Non
     assert counts_of(record) == {"samples": 3 * 64}
     details = {row: detail for row, detail in record.spans.details.items() if row % 101}
     assert counts_of(replace(record, spans=replace(record.spans, details=details))) == {"samples": 200 * 64}
+
+
+def test_what_all_err_by_alike_is_told_apart_from_what_is_each_ones_own() -> None:
+    def joules(value: float, own: float) -> Quantity:
+        scale = {"scale/lab": (-0.4 * value, 0.6 * value)}
+        return Quantity(value, terms={**scale, f"character/{value}": (-own, own)}, at_least=0.0)
+
+    told = apart([joules(100, 3), None, joules(36, 2)])
+    assert [one and one.interval() for one in told.own] == [(97, 103), None, (34, 38)]
+    assert told.common is not None
+    assert told.common.interval() == (pytest.approx(0.6), pytest.approx(1.6))
+    assert (
+        told.words
+        == "All together may be off by -40 to +60 % (scale of the sensor): it changes no ratio between them."
+    )
+
+
+def test_an_error_that_moves_one_of_them_more_stays_with_it_for_the_difference() -> None:
+    part = {"scale/cpu": (-0.2, 0.2)}
+    told = apart([Quantity(1.0, terms=part), Quantity(1.0, terms={"scale/cpu": (-0.4, 0.4)})])
+    assert [one and one.interval() for one in told.own] == [
+        (pytest.approx(0.9), pytest.approx(1.1)),
+        (pytest.approx(0.9), pytest.approx(1.1)),
+    ]
+    assert told.common is not None
+    assert told.common.high == pytest.approx(1.3)
+
+
+def test_one_number_alone_or_errors_that_not_all_have_leave_nothing_in_common() -> None:
+    alone = Quantity(5.0, terms={"scale/a": (-1.0, 1.0)})
+    assert apart([alone]).own == (alone,)
+    assert apart([alone]).words == ""
+    other = Quantity(5.0, terms={"scale/b": (-1.0, 1.0)})
+    assert apart([alone, other]).common is None
+    nothing = Quantity(0.0, terms={"scale/a": (-1.0, 1.0)}, at_least=0.0)
+    assert apart([nothing, alone, alone]).own[0] is nothing

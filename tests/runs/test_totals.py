@@ -131,3 +131,14 @@ def test_groups_and_days_come_to_the_whole_with_both_ends(drawn, by):
 def test_what_cannot_be_grouped_by_is_said(by: str, period):
     with pytest.raises(ConfigError):
         add_up([], by, period)
+
+
+def test_what_is_a_process_trees_own_is_not_shared_with_those_that_ran_beside_it() -> None:
+    found = add_up([run("a", 30.0, own=True), run("b", 20.0, own=True), run("c", 100.0)], "name")
+    sums = {group.key: group.sum for group in found.groups}
+    assert sums["a"].energy is not None
+    assert sums["a"].energy.value == pytest.approx(30.0)
+    assert sums["c"].energy is not None
+    assert sums["c"].energy.value == pytest.approx(100 / 3)  # the machine's, of which two others had a part
+    assert (found.all.trees, found.all.overlapping) == (2, 1)
+    assert any("process tree" in rule for rule in found.rules)

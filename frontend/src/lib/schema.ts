@@ -604,6 +604,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/studies/{name}/cheapest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Study Cheapest
+         * @description The cell that costs least within limits, and those that may cost as little.
+         */
+        get: operations["study_cheapest_api_v1_studies__name__cheapest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/studies/{name}/epochs": {
         parameters: {
             query?: never;
@@ -676,6 +696,26 @@ export interface paths {
          * @description Runs of ``wattmark llm bench`` with energy, latency and load, newest first.
          */
         get: operations["benches_api_v1_serving_benches_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/serving/benches/cheapest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Benches Cheapest
+         * @description The bench that cost least within limits, and those that may cost as little.
+         */
+        get: operations["benches_cheapest_api_v1_serving_benches_cheapest_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -934,13 +974,18 @@ export interface components {
         };
         /**
          * Benches
-         * @description The newest benches, each as a cell of one run, its label the run's name.
+         * @description The newest benches, each as a cell of one run, its label the run's name. common: by metric, what all err by alike, in
+         *     words.
          */
         Benches: {
             /** Cells */
             cells: components["schemas"]["Cell"][];
             /** Started At */
             started_at: {
+                [key: string]: string;
+            };
+            /** Common */
+            common: {
                 [key: string]: string;
             };
         };
@@ -1004,6 +1049,8 @@ export interface components {
         /**
          * Cell
          * @description One combination of levels: means over its completed trials. modelled: share of the joules that a model gave.
+         *     verdict: its energy beside that of the cheapest cell, in words. own: of the metrics that err alike in all cells, with the
+         *     errors that are the cell's own, on which its comparison with the others rests.
          */
         Cell: {
             /** Label */
@@ -1024,17 +1071,28 @@ export interface components {
             modelled: number | null;
             /** Command */
             command: string;
+            /** Verdict */
+            verdict: string;
+            /** Own */
+            own: {
+                [key: string]: components["schemas"]["Amount"];
+            };
         };
         /**
          * CellShares
-         * @description Where a cell's joules went: by stage, and by component with how they were got.
+         * @description Where a cell's joules went: by stage (stages_of: as shares of the whole, 0..1), and by component with how they were
+         *     got.
          */
         CellShares: {
             /** Cell */
             cell: string;
             /** Stages J */
             stages_j: {
-                [key: string]: number;
+                [key: string]: components["schemas"]["Amount"];
+            };
+            /** Stages Of */
+            stages_of: {
+                [key: string]: components["schemas"]["Amount"];
             };
             /** Components J */
             components_j: {
@@ -1113,6 +1171,23 @@ export interface components {
             relative_high: number;
             /** Absolute W */
             absolute_w: number;
+        };
+        /**
+         * Cheapest
+         * @description The cheapest setting within the limits. label: null where none is within them. dearer: how many others within them
+         *     are clearly dearer. sentence: how sure it is, in words.
+         */
+        Cheapest: {
+            /** Label */
+            label: string | null;
+            /** Cost */
+            cost: components["schemas"]["Amount"] | null;
+            /** Rivals */
+            rivals: components["schemas"]["Rival"][];
+            /** Dearer */
+            dearer: number;
+            /** Sentence */
+            sentence: string;
         };
         /**
          * Chosen
@@ -1377,13 +1452,24 @@ export interface components {
         };
         /**
          * Energy
-         * @description What a window used. carbon in grams CO2e, None where the place is not known.
+         * @description What a window used. scope: whose energy the run is known by; headline: that of the window, with its mean power.
+         *     energy, mean_power_w, components: the whole machine's. carbon in grams CO2e, and what is made of counts: of the headline;
+         *     carbon is None where the place is not known.
          */
         Energy: {
             /** From S */
             from_s: number;
             /** To S */
             to_s: number;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "machine" | "tree";
+            /** Headline */
+            headline: components["schemas"]["Amount"] | null;
+            /** Headline Power W */
+            headline_power_w: number | null;
             /** Energy */
             energy: components["schemas"]["Amount"] | null;
             /** Mean Power W */
@@ -1629,7 +1715,8 @@ export interface components {
         };
         /**
          * Headline
-         * @description The energy that the run is known by. scope: whose it is, the machine's or this process tree's.
+         * @description The energy that the run is known by, and its mean power. scope: whose they are, the machine's or this process
+         *     tree's.
          */
         Headline: {
             /**
@@ -1639,6 +1726,8 @@ export interface components {
             scope: "machine" | "tree";
             /** Energy */
             energy: components["schemas"]["Amount"] | null;
+            /** Mean Power W */
+            mean_power_w: number | null;
         };
         /**
          * InstalledOut
@@ -1957,11 +2046,25 @@ export interface components {
             left_s: number;
         };
         /**
+         * Rival
+         * @description A setting that may cost as little as the cheapest. ratio: of its cost to that one's; verdict: the same in words.
+         */
+        Rival: {
+            /** Label */
+            label: string;
+            /** Cost */
+            cost: components["schemas"]["Amount"];
+            /** Ratio */
+            ratio: components["schemas"]["Amount"] | null;
+            /** Verdict */
+            verdict: string;
+        };
+        /**
          * Run
          * @description Everything about a run but its curves and spans.
          *
-         *     energy and what is made of it: the whole machine's. others_busy: share of the machine's CPU time that other processes
-         *     used, 0..1. budget: of the headline, the largest error first.
+         *     energy, components and powers: the whole machine's. carbon and its equation: of the headline. others_busy: share of
+         *     the machine's CPU time that other processes used, 0..1. budget: of the headline, the largest error first.
          */
         Run: {
             /** Run Id */
@@ -2191,9 +2294,10 @@ export interface components {
          * Scenario
          * @description What is different. None: as it was.
          *
-         *     zone, year: as :func:`wattmark.impact.find_zone` and ``intensity_of`` take them. pue: a ratio or a name. hardware:
-         *     what stands in for the accelerators, for the CPUs, or both. epochs: how many in all. power_cap_w: of every
-         *     accelerator, watts. levels: factor -> level of the run's study. price_per_kwh, currency: of electricity.
+         *     zone, year: as :func:`wattmark.impact.find_zone` and ``intensity_of`` take them. pue: a ratio, a range or a name.
+         *     hardware: what stands in for the accelerators, for the CPUs, or both. epochs: how many in all. power_cap_w: of every
+         *     accelerator, watts. levels: factor -> level of the run's study. price_per_kwh, currency: of electricity, a number or
+         *     a range (``0.25-0.35``).
          */
         Scenario: {
             /** Zone */
@@ -2213,7 +2317,7 @@ export interface components {
                 [key: string]: string | number | boolean | null;
             } | null;
             /** Price Per Kwh */
-            price_per_kwh?: number | null;
+            price_per_kwh?: number | string | null;
             /** Currency */
             currency?: string | null;
         };
@@ -2398,7 +2502,8 @@ export interface components {
         };
         /**
          * Study
-         * @description One study: what was varied and what came out, ready to be drawn.
+         * @description One study: what was varied and what came out, ready to be drawn. common: by metric, what all cells err by alike, in
+         *     words.
          */
         Study: {
             progress: components["schemas"]["Progress"];
@@ -2421,6 +2526,10 @@ export interface components {
                 [key: string]: {
                     [key: string]: unknown;
                 };
+            };
+            /** Common */
+            common: {
+                [key: string]: string;
             };
         };
         /**
@@ -2452,7 +2561,7 @@ export interface components {
          * @description Runs added up. None where no run of them is known in that respect.
          *
          *     unknown: runs without energy; no_zone: with energy but without carbon; overlapping: counted with a share of their
-         *     time only.
+         *     time only; trees: counted with their process tree's energy.
          */
         Sum: {
             /** Runs */
@@ -2473,6 +2582,11 @@ export interface components {
             modelled: components["schemas"]["Amount"] | null;
             /** Carbon */
             carbon: components["schemas"]["Amount"] | null;
+            /**
+             * Trees
+             * @default 0
+             */
+            trees?: number;
         };
         /**
          * Totals
@@ -2489,7 +2603,8 @@ export interface components {
              * @default [
              *       "What errs alike in several runs (the scale of a sensor, the grid of a zone) is added; other errors are independent.",
              *       "A run inside another one of these is not added again.",
-             *       "Where runs of one machine overlapped, the shared time is divided evenly between them: each of them measured it whole.",
+             *       "A run beside which others used more than a tenth of the machine counts with what its own process tree used.",
+             *       "Where other runs of one machine overlapped, the shared time is divided evenly between them: each measured it whole.",
              *       "Over time, a run's energy is spread evenly over its length."
              *     ]
              */
@@ -2647,6 +2762,7 @@ export type Cell = components['schemas']['Cell'];
 export type CellShares = components['schemas']['CellShares'];
 export type ChannelHealth = components['schemas']['ChannelHealth'];
 export type ChannelSummary = components['schemas']['ChannelSummary'];
+export type Cheapest = components['schemas']['Cheapest'];
 export type Chosen = components['schemas']['Chosen'];
 export type Compared = components['schemas']['Compared'];
 export type Comparison = components['schemas']['Comparison'];
@@ -2695,6 +2811,7 @@ export type Progress = components['schemas']['Progress'];
 export type Ratio = components['schemas']['Ratio'];
 export type RecentRun = components['schemas']['RecentRun'];
 export type Removed = components['schemas']['Removed'];
+export type Rival = components['schemas']['Rival'];
 export type Run = components['schemas']['Run'];
 export type RunChoice = components['schemas']['RunChoice'];
 export type RunHead = components['schemas']['RunHead'];
@@ -3628,6 +3745,41 @@ export interface operations {
             };
         };
     };
+    study_cheapest_api_v1_studies__name__cheapest_get: {
+        parameters: {
+            query: {
+                cost: string;
+                /** @description Such as ttft_p95_s<0.5;accuracy>0.9 */
+                limits?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cheapest"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     study_epochs_api_v1_studies__name__epochs_get: {
         parameters: {
             query?: never;
@@ -3745,6 +3897,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Benches"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    benches_cheapest_api_v1_serving_benches_cheapest_get: {
+        parameters: {
+            query: {
+                cost: string;
+                /** @description Such as ttft_p95_s<0.5;accuracy>0.9 */
+                limits?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cheapest"];
                 };
             };
             /** @description Validation Error */

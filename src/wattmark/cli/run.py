@@ -86,7 +86,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--hz", type=float, metavar="N", help="samples a second, instead of --period")
     add("--sources", metavar="A,B", help="sources to use; !name leaves one out")
     add("--zone", help="where the power comes from, for carbon: FR")
-    add("--pue", type=float, metavar="X", help="power usage effectiveness of the building, 1 or more")
+    add("--pue", metavar="X", help="power usage effectiveness of the building: 1.2, or a range 1.1-1.3")
     add("--baseline", type=float, metavar="S", help="measure the idle machine for S seconds first")
     add("--quiet", "-q", action="store_true", help="no live line and no table")
     add("--json", metavar="PATH", help="write the results as JSON to PATH; - is standard output")

@@ -23,14 +23,14 @@ def whatif(
     ] = "last",
     zone: Annotated[str | None, typer.Option(help="Where the power would come from: FR.")] = None,
     year: Annotated[int | None, typer.Option(help="Of the grid's carbon intensity.")] = None,
-    pue: Annotated[str | None, typer.Option(help="Of the building: a ratio, or a name.")] = None,
+    pue: Annotated[str | None, typer.Option(help="Of the building: 1.2, 1.1-1.3, or a name.")] = None,
     hardware: Annotated[
         list[str] | None,
         typer.Option(metavar="[N x ]PART", help="Another part: 8xh100-sxm; may be repeated."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="How many in all.")] = None,
     power_cap: Annotated[float | None, typer.Option(metavar="W", help="Of every accelerator.")] = None,
-    price: Annotated[float | None, typer.Option(help="Of a kilowatt-hour.")] = None,
+    price: Annotated[str | None, typer.Option(help="Of a kilowatt-hour: 0.30, or 0.25-0.35.")] = None,
     currency: Annotated[str | None, typer.Option(help="Of the price.")] = None,
     json_path: JsonPath = None,
 ) -> None:
@@ -45,11 +45,11 @@ def whatif(
         ref,
         zone=zone,
         year=year,
-        pue=_pue(pue),
+        pue=_number(pue),
         hardware=hardware or None,
         epochs=epochs,
         power_cap_w=power_cap,
-        price_per_kwh=price,
+        price_per_kwh=_number(price),
         currency=currency,
     )
     if not outcome.changed:
@@ -60,7 +60,7 @@ def whatif(
         _render(outcome)
 
 
-def _pue(text: str | None) -> float | str | None:
+def _number(text: str | None) -> float | str | None:
     try:
         return None if text is None else float(text)
     except ValueError:

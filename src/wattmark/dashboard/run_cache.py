@@ -17,6 +17,7 @@ from wattmark.impact.emissions import PueLike
 from wattmark.impact.locate import FoundZone
 from wattmark.quantity import Quantity, total
 from wattmark.runs import health
+from wattmark.runs.attribution import Counted, Scope, Share, attributed_of, contention, headline_scope
 from wattmark.runs.display.overview import BIN, Columns, Steps, columns_of, steps_of
 from wattmark.runs.energy import CurveEnergy, Energies
 from wattmark.runs.error_names import ErrorNames
@@ -234,6 +235,21 @@ class OneRun:
         start, end = np.array([self.record.start_ns]), np.array([self.record.end_ns])
         wholes = [curve.energies(start, end) for part in self.parts if part.counted for curve in part.curves]
         return total([whole.quantity(0) for whole in wholes if whole.covered_s[0] > 0])
+
+    @cached_property
+    def scope(self) -> Scope:
+        """Whose energy the run is known by (:func:`headline_scope`)."""
+        return headline_scope(contention(self.record), self.attributed() is not None)
+
+    def attributed(self, start_ns: int | None = None, end_ns: int | None = None) -> Share | None:
+        """The process tree's energy in the run or a part of it, as :func:`wattmark.runs.attribution.attributed` has it."""
+        counted = [
+            Counted(curve.channel, curve.energies)
+            for part in self.parts
+            if part.counted
+            for curve in part.curves
+        ]
+        return attributed_of(self.record, counted, start_ns, end_ns) if counted else None
 
     def within(self, energy: Quantity) -> Quantity:
         """The energy of a part of the run: it has no more than the whole may have."""

@@ -9,6 +9,7 @@ from wattmark.impact.intensity import Intensity, intensity_of
 from wattmark.impact.locate import FoundZone, resolve_zone
 from wattmark.impact.places import Zone, find_zone, zones
 from wattmark.impact.pue import Pue, as_pue, named_pues
+from wattmark.impact.ranges import as_price
 from wattmark.impact.tables import DataSource, IntensityFigure, data_sources
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Pue",
     "Term",
     "Zone",
+    "as_price",
     "as_pue",
     "carbon",
     "carbon_at",

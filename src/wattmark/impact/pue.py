@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from wattmark.errors import ConfigError
+from wattmark.impact.ranges import ranged, read_range
 from wattmark.impact.tables import read_lines
 from wattmark.quantity import PUE, Quantity
 
@@ -31,6 +32,14 @@ class Pue:
                 f"a PUE is a finite ratio of at least 1, not {self.ratio.value:g} "
                 f"[{self.ratio.low:g}, {self.ratio.high:g}]"
             )
+
+    @property
+    def given(self) -> float | str:
+        """What :func:`as_pue` makes it from again: its name, its ratio, or its range."""
+        if self.name in named_pues():
+            return self.name
+        low, high = self.ratio.interval()
+        return f"{low:g}-{high:g}" if low < high else self.ratio.value
 
     @property
     def applied(self) -> bool:
@@ -55,7 +64,8 @@ def named_pues() -> Mapping[str, Pue]:
 
 
 def as_pue(given: float | str | Quantity | Pue) -> Pue:
-    """A PUE from a number, a number or name in a string (``1.2``, ``gcp``), or a quantity with an interval.
+    """A PUE from a number, a number, range or name in a string (``1.2``, ``1.1-1.3``, ``gcp``), or a quantity with an
+    interval.
 
     Raises:
         ConfigError: not a name that is known, or not a finite ratio of at least 1.
@@ -66,6 +76,11 @@ def as_pue(given: float | str | Quantity | Pue) -> Pue:
         return Pue("given", given)
     if isinstance(given, str):
         named = named_pues().get(given.strip().casefold())
+        ends = None if named else read_range(given)
+        if ends is not None:
+            if ends[0] < 1:
+                raise ConfigError(f"a PUE is a ratio of at least 1, not {given}")
+            return Pue("given", ranged(ends, "", f"{PUE}/{ends[0]:g}-{ends[1]:g}", at_least=1.0))
         return named or as_pue(_number(given))
     if not math.isfinite(given):
         raise ConfigError(f"a PUE is a finite ratio of at least 1, not {given}")
@@ -77,5 +92,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(
-            f"no PUE is called {text!r}", hint=f"give a number or one of {', '.join(named_pues())}"
+            f"no PUE is called {text!r}",
+            hint=f"give a number, a range such as 1.1-1.3, or one of {', '.join(named_pues())}",
         ) from None

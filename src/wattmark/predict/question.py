@@ -30,15 +30,16 @@ def what_if(
     epochs: int | None = None,
     power_cap_w: float | None = None,
     levels: Mapping[str, Any] | None = None,
-    price_per_kwh: float | None = None,
+    price_per_kwh: float | str | None = None,
     currency: str | None = None,
 ) -> Outcome:
     """The run as it was (``original``) and as it would be (``alternative``), each number with its interval.
 
-    zone, year, pue: another place. hardware: ``"h100-sxm"``, ``"8x h100-sxm"``, or several of these. epochs: how many in
-    all. power_cap_w: of every accelerator. levels: factor -> level of the study that the run belongs to. price_per_kwh,
-    currency: of electricity. What is left out stays as it was; what cannot be predicted is None with its reason in
-    ``reasons``. Raises ConfigError for a zone, part or value that cannot be, RunNotFound.
+    zone, year, pue: another place. hardware: ``"h100-sxm"``, ``"8x h100-sxm"``, or several of these. epochs: how many
+    in all. power_cap_w: of every accelerator. levels: factor -> level of the study that the run belongs to.
+    price_per_kwh, currency: of electricity, a number or a range (``"0.25-0.35"``), as pue may be. What is left out
+    stays as it was; what cannot be predicted is None with its reason in ``reasons``. Raises ConfigError for a zone,
+    part or value that cannot be, RunNotFound.
     """
     view = view_of(run)
     given = {

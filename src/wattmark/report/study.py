@@ -32,7 +32,9 @@ from wattmark.text import clean
 
 FIGURE_FORMATS = ("svg", "png", "pdf")
 _HOW_TO_READ = (
-    "In the figures a thin line or a band is a 95 % interval, unless it says otherwise. Solid bars and filled points are "
+    "In the figures a thin line or a band is the 95 % interval of what a comparison rests on: scatter of the runs, edges, "
+    "character of the work. What all of its numbers err by together, such as the scale of one sensor, is shaded, and told "
+    "below the figure. Solid bars and filled points are "
     "measured, hatched bars and hollow points are modelled, half-filled points are both. Rest the pointer on a bar or a "
     "point to read its numbers."
 )

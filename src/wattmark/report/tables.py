@@ -104,6 +104,7 @@ def _cells(data: StudyData) -> Table:
     found: dict[str, list[Any]] = {name: [cell.levels[name] for cell in data.cells] for name in data.factors}
     found["runs"] = [cell.count for cell in data.cells]
     found["joules"] = [data.method_words("total", cell) for cell in data.cells]
+    found["beside_the_cheapest"] = [data.beside_cheapest(cell)[1] or None for cell in data.cells]
     for name in (*_CELL_METRICS, *((data.quality,) if data.quality else ())):
         means = [data.mean(cell, name) for cell in data.cells]
         if any(means):

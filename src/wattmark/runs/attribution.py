@@ -15,16 +15,18 @@ Sampling interval by sampling interval, exited children included.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wattmark.quantity import SHARE, Quantity, total
-from wattmark.runs.record import Float64, RunRecord
+from wattmark.runs.energy import Energies
+from wattmark.runs.record import Float64, Int64, RunRecord
 from wattmark.runs.view import RunView
+from wattmark.sources.base import Channel
 
 _SHARED_BY_CPU_TIME = ("cpu", "dram", "soc", "host")
 _TICK_S = 0.01
@@ -40,11 +42,19 @@ OTHERS_BUSY = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a run's energy, the rule that it was taken by, and the same by component."""
+    """A part of a run's energy, the rule that it was taken by, and the same by component and by method."""
 
     energy: Quantity
     rule: str
     by_component: Mapping[str, Quantity]
+    by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
+
+
+class Counted(NamedTuple):
+    """A counted channel and its energies of intervals, wherever its curve is."""
+
+    channel: Channel
+    between: Callable[[Int64, Int64], Energies]
 
 
 def headline_scope(others: float | None, known: bool) -> Scope:
@@ -82,33 +92,51 @@ def above_idle(view: RunView) -> Share | None:
     return Share(result, f"total less the idle baseline ({shown}) over the covered time", parts)
 
 
+def headline_of(view: RunView) -> tuple[Scope, Quantity | None]:
+    """Whose energy a run is known by, and that energy: a neighbour's joules are not in it."""
+    others = contention(view.record)
+    share = attributed(view) if headline_scope(others, True) == "tree" else None
+    return ("machine", view.energy) if share is None else ("tree", share.energy)
+
+
 def attributed(view: RunView, start_ns: int | None = None, end_ns: int | None = None) -> Share | None:
     """The energy of the measured process tree in the run, or in [start, end) of it; None where its CPU time was not
     recorded."""
-    record = view.record
+    if view.energy is None:
+        return None
+    counted = [Counted(curve.curve.channel, curve.between) for curve in view.counted]
+    return attributed_of(view.record, counted, start_ns, end_ns)
+
+
+def attributed_of(
+    record: RunRecord, counted: Sequence[Counted], start_ns: int | None = None, end_ns: int | None = None
+) -> Share | None:
+    """The same of a run whose curves need not be in memory."""
     busy = _busy(record, start_ns, end_ns)
-    if busy is None or view.energy is None:
+    if busy is None:
         return None
     parts: dict[str, list[Quantity]] = {}
+    methods: dict[str, list[Quantity]] = {}
     idle_known = False
-    for curve in view.counted:
-        channel = curve.curve.channel
-        energies = curve.between(busy.edges[:-1], busy.edges[1:])
+    for channel, between in counted:
+        energies = between(busy.edges[:-1], busy.edges[1:])
         if channel.component not in _SHARED_BY_CPU_TIME:
-            part = energies.weighted(_gpu_share(view, busy.edges), "attributed")
-            parts.setdefault(channel.component, []).append(part)
-            continue
-        watts = _idle_w(view, channel.component, channel.curve_w)
-        if watts is None:
-            weights, spread = busy.share, busy.spread
+            part = energies.weighted(_gpu_share(record, counted, busy.edges), "attributed")
         else:
-            idle_known = True
-            weights, spread = _weights(busy, energies.value_j, watts * energies.covered_s, channel.curve_w)
-        part = energies.weighted(weights, "attributed")
-        error = float((energies.value_j * spread).sum())
-        name = f"{SHARE}/{record.run_id}/{channel.id}/{busy.edges[0]}-{busy.edges[-1]}"
-        part = part.with_error(name, min(error, part.value), error)
+            watts = _idle_w(record, counted, channel)
+            if watts is None:
+                weights, spread = busy.share, busy.spread
+            else:
+                idle_known = True
+                weights, spread = _weights(
+                    busy, energies.value_j, watts * energies.covered_s, channel.curve_w
+                )
+            part = energies.weighted(weights, "attributed")
+            error = float((energies.value_j * spread).sum())
+            name = f"{SHARE}/{record.run_id}/{channel.id}/{busy.edges[0]}-{busy.edges[-1]}"
+            part = part.with_error(name, min(error, part.value), error)
         parts.setdefault(channel.component, []).append(part)
+        methods.setdefault(channel.method, []).append(part)
     by_component = {component: whole for component, some in parts.items() if (whole := total(some))}
     result = total(by_component.values())
     if result is None:
@@ -119,19 +147,20 @@ def attributed(view: RunView, start_ns: int | None = None, end_ns: int | None = 
             "above idle by the process tree's CPU time, idle by the share of the machine's CPU time that it used, "
             "exited children included"
         )
-    if any(curve.curve.channel.component == "gpu" for curve in view.counted):
+    if any(channel.component == "gpu" for channel, _ in counted):
         told = record.extra.get("gpu_shares")
         rule += "; GPUs by the tree's share of their use" if told else "; GPUs whole: no one was told apart"
-    return Share(result, rule, by_component)
+    by_method = {method: whole for method, some in methods.items() if (whole := total(some))}
+    return Share(result, rule, by_component, by_method)
 
 
-def _idle_w(view: RunView, component: str, curve_w: tuple[float, ...]) -> float | None:
+def _idle_w(record: RunRecord, counted: Sequence[Counted], channel: Channel) -> float | None:
     """Watts of a part when nothing runs: a model's own, else the calibrated baseline; None if unknown or shared by
     several channels."""
-    if curve_w:
-        return curve_w[0]
-    alone = sum(curve.curve.channel.component == component for curve in view.counted) == 1
-    return (view.record.baseline_w or {}).get(component) if alone else None
+    if channel.curve_w:
+        return channel.curve_w[0]
+    alone = sum(other.component == channel.component for other, _ in counted) == 1
+    return (record.baseline_w or {}).get(channel.component) if alone else None
 
 
 def _weights(
@@ -152,10 +181,10 @@ def _weights(
     return own_j / whole, busy.spread * (value_j - idle_j) / whole
 
 
-def _gpu_share(view: RunView, edges: NDArray[np.int64]) -> Float64:
+def _gpu_share(record: RunRecord, counted: Sequence[Counted], edges: Int64) -> Float64:
     """The process tree's mean share of the counted GPUs in each interval, (k,); 1 where nothing is known."""
-    looks = cast(list[tuple[int, dict[str, tuple[float, str]]]], view.record.extra.get("gpu_shares") or [])
-    boards = [curve.curve.channel.id for curve in view.counted if curve.curve.channel.component == "gpu"]
+    looks = cast(list[tuple[int, dict[str, tuple[float, str]]]], record.extra.get("gpu_shares") or [])
+    boards = [channel.id for channel, _ in counted if channel.component == "gpu"]
     shares = np.ones(len(edges) - 1)
     if not looks or not boards:
         return shares

@@ -7,16 +7,19 @@ The verdict is that of the ratio where there is one: it is clear if its interval
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
-from wattmark.quantity import KINDS, SCATTER, Quantity, kind_of, own_error, total
+from wattmark.quantity import KINDS, SCATTER, Quantity, Shift, kind_of, own_error, total
 from wattmark.runs.record import RunRecord, Spans
 from wattmark.statistics import difference_of_means, mean_half_width
 from wattmark.units import significant
 
 _MOST_CAUSES = 2
+_NOTHING = 1e-9
+"""What is left of a common error, relative to the value: rounding, not an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,64 @@ def mean_with_scatter(repeats: Sequence[Quantity], error: str | None = None) -> 
         return mean
     name = error or f"{SCATTER}/{own_error()}"
     return mean.with_error(name, half).with_source(f"mean of {len(repeats)} runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Quantities with what they all err by taken out.
+
+    own: each with the errors that differ between them, on which their comparison rests. common: how many times what is said
+    all of them may be together, 1 with its interval, which no ratio of two of them knows; None where they share nothing.
+    """
+
+    own: tuple[Quantity | None, ...]
+    common: Quantity | None
+
+    @property
+    def words(self) -> str:
+        """The common part in one line for a figure; empty where there is none."""
+        if self.common is None:
+            return ""
+        below, above = (100 * abs(end - 1) for end in self.common.interval())
+        size = f"-{significant(below, 2)} to +{significant(above, 2)} %"
+        causes = [KINDS.get(kind, (kind, ""))[0] for kind, *_ in self.common.budget()[:_MOST_CAUSES]]
+        return f"All together may be off by {size} ({'; '.join(causes)}): it changes no ratio between them."
+
+
+def apart(quantities: Sequence[Quantity | None]) -> Apart:
+    """What some quantities of one unit have in common, and what is each one's own.
+
+    An error is common if all of them have it, by the share of the value that it moves them on average; what it moves one of
+    them more or less than that stays with it.
+    """
+    known = [one for one in quantities if one is not None and one.value > 0]
+    names = set[str](known[0].terms) if len(known) > 1 else set[str]()
+    names.intersection_update(*(one.terms for one in known))
+    common: dict[str, Shift] = {}
+    for name in known[0].terms if known else ():
+        if name in names:
+            shares = [(one.terms[name][0] / one.value, one.terms[name][1] / one.value) for one in known]
+            common[name] = fmean(down for down, _ in shares), fmean(up for _, up in shares)
+    if not common:
+        return Apart(tuple(quantities), None)
+    whole = Quantity(1.0, unit="", terms=common, at_least=0.0)
+    return Apart(tuple(one and _less(one, common) for one in quantities), whole)
+
+
+def _less(quantity: Quantity, common: Mapping[str, Shift]) -> Quantity:
+    """Without the shares of its value that some errors move it by."""
+    if quantity.value <= 0:
+        return quantity
+    terms: dict[str, Shift] = {}
+    for name, shift in quantity.terms.items():
+        shares = common.get(name, (0.0, 0.0))
+        down, up = (end - share * quantity.value for end, share in zip(shift, shares, strict=True))
+        if max(abs(down), abs(up)) > _NOTHING * quantity.value:
+            terms[name] = down, up
+    return Quantity(
+        quantity.value, unit=quantity.unit, source=quantity.source, terms=terms,
+        at_least=quantity.at_least, at_most=quantity.at_most,
+    )  # fmt: skip
 
 
 def counts_of(record: RunRecord) -> dict[str, float]:

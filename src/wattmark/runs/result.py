@@ -122,7 +122,8 @@ class SpanResult:
 
 @dataclass(frozen=True, slots=True)
 class CarbonResult:
-    """Grams of CO2e of the run's energy at its place, PUE included. details: how they were worked out, as JSON has it."""
+    """Grams of CO2e of the energy that the run is known by, at its place, PUE included. details: how they were worked
+    out, as JSON has it."""
 
     grams: Quantity
     zone: str
@@ -155,20 +156,22 @@ class CarbonResult:
 
 @dataclass(frozen=True, slots=True)
 class ShareResult:
-    """A part of the run's energy in J, and in words how it was taken."""
+    """A part of the run's energy in J, in words how it was taken, and where it is known the same by method."""
 
     energy: Quantity
     rule: str
+    by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """What is known of a run once its curves have been read. Energies in J, powers in W, times in s; missing is None.
 
-    started_at: ISO 8601, UTC. energy: the total of the counted channels; energy_by_component also has components of which no
-    channel is counted. above_idle: less the idle baseline; attributed: of the measured process tree.
-    others_busy: the share of the machine's CPU time that other processes used. coverage: share of the
-    counted channels' time, 0..1. recorder: the recorder's settings and cost. spans: the first of them, where there are many.
+    started_at: ISO 8601, UTC. energy: the total of the counted channels; energy_by_component also has components of
+    which no channel is counted. above_idle: less the idle baseline; attributed: of the measured process tree.
+    others_busy: the share of the machine's CPU time that other processes used. coverage: share of the counted channels'
+    time, 0..1. mean_power_w, peak_power_w: the machine's. carbon: of the headline. recorder: the recorder's settings
+    and cost. spans: the first of them, where there are many.
     """
 
     run_id: str
@@ -206,6 +209,14 @@ class RunResult:
         return self.attributed.energy if self.scope == "tree" and self.attributed else self.energy
 
     @property
+    def headline_power_w(self) -> float | None:
+        """The mean power over the covered time of what the run is known by, in watts."""
+        if self.scope == "machine":
+            return self.mean_power_w
+        covered_s = self.duration_s * self.coverage
+        return self.headline.value / covered_s if self.headline and covered_s > 0 else None
+
+    @property
     def methods(self) -> dict[str, frozenset[str]]:
         """Component -> methods of its counted channels (of all its channels if none is counted)."""
         counted = {channel.component for channel in self.channels if channel.counted}
@@ -234,7 +245,16 @@ class RunResult:
             },
             **{f"energy_{name}_j": _dict(share and share.energy) for name, share in shares.items()},
             "others_busy": self.others_busy,
-            "headline": {"scope": self.scope, "energy_j": _dict(self.headline)},
+            "headline": {
+                "scope": self.scope,
+                "energy_j": _dict(self.headline),
+                "power_w": self.headline_power_w,
+                "by_method": {
+                    method: part.as_dict()
+                    for method, part in (self.attributed.by_method.items() if self.attributed else ())
+                    if self.scope == "tree"
+                },
+            },
             "rules": {name: share.rule for name, share in shares.items() if share},
             "power_w": {"mean": self.mean_power_w, "peak": self.peak_power_w},
             "channels": [channel.to_dict() for channel in self.channels],
@@ -334,4 +354,8 @@ def _quantity(data: Mapping[str, Any] | None, source: str = "") -> Quantity | No
 
 def _share(data: Mapping[str, Any], name: str) -> ShareResult | None:
     energy = _quantity(data[f"energy_{name}_j"])
-    return None if energy is None else ShareResult(energy, data.get("rules", {}).get(name, ""))
+    if energy is None:
+        return None
+    parts: Mapping[str, Any] = data.get("headline", {}).get("by_method", {}) if name == "attributed" else {}
+    by_method = {method: part for method, told in parts.items() if (part := _quantity(told)) is not None}
+    return ShareResult(energy, data.get("rules", {}).get(name, ""), by_method)

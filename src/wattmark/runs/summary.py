@@ -78,4 +78,4 @@ def _channel(view: RunView, index: int) -> ChannelResult:
 
 
 def _share(share: Share | None) -> ShareResult | None:
-    return None if share is None else ShareResult(share.energy, share.rule)
+    return None if share is None else ShareResult(share.energy, share.rule, share.by_method)

@@ -20,7 +20,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 RULES = (
     "What errs alike in several runs (the scale of a sensor, the grid of a zone) is added; other errors are independent.",
     "A run inside another one of these is not added again.",
-    "Where runs of one machine overlapped, the shared time is divided evenly between them: each of them measured it whole.",
+    "A run beside which others used more than a tenth of the machine counts with what its own process tree used.",
+    "Where other runs of one machine overlapped, the shared time is divided evenly between them: each measured it whole.",
     "Over time, a run's energy is spread evenly over its length.",
 )
 _LONGEST_S = 20 * 365 * 86_400.0
@@ -30,7 +31,8 @@ _LONGEST_S = 20 * 365 * 86_400.0
 @dataclass(frozen=True, slots=True)
 class RunLine:
     """What a sum needs of a run. Energies in J (``measured`` and ``modelled`` are the parts of ``energy`` by how they
-    were got), carbon in g CO2e; None where nothing is known."""
+    were got), carbon in g CO2e; None where nothing is known. own: they are those of its process tree, in which no other run
+    has a part."""
 
     run_id: str
     name: str
@@ -43,6 +45,7 @@ class RunLine:
     measured: Quantity | None = None
     modelled: Quantity | None = None
     carbon: Quantity | None = None
+    own: bool = False
 
     def part(self, name: Part) -> Quantity | None:
         """One of the four quantities."""
@@ -59,7 +62,7 @@ class Sum:
     """Runs added up. None where no run of them is known in that respect.
 
     unknown: runs without energy; no_zone: with energy but without carbon; overlapping: counted with a share of their
-    time only.
+    time only; trees: counted with their process tree's energy.
     """
 
     runs: int
@@ -71,6 +74,7 @@ class Sum:
     measured: Quantity | None
     modelled: Quantity | None
     carbon: Quantity | None
+    trees: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class _Adder:
     unknown: int = 0
     no_zone: int = 0
     overlapping: int = 0
+    trees: int = 0
     duration_s: float = 0.0
     parts: dict[Part, list[Quantity]] = field(default_factory=dict[Part, list[Quantity]])
 
@@ -132,6 +137,7 @@ class _Adder:
         self.unknown += run.energy is None
         self.no_zone += run.energy is not None and run.carbon is None
         self.overlapping += 0 < share < 1 - 1e-6
+        self.trees += run.own
         self.duration_s += run.duration_s
 
     @property
@@ -154,6 +160,7 @@ class _Adder:
             self.total("measured"),
             self.total("modelled"),
             self.total("carbon"),
+            self.trees,
         )
 
 
@@ -204,7 +211,8 @@ def pieces(runs: Iterable[RunLine]) -> dict[str, list[Piece]]:
     """The time of each run in pieces, each with the share of the run's energy that is to be added.
 
     A run inside another of these adds nothing. In a time that n runs of a host share, each adds one n-th of what it
-    drew on average: each has measured the whole machine. Runs without a host are alone; a run without length is one piece.
+    drew on average: each has measured the whole machine, but for those that are known by what is their own, which add all of
+    it. Runs without a host are alone; a run without length is one piece.
     """
     runs = list(runs)
     ids = {run.run_id for run in runs}
@@ -226,6 +234,7 @@ def pieces(runs: Iterable[RunLine]) -> dict[str, list[Piece]]:
 def _sweep(runs: Sequence[RunLine], result: dict[str, list[Piece]]) -> None:
     edges: list[tuple[float, int, str]] = []
     lengths = {run.run_id: run.duration_s for run in runs}
+    own = {run.run_id for run in runs if run.own}
     for run in runs:
         start = run.started_at.timestamp()
         edges += [(start, 1, run.run_id), (start + run.duration_s, 0, run.run_id)]
@@ -234,7 +243,7 @@ def _sweep(runs: Sequence[RunLine], result: dict[str, list[Piece]]) -> None:
     for moment, begins, run_id in sorted(edges):
         if moment > before:
             for sharer in active:
-                share = (moment - before) / lengths[sharer] / len(active)
+                share = (moment - before) / lengths[sharer] / (1 if sharer in own else len(active))
                 result[sharer].append(Piece(before, moment, share))
         if begins:
             active[run_id] = None

@@ -33,7 +33,8 @@ class RunSummary:
     """A run in a list. Energies in J and None where they are not known; ``started_at`` in UTC.
 
     energy_by_method: the counted joules told apart as ``counter``, ``integrated`` and ``modelled``. settings: the zone
-    and PUE that were given to the run. tree: the process tree's energy where other work kept the machine busy, else None.
+    and PUE that were given to the run. tree: the process tree's energy where other work kept the machine busy, else None;
+    tree_by_method: the same by method, empty where it was not kept.
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class RunSummary:
     energy_by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tree: Quantity | None = None
+    tree_by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
 
     @property
     def headline(self) -> Quantity | None:
@@ -175,6 +177,7 @@ def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummar
         method: Quantity.from_dict(part, error=f"{sensor}/{method}")
         for method, part in details.get("methods", {}).items()
     }
+    headline: dict[str, Any] = details.get("headline") or {}
     return RunSummary(
         **values,
         started_at=started,
@@ -182,7 +185,10 @@ def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummar
         tags=tags_of,
         energy_by_method=methods,
         settings=details.get("settings", {}),
-        tree=Quantity.from_dict(headline["energy_j"]) if (headline := details.get("headline")) else None,
+        tree=Quantity.from_dict(headline["energy_j"]) if headline else None,
+        tree_by_method={
+            method: Quantity.from_dict(part) for method, part in headline.get("by_method", {}).items()
+        },
     )
 
 

@@ -320,7 +320,7 @@ class Run:
         """
         return self.view.power(bins)
 
-    def carbon(self, zone: str | None = None, pue: float | None = None) -> wattmark.Carbon | None:
+    def carbon(self, zone: str | None = None, pue: float | str | None = None) -> wattmark.Carbon | None:
         """CO2e at the run's place, or at another one: :func:`wattmark.carbon`. None if the zone is not known."""
         import wattmark
 

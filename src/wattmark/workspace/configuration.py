@@ -29,7 +29,7 @@ class Settings:
     sources: tuple[str, ...] | None = None
     period_s: float = settings.DEFAULT_PERIOD_S
     zone: str | None = None
-    pue: float | None = None
+    pue: float | str | None = None
     store: str | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     others: Mapping[str, Any] = field(default_factory=dict[str, Any])

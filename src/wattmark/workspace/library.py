@@ -104,8 +104,9 @@ def list_runs(
         )
 
 
-def carbon(run: RunLike, *, zone: str | None = None, pue: float | None = None) -> Carbon | None:
-    """CO2e of a run: at ``zone`` and ``pue``, else those given to the run, else what this machine is set to.
+def carbon(run: RunLike, *, zone: str | None = None, pue: float | str | None = None) -> Carbon | None:
+    """CO2e of a run: at ``zone`` and ``pue`` (a ratio, a range such as ``"1.1-1.3"``, or a name), else those given to
+    the run, else what this machine is set to.
 
     None if no energy was measured or the zone is not known. Raises ConfigError for a zone that does not exist.
     """

@@ -19,7 +19,7 @@ from wattmark.impact.emissions import Carbon, PueLike, carbon
 from wattmark.impact.locate import FoundZone, resolve_zone
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity, total
-from wattmark.runs.attribution import attributed, contention, headline_scope
+from wattmark.runs.attribution import attributed, contention, headline_of, headline_scope
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.result import RunResult
@@ -156,11 +156,12 @@ def summary_of(view: RunView) -> RunSummary:
         energy_by_method={method: part for method, part in sums.items() if part is not None},
         settings=dict(record.extra.get("settings") or {}),
         tree=tree and tree.energy,
+        tree_by_method=tree.by_method if tree else {},
     )
 
 
 def place_of(
-    record: RunRecord, zone: str | None = None, pue: float | None = None
+    record: RunRecord, zone: str | None = None, pue: float | str | None = None
 ) -> tuple[FoundZone | None, PueLike]:
     """Zone and PUE of a run: those given here, else those given to the run, else what this machine is set to.
 
@@ -170,7 +171,7 @@ def place_of(
 
 
 def place_for(
-    host: str, chosen: Mapping[str, Any], zone: str | None = None, pue: float | None = None
+    host: str, chosen: Mapping[str, Any], zone: str | None = None, pue: float | str | None = None
 ) -> tuple[FoundZone | None, PueLike]:
     """The same for what ran on ``host`` under the settings ``chosen``. Raises ConfigError."""
     configured = settings.load()
@@ -184,13 +185,14 @@ def place_for(
     return place, pue or chosen.get("pue") or configured.get("pue") or 1.0
 
 
-def carbon_of(view: RunView, zone: str | None = None, pue: float | None = None) -> Carbon | None:
-    """Carbon of a run at its place (:func:`place_of`); None if the zone is not known."""
+def carbon_of(view: RunView, zone: str | None = None, pue: float | str | None = None) -> Carbon | None:
+    """Carbon of the energy that a run is known by (its process tree's, where others kept the machine busy) at its place
+    (:func:`place_of`); None if the zone is not known."""
     place, ratio = place_of(view.record, zone, pue)
-    return carbon(view.energy, place, pue=ratio)
+    return carbon(headline_of(view)[1], place, pue=ratio)
 
 
-def result(view: RunView, zone: str | None = None, pue: float | None = None) -> RunResult:
+def result(view: RunView, zone: str | None = None, pue: float | str | None = None) -> RunResult:
     """The results of a run, with its carbon."""
     emitted = carbon_of(view, zone, pue)
     return dataclasses.replace(summarise(view), carbon=None if emitted is None else emitted.result)

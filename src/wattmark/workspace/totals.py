@@ -24,8 +24,9 @@ class Places:
         self._places: dict[tuple[str, Any, Any], tuple[Intensity, Pue] | None] = {}
 
     def carbon(self, run: RunSummary) -> tuple[str | None, Quantity | None]:
-        """Zone and grams of CO2e of a run; None where the zone is not known, or is none that this version knows."""
-        energy = energy_of(run)
+        """Zone, and grams of CO2e of the energy that a run is known by; None where the zone is not known, or is none that
+        this version knows."""
+        energy = run.headline
         key = (run.host, run.settings.get("zone"), run.settings.get("pue"))
         if key not in self._places:
             self._places[key] = self._find(run)
@@ -65,23 +66,37 @@ def lines(runs: Iterable[RunSummary]) -> list[RunLine]:
             run.started_at,
             run.duration_s,
             run.tags,
-            energy_of(run),
-            part_of(run, MEASURED),
-            part_of(run, ("modelled",)),
+            run.headline,
+            headline_part_of(run, MEASURED),
+            headline_part_of(run, ("modelled",)),
             places.carbon(run)[1],
+            own=run.tree is not None,
         )
         for run in runs
     ]
 
 
 def energy_of(run: RunSummary) -> Quantity | None:
-    """The run's energy in J."""
+    """The machine's energy during the run, in J."""
     return run.energy
 
 
 def part_of(run: RunSummary, methods: Sequence[str]) -> Quantity | None:
-    """The part of the run's energy that was got by one of these methods."""
+    """The part of the machine's energy that was got by one of these methods."""
     return total([part for method, part in run.energy_by_method.items() if method in methods])
+
+
+def headline_part_of(run: RunSummary, methods: Sequence[str]) -> Quantity | None:
+    """The same of the energy that the run is known by; of a process tree whose parts were not kept, in the proportion of
+    the machine's."""
+    if run.tree is None:
+        return part_of(run, methods)
+    if run.tree_by_method:
+        return total([part for method, part in run.tree_by_method.items() if method in methods])
+    part, whole = part_of(run, methods), run.energy
+    if part is None or whole is None or whole.value <= 0:
+        return None
+    return run.tree * (part.value / whole.value)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -102,6 +102,29 @@ def test_what_cannot_be_predicted_says_why_instead_of_a_number():
     assert outcome.original.energy_j is not None
 
 
+def test_a_tariff_and_a_building_within_a_range_cancel_between_both_sides():
+    home = Scenario(zone="FR", pue="1.1-1.3", price_per_kwh="0.2-0.4", currency="EUR")
+    outcome = evaluate(RUN, Scenario(epochs=8), original=home)
+    before, after = outcome.original, outcome.alternative
+    assert before.cost is not None
+    assert after.cost is not None
+    assert before.carbon is not None
+    assert after.carbon is not None
+    assert {"price", "pue"} <= {kind for kind, *_ in before.cost.budget()}
+    assert "pue" in {kind for kind, *_ in before.carbon.grams.budget()}
+    joules_apart = after.energy_j / before.energy_j
+    assert (after.cost / before.cost).interval() == pytest.approx(joules_apart.interval())
+    assert before.cost.half_width > 0.3 * before.cost.value
+    for wrong in (
+        {"price_per_kwh": "cheap"},
+        {"price_per_kwh": "3e10"},
+        {"pue": "0.5-1.2"},
+        {"pue": "1.1-30"},
+    ):
+        with pytest.raises(ValidationError):
+            Scenario.model_validate(wrong)
+
+
 def test_measured_modelled_and_predicted_joules_are_told_apart():
     outcome = evaluate(RUN, Scenario(hardware=[("h100-sxm", 1)]), original=HOME)  # pyright: ignore[reportArgumentType]
     assert {one.component: one.basis for one in outcome.original.by_component} == {

@@ -9,8 +9,10 @@ import pytest
 from wattmark.sources.base import Host, Source
 from wattmark.sources.models.dram import (
     CAPACITANCE_F,
+    GREEN,
     Dimm,
     DramModelSource,
+    accuracy_of,
     memory_gb,
     parse_dmidecode,
     probe,
@@ -82,6 +84,19 @@ def test_default_is_green_algorithms(tmp_path: Path):
     assert isinstance(source, Source)
     assert source.read() == (0,)
     source.close()
+
+
+def test_only_cpus_make_traffic_so_few_of_them_leave_the_rest_sure(tmp_path: Path):
+    power_w = 32 * 0.3725
+    (tmp_path / "stat").write_text("cpu  1 1 1 1\ncpu0 1 1 1 1\ncpu1 1 1 1 1\nintr 5\n")
+    (finding,) = probe(host(tmp_path))
+    two = finding.channels[0].accuracy
+    assert (two.character_low, two.character_high) == pytest.approx((2 / power_w, 7 / power_w))
+    assert two.specimen_high == pytest.approx(1.49)
+    assert two.relative_high == pytest.approx((1.49**2 + 0.6**2 + (7 / power_w) ** 2) ** 0.5)
+    many = accuracy_of(GREEN, power_w, 96)  # they can draw on all of it at once
+    assert (many.character_low, many.character_high) == (0.35, 1.5)
+    assert accuracy_of(GREEN, power_w, None) == many
 
 
 def test_energy_is_watts_times_time_from_the_first_reading(tmp_path: Path):

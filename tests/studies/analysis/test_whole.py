@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fakes.studies import study, trial
+from wattmark.quantity import Quantity
 from wattmark.studies.analysis import analyse
 from wattmark.studies.results import StudyResults, TrialResult
 
@@ -45,10 +48,32 @@ def test_gpu_only_maps_hold_the_gpus_energy_and_nothing_of_the_cpu() -> None:
 
 def test_shares_of_stages_and_components() -> None:
     (share,) = analyse(StudyResults("s", "S", {}, [trial({}), trial({}, repeat=1)])).shares
-    assert share.stages_j == pytest.approx({"data": 10, "train": 1000, "inference": 100, "outside stages": 0})
-    assert share.ratio == pytest.approx((10 / 1110, 1000 / 1110, 100 / 1110))
-    assert share.components_j["gpu"] == pytest.approx((832.5, 815.85, 849.15))
+    joules = {name: stage.value for name, stage in share.stages_j.items()}
+    assert joules == pytest.approx({"data": 10, "train": 1000, "inference": 100, "outside stages": 0})
+    assert share.ratio is not None
+    assert [one.value for one in share.ratio] == pytest.approx([10 / 1110, 1000 / 1110, 100 / 1110])
+    gpu = share.components_j["gpu"]
+    assert (gpu.value, gpu.low, gpu.high) == pytest.approx((832.5, 815.85, 849.15))
     assert share.samples_to_match_training == pytest.approx(10_000)
+
+
+def test_a_share_does_not_know_the_scale_of_the_sensor_and_stays_within_0_and_1() -> None:
+    def wide(part: Mapping[str, float], **own: float) -> dict[str, Any]:
+        terms = {"scale/lab": (-0.4, 0.7), **{f"edges/{name}": (-off, off) for name, off in own.items()}}
+        value = part["value"]
+        shifts = {name: (down * value, up * value) for name, (down, up) in terms.items()}
+        return Quantity(value, terms=shifts).as_dict()
+
+    whole = trial({})
+    energy = {name: wide(part) for name, part in (whole.energy_j or {}).items()}
+    stages = tuple(
+        replace(stage, energy_j=dict(wide(stage.energy_j or {}, own=0.1))) for stage in whole.stages
+    )
+    (share,) = analyse(StudyResults("s", "S", {}, [replace(whole, energy_j=energy, stages=stages)])).shares
+    train = share.stages_of["train"]
+    assert share.stages_j["train"].high > 1690  # the scale is in the joules
+    assert train.value == pytest.approx(1000 / 1110)
+    assert 0.85 < train.low < train.value < train.high <= 1.0  # and only the edges in the share
 
 
 def test_a_missing_stage_leaves_the_ratio_unknown() -> None:

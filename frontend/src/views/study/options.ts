@@ -9,6 +9,8 @@ export type Token = (name: string) => string
 export interface Dot {
   x: Quantity
   y: Quantity
+  /** What a comparison of the dots rests on, where they also err alike: the bars; x and y where they do not. */
+  own?: { x?: Quantity; y?: Quantity }
   name: string
   hollow: boolean
   dim: boolean
@@ -22,7 +24,7 @@ export interface Axis {
   log: boolean
 }
 
-/** Points with error bars in both directions; the front joined by a stepped line. */
+/** Points with what their comparison rests on as bars in both directions; the front joined by a stepped line. */
 export function scatter(
   dots: readonly Dot[],
   x: Axis,
@@ -85,10 +87,12 @@ export interface Curve {
   name: string
   x: (number | string)[]
   y: (Quantity | null)[]
+  /** What a comparison rests on, where all err alike besides. */
+  own?: (Quantity | null)[]
   hollow: boolean
 }
 
-/** Lines with their intervals as bars. */
+/** Lines with what their comparison rests on as bars. */
 export function curves(found: readonly Curve[], x: Axis, y: Axis, token: Token): EChartsCoreOption {
   const dots = found.flatMap((curve, group) =>
     curve.x.flatMap((at, i) => {
@@ -98,6 +102,7 @@ export function curves(found: readonly Curve[], x: Axis, y: Axis, token: Token):
             {
               x: flat(Number(at)),
               y: q,
+              own: { y: curve.own?.[i] ?? q },
               name: curve.name,
               hollow: curve.hollow,
               dim: false,
@@ -270,7 +275,10 @@ function errorBars(dots: readonly Dot[], token: Token) {
     z: 2,
     tooltip: { show: false },
     encode: { x: [0, 1, 2], y: [3, 4, 5] },
-    data: dots.map((d) => [d.x.value, d.x.low, d.x.high, d.y.value, d.y.low, d.y.high]),
+    data: dots.map((d) => {
+      const [x, y] = [d.own?.x ?? d.x, d.own?.y ?? d.y]
+      return [d.x.value, x.low, x.high, d.y.value, y.low, y.high]
+    }),
     renderItem: (
       params: { dataIndex: number },
       api: { value: (i: number) => number; coord: (p: [number, number]) => [number, number] },

@@ -30,7 +30,7 @@ def show(
     spans: Annotated[int, typer.Option(min=0, metavar="N", help="How many kinds of spans to show.")] = 20,
     zone: Annotated[str | None, typer.Option(help="Where the power came from, for carbon: FR.")] = None,
     pue: Annotated[
-        float | None, typer.Option(min=1.0, help="Power usage effectiveness of the building.")
+        str | None, typer.Option(help="Power usage effectiveness of the building: 1.2, 1.1-1.3, or gcp.")
     ] = None,
     json_path: JsonPath = None,
 ) -> None:

@@ -115,6 +115,7 @@ def _render(run_totals: Totals, by: str) -> None:
         (run_totals.all.unknown, "without energy"),
         (run_totals.all.no_zone, "without carbon, since their zone is not known"),
         (run_totals.all.overlapping, "shared time with others, and count with their share"),
+        (run_totals.all.trees, "count with their process tree's energy, as other work kept the machine busy"),
     ):
         if count:
             out.print(f"! {count} runs {words}", style="yellow")

@@ -16,6 +16,7 @@ from wattmark.units import format_duration, format_energy
 
 if TYPE_CHECKING:
     from wattmark.quantity import Quantity
+    from wattmark.studies.analysis.choice import Choice
     from wattmark.studies.designs.design import Design
     from wattmark.studies.results import StudyResults
 
@@ -131,18 +132,37 @@ def status(
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="The study.")],
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC", help="Name the cheapest cell by this: j_per_request, total_energy ..."
+        ),
+    ] = None,
+    within: Annotated[
+        str,
+        typer.Option(metavar="LIMITS", help="Of the cells that keep within: 'ttft_p95_s<0.5;accuracy>0.9'."),
+    ] = "",
     json_path: JsonPath = None,
 ) -> None:
     """What each cell of a study cost and achieved, every mean with its 95 % interval.
 
     \b
-    Example: wattmark study show vision
+    Example: wattmark study show my-server --cost j_per_request --within 'e2e_p95_s<2'
     """
+    from wattmark.studies.analysis.choice import cheapest_cell, parse_limits
+    from wattmark.studies.analysis.data.study_data import ENERGY, StudyData
     from wattmark.studies.execution.state import load_results
 
     results = load_results(name)
-    if not write_json(_summary(results), json_path):
-        _render(results)
+    asked = cost is not None or bool(within)
+    limits = parse_limits(within)
+    choice = cheapest_cell(StudyData(results), cost or ENERGY, limits) if asked else None
+    data = _summary(results)
+    if write_json({**data, "cheapest": choice and choice.to_dict()} if asked else data, json_path):
+        return
+    _render(results)
+    if asked:
+        _render_choice(choice)
 
 
 @app.command()
@@ -274,7 +294,15 @@ def _render(results: StudyResults) -> None:
     cells = cell_summaries(results, data)
     quality = data.quality if any(data.quality in cell.means for cell in cells) else None
     numbers = ("runs", "energy", "± 95 %", "time", *([quality] if quality else []))
-    table = new_table(" ".join(results.factors) or "trial", *numbers, numbers=numbers, spare=("time",))
+    beside = ["beside the cheapest"] if any(cell.verdict for cell in cells) else []
+    table = new_table(
+        " ".join(results.factors) or "trial",
+        *numbers,
+        *beside,
+        numbers=numbers,
+        spare=("time", "± 95 %"),
+        prose=beside,
+    )
     for cell in cells:
         energy, time = cell.energy_j, cell.duration_s
         row = [
@@ -286,6 +314,7 @@ def _render(results: StudyResults) -> None:
         ]
         if quality:
             row.append(f"{cell.means[quality].value:.3f}" if quality in cell.means else "-")
+        row += [cell.verdict] if beside else []
         table.add_row(*map(plain, row))
     out = console()
     out.print(table)
@@ -298,6 +327,24 @@ def _render(results: StudyResults) -> None:
     if failed:
         out.print(f"{failed} trials failed: wattmark study status {results.name}")
     out.print(f"report: wattmark study report {results.name}")
+
+
+def _render_choice(choice: Choice | None) -> None:
+    from wattmark.units import significant
+
+    out = console()
+    if choice is None:
+        out.print("No cell is within these limits. Loosen one of them.", style="yellow")
+        return
+    low, high = choice.cost.interval()
+    unit = choice.cost.unit
+    out.print(
+        f"Cheapest by {choice.metric}: {plain(choice.label)}, {significant(choice.cost.value)} "
+        f"[{significant(low)}, {significant(high)}]{f' {unit}' if unit else ''}. {plain(choice.sentence)}",
+        soft_wrap=True,
+    )
+    if choice.outside:
+        out.print(f"{choice.outside} cells are not within the limits.", style="dim")
 
 
 def _half_widths(mean: Quantity) -> str:

@@ -108,23 +108,27 @@ def _energy_row(
 
 
 def _facts(run: RunResult) -> Iterator[Text | str]:
+    tree = run.scope == "tree"
+    if tree and run.headline_power_w is not None:
+        yield f"Power of this process tree: {format_power(run.headline_power_w)} on average."
     if run.mean_power_w is not None and run.peak_power_w is not None:
         mean, peak = format_power(run.mean_power_w), format_power(run.peak_power_w)
-        yield f"Power: {mean} on average, {peak} at its peak."
+        yield f"Power{' of the whole machine' if tree else ''}: {mean} on average, {peak} at its peak."
     if run.coverage < 0.9995:
         share = f"{run.coverage * 100:.1f} % of the time"
         yield Text(
             f"Covered: {share}; the energy of the rest is not known and not in these numbers.", "yellow"
         )
     shares = [(run.above_idle, "Above idle"), (run.attributed, "Of this process tree")]
-    for share, words in shares[: 1 if run.scope == "tree" else 2]:
+    for share, words in shares[: 1 if tree else 2]:
         if share is not None:
             energy, rule = share.energy, f" ({share.rule})" if share.rule else ""
             yield f"{words}: {format_energy(energy.value)}, {between(energy)}{rule}."
     if run.carbon is not None:
         grams, carbon = run.carbon.grams, run.carbon
+        whose = " of this process tree" if tree else ""
         yield (
-            f"Carbon: {format_mass(grams.value)} CO2e, {format_mass(grams.low)} to {format_mass(grams.high)} "
+            f"Carbon{whose}: {format_mass(grams.value)} CO2e, {format_mass(grams.low)} to {format_mass(grams.high)} "
             f"({carbon.zone}, {significant(carbon.intensity_g_per_kwh)} g/kWh, {plain(carbon.source)} {carbon.year})."
         )
     elif run.energy is not None:

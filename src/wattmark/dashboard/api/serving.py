@@ -10,10 +10,13 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query
 
-from wattmark.dashboard.api.studies.answers import quantity
-from wattmark.dashboard.api.studies.schemas import Cell, Level
-from wattmark.dashboard.context import Here
-from wattmark.quantity import Quantity
+from wattmark.dashboard.api.studies.answers import cheapest_of, quantity, told_apart
+from wattmark.dashboard.api.studies.routes import Limits, Metric
+from wattmark.dashboard.api.studies.schemas import Cell, Cheapest, Level
+from wattmark.dashboard.context import Context, Here
+from wattmark.quantity import REPEAT, Quantity
+from wattmark.runs.comparison import run_to_run
+from wattmark.runs.differences import Difference, of_quantities
 from wattmark.store.summaries import RunSummary
 
 router = APIRouter(prefix="/serving", tags=["serving"])
@@ -21,22 +24,58 @@ router = APIRouter(prefix="/serving", tags=["serving"])
 
 @dataclass(frozen=True, slots=True)
 class Benches:
-    """The newest benches, each as a cell of one run, its label the run's name."""
+    """The newest benches, each as a cell of one run, its label the run's name. common: by metric, what all err by alike, in
+    words."""
 
     cells: tuple[Cell, ...]
     started_at: dict[str, str]
+    common: dict[str, str]
+
+
+Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 @router.get("/benches")
-def benches(here: Here, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Benches:
+def benches(here: Here, limit: Limit = 100) -> Benches:
     """Runs of ``wattmark llm bench`` with energy, latency and load, newest first."""
-    found = here.store.summaries(tag="kind=serving", limit=limit)
-    cells: list[Cell] = []
-    for run in found:
+    found = _found(here, limit)
+    cells, common = told_apart([cell for _, cell in found])
+    return Benches(
+        cells=cells,
+        started_at={run.run_id: run.started_at.isoformat() for run, _ in found},
+        common=common,
+    )
+
+
+@router.get("/benches/cheapest")
+def benches_cheapest(here: Here, cost: Metric, limits: Limits = "", limit: Limit = 100) -> Cheapest:
+    """The bench that cost least within limits, and those that may cost as little."""
+    from wattmark.studies.analysis.choice import Candidate, cheapest, parse_limits
+
+    found = _found(here, limit)
+
+    def difference(first: int, second: int) -> Difference:
+        one, other = (_once(*found[place], cost) for place in (first, second))
+        return of_quantities(one, other)
+
+    candidates = [Candidate(cell.label, cell.metrics) for _, cell in found]
+    return cheapest_of(cheapest(candidates, cost, parse_limits(limits), difference))
+
+
+def _once(run: RunSummary, cell: Cell, cost: str) -> Quantity:
+    """With the scatter that one run does not show."""
+    known = cell.metrics[cost]
+    share = run_to_run(run.duration_s, None, of_tree=False)
+    return known.with_error(f"{REPEAT}/{run.run_id}", known.value * share)
+
+
+def _found(here: Context, limit: int) -> list[tuple[RunSummary, Cell]]:
+    cells: list[tuple[RunSummary, Cell]] = []
+    for run in here.store.summaries(tag="kind=serving", limit=limit):
         data = _part(here.store.part(run.run_id).record.extra, "serving")
         if data:
-            cells.append(_cell(run, data))
-    return Benches(cells=tuple(cells), started_at={run.run_id: run.started_at.isoformat() for run in found})
+            cells.append((run, _cell(run, data)))
+    return cells
 
 
 def _cell(run: RunSummary, data: Mapping[str, Any]) -> Cell:
@@ -55,6 +94,8 @@ def _cell(run: RunSummary, data: Mapping[str, Any]) -> Cell:
         metrics=dict(_metrics(data)),
         modelled=(modelled or 0.0) / known if known > 0 else None,
         command=_command(server, levels),
+        verdict="",
+        own={},
     )
 
 
@@ -84,9 +125,11 @@ def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Quantity]]:
 
 
 def _quantity(entry: object, unit: str) -> Quantity | None:
-    """A number or a value with its ends; an end that is not known is left at the value."""
+    """A number, a value with its error terms, or one with its ends; an end that is not known is left at the value."""
     if isinstance(entry, Mapping):
         ends = cast("Mapping[str, object]", entry)
+        if isinstance(ends.get("terms"), Mapping):
+            return Quantity.from_dict(ends, unit)
         value, low, high = (_number(ends.get(key)) for key in ("value", "low", "high"))
         return quantity(value, low, high, unit)
     return quantity(_number(entry), None, None, unit)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from wattmark.errors import ConfigError
-from wattmark.impact import named_pues
 from wattmark.predict.hardware.accelerators import find
 from wattmark.predict.whatif.difference import Differences, differences
 from wattmark.predict.whatif.energyvis import recorded
@@ -81,9 +80,8 @@ def accounting_of(view: RunView, said: Scenario | None = None) -> Accounting:
         except ConfigError:  # of a zone in its settings that this version does not know
             emitted = None
         if emitted is not None:
-            name = emitted.pue.name
-            pue = name if name in named_pues() else emitted.pue.ratio.value
-            recorded_fields, zone_from = {"zone": emitted.zone.id, "pue": pue}, emitted.zone_from
+            recorded_fields = {"zone": emitted.zone.id, "pue": emitted.pue.given}
+            zone_from = emitted.zone_from
     return Accounting(
         Scenario.model_validate({**recorded_fields, **given}), "you" if "zone" in given else zone_from
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wattmark.impact import Carbon, Intensity, Pue, as_pue, carbon_at, find_zone, intensity_of
+from wattmark.impact import Carbon, Intensity, Pue, as_price, as_pue, carbon_at, find_zone, intensity_of
 from wattmark.predict.whatif.outcome import EquationTerm
 from wattmark.predict.whatif.state import Step
 from wattmark.quantity import Quantity
@@ -57,11 +57,15 @@ class Rates:
 
 
 def rates_at(
-    zone: str | None, year: int | None, pue: float | str | None, price_per_kwh: float | None, currency: str | None
-) -> Rates:  # fmt: skip
-    """Rates from what a scenario says. Raises ConfigError for a zone, year or PUE that cannot be used."""
+    zone: str | None,
+    year: int | None,
+    pue: float | str | None,
+    price_per_kwh: float | str | None,
+    currency: str | None,
+) -> Rates:
+    """Rates from what a scenario says. Raises ConfigError for a zone, year, PUE or price that cannot be used."""
     intensity = None if zone is None else intensity_of(find_zone(zone), year)
-    price = None if price_per_kwh is None else Quantity.exact(price_per_kwh, currency or "", "given")
+    price = None if price_per_kwh is None else as_price(price_per_kwh, currency)
     return Rates(intensity, as_pue(1.0 if pue is None else pue), price)
 
 

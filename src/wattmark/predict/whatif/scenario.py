@@ -12,6 +12,9 @@ from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from wattmark.errors import ConfigError
+from wattmark.impact import as_price
+from wattmark.impact.ranges import read_range
 from wattmark.predict.extrapolate import MOST_EPOCHS, Epoch, epochs_of, extrapolate
 from wattmark.predict.hardware.accelerators import find
 from wattmark.predict.hardware.caps import cap_step
@@ -31,16 +34,27 @@ from wattmark.studies.results import StudyResults
 _REQUEST = "request"
 """Name of the spans that a serving benchmark measures."""
 MOST_PUE = 10.0
+MOST_PRICE = 1e9
 
 
 def _usable_pue(given: float | str) -> float | str:
-    """A name is looked up later; a number, also one in words, must be one that a building could have."""
+    """A name is looked up later; a number or a range, also in words, must be one that a building could have."""
     try:
-        ratio = float(given)
+        ends = (read_range(given) if isinstance(given, str) else None) or (float(given),)
     except ValueError:
         return given
-    if not 1 <= ratio <= MOST_PUE:
+    if not all(1 <= end <= MOST_PUE for end in ends):
         raise ValueError(f"a PUE is a ratio from 1 to {MOST_PUE:g}, not {given}")
+    return given
+
+
+def _usable_price(given: float | str) -> float | str:
+    try:
+        price = as_price(given)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    if price.high > MOST_PRICE:
+        raise ValueError(f"a price is at most {MOST_PRICE:g} for a kilowatt-hour, not {given}")
     return given
 
 
@@ -68,9 +82,10 @@ class HardwareChoice(BaseModel):
 class Scenario(BaseModel):
     """What is different. None: as it was.
 
-    zone, year: as :func:`wattmark.impact.find_zone` and ``intensity_of`` take them. pue: a ratio or a name. hardware:
-    what stands in for the accelerators, for the CPUs, or both. epochs: how many in all. power_cap_w: of every
-    accelerator, watts. levels: factor -> level of the run's study. price_per_kwh, currency: of electricity.
+    zone, year: as :func:`wattmark.impact.find_zone` and ``intensity_of`` take them. pue: a ratio, a range or a name.
+    hardware: what stands in for the accelerators, for the CPUs, or both. epochs: how many in all. power_cap_w: of every
+    accelerator, watts. levels: factor -> level of the run's study. price_per_kwh, currency: of electricity, a number or
+    a range (``0.25-0.35``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -82,7 +97,7 @@ class Scenario(BaseModel):
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
     power_cap_w: Annotated[float, Field(gt=0, le=100_000)] | None = None
     levels: Annotated[dict[Text, str | int | float | bool | None], Field(max_length=50)] | None = None
-    price_per_kwh: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    price_per_kwh: Annotated[float | Text, AfterValidator(_usable_price)] | None = None
     currency: Annotated[str, Field(max_length=12, pattern=r"^[^\x00]*$")] | None = None
 
     @property

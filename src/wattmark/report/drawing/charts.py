@@ -1,11 +1,14 @@
 """The kinds of chart that a report has: bars, points, lines and maps, drawn with matplotlib in one style.
 
-Everywhere: solid or filled is measured, hatched or hollow is modelled; a thin line is a 95 % interval.
+Everywhere: solid or filled is measured, hatched or hollow is modelled. A thin line (on lines a band) is the 95 % interval of
+what a comparison within the chart rests on; what all of its numbers err by together is a shade, and a line in words below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +37,7 @@ from wattmark.report.drawing.marks import (
     tile,
 )
 from wattmark.report.drawing.style import BLUE, INK, MUTED, SERIES, fit, new_figure, styled
+from wattmark.runs.differences import Apart, apart
 
 
 def bars(rows: Sequence[str], parts: Sequence[Part], axis: str) -> Drawing:
@@ -41,10 +45,14 @@ def bars(rows: Sequence[str], parts: Sequence[Part], axis: str) -> Drawing:
     thickness = 0.68 / len(parts)
     figure, axes = new_figure()
     drawing = Drawing(figure)
+    told = apart([value for part in parts for value in part.values])
+    own = iter(told.own)
     with styled():
         for number, part in enumerate(parts):
-            for row, quantity in enumerate(part.values):
-                if quantity is None:
+            for row, (quantity, rests) in enumerate(
+                zip(part.values, islice(own, len(part.values)), strict=True)
+            ):
+                if quantity is None or rests is None:
                     continue
                 place = row + (number - (len(parts) - 1) / 2) * thickness
                 split = quantity.value * (1 - part.share(row))
@@ -55,7 +63,7 @@ def bars(rows: Sequence[str], parts: Sequence[Part], axis: str) -> Drawing:
                         drawing.tips[gid] = (
                             f"{rows[row]}{', ' + part.label if part.label else ''}: {quantity}"
                         )
-                draw_interval(axes, quantity, place)
+                draw_interval(axes, quantity, rests, place, thickness * 0.5)
         axes.set_xlim(left=0)
         label_rows(axes, rows, axis)
         handles = swatches(parts, any(part.share(row) > 0 for part in parts for row in range(len(rows))))
@@ -65,6 +73,7 @@ def bars(rows: Sequence[str], parts: Sequence[Part], axis: str) -> Drawing:
         label_pt(rows),
         BOTTOM_PT,
         handles,
+        told.words,
     )
     return drawing
 
@@ -97,26 +106,27 @@ def dots(
     axis: str,
     colour: str = BLUE,
     *,
-    zero: bool = False,
+    against: float | None = None,
 ) -> Drawing:
     """A dot with its interval per row, for numbers whose distance from nothing does not matter (an accuracy).
 
-    zero: draw the line at nothing, for differences.
+    against: what each of them is compared with, and not with one another: 0 for differences, 1 for ratios.
     """
     figure, axes = new_figure()
     drawing = Drawing(figure)
+    told = apart(values) if against is None else Apart(tuple(values), None)
     with styled():
-        for row, quantity in enumerate(values):
-            if quantity is not None:
-                draw_interval(axes, quantity, row, MUTED)
+        for row, (quantity, rests) in enumerate(zip(values, told.own, strict=True)):
+            if quantity is not None and rests is not None:
+                draw_interval(axes, quantity, rests, row, 0.34, MUTED)
                 axes.plot(quantity.value, row, "o", color=colour, gid=f"dot-{row}", linestyle="none")
                 drawing.tips[f"dot-{row}"] = f"{rows[row]}: {quantity}"
-        if zero:
-            axes.axvline(0, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+        if against is not None:
+            axes.axvline(against, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
         axes.margins(x=0.06)
         label_rows(axes, rows, axis)
         axes.grid(visible=True, axis="y")
-    fit(figure, max(0.4, 0.19 * len(rows)), label_pt(rows), BOTTOM_PT)
+    fit(figure, max(0.4, 0.19 * len(rows)), label_pt(rows), BOTTOM_PT, foot=told.words)
     return drawing
 
 
@@ -147,9 +157,10 @@ def points(
                 zorder=1,
             )
         few = len(items) <= 60
-        for number, item in enumerate(items):
-            if few:
-                crosshair(axes, item, log)
+        across, up = apart([item.x for item in items]), apart([item.y for item in items])
+        for number, (item, x, y) in enumerate(zip(items, across.own, up.own, strict=True)):
+            if few and x is not None and y is not None:
+                crosshair(axes, replace(item, x=x, y=y), log)
             gid = f"point-{number}"
             axes.plot(
                 item.x.value,
@@ -175,10 +186,18 @@ def points(
             LEFT_PT,
             BOTTOM_PT,
             origin_legend([item.modelled for item in items]),
+            _both(across, up),
         )
         if few:
             place_names(figure, axes, items)
     return drawing
+
+
+def _both(across: Apart, up: Apart) -> str:
+    """What is common to the numbers across, and to those up."""
+    if across.words and up.words:
+        return f"Across: {across.words} Up: {up.words}"
+    return across.words or up.words
 
 
 def lines(
@@ -192,6 +211,8 @@ def lines(
     """Lines told apart by colour and marker, at most fourteen; the legend stands below."""
     figure, axes = new_figure()
     drawing = Drawing(figure)
+    told = apart([value for item in items for value in item.y])
+    own = iter(told.own)
     with styled():
         if "x" in log:
             axes.set_xscale("log", base=2)
@@ -202,14 +223,16 @@ def lines(
             colour = SERIES[number % len(SERIES)]
             marker = "osD^"[number // len(SERIES) % 4]
             gid = f"line-{number}"
-            if item.low is not None and item.high is not None:
-                low = item.low
+            y = [value.value for value in item.y]
+            ends = [rests.interval() for rests in islice(own, len(y)) if rests is not None]
+            low, high = [end[0] for end in ends], [end[1] for end in ends]
+            if high > low:
                 if "y" in log:
-                    low = [above_nothing(end, value) for end, value in zip(item.low, item.y, strict=True)]
-                axes.fill_between(item.x, low, item.high, color=colour, alpha=0.14, linewidth=0)
+                    low = [above_nothing(end, value) for end, value in zip(low, y, strict=True)]
+                axes.fill_between(item.x, low, high, color=colour, alpha=0.14, linewidth=0)
             (handle,) = axes.plot(
                 item.x,
-                item.y,
+                y,
                 color=colour,
                 linewidth=1.1,
                 gid=gid,
@@ -229,7 +252,7 @@ def lines(
             axes.set_ylim(bottom=0)
         finish(axes, x_axis, y_axis, grid="both")
         handles += origin_legend([item.modelled for item in items])
-    fit(figure, 2.0, LEFT_PT, BOTTOM_PT, handles if len(handles) > 1 else [])
+    fit(figure, 2.0, LEFT_PT, BOTTOM_PT, handles if len(handles) > 1 else [], told.words)
     return drawing
 
 

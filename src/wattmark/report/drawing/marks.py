@@ -52,13 +52,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line over x, with a band where ``low`` and ``high`` are given."""
+    """A line over x, with a band where its values have intervals."""
 
     name: str
     x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
+    y: Sequence[Quantity]
     modelled: Share = None
 
 
@@ -126,12 +124,16 @@ def bar(
     patch.set_gid(gid)
 
 
-def draw_interval(axes: Axes, quantity: Quantity, place: float, colour: str = INK) -> None:
-    """A thin line over a horizontal interval; nothing where there is none."""
-    if quantity.high > quantity.low:
-        axes.plot(
-            (quantity.low, quantity.high), (place, place), color=colour, linewidth=0.9, solid_capstyle="butt"
-        )
+def draw_interval(
+    axes: Axes, whole: Quantity, own: Quantity, place: float, thickness: float, colour: str = INK
+) -> None:
+    """A thin line over what a comparison rests on, and a shade over the whole interval where it has more."""
+    low, high = own.interval()
+    least, most = whole.interval()
+    if high > low:
+        axes.plot((low, high), (place, place), color=colour, linewidth=0.9, solid_capstyle="butt", zorder=4)
+    if most > least and (least, most) != (low, high):
+        axes.barh(place, most - least, thickness, left=least, color=MUTED, alpha=0.22, linewidth=0, zorder=3)
 
 
 def label_rows(axes: Axes, rows: Sequence[str], axis: str) -> None:
@@ -194,7 +196,7 @@ def above_nothing(low: float, value: float) -> float:
 
 
 def crosshair(axes: Axes, item: Point, log: str = "") -> None:
-    """The intervals of a point in both directions. log: the axes that are logarithmic."""
+    """What the comparison of a point rests on, in both directions. log: the axes that are logarithmic."""
     style = {"color": item.colour, "linewidth": 0.9, "alpha": 0.6, "zorder": 2, "solid_capstyle": "butt"}
     x, y = (
         above_nothing(side.low, side.value) if name in log else side.low

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -81,6 +82,8 @@ WIDE_IN = 6.4
 CHARACTER_PT = 3.9
 """Mean width of a character of a 7 pt label."""
 TOP_PT, RIGHT_PT = 7.0, 12.0
+FOOT_PT, FOOT_CHARACTER_PT, FOOT_LINE_PT = 6.3, 3.35, 8.4
+"""Of the sentence below a figure: its type, the mean width of a character, and its lines."""
 
 
 def new_figure(*, wide: bool = False) -> tuple[Figure, Axes]:
@@ -93,28 +96,46 @@ def new_figure(*, wide: bool = False) -> tuple[Figure, Axes]:
 
 
 def fit(
-    figure: Figure, plot_in: float, left_pt: float, bottom_pt: float, handles: Sequence[Any] = ()
+    figure: Figure,
+    plot_in: float,
+    left_pt: float,
+    bottom_pt: float,
+    handles: Sequence[Any] = (),
+    foot: str = "",
 ) -> None:
-    """Give the axes ``plot_in`` inches of height and the margins that their labels need, and the legend its rows below.
+    """Give the axes ``plot_in`` inches of height and the margins that their labels need, the legend its rows below, and
+    ``foot`` (a sentence on the whole figure) the lines under it.
 
     Reckoned, not measured: matplotlib's own layout engines draw every figure two or three times.
     """
     width_pt = figure.get_figwidth() * 72
-    legend_pt = 0.0
+    legend_pt, columns = 0.0, 1
     if handles:
         longest = max(len(str(handle.get_label())) for handle in handles)
         columns = max(1, min(len(handles), int(width_pt / (CHARACTER_PT * longest + 26))))
         legend_pt = 11.0 * -(-len(handles) // columns) + 3
-        with styled():
-            figure.legend(
-                handles=handles, loc="lower center", ncols=columns, columnspacing=1.2, labelspacing=0.3
-            )
-    height_pt = plot_in * 72 + bottom_pt + legend_pt + TOP_PT
+    lines = textwrap.wrap(foot, int((width_pt - 8) / FOOT_CHARACTER_PT))
+    foot_pt = FOOT_LINE_PT * len(lines) + 3 if lines else 0.0
+    height_pt = plot_in * 72 + bottom_pt + legend_pt + foot_pt + TOP_PT
     figure.set_size_inches(width_pt / 72, height_pt / 72)
+    with styled():
+        if handles:
+            figure.legend(
+                handles=handles,
+                loc="lower center",
+                bbox_to_anchor=(0.5, foot_pt / height_pt),
+                ncols=columns,
+                columnspacing=1.2,
+                labelspacing=0.3,
+            )
+        for row, line in enumerate(reversed(lines)):
+            figure.text(
+                4 / width_pt, (2 + FOOT_LINE_PT * row) / height_pt, line, fontsize=FOOT_PT, color=MUTED
+            )
     figure.subplots_adjust(
         left=left_pt / width_pt,
         right=1 - RIGHT_PT / width_pt,
-        bottom=(bottom_pt + legend_pt) / height_pt,
+        bottom=(bottom_pt + legend_pt + foot_pt) / height_pt,
         top=1 - TOP_PT / height_pt,
     )
 

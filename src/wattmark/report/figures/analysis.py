@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wattmark.predict.profile import ProfilingError
+from wattmark.quantity import Quantity
 from wattmark.report.drawing.charts import heat_map, lines, points
 from wattmark.report.drawing.marks import Drawing, Line, Point
 from wattmark.report.drawing.style import BLUE, MUTED
@@ -21,6 +22,7 @@ from wattmark.units import format_energy
 MOST_METRICS = 16
 SURE_FROM = 0.9
 """Share of the draws from which a cell counts as surely on the front."""
+_DRAWN = "Drawn anew from what scatter and sensors leave open between them"
 _USUAL = (
     "training_energy_j", "inference_energy_j",
     "energy_per_sample", "epoch_duration", "power", "cpu_power", "gpu_power", "cpu_utilisation",
@@ -127,10 +129,10 @@ def _how_sure(found: Sequence[ParetoPoint]) -> str:
     if not known:
         return " Without repeats it is not known how sure the front is."
     if not unsure:
-        return f" Drawn anew from the scatter of their runs, its cells stay on it in {SURE_FROM:.0%} of the draws or more."
+        return f" {_DRAWN}, its cells stay on it in {SURE_FROM:.0%} of the draws or more."
     told = ", ".join(f"{one.cell} ({one.on_front_share or 0.0:.0%})" for one in unsure[:4])
     more = f" and {len(unsure) - 4} more" if len(unsure) > 4 else ""
-    return f" Drawn anew from the scatter of their runs, these are on it less often: {told}{more}."
+    return f" {_DRAWN}, these are on it less often: {told}{more}."
 
 
 def _dearest_step(found: Sequence[ParetoPoint], outcome: Quality) -> str:
@@ -206,5 +208,6 @@ def _profile_lines(found: Sequence[ProfilingError]) -> Drawing:
     for by in ("time", "epochs"):
         own = sorted((one for one in found if one.by == by), key=lambda one: one.window)
         if own:
-            items.append(Line(f"by {by}", [100 * one.window for one in own], [100 * one.mean for one in own]))
+            errors = [Quantity.exact(100 * one.mean, "%") for one in own]
+            items.append(Line(f"by {by}", [100 * one.window for one in own], errors))
     return lines(items, "share of the run that was profiled (%)", "mean error of the total (%)", zero=True)

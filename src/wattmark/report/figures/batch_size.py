@@ -138,9 +138,7 @@ def _batch_line(
     return Line(
         label,
         [level for level, _ in known],
-        [cell.value for _, cell in known],
-        [cell.low for _, cell in known],
-        [cell.high for _, cell in known],
+        [cell for _, cell in known],
         data.modelled_share("total", Group("", {}, rows)),
     )
 

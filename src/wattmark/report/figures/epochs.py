@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from wattmark.quantity import Quantity
 from wattmark.report.drawing.charts import dots, lines
 from wattmark.report.drawing.marks import Drawing, Line
 from wattmark.report.drawing.style import BLUE, GREEN, SERIES
 from wattmark.report.figures.training import MOST_ROWS, Figure, Panel, by_model, runs
 from wattmark.statistics import Float64, Int64, mean_interval
+from wattmark.studies.analysis.data.quality import UNIT_SHARES
 from wattmark.studies.analysis.data.study_data import StudyData
 
 MOST_LINES = 14
@@ -85,6 +87,8 @@ def _one_epoch(data: StudyData, values: Float64, axis: str, colour: str) -> Call
     def draw() -> Drawing:
         groups = data.models[:MOST_ROWS]
         means = [mean_interval(values[np.isin(data.owner, group.rows)]) for group in groups]
+        if axis in UNIT_SHARES:
+            means = [mean and mean.bounded(0.0, 1.0) for mean in means]
         return dots([group.label for group in groups], means, axis, colour)
 
     return draw
@@ -109,13 +113,19 @@ def _within(data: StudyData) -> list[Line]:
                 Line(
                     group.label,
                     (100 * share).tolist(),
-                    table.mean(axis=0).tolist(),
-                    table.min(axis=0).tolist(),
-                    table.max(axis=0).tolist(),
+                    _between(table.min(axis=0), table.mean(axis=0), table.max(axis=0)),
                     data.modelled_share("total", group),
                 )
             )
     return found
+
+
+def _between(low: Float64, mean: Float64, high: Float64) -> list[Quantity]:
+    """Means with the smallest and the largest run as their ends, (k,) each."""
+    return [
+        Quantity(value, min(least, value), max(most, value), "")
+        for least, value, most in zip(low.tolist(), mean.tolist(), high.tolist(), strict=True)
+    ]
 
 
 def _epoch_panel(
@@ -141,9 +151,7 @@ def _epoch_panel(
                 Line(
                     group.label,
                     x[known].tolist(),
-                    mean[known].tolist(),
-                    low[kept][known].tolist(),
-                    high[kept][known].tolist(),
+                    _between(low[kept][known], mean[known], high[kept][known]),
                     data.modelled_share("total", group) if energy else None,
                 )
             )

@@ -122,7 +122,7 @@ def _pairs(data: StudyData, groups: Sequence[Group], name: str) -> bool:
 def _added(data: StudyData, groups: Sequence[Group], name: str, axis: str) -> Callable[[], Drawing]:
     def draw() -> Drawing:
         means = [mean_interval(_differences(data, group, name), unit="s", signed=True) for group in groups]
-        return dots([group.label for group in groups], means, axis, SERIES[4], zero=True)
+        return dots([group.label for group in groups], means, axis, SERIES[4], against=0.0)
 
     return draw
 

@@ -15,7 +15,11 @@ MOST_CELLS = 60
 CONTENTION_FROM = 0.05
 COVERAGE_FROM = 0.98
 LOG_TAIL = 4_000
-_MEANS = "Means over the runs of a cell; below each its 95 % interval (scatter of the runs, and error of the sensors)."
+_MEANS = (
+    "Means over the runs of a cell; below each its 95 % interval (scatter of the runs, and error of the sensors). Beside "
+    "the cheapest cell each is told by itself: what errs alike in both cancels, and it is clear where the interval of the "
+    "ratio leaves out 1."
+)
 
 
 def facts(data: StudyData) -> Html:
@@ -77,6 +81,8 @@ def main_table(data: StudyData) -> Html:
     }
     columns += [(name, title, True) for name, title in per_sample if any(means[name])]
     most = max((mean.value for mean in means["total_energy"] if mean), default=0.0)
+    verdicts = [data.beside_cheapest(cell)[1] for cell in cells]
+    told = any(verdicts)
     names = [name for name in data.factors if name != data.subject]
     first = data.subject or "study"
     head = tag(
@@ -85,6 +91,7 @@ def main_table(data: StudyData) -> Html:
         (tag("th", name, scope="col", class_="n") for name in names),
         tag("th", "runs", scope="col", class_="n"),
         (tag("th", title, scope="col", class_="n") for _, title, _ in columns),
+        tag("th", "beside the cheapest", scope="col") if told else None,
         tag("th", "joules", scope="col"),
     )
     rows = [
@@ -97,6 +104,7 @@ def main_table(data: StudyData) -> Html:
                 _cell_of(name, means[name][row], energy, most, data.modelled_share("total", cell))
                 for name, _, energy in columns
             ),
+            tag("td", verdicts[row]) if told else None,
             tag("td", tag("span", data.method_words("total", cell), class_="tag")),
         )
         for row, cell in enumerate(cells)

@@ -17,6 +17,7 @@ Further settings: ``w_per_gb``, ``capacitance_nf``. Standard library only.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -29,30 +30,56 @@ W_PER_GB = 0.3725
 CAPACITANCE_F = 2 * (1.3 * 1.2) / (1.2**2 * 1333e6)
 """About 1.6 nF a DIMM: 1/2 C V^2 f = 1.3 A x 1.2 V at 1333 MHz."""
 
-# docs/science/error-budget.md: counters of seven machines say 0.19 to 0.49 W/GB where memory rests and 0.6 to 1.2 W/GB
-# where it streams; large modules draw several times less.
-_GREEN = Accuracy(
-    0.85,
-    2.20,
-    0.0,
+
+class Rest(NamedTuple):
+    """What a model may be off by where the work makes no difference: by the kind of module (``curve``, either way), and by
+    this machine's own."""
+
+    citation: str
+    curve: float
+    specimen_low: float
+    specimen_high: float
+
+
+# docs/science/error-budget.md, benchmarks/dram_model.py: counters of other machines say 0.19 to 0.39 W/GB where memory rests
+# and up to 1.2 W/GB where it streams; large modules draw several times less.
+GREEN = Rest(
     "modelled: 0.3725 W/GB (Lannelongue et al. 2021); no published interval: large modules draw several times "
-    "less per GB, memory that streams three times as much (docs/science/error-budget.md)",
-    0.35,
-    1.50,
+    "less per GB, memory that streams up to three times as much (docs/science/error-budget.md)",
     0.60,
-    0.60,
+    0.49,
+    1.49,
 )
-_DIMM = Accuracy(
-    0.60,
-    2.00,
-    0.0,
+DIMM = Rest(
     "modelled: 1/2 C V^2 f per DIMM (arXiv 2406.14328), C fixed by 1.3 A a module; a cautious bound, no "
     "published interval: load, ranks and refresh are left out",
-    0.35,
-    1.50,
     0.30,
-    0.30,
+    0.38,
+    1.29,
 )
+MOST_CHARACTER = (0.35, 1.50)
+"""What the work may take off and add, relative to the whole, where the CPUs can draw on all of the memory at once."""
+TRAFFIC_W = (1.0, 3.5)
+"""The same in watts of each logical CPU: what arithmetic at full load drew above rest, and what streaming did, with a margin
+over the most that machines of benchmarks/dram_model.py drew (0.66 and 2.95). Only CPUs make traffic, however much memory
+there is."""
+
+
+def accuracy_of(rest: Rest, power_w: float, cpus: int | None) -> Accuracy:
+    """The interval of a model that gives ``power_w``: the rest by module and machine, the traffic by what the logical CPUs
+    that there are can make of it (as much as memory can take, where their number is not known)."""
+    shares = (math.inf if cpus is None else cpus * watts / power_w for watts in TRAFFIC_W)
+    low, high = (min(most, share) for most, share in zip(MOST_CHARACTER, shares, strict=True))
+    return Accuracy(
+        math.hypot(rest.specimen_low, rest.curve, low),
+        math.hypot(rest.specimen_high, rest.curve, high),
+        0.0,
+        rest.citation,
+        low,
+        high,
+        rest.curve,
+        rest.curve,
+    )
 
 
 class Dimm(NamedTuple):
@@ -107,6 +134,11 @@ def memory_gb(meminfo: str) -> float | None:
     return int(match[1]) / 2**20 if match and int(match[1]) > 0 else None
 
 
+def logical_cpus(stat: str) -> int | None:
+    """How many CPUs ``/proc/stat`` has lines of; None without any."""
+    return len(re.findall(r"^cpu\d", stat, re.MULTILINE)) or None
+
+
 class DramModelSource:
     """Constant watts from the first reading on. ``clock`` is monotonic nanoseconds."""
 
@@ -140,7 +172,7 @@ class DramModelSource:
 def probe(host: Host) -> list[Finding]:
     """One finding: the memory model with its watts, or why there is none."""
     try:
-        power_w, accuracy, label = _choose(host)
+        power_w, rest, label = _choose(host)
     except ValueError as error:
         return [
             Finding(NAME, "DRAM power model", problem=str(error), fix="Correct the settings of dram-model.")
@@ -152,7 +184,7 @@ def probe(host: Host) -> list[Finding]:
         "modelled",
         "dram",
         "energy",
-        accuracy,
+        accuracy_of(rest, power_w, logical_cpus(read_text(host.proc("stat")) or "")),
         max_power_w=max(1.0, 2 * power_w),
         label=label,
         curve_w=(power_w, power_w),
@@ -160,7 +192,8 @@ def probe(host: Host) -> list[Finding]:
     return [Finding(NAME, label, (channel,), open=lambda: DramModelSource(power_w, channel))]
 
 
-def _choose(host: Host) -> tuple[float, Accuracy, str]:
+def _choose(host: Host) -> tuple[float, Rest, str]:
+    """Watts, what they may be off by at rest, and a label. Raises ValueError for settings that cannot be."""
     path = host.option(NAME, "dmidecode")
     model = host.option(NAME, "model", "dimm" if path else "green-algorithms")
     if model == "green-algorithms":
@@ -169,7 +202,7 @@ def _choose(host: Host) -> tuple[float, Accuracy, str]:
             raise ValueError(f"{host.proc('meminfo')} does not say how much memory there is.")
         w_per_gb = _number(host, "w_per_gb", W_PER_GB)
         power_w = size_gb * w_per_gb
-        return power_w, _GREEN, f"{size_gb:.3g} GB x {w_per_gb:g} W/GB (green-algorithms): {power_w:.3g} W"
+        return power_w, GREEN, f"{size_gb:.3g} GB x {w_per_gb:g} W/GB (green-algorithms): {power_w:.3g} W"
     if model != "dimm":
         raise ValueError(f"The model of dram-model is 'green-algorithms' or 'dimm', not {model!r}.")
     if not path:
@@ -184,7 +217,7 @@ def _choose(host: Host) -> tuple[float, Accuracy, str]:
         raise ValueError(f"{path} names no memory module with size and speed.")
     capacitance_f = _number(host, "capacitance_nf", CAPACITANCE_F * 1e9) * 1e-9
     power_w = sum(dimm.power_w(capacitance_f) for dimm in dimms)
-    return power_w, _DIMM, f"{len(dimms)} DIMMs, 1/2 C V^2 f (dimm): {power_w:.3g} W"
+    return power_w, DIMM, f"{len(dimms)} DIMMs, 1/2 C V^2 f (dimm): {power_w:.3g} W"
 
 
 def _number(host: Host, name: str, default: float) -> float:

@@ -11,19 +11,24 @@ are, p-values count the cells, with cells - 2 degrees of freedom.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.statistics import UPPER, Float64, Int64, central, resampled
+from wattmark.quantity import Quantity
+from wattmark.statistics import UPPER, Float64, Int64, central, jointly_drawn, resampled
 from wattmark.studies.analysis.data.columns import Columns
 from wattmark.studies.analysis.significance import holm, scipy_stats
 
 SHOWN_FROM = 0.7
 _FEWEST_CELLS = 4
 _RESAMPLES = 500
+_DRAWS = 400
+_MOST_CELLS_DRAWN = 300
+"""With more cells than this the errors of single ones do nothing to r that can be seen, and drawing them takes seconds."""
+_ALMOST = 1 - 1e-12
 _SAME_IN_OTHER_UNITS = ("training_energy_wh", "inference_energy_wh")
 _KINDS: tuple[Literal["pearson", "spearman"], ...] = ("pearson", "spearman")
 
@@ -32,9 +37,10 @@ _KINDS: tuple[Literal["pearson", "spearman"], ...] = ("pearson", "spearman")
 class CorrelationMap:
     """Symmetric matrices over ``names``, each (k, k) with NaN where a pair has too little in common.
 
-    per: rows are ``epoch`` (all epochs) or ``model`` (means of the cells). scope: ``total`` or ``gpu`` energy.
-    low, high: 95 % bootstrap interval over the cells (ranks are not renewed within the resamples).
-    cells: the number of cells behind each pair. shown: |r| >= 0.7.
+    per: rows are ``epoch`` (all epochs) or ``model`` (means of the cells). scope: ``total`` or ``gpu`` energy. low,
+    high: 95 % bootstrap interval over the cells (ranks are not renewed within the resamples), widened by what the
+    errors of the cells' energies do to r (an error that all cells have by the same factor does nothing to it). cells:
+    the number of cells behind each pair. shown: |r| >= 0.7.
     """
 
     kind: Literal["pearson", "spearman"]
@@ -55,9 +61,11 @@ def correlate(
     *,
     per: Literal["epoch", "model"],
     scope: Literal["total", "gpu"],
+    measured: Mapping[str, Sequence[Quantity]] | None = None,
     seed: int = 0,
 ) -> list[CorrelationMap]:
-    """Both kinds of map over the metrics that vary. metrics: columns of n rows; cell: (n,) each row's cell.
+    """Both kinds of map over the metrics that vary. metrics: columns of n rows; cell: (n,) each row's cell. measured:
+    for maps of cells, the means of metrics that have errors of their own, in the order of the cells.
 
     Metrics that are constant, or known in fewer than four cells, are left out. Raises MissingExtra without scipy.
     """
@@ -68,7 +76,11 @@ def correlate(
         return []
     values = np.stack([metrics[name] for name in names], axis=1)
     _, cell = np.unique(cell, return_inverse=True)
-    return [_map(kind, per, scope, tuple(names), values, cell, seed) for kind in _KINDS]
+    maps = [_map(kind, per, scope, tuple(names), values, cell, seed) for kind in _KINDS]
+    if not measured or len(values) > _MOST_CELLS_DRAWN:
+        return maps
+    drawn = _drawn(names, values, measured, seed)
+    return [_widened(one, drawn) for one in maps]
 
 
 def _map(
@@ -108,6 +120,43 @@ def _map(
     return CorrelationMap(
         kind, per, scope, names, r, low, high, _p_values(r, number), number, np.abs(r) >= SHOWN_FROM
     )
+
+
+def _drawn(
+    names: Sequence[str], values: Float64, measured: Mapping[str, Sequence[Quantity]], seed: int
+) -> Float64:
+    """The table of cells as it may be, (draws, cells, metrics): errors that several numbers have are drawn once."""
+    tables = np.tile(values, (_DRAWS, 1, 1))
+    wanted = [name for name in names if len(measured.get(name, ())) == len(values)]
+    parts = [quantity for name in wanted for quantity in measured[name]]
+    if parts:
+        drawn = jointly_drawn(parts, _DRAWS, seed=seed).reshape(_DRAWS, len(wanted), len(values))
+        for place, name in enumerate(wanted):
+            tables[:, :, names.index(name)] = drawn[:, place]
+    return tables
+
+
+def _widened(one: CorrelationMap, drawn: Float64) -> CorrelationMap:
+    """With what the errors do to r, in quadrature on Fisher's z, on which r's distribution is nearly normal."""
+    known = np.isfinite(drawn).all(axis=(0, 1))
+    table = drawn[:, :, known]
+    if one.kind == "spearman":
+        table = np.asarray(scipy_stats().rankdata(table, axis=1), np.float64)
+    centred = table - table.mean(axis=1, keepdims=True)
+    length = np.sqrt((centred**2).sum(axis=1))
+    unit = np.divide(centred, length[:, None], out=np.zeros_like(centred), where=length[:, None] > 0)
+    z = _fisher(np.einsum("dci,dcj->dij", unit, unit))
+    below, middle, above = np.quantile(z, (1 - UPPER, 0.5, UPPER), axis=0)
+    low, high = one.low.copy(), one.high.copy()
+    box = np.ix_(known, known)
+    here, least, most = (_fisher(part[box]) for part in (one.r, one.low, one.high))
+    low[box] = np.minimum(np.tanh(here - np.hypot(here - least, middle - below)), one.low[box])
+    high[box] = np.maximum(np.tanh(here + np.hypot(most - here, above - middle)), one.high[box])
+    return replace(one, low=low, high=high)
+
+
+def _fisher(r: Float64) -> Float64:
+    return np.arctanh(np.clip(r, -_ALMOST, _ALMOST))
 
 
 def _block(x: Float64, cell: Int64, kind: str, seed: int) -> tuple[Float64, Float64, Float64]:

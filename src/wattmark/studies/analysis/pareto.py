@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.statistics import Float64, Int64, central
+from wattmark.quantity import SCATTER, Quantity, kind_of
+from wattmark.statistics import Float64, Int64, central, jointly_drawn
 from wattmark.studies.analysis.data.cells import Cells
 from wattmark.studies.analysis.data.quality import ACCURACY, Quality
 
@@ -21,9 +23,11 @@ Step = tuple[float | None, float | None, float | None]
 class ParetoPoint:
     """One cell: mean energy in J and mean quality of its trials (accuracy as 0..1, or another metric in its own unit).
 
-    on_front_share: how often the cell is on the front when all cells are drawn anew from their spread; None when no cell has
-    repeats. joules_per_point: on the front, the energy that each further step of quality (a percentage point of a share,
-    else one) costs over the next cheaper cell of the front, with its 95 % interval where the repeats give one.
+    on_front_share: how often the cell is on the front when all cells are drawn anew from what they may be: the scatter
+    of their repeats, and the errors of the sensors, of which those that all have move all alike; None where nothing is
+    known of either. joules_per_point: on the front, the energy that each further step of quality (a percentage point of
+    a share, else one) costs over the next cheaper cell of the front, with its 95 % interval (the sensors' whole error
+    in it) where there are repeats.
     """
 
     cell: str
@@ -58,9 +62,17 @@ def front(energy: Float64, gain: Float64) -> Float64:
 
 
 def pareto(
-    energy_j: Float64, quality: Float64, cells: Cells, *, of: Quality = ACCURACY, seed: int = 0
+    energy_j: Float64,
+    quality: Float64,
+    cells: Cells,
+    *,
+    of: Quality = ACCURACY,
+    measured: Callable[[Sequence[int]], Quantity | None] | None = None,
+    seed: int = 0,
 ) -> list[ParetoPoint]:
-    """All cells that have both numbers, cheapest first. energy_j, quality: (trials,) with NaN. of: what the quality is."""
+    """All cells that have both numbers, cheapest first. energy_j, quality: (trials,) with NaN. of: what the quality is.
+    measured: gives the mean energy of some trials, by their places, with the errors that it has; without it there is only
+    scatter."""
     known = np.isfinite(energy_j) & np.isfinite(quality)
     present: list[int] = np.unique(cells.code[known]).tolist()
     if not present:
@@ -70,8 +82,24 @@ def pareto(
     gain = of.sign * quality / of.step
     e, a = (np.array([values[row].mean() for row in rows]) for values in (energy_j, gain))
     on_front = front(e, a) > 0
-    drawn_e, drawn_a = (_drawn(values, rows, seed + place) for place, values in enumerate((energy_j, gain)))
-    share = front(drawn_e, drawn_a).mean(axis=0) if (n > 1).any() else None
+    energies = [measured(np.flatnonzero(row).tolist()) for row in rows] if measured else []
+    budget = [one for one in energies if one is not None]
+    if len(budget) == len(rows):
+        freedoms = {
+            name: max(1, count - 1)
+            for one, count in zip(budget, n.tolist(), strict=True)
+            for name in one.terms
+            if kind_of(name) == SCATTER
+        }
+        drawn_e = jointly_drawn(budget, _RESAMPLES, freedoms=freedoms, seed=seed)
+    else:
+        drawn_e, budget = _drawn(energy_j, rows, seed), []
+    drawn_a = _drawn(gain, rows, seed + 1)
+    if of.share:
+        ends = sorted((0.0, of.sign / of.step))
+        drawn_a = np.clip(drawn_a, ends[0], ends[1])
+    known_at_all = (n > 1).any() or any(one.terms for one in budget)
+    share = front(drawn_e, drawn_a).mean(axis=0) if known_at_all else None
     steps = _steps(e, a, on_front, drawn_e, drawn_a, n)
     points = [
         ParetoPoint(

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from wattmark.quantity import EDGES, SCATTER, Z95, Quantity
+from wattmark.quantity import EDGES, SCATTER, Z95, Quantity, own_error
 from wattmark.runs.differences import mean_of, of_quantities
-from wattmark.statistics import Float64, t_quantile, t_tail
+from wattmark.statistics import ALPHA, Float64, t_quantile, t_tail
 from wattmark.studies.analysis.data.cells import group
 from wattmark.studies.analysis.data.errors import energy_of, with_errors_of
 from wattmark.studies.analysis.significance import holm
@@ -76,6 +76,11 @@ class Crossing:
     probability: float
     p: float
 
+    @property
+    def sure(self) -> bool:
+        """Whether it is more than chance and more than what may be wrong that the larger model costs less."""
+        return self.p < ALPHA and self.ratio.high < 1
+
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
@@ -107,7 +112,10 @@ class Scatter:
         value = math.exp(min(difference, 50.0))
         reach = t_quantile(self.freedom) * error
         ratio = Quantity(
-            value, value * math.exp(-reach), min(value * math.exp(reach), math.exp(50.0)), error=SCATTER
+            value,
+            value * math.exp(-reach),
+            min(value * math.exp(reach), math.exp(50.0)),
+            error=f"{SCATTER}/{own_error()}",
         )
         ratio = ratio.with_unit("").bounded(0.0)
         first, second = sensors

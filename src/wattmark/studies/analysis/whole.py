@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from wattmark.quantity import Quantity
 from wattmark.statistics import Float64
 from wattmark.studies.analysis.correlate import CorrelationMap, Predictor, correlate, predictors
 from wattmark.studies.analysis.data.cells import Cells, architecture_factor, group, label
 from wattmark.studies.analysis.data.columns import Columns, Frame, frame
 from wattmark.studies.analysis.data.metrics import Table, gpu_only, metric_columns, table_of
 from wattmark.studies.analysis.data.quality import Quality, quality_of
-from wattmark.studies.analysis.data.study_data import StudyData
+from wattmark.studies.analysis.data.study_data import OF_ENERGY, StudyData
 from wattmark.studies.analysis.data.summaries import CellSummary, cell_summaries
 from wattmark.studies.analysis.effects import DIFFERENCES, EFFECT_METRICS, Effect, effects
 from wattmark.studies.analysis.guidelines.serving import serving_guidelines
@@ -81,7 +82,15 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
     )
     predicted = _predictors(trials, metrics, factors, architecture, seed)
     axis = "training_energy_j" if np.isfinite(metrics["training_energy_j"]).any() else "total_energy"
-    front = [] if quality is None else pareto(metrics[axis], gained, cells, of=quality, seed=seed)
+
+    def energy(rows: Sequence[int]) -> Quantity | None:
+        return arranged.expected(arranged.group({}, rows), axis)
+
+    front = (
+        []
+        if quality is None
+        else pareto(metrics[axis], gained, cells, of=quality, measured=energy, seed=seed)
+    )
     return Analysis(
         name=results.name,
         title=results.title,
@@ -93,7 +102,7 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         epochs=table_of(data, factors, "epoch"),
         cells=cell_summaries(results, arranged),
         effects=tuple(found),
-        correlations=tuple(_correlations(data, cells, seed)),
+        correlations=tuple(_correlations(data, cells, arranged, seed)),
         predictors=tuple(predicted),
         pareto=tuple(front),
         pareto_metric=axis,
@@ -117,19 +126,40 @@ def _reported(trials: Sequence[TrialResult], metrics: Columns, name: str) -> Flo
     return np.array([np.nan if value is None else float(value) for value in given], np.float64)
 
 
-def _correlations(data: Frame, cells: Cells, seed: int) -> list[CorrelationMap]:
+def _correlations(data: Frame, cells: Cells, arranged: StudyData, seed: int) -> list[CorrelationMap]:
     """Total and GPU-only, per model (cell means of trials) and per epoch."""
+    measured = _measured(cells, arranged)
     maps: list[CorrelationMap] = []
     by_epoch = cells.code[data.owner]
     for scope in ("total", "gpu"):
         trials, epochs = data.columns, data.epochs
         if scope == "gpu":
             trials, epochs = gpu_only(trials), gpu_only(epochs)
-        maps += correlate(metric_columns(trials), cells.code, per="model", scope=scope, seed=seed)
+        maps += correlate(
+            metric_columns(trials),
+            cells.code,
+            per="model",
+            scope=scope,
+            measured=measured if scope == "total" else None,
+            seed=seed,
+        )
         maps += correlate(
             metric_columns(epochs, per_epoch=True), by_epoch, per="epoch", scope=scope, seed=seed
         )
     return maps
+
+
+def _measured(cells: Cells, arranged: StudyData) -> dict[str, list[Quantity]]:
+    """Metrics that are made of joules: what the mean of each cell may be, where all cells know it."""
+    groups = [
+        arranged.group(cells.settings[k], np.flatnonzero(cells.code == k).tolist()) for k in range(len(cells))
+    ]
+    found: dict[str, list[Quantity]] = {}
+    for name in OF_ENERGY:
+        means = [mean for group in groups if (mean := arranged.expected(group, name)) is not None]
+        if len(means) == len(groups):
+            found[name] = means
+    return found
 
 
 def _predictors(

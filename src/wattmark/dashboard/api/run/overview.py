@@ -65,10 +65,12 @@ class Equation(BaseModel):
 
 
 class Headline(BaseModel):
-    """The energy that the run is known by. scope: whose it is, the machine's or this process tree's."""
+    """The energy that the run is known by, and its mean power. scope: whose they are, the machine's or this process
+    tree's."""
 
     scope: Scope
     energy: Quantity | None
+    mean_power_w: float | None
 
 
 class ErrorRow(BaseModel):
@@ -93,8 +95,8 @@ class SideSeries(BaseModel):
 class Run(BaseModel):
     """Everything about a run but its curves and spans.
 
-    energy and what is made of it: the whole machine's. others_busy: share of the machine's CPU time that other processes
-    used, 0..1. budget: of the headline, the largest error first.
+    energy, components and powers: the whole machine's. carbon and its equation: of the headline. others_busy: share of
+    the machine's CPU time that other processes used, 0..1. budget: of the headline, the largest error first.
     """
 
     run_id: str
@@ -138,7 +140,7 @@ def run(here: Here, ref: RunRef) -> Run:
     results = results_of(here, found)
     record = found.record
     zone, pue = found.place
-    emitted = carbon(results.energy, zone, pue=pue)
+    emitted = carbon(results.headline, zone, pue=pue)
     channels = [_channel(channel) for channel in results.channels]
     whole = results.energy
     return Run(
@@ -152,7 +154,9 @@ def run(here: Here, ref: RunRef) -> Run:
         host=record.host,
         parent_id=record.parent_id,
         tags=dict(record.tags),
-        headline=Headline(scope=results.scope, energy=results.headline),
+        headline=Headline(
+            scope=results.scope, energy=results.headline, mean_power_w=results.headline_power_w
+        ),
         others_busy=results.others_busy,
         budget=_budget(results.headline),
         energy=whole,
@@ -170,7 +174,7 @@ def run(here: Here, ref: RunRef) -> Run:
         measured=sorted({one.component for one in channels if one.counted and one.method != "modelled"}),
         modelled=sorted({one.component for one in channels if one.counted and one.method == "modelled"}),
         carbon=emitted.grams if emitted else None,
-        equation=_equation(whole, channels, emitted),
+        equation=_equation(results, channels, emitted),
         channels=channels,
         series=[
             SideSeries(id=one.id, unit=one.unit, label=one.label, source=one.source)
@@ -231,13 +235,15 @@ def _channel(channel: ChannelResult) -> ChannelSummary:
     )
 
 
-def _equation(whole: Quantity | None, channels: list[ChannelSummary], emitted: Carbon | None) -> Equation:
+def _equation(results: RunResult, channels: list[ChannelSummary], emitted: Carbon | None) -> Equation:
     terms: list[CarbonTerm] = []
+    whole, tree = results.headline, results.scope == "tree"
+    whose = "this process tree" if tree else "all counted channels"
     if whole is not None:
         parts = [
             CarbonTerm(key=one.id, name=one.id, amount=one.energy, year=None, url="", parts=[])
             for one in channels
-            if one.counted and one.energy is not None
+            if one.counted and one.energy is not None and not tree
         ]
         url = f"{DOCS}en/latest/science/how-joules-are-computed.html"
         terms.append(CarbonTerm(key="energy", name="energy", amount=whole, year=None, url=url, parts=parts))
@@ -249,7 +255,7 @@ def _equation(whole: Quantity | None, channels: list[ChannelSummary], emitted: C
                 )
             )
     return Equation(
-        formula="energy of all counted channels ÷ 3.6e6 J/kWh × PUE × intensity = grams CO2e",
+        formula=f"energy of {whose} ÷ 3.6e6 J/kWh × PUE × intensity = grams CO2e",
         terms=terms,
         grams=emitted.grams if emitted else None,
         zone=emitted.zone.id if emitted else None,

@@ -15,6 +15,7 @@ from wattmark.dashboard.run_cache import OneRun, Part
 from wattmark.errors import ConfigError
 from wattmark.impact.emissions import carbon
 from wattmark.quantity import Quantity, total
+from wattmark.runs.attribution import Scope
 from wattmark.runs.energy import edges_ns, overlaps
 from wattmark.runs.record import Int64
 
@@ -71,10 +72,15 @@ class Count(BaseModel):
 
 
 class Energy(BaseModel):
-    """What a window used. carbon in grams CO2e, None where the place is not known."""
+    """What a window used. scope: whose energy the run is known by; headline: that of the window, with its mean power.
+    energy, mean_power_w, components: the whole machine's. carbon in grams CO2e, and what is made of counts: of the headline;
+    carbon is None where the place is not known."""
 
     from_s: float
     to_s: float
+    scope: Scope
+    headline: Quantity | None
+    headline_power_w: float | None
     energy: Quantity | None
     mean_power_w: float | None
     coverage: float
@@ -140,14 +146,24 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
         )
     joules = total(counted)
     whole = None if joules is None else run.within(joules)
+    share = run.attributed(start, end) if run.scope == "tree" else None
+    coverage = sum(covered) / len(covered) if covered else 0.0
+    mean_w = sum(powers) if powers else None
+    mine = whole if share is None else share.energy
+    mine_w = (
+        mean_w if share is None else mine.value / (length_s * coverage) if mine and coverage > 0 else None
+    )
     zone, pue = run.place
-    grams = carbon(whole, zone, pue=pue)
+    grams = carbon(mine, zone, pue=pue)
     return Energy(
         from_s=(start - run.record.start_ns) / 1e9,
         to_s=(end - run.record.start_ns) / 1e9,
+        scope="machine" if share is None else "tree",
+        headline=mine,
+        headline_power_w=mine_w,
         energy=whole,
-        mean_power_w=sum(powers) if powers else None,
-        coverage=sum(covered) / len(covered) if covered else 0.0,
+        mean_power_w=mean_w,
+        coverage=coverage,
         carbon=grams.grams if grams else None,
         components=found,
         counts=[
@@ -155,8 +171,8 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
                 name=name,
                 value=value,
                 exact=exact,
-                per_joule=_per_joule(value, whole),
-                joules_per=(whole / value).with_unit(f"J/{name}") if whole and value > 0 else None,
+                per_joule=_per_joule(value, mine),
+                joules_per=(mine / value).with_unit(f"J/{name}") if mine and value > 0 else None,
             )
             for name, (value, exact) in counts_between(run, start, end).items()
         ],

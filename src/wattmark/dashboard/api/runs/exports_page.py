@@ -9,6 +9,7 @@ from wattmark import __version__
 from wattmark.quantity import Quantity
 from wattmark.report.html.markup import Html, join, tag
 from wattmark.report.html.page import Section, page
+from wattmark.runs.attribution import headline_of
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.view import RunView
 from wattmark.units import format_duration, format_energy, format_mass
@@ -54,6 +55,7 @@ def page_of(views: Sequence[RunView]) -> Html:
 
 def _row(view: RunView) -> Html:
     record, carbon = view.record, carbon_of(view)
+    scope, energy = headline_of(view)
     started = datetime.fromtimestamp(record.started_wall_ns / 1e9, timezone.utc)
     cells = (
         record.run_id,
@@ -62,8 +64,10 @@ def _row(view: RunView) -> Html:
         started.strftime("%Y-%m-%d %H:%M"),
         format_duration(record.duration_s),
         record.host,
-        "not known" if view.energy is None else format_energy(view.energy.value),
-        _ends(view.energy),
+        "not known"
+        if energy is None
+        else f"{format_energy(energy.value)}{' (process tree)' if scope == 'tree' else ''}",
+        _ends(energy),
         ", ".join(f"{component} {method}" for component, method in methods_of(view).items()),
         "not known" if carbon is None else f"{format_mass(carbon.value)} ({carbon.zone.name})",
         " ".join(f"{key}={value}" if value else key for key, value in record.tags.items()),

@@ -5,30 +5,35 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wattmark.dashboard.api.studies.schemas import (
     Cell,
     CellShares,
+    Cheapest,
     CorrelationMap,
     Epoch,
     Findings,
     Guideline,
     ParetoCell,
     Progress,
+    Rival,
     Study,
     StudyMetric,
     Trial,
 )
 from wattmark.dashboard.study_cache import NoStudy
 from wattmark.quantity import Quantity
+from wattmark.runs.differences import apart
 from wattmark.studies.designs.plan import further_trials, plan
 from wattmark.studies.execution.state import DESIGN, LOCK, StudyFolder
 from wattmark.studies.results import StudyResults, TrialResult
 
 if TYPE_CHECKING:
     from wattmark.studies.analysis import Analysis
+    from wattmark.studies.analysis.choice import Choice
     from wattmark.studies.analysis.data.study_data import StudyData
     from wattmark.studies.analysis.data.summaries import CellSummary
 
@@ -77,6 +82,9 @@ def study(folder: StudyFolder, results: StudyResults) -> Study:
     data = StudyData(results)
     metrics = _metrics(data)
     design = folder.path / DESIGN
+    cells, common = told_apart(
+        [_cell(cell, metrics, design, results.name) for cell in cell_summaries(results, data) if cell.trials]
+    )
     return Study(
         progress=progress(folder, results),
         factors={
@@ -86,14 +94,26 @@ def study(folder: StudyFolder, results: StudyResults) -> Study:
         subject=data.subject,
         quality=data.quality,
         metrics=metrics,
-        cells=tuple(
-            _cell(cell, metrics, design, results.name)
-            for cell in cell_summaries(results, data)
-            if cell.trials
-        ),
+        cells=cells,
         trials=tuple(_trial(trial) for trial in results.trials[-MOST_TRIALS:]),
         environment={host: dict(facts) for host, facts in results.environment.items()},
+        common=common,
     )
+
+
+def told_apart(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], dict[str, str]]:
+    """The cells with what is each one's own, and by metric what they all err by alike, in words."""
+    own: list[dict[str, Quantity]] = [{} for _ in cells]
+    common: dict[str, str] = {}
+    for name in dict.fromkeys(name for cell in cells for name in cell.metrics):
+        told = apart([cell.metrics.get(name) for cell in cells])
+        if told.common is None:
+            continue
+        common[name] = told.words
+        for place, quantity in enumerate(told.own):
+            if quantity is not None:
+                own[place][name] = quantity
+    return tuple(replace(cell, own=mine) for cell, mine in zip(cells, own, strict=True)), common
 
 
 def findings(analysis: Analysis) -> Findings:
@@ -128,10 +148,9 @@ def findings(analysis: Analysis) -> Findings:
             CellShares(
                 cell=share.cell,
                 stages_j=dict(share.stages_j),
+                stages_of=dict(share.stages_of),
                 components_j={
-                    name: Quantity(value, low, high)
-                    for name, (value, low, high) in share.components_j.items()
-                    if all(math.isfinite(end) for end in (value, low, high))
+                    name: energy for name, energy in share.components_j.items() if math.isfinite(energy.high)
                 },
                 methods=dict(share.methods),
             )
@@ -140,6 +159,17 @@ def findings(analysis: Analysis) -> Findings:
         guidelines=tuple(Guideline(advice.text, advice.strength) for advice in analysis.guidelines),
         outliers=tuple(sorted({flag.trial_id for flag in analysis.outliers})),
     )
+
+
+def cheapest_of(choice: Choice | None) -> Cheapest:
+    """A choice as the page has it."""
+    if choice is None:
+        return Cheapest(None, None, (), 0, "No setting is within these limits. Loosen one of them.")
+    rivals = tuple(
+        Rival(one.label, one.cost, one.difference and one.difference.ratio, one.verdict)
+        for one in choice.rivals
+    )
+    return Cheapest(choice.label, choice.cost, rivals, len(choice.others) - len(rivals), choice.sentence)
 
 
 def epochs(results: StudyResults) -> dict[str, list[Epoch]]:
@@ -233,6 +263,8 @@ def _cell(cell: CellSummary, metrics: Sequence[StudyMetric], design: Path, name:
         },
         modelled=cell.modelled,
         command=_command(design, name, cell.levels),
+        verdict=cell.verdict,
+        own={},
     )
 
 

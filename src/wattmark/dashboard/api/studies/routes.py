@@ -9,12 +9,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from wattmark.dashboard.api.studies import answers
-from wattmark.dashboard.api.studies.schemas import Epoch, Findings, Progress, Study
+from wattmark.dashboard.api.studies.schemas import Cheapest, Epoch, Findings, Progress, Study
 from wattmark.dashboard.context import Here
 from wattmark.errors import ConfigError
 
 router = APIRouter(prefix="/studies", tags=["studies"])
 
+Metric = Annotated[str, Query(max_length=100, pattern=r"^[\w.-]+$")]
+Limits = Annotated[
+    str, Query(max_length=500, pattern=r"^[^\x00]*$", description="Such as ttft_p95_s<0.5;accuracy>0.9")
+]
 StudyName = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -43,6 +47,16 @@ def study_progress(here: Here, name: StudyName) -> Progress:
 def study_findings(here: Here, name: StudyName) -> Findings:
     """Pareto front, correlations, shares and guidelines. Needs the extra ``study``."""
     return answers.findings(here.studies.findings(here.studies.folder(name)))
+
+
+@router.get("/{name}/cheapest")
+def study_cheapest(here: Here, name: StudyName, cost: Metric, limits: Limits = "") -> Cheapest:
+    """The cell that costs least within limits, and those that may cost as little."""
+    from wattmark.studies.analysis.choice import cheapest_cell, parse_limits
+    from wattmark.studies.analysis.data.study_data import StudyData
+
+    data = StudyData(here.studies.results(here.studies.folder(name)))
+    return answers.cheapest_of(cheapest_cell(data, cost, parse_limits(limits)))
 
 
 @router.get("/{name}/epochs")

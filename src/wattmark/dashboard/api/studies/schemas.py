@@ -42,7 +42,9 @@ class StudyMetric:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination of levels: means over its completed trials. modelled: share of the joules that a model gave."""
+    """One combination of levels: means over its completed trials. modelled: share of the joules that a model gave.
+    verdict: its energy beside that of the cheapest cell, in words. own: of the metrics that err alike in all cells, with the
+    errors that are the cell's own, on which its comparison with the others rests."""
 
     label: str
     factors: dict[str, Level]
@@ -51,6 +53,8 @@ class Cell:
     metrics: dict[str, Quantity]
     modelled: float | None
     command: str
+    verdict: str
+    own: dict[str, Quantity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One study: what was varied and what came out, ready to be drawn."""
+    """One study: what was varied and what came out, ready to be drawn. common: by metric, what all cells err by alike, in
+    words."""
 
     progress: Progress
     factors: dict[str, tuple[Level, ...]]
@@ -84,6 +89,7 @@ class Study:
     cells: tuple[Cell, ...]
     trials: tuple[Trial, ...]
     environment: dict[str, dict[str, Any]]
+    common: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +118,12 @@ class CorrelationMap:
 
 @dataclass(frozen=True, slots=True)
 class CellShares:
-    """Where a cell's joules went: by stage, and by component with how they were got."""
+    """Where a cell's joules went: by stage (stages_of: as shares of the whole, 0..1), and by component with how they were
+    got."""
 
     cell: str
-    stages_j: dict[str, float]
+    stages_j: dict[str, Quantity]
+    stages_of: dict[str, Quantity]
     components_j: dict[str, Quantity]
     methods: dict[str, str]
 
@@ -150,3 +158,25 @@ class Epoch:
     power_w: float | None
     loss: float | None
     accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A setting that may cost as little as the cheapest. ratio: of its cost to that one's; verdict: the same in words."""
+
+    label: str
+    cost: Quantity
+    ratio: Quantity | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cheapest:
+    """The cheapest setting within the limits. label: null where none is within them. dearer: how many others within them
+    are clearly dearer. sentence: how sure it is, in words."""
+
+    label: str | None
+    cost: Quantity | None
+    rivals: tuple[Rival, ...]
+    dearer: int
+    sentence: str

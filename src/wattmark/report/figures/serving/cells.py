@@ -70,12 +70,6 @@ def cell_quantity(data: StudyData, cell: Group, name: str) -> Quantity | None:
     return data.mean(cell, name)
 
 
-def positive(quantity: Quantity) -> Quantity:
-    """A logarithmic axis has no nothing: an interval that reaches below a tenth of the value is cut there."""
-    low = max(quantity.low, quantity.value / 10)
-    return Quantity(quantity.value, low, quantity.high, quantity.unit, quantity.source)
-
-
 def mean_of(data: StudyData, cell: Group, name: str) -> float:
     """Mean over the trials that know it; NaN if none does."""
     values = data.values(name)[cell.rows]

@@ -8,7 +8,6 @@ from wattmark.report.drawing.charts import dots
 from wattmark.report.drawing.marks import Drawing
 from wattmark.report.figures.serving.cells import left_out_words, runs_of, text_cells
 from wattmark.report.figures.training import Figure, Panel, has
-from wattmark.statistics import ALPHA
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.serving import (
     Crossing,
@@ -40,10 +39,9 @@ def crossing_figure(data: StudyData) -> Figure:
 
     def draw() -> Drawing:
         rows = [f"{one.larger} / {one.smaller}" for one in best]
-        drawing = dots(rows, [one.ratio for one in best], "ratio of J per output token")
+        drawing = dots(rows, [one.ratio for one in best], "ratio of J per output token", against=1.0)
         axes = drawing.figure.axes[0]
         axes.set_xlim(0, max(1.1, *(min(one.ratio.high, 3 * one.ratio.value) * 1.05 for one in best)))
-        axes.axvline(1.0, color="0.6", linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
         for row, one in enumerate(best):
             drawing.tips[f"dot-{row}"] += f"; below 1 with a probability of {_percent(one.probability)}"
         return drawing
@@ -54,7 +52,7 @@ def crossing_figure(data: StudyData) -> Figure:
         "Dots: ratio of joules per output token with 95 % intervals; below 1 the larger model costs less",
         draw,
     )
-    sure = [one for one in found if one.p < ALPHA and one.ratio.high < 1]
+    sure = [one for one in found if one.sure]
     words = [
         crossing_sentence(sure, found),
         _method(data),

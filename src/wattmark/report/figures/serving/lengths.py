@@ -13,7 +13,6 @@ from wattmark.report.drawing.marks import Drawing, Line
 from wattmark.report.figures.serving.cells import (
     cell_quantity,
     left_out_words,
-    positive,
     runs_of,
     setting,
     text_cells,
@@ -158,14 +157,12 @@ def _lines(
                 (float(data.values(f"{factor}_tokens")[cell.rows].mean()), cell_quantity(data, cell, metric))
                 for cell in cells
             ]
-            shown = sorted((x, positive(y)) for x, y in known if y is not None)
+            shown = sorted((x, y) for x, y in known if y is not None)
             items.append(
                 Line(
                     model,
                     [x for x, _ in shown],
-                    [y.value for _, y in shown],
-                    [y.low for _, y in shown],
-                    [y.high for _, y in shown],
+                    [y for _, y in shown],
                     data.modelled_share("total"),
                 )
             )

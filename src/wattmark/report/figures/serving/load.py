@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 
-from wattmark.quantity import Quantity
 from wattmark.report.drawing.charts import lines, points
 from wattmark.report.drawing.marks import Drawing, Line, Point
 from wattmark.report.drawing.style import MUTED, SERIES
@@ -20,7 +19,6 @@ from wattmark.report.figures.serving.cells import (
     left_out_words,
     mean_of,
     name_of,
-    positive,
     runs_of,
     setting,
     text_cells,
@@ -116,9 +114,7 @@ def _drawn(
                     Line(
                         label,
                         [x for x, _ in shown],
-                        [y.value for _, y in shown],
-                        [positive(y).low if unit else y.low for _, y in shown],
-                        [y.high if unit else min(1.0, y.high) for _, y in shown],
+                        [y for _, y in shown],
                         modelled,
                     )
                 )
@@ -233,17 +229,13 @@ def _scatter(
         items.append(
             Point(
                 cell.label,
-                _for(across, "x" in log),
-                _for(up, "y" in log),
+                across,
+                up,
                 data.modelled_share("total", cell),
                 colour,
             )
         )
     return points(items, x_axis, y_axis, log=log, wide=True)
-
-
-def _for(quantity: Quantity, log: bool) -> Quantity:
-    return positive(quantity) if log else quantity
 
 
 def _energy_lead(data: StudyData) -> str:

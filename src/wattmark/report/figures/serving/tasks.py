@@ -15,7 +15,6 @@ from wattmark.report.figures.serving.cells import (
     cell_quantity,
     mean_of,
     name_of,
-    positive,
     runs_of,
     setting,
     task_cells,
@@ -78,7 +77,7 @@ def _against(data: StudyData, cells: list[Group]) -> Drawing:
         share, cost = accuracy(data, cell), cell_quantity(data, cell, "j_per_correct")
         if share is not None and cost is not None:
             colour = SERIES[models.index(str(setting(data, cell, "model"))) % len(SERIES)]
-            items.append(Point(cell.label, positive(cost), share, data.modelled_share("total", cell), colour))
+            items.append(Point(cell.label, cost, share, data.modelled_share("total", cell), colour))
     drawing = points(items, "J per correct answer, idle included", "right answers, share", log="x", wide=True)
     drawing.figure.axes[0].set_ylim(-0.05, 1.08)
     return drawing
@@ -94,14 +93,12 @@ def _by_level(data: StudyData, cells: list[Group], name: str, axis: str) -> Call
                 found.setdefault(name_of(data, levels), []).append((float(cell.levels["level"]), value))
         items: list[Line] = []
         for label, pairs in list(found.items())[:MOST_LINES]:
-            shown = sorted((x, y if name == "accuracy" else positive(y)) for x, y in pairs)
+            shown = sorted(pairs)
             items.append(
                 Line(
                     label,
                     [x for x, _ in shown],
-                    [y.value for _, y in shown],
-                    [y.low for _, y in shown],
-                    [y.high for _, y in shown],
+                    [y for _, y in shown],
                     None if name == "accuracy" else data.modelled_share("total"),
                 )
             )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.quantity import EDGES, OWN, REPEAT, SCATTER, Quantity
-from wattmark.runs.comparison import run_to_run
+from wattmark.runs.comparison import run_to_run, verdict
 from wattmark.runs.differences import Difference, mean_with_scatter, of_quantities, of_repeats
 from wattmark.sources.base import COMPONENTS
 from wattmark.statistics import Float64, Int64
@@ -29,6 +29,10 @@ SUBJECTS = ("model", "architecture", "network", "estimator", "algorithm", "tool"
 LONGEST_LABEL = 34
 DURATION = "total_duration_s"
 """Seconds of the whole trial."""
+ENERGY = "total_energy"
+"""Joules of the whole trial."""
+CHEAPEST = "the cheapest"
+"""The verdict on the cell beside which the others are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,22 @@ class StudyData:
         groups = self._groups([self.subject] if self.subject else [])
         energy = {group.label: self.mean(group, "total_energy") for group in groups}
         return sorted(groups, key=lambda group: _value(energy[group.label]))
+
+    @cached_property
+    def cheapest(self) -> Group | None:
+        """The cell whose trials use the fewest joules; None where fewer than two are known."""
+        means = [(mean.value, cell) for cell in self.cells if (mean := self.mean(cell, ENERGY)) is not None]
+        return min(means, key=lambda pair: pair[0])[1] if len(means) > 1 else None
+
+    def beside_cheapest(self, group: Group) -> tuple[Difference | None, str]:
+        """How the energy of a cell differs from that of the cheapest one, and the same in words; nothing of a cell without
+        trials, or where fewer than two cells are known."""
+        if self.cheapest is None or not group.count:
+            return None, ""
+        if self.cheapest.rows.tolist() == group.rows.tolist():
+            return None, CHEAPEST
+        found = self.difference(self.cheapest, group, ENERGY)
+        return found, verdict(found)
 
     def by_factor(self, factor: str) -> list[Group]:
         """One group per level of a factor."""
@@ -205,6 +225,11 @@ class StudyData:
             error = f"{SCATTER}/{self._key(group)}/{name}"
             self._means[key] = mean_with_scatter(repeats, error) if repeats else None
         return self._means[key]
+
+    def expected(self, group: Group, name: str) -> Quantity | None:
+        """What another mean over as many trials may be: of a single one with the scatter that it does not show."""
+        mean = self.mean(group, name)
+        return self._once(mean, group, name) if mean is not None and group.count == 1 else mean
 
     def difference(self, reference: Group, other: Group, name: str) -> Difference | None:
         """How two cells differ in a metric, by the rule of all comparisons (:mod:`wattmark.runs.comparison`); None where one
@@ -343,6 +368,9 @@ _JOULES = {
 }  # fmt: skip
 """Metric -> the joules that it is made of, with their bounds."""
 _POWERS = {"cpu_power": "cpu", "gpu_power": "gpu", "dram_power": "dram"}
+
+OF_ENERGY = (*_JOULES, *_POWERS)
+"""The analysis' own metrics that are made of joules, and of a time or a count."""
 
 
 def of_joules(metric: str) -> bool:

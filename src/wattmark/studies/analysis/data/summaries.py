@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wattmark.quantity import Quantity
-from wattmark.studies.analysis.data.study_data import DURATION, StudyData
+from wattmark.runs.differences import Difference
+from wattmark.studies.analysis.data.study_data import DURATION, ENERGY, StudyData
 from wattmark.studies.results import StudyResults
 
 
@@ -15,7 +16,8 @@ from wattmark.studies.results import StudyResults
 class CellSummary:
     """One combination of levels. runs: all its trials; trials: the ids of the completed ones, over which the means are
     (:meth:`StudyData.mean`). reported: those of the metrics that the workload gave. modelled: share of the joules that a
-    model gave, None where that is not known."""
+    model gave, None where that is not known. beside: how its energy differs from that of the cheapest cell, None for that
+    one and where either is not known. verdict: the same in words, each cell for itself."""
 
     label: str
     levels: Mapping[str, Any]
@@ -24,11 +26,13 @@ class CellSummary:
     means: Mapping[str, Quantity]
     reported: tuple[str, ...]
     modelled: float | None
+    beside: Difference | None = None
+    verdict: str = ""
 
     @property
     def energy_j(self) -> Quantity | None:
         """The whole of a trial."""
-        return self.means.get("total_energy")
+        return self.means.get(ENERGY)
 
     @property
     def duration_s(self) -> Quantity | None:
@@ -36,8 +40,9 @@ class CellSummary:
         return self.means.get(DURATION)
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``wattmark study show --json`` has it. means: every number with its interval. energy_pct: half the interval of
-        the energy as a percentage of it. metrics: values alone of what the workload reported."""
+        """As ``wattmark study show --json`` has it. means: every number with its interval. energy_pct: half the
+        interval of the energy as a percentage of it. ratio: of the energy to that of the cheapest cell. metrics: values
+        alone of what the workload reported."""
         energy, duration = self.energy_j, self.duration_s
         wide = None if energy is None or not energy.value else 100 * energy.half_width / abs(energy.value)
         return {
@@ -46,6 +51,10 @@ class CellSummary:
             "completed": len(self.trials),
             "energy_j": None if energy is None else energy.value,
             "energy_pct": wide,
+            "ratio": None
+            if self.beside is None or self.beside.ratio is None
+            else self.beside.ratio.as_dict(),
+            "verdict": self.verdict,
             "duration_s": None if duration is None else duration.value,
             "modelled": self.modelled,
             "metrics": {name: self.means[name].value for name in self.reported},
@@ -77,7 +86,10 @@ def cell_summaries(results: StudyResults, data: StudyData | None = None) -> tupl
         trials = tuple(data.trials[row].trial_id for row in own)
         reported = tuple(name for name in means if name in data.reported)
         modelled = data.modelled_share("total", group)
+        beside, words = data.beside_cheapest(group)
         summaries.append(
-            CellSummary(group.label, group.levels, total[key], trials, means, reported, modelled)
+            CellSummary(
+                group.label, group.levels, total[key], trials, means, reported, modelled, beside, words
+            )
         )
     return tuple(summaries)

@@ -147,7 +147,7 @@ def _larger_is_cheap(here: Sequence[ServingCell]) -> str:
 
 
 def _crossing(crossings: Sequence[Crossing], method: str) -> list[Guideline]:
-    sure = [one for one in crossings if one.p < ALPHA and one.ratio.high < 1]
+    sure = [one for one in crossings if one.sure]
     if not sure:
         return []
     best = min(sure, key=lambda one: one.ratio.high)
@@ -287,12 +287,14 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
     )
     fast = best.mean("requests_per_s")
     speed = "" if math.isnan(fast) else f" at {significant(fast, 2)} requests/s"
-    others = [cell for cell in meets if cell is not best]
-    second = min(others, key=lambda cell: cell.mean("j_per_request"), default=None)
-    ratio = None
-    if second is not None:
-        sensors = second.energy("j_per_request"), best.energy("j_per_request")
-        ratio, _ = scatter.ratio(np.log(second.values("j_per_request")), np.log(own), sensors)
+    ratios: list[tuple[ServingCell, Quantity]] = []
+    for other in sorted(meets, key=lambda cell: cell.mean("j_per_request")):
+        if other is not best:
+            sensors = other.energy("j_per_request"), best.energy("j_per_request")
+            ratio, _ = scatter.ratio(np.log(other.values("j_per_request")), np.log(own), sensors)
+            ratios.append((other, ratio))
+    second, ratio = ratios[0] if ratios else (None, None)
+    rivals = sum(one.low <= 1 for _, one in ratios)
     text = (
         f"{best.label} needs the fewest joules of the {len(meets)} of {len(limited)} configurations that keep within "
         f"{limits} (95th percentile, in every repeat): {_interval(joules)} J per request, idle included"
@@ -301,6 +303,7 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
     if second is not None and ratio is not None:
         open_words = "" if ratio.low > 1 else ", so the difference may be chance"
         text += f"; next is {second.label} with {_interval(ratio)} times as much{open_words}"
+        text += f"; {rivals} in all may cost as little" if rivals > 1 else ""
     text += "."
     evidence = {
         "kind": "serving-in-time",
@@ -311,10 +314,11 @@ def _cheapest_in_time(cells: Sequence[ServingCell], load: str | None) -> list[Gu
         "high": joules.high,
         "factor": load,
         "in_time": len(meets),
+        "rivals": rivals,
         "looked_at": len(limited),
         "trials": len(best.trials),
     }
-    saved = 0.0 if ratio is None else 1 - 1 / ratio.low
+    saved = 0.0 if ratio is None or ratio.low <= 0 else 1 - 1 / ratio.low
     return [Guideline(text, evidence, strength_of(saved))]
 
 
