@@ -64,6 +64,7 @@ def _render(report: dict[str, Any]) -> None:
     )
     citations: dict[str, int] = {}
     reasons: list[tuple[str, str]] = []
+    doubts: list[str] = []
     for row in report["sources"]:
         if row["channel"] is None or not row["chosen"]:
             continue
@@ -77,6 +78,8 @@ def _render(report: dict[str, Any]) -> None:
             Text("yes", "green") if row["counted"] else "no",
         )
         reasons.append((row["channel"], row["why"] or ""))
+        if row["doubt"]:
+            doubts.append(row["doubt"])
     if citations:
         out.print(table)
         for citation, number in citations.items():
@@ -85,6 +88,13 @@ def _render(report: dict[str, Any]) -> None:
         out.print("Nothing here can be measured or modelled.")
     for channel, why in reasons:
         out.print(Text.assemble((plain(channel), "bold"), f": {plain(why)}"), soft_wrap=True)
+    for doubt in doubts:
+        out.print(Text(f"! doubted: {plain(doubt)}", "yellow"), soft_wrap=True)
+    if doubts:
+        out.print(
+            "What is doubted is not believed in a run either: something else stands in for it, or its energy is missing.",
+            soft_wrap=True,
+        )
     printed_lines: set[str] = set()
     for row in report["sources"]:
         why = row["problem"] or row["why"]

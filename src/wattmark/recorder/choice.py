@@ -8,16 +8,25 @@ library only.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any, NamedTuple
 
+from wattmark.errors import SourceError
 from wattmark.recorder import tree
 from wattmark.recorder.sampling import Group
 from wattmark.recorder.unwrap import GAP_PERIODS, MIN_GAP_S, AnyCurve
-from wattmark.sources.base import COMPONENTS, Channel
+from wattmark.sources.base import COMPONENTS, Channel, Host
 from wattmark.sources.discovery import Replacement, Selection
-from wattmark.sources.plausibility import agreement_s, busy_floor_w, contradicts, floor_w, standstill_s
+from wattmark.sources.host import sockets_of
+from wattmark.sources.models.cpu.procstat import Ticks, busy_cpus, by_cpu
+from wattmark.sources.plausibility import (
+    FINDINGS,
+    agreement_s,
+    busy_floor_w,
+    contradicts,
+    floor_w,
+    standstill_s,
+)
 
 QUICK_S = 0.005
 """A counter that is renewed this often shows within milliseconds whether it counts ..."""
@@ -25,6 +34,10 @@ PROOF_S = 0.025
 """... and gets this long for it before the run begins."""
 WITNESS_PERIOD_S = 0.1
 """The power beside a counter is read no more often than this."""
+LOOK_S, LOOK_PERIOD_S = 0.4, 0.05
+"""``wattmark sources`` reads every sensor for so long, this often."""
+MOST_CPUS = 4_096
+"""More than this many busy CPUs are none."""
 RETRY_NS = 1_000_000_000
 """What failed at first is tried again this often, and later on after a tenth of the time that it has failed for."""
 
@@ -51,6 +64,8 @@ class Choice:
         self._seen: dict[str, Seen] = {}
         self._compared: dict[str, tuple[int, int, int]] = {}
         self._busy: tuple[int, float] | None = None
+        self._sockets = sockets_of(Host(procfs=procfs))
+        self._by_cpu: tuple[int, dict[int, Ticks]] = (0, {})
         self._retry_ns = 0
         self._began_ns = time.monotonic_ns()
         self._credit: dict[str, list[int]] = {}
@@ -82,10 +97,14 @@ class Choice:
         """What to read from now on beside the rest, and what to note: (code, message, data)."""
         notes: list[tuple[str, str, dict[str, Any]]] = []
         silent = dict(self.silent) if start else {}
-        busy = self._busy_cpus(now)
+        busy, sockets = self._busy_cpus(now), self._busy_sockets(now)
         for group in self.groups:
             for channel, curve in zip(group.channels, group.curves, strict=True):
-                why = None if channel.method == "modelled" else self._doubt(group, channel, curve, now, busy)
+                why = (
+                    None
+                    if channel.method == "modelled"
+                    else self._doubt(group, channel, curve, now, self._busy_of(channel, busy, sockets))
+                )
                 if why is not None:
                     silent.setdefault(channel.id, why)
         for name, why in self._contradicted(now).items():
@@ -187,9 +206,7 @@ class Choice:
         then = f"{' and '.join(others)} stands in for it" if others else "nothing can stand in for it"
         return "silent", f"{name} {why}: {then}", {"channel": name, "stand_ins": others}
 
-    def _doubt(
-        self, group: Group, channel: Channel, curve: AnyCurve, now: int, busy: float | None
-    ) -> str | None:
+    def _doubt(self, group: Group, channel: Channel, curve: AnyCurve, now: int, busy: float) -> str | None:
         """Why nothing is known of a channel now, or None."""
         base = curve.base()
         if base is None:
@@ -210,10 +227,17 @@ class Choice:
             return self.silent.get(channel.id)
         self._seen[channel.id] = Seen(group.t_ns, base[1])
         watts = (base[1] - before.total_uj) / 1e6 / seconds
-        floor = busy_floor_w(channel, busy or 0.0) if self._holds_all(channel) else floor_w(channel)
+        floor = busy_floor_w(channel, busy)
         return (
             f"says {watts:.3g} W, less than any such device draws ({floor:.3g} W)" if watts < floor else None
         )
+
+    def _busy_of(self, channel: Channel, busy: float | None, sockets: dict[str, float]) -> float:
+        """How many busy CPUs a channel holds at the least."""
+        if self._holds_all(channel):
+            return busy or 0.0
+        socket, _, kind = channel.id.partition("/")
+        return sockets.get(socket, 0.0) if kind == "package" else 0.0
 
     def _holds_all(self, channel: Channel) -> bool:
         """Whether the channel is the only measured one of all CPUs."""
@@ -232,4 +256,69 @@ class Choice:
         if before is None or busy_s is None or now <= before[0]:
             return None
         cpus = (busy_s - before[1]) / ((now - before[0]) / 1e9)
-        return cpus if 0 <= cpus <= (os.cpu_count() or 1) else None
+        return cpus if 0 <= cpus <= MOST_CPUS else None
+
+    def _busy_sockets(self, now: int) -> dict[str, float]:
+        """The same for each socket of a machine with several; those of which it is known."""
+        if not self._sockets:
+            return {}
+        try:
+            with open(f"{self._procfs}/stat", "rb") as file:
+                ticks = by_cpu(file.read())
+        except OSError:
+            return {}
+        then_ns, before = self._by_cpu
+        self._by_cpu = now, ticks
+        elapsed_s = (now - then_ns) / 1e9
+        return {
+            socket: busy_cpus(before, ticks, cpus, elapsed_s) or 0.0 for socket, cpus in self._sockets.items()
+        }
+
+
+def first_doubts(selection: Selection, host: Host, seconds: float = LOOK_S) -> dict[str, str]:
+    """Channel id -> what is wrong with it, as a sentence; of those sources that a run would read.
+
+    The sources are opened, read for ``seconds``, and closed; those that fail to open become warnings of ``selection``.
+    """
+    groups = [
+        Group(index, source, channels, LOOK_PERIOD_S)
+        for index, (source, channels) in enumerate(selection.open().sources)
+        if channels
+    ]
+    choice = Choice(selection, groups, LOOK_PERIOD_S, host.procfs)
+    wrong: dict[str, str] = {}
+    deadline = time.monotonic() + seconds
+    first: dict[str, tuple[int, int]] = {}
+    while True:
+        for group in groups:
+            try:
+                group.read()
+            except SourceError as error:
+                group.missed(time.monotonic_ns(), str(error))
+            for code, _, message, data in group.take_events():
+                if code in FINDINGS and "channel" in data:
+                    wrong.setdefault(str(data["channel"]), message)
+            for channel, curve in zip(group.channels, group.curves, strict=True):
+                base = curve.base()
+                if base is not None:
+                    first.setdefault(channel.id, (group.t_ns, base[1]))
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(LOOK_PERIOD_S)
+    choice.prove()
+    for group in groups:
+        for channel, curve in zip(group.channels, group.curves, strict=True):
+            base = curve.base()
+            if base is None:
+                wrong.setdefault(channel.id, f"{channel.id} has given nothing that can be believed")
+            elif channel.id in choice.silent:
+                wrong.setdefault(channel.id, f"{channel.id} {choice.silent[channel.id]}")
+            elif channel.kind != "power" and standstill_s(channel, LOOK_PERIOD_S) <= 1.0:
+                t_ns, energy_uj = first[channel.id]
+                length_ns = group.t_ns - t_ns
+                watts = 1e3 * (base[1] - energy_uj) / length_ns if length_ns > 0 else floor_w(channel)
+                if watts < floor_w(channel):
+                    why = f"says {watts:.3g} W, less than any such device draws ({floor_w(channel):.3g} W)"
+                    wrong.setdefault(channel.id, f"{channel.id} {why}")
+        group.source.close()
+    return wrong

@@ -55,6 +55,8 @@ class Group:
         self.ended = False
         self.latest_uj = [journal.MISSING] * len(self.channels)
         self._events: list[Event] = []
+        # what a source has to say of itself, with its time
+        self._told: list[Event] = getattr(source, "events", [])
         self._body = struct.Struct(f"<{len(self.channels)}q")
         self._series = struct.Struct(f"<{len(source.series)}f")
         self._costs_ns: deque[int] = deque(maxlen=RECENT)
@@ -91,6 +93,9 @@ class Group:
                     for code, at, message, data in curve.events
                 )
                 curve.events.clear()
+        if self._told:
+            self._events += self._told
+            self._told.clear()
         record = b""
         if energies:
             width = min(after - before, 0xFFFFFFFF)

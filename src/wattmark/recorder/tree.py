@@ -146,7 +146,7 @@ def host_busy_s(procfs: str = "/proc") -> float | None:
             fields = file.read(512).split(b"\n", 1)[0].split()
     except OSError:
         return None
-    if len(fields) < 8 or fields[0] != b"cpu":
+    if len(fields) < 8 or fields[0] != b"cpu" or not all(field.isdigit() for field in fields[1:8]):
         return None
     user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[1:8])
     return (user + nice + system + irq + softirq) / _TICKS_PER_S

@@ -5,6 +5,7 @@ curve. Its errors, each a named term (:mod:`wattmark.quantity`, names in :mod:`w
 
 - the sensor: its scale, its part's curve, the character of the work, and an offset in watts over the covered time, all
   from the channel's :class:`~wattmark.sources.base.Accuracy`;
+- activity: where a model did not know how busy its device was, anything from idle to full load;
 - edges: what the curve does inside the sampling interval in which an edge lies. The power there is taken to stay within
   ``[0.8 p_min, 1.25 p_max]`` of the slopes seen on this curve, which bounds the energy of any part of the sampling
   interval from both sides; the counter may be older than its reading by one update period, and is a multiple of its
@@ -23,7 +24,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import EDGES, Quantity, kind_of, spread
+from wattmark.quantity import EDGES, OFFSET, Quantity, kind_of, spread
 from wattmark.runs.error_names import ErrorNames
 from wattmark.runs.record import Curve, Float64, Int64
 
@@ -141,6 +142,9 @@ class CurveEnergy:
         steps = np.diff(self._t)
         self._power = np.divide(np.diff(self._energy), steps, out=np.zeros_like(steps), where=steps > 0)
         self._covered_t, self._covered = _coverage(self._t, curve.holes, self.origin_ns)
+        self._vague_t, self._vague = _within_covered(
+            self._covered_t, self._covered, curve.vague, self.origin_ns
+        )
         self._power_low, self._power_high = (
             self._power_range(steps) if facts is None else (facts.power_low_w, facts.power_high_w)
         )
@@ -176,7 +180,7 @@ class CurveEnergy:
         step = _STEP * self._step_j((a.power + b.power) / 2)
         nothing = (b.t <= a.t) | (covered <= 0)
         below, above = (np.where(nothing, 0.0, np.hypot(side, step)) for side in (below, above))
-        terms = self._sensor_terms(value, covered)
+        terms = self._sensor_terms(value, covered) | self._activity_terms(a.t, b.t)
         terms[self._names.edges] = (-below, above)
         return Energies(value, covered, terms, start_ns, end_ns)
 
@@ -203,6 +207,8 @@ class CurveEnergy:
         steps = _STEP * np.sqrt((self._step_j(self._power[rows]) ** 2).sum())
         below, above = (np.hypot((side * again).sum(), steps) for side in (middle - low, high - middle))
         terms = self._sensor_terms(value, covered)
+        for name, (down, up) in self._activity_terms(a.t, b.t).items():
+            terms[name] = (np.atleast_1d(down.sum()), np.atleast_1d(up.sum()))
         terms[self._names.edges] = (np.atleast_1d(-below), np.atleast_1d(above))
         return Energies(value, covered, terms, first, last)
 
@@ -215,6 +221,15 @@ class CurveEnergy:
             name, watts = self._names.offset
             terms[name] = (-watts * covered, watts * covered)
         return terms
+
+    def _activity_terms(self, start: Float64, end: Float64) -> dict[str, tuple[Float64, Float64]]:
+        """What a model may be wrong by where it did not know how busy its device was; start, end: (k,) seconds."""
+        curve_w = self.curve.channel.curve_w
+        if not len(self._vague_t) or len(curve_w) < 2:
+            return {}
+        seconds = np.interp(end, self._vague_t, self._vague) - np.interp(start, self._vague_t, self._vague)
+        half = (curve_w[-1] - curve_w[0]) / 2 * seconds
+        return {f"{self._names.edges.replace(EDGES, OFFSET, 1)}/activity": (-half, half)}
 
     def _within(self, length_s: Float64, row: Int64) -> tuple[Float64, Float64]:
         """Least and most energy of a part of a sampling interval, wherever in it the part lies: (k,) float64 each."""
@@ -296,6 +311,20 @@ def _coverage(t: Float64, holes: Int64, origin_ns: int) -> tuple[Float64, Float6
     covered = np.ones(len(points) - 1)
     covered[1::2] = 0.0
     return points, np.concatenate(([0.0], np.cumsum(np.diff(points) * covered)))
+
+
+def _within_covered(
+    covered_t: Float64, covered: Float64, intervals: Int64, origin_ns: int
+) -> tuple[Float64, Float64]:
+    """Breakpoints of the cumulative covered time inside disjoint intervals (m, 2); both empty without any."""
+    if not len(intervals):
+        return np.empty(0), np.empty(0)
+    bounds = np.clip((intervals - origin_ns) / 1e9, covered_t[0], covered_t[-1])
+    points = np.union1d(covered_t, bounds.ravel())
+    steps = np.diff(np.interp(points, covered_t, covered))
+    at = np.searchsorted(bounds[:, 0], points[:-1], side="right") - 1
+    steps[(at < 0) | (points[:-1] >= bounds[at, 1])] = 0.0
+    return points, np.concatenate(([0.0], np.cumsum(steps)))
 
 
 def edges_ns(start_ns: int, end_ns: int, bins: int) -> Int64:

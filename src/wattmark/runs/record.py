@@ -27,12 +27,15 @@ class Curve:
     t_ns: (n,) int64, strictly increasing. energy_uj: (n,) int64, never decreasing, starting anywhere.
     holes: (m, 2) int64, sorted disjoint intervals [from, to) in which the energy is not known (the curve is flat
     there and the time counts as not covered).
+    vague: (m, 2) int64, sorted disjoint intervals in which a model did not know how busy its device was: the energy there
+    lies anywhere between the ends of the channel's ``curve_w``.
     """
 
     channel: Channel
     t_ns: Int64
     energy_uj: Int64
     holes: Int64 = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    vague: Int64 = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
 @dataclass(frozen=True, slots=True)

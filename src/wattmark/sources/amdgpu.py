@@ -3,7 +3,8 @@
 https://docs.kernel.org/gpu/amdgpu/thermal.html: ``power1_average`` and ``power1_input`` (kernel 6.6 and
 later; the only one on some accelerators) are µW of the SoC, and on an APU that includes the CPU. Mainline
 has no energy counter here; ``energy1_input`` is used where a kernel offers it. Of the two power files the
-average is taken: what is integrated should not miss what happened between two readings.
+average is taken: what is integrated should not miss what happened between two readings. A card that the kernel has
+suspended is not read, since that would wake it (:mod:`wattmark.sources.sleep`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import os
 
 from wattmark.sources.base import Accuracy, Channel, Component, Finding, Host, Series, read_text
-from wattmark.sources.hwmon import Gauge, Meter, finding, numbered, with_power_beside
+from wattmark.sources.bounds import gpu_bound_w, hwmon_limits_w, processor_bound_w, threads_of_package
+from wattmark.sources.hwmon import CHIP_MAX_W, Gauge, Meter, finding, numbered, with_power_beside
+from wattmark.sources.sleep import is_asleep
 
 NAME = "amdgpu"
 
@@ -38,11 +41,11 @@ def probe(host: Host) -> list[Finding]:
         if read_text(f"{device}/vendor") != "0x1002" or os.path.realpath(device) in seen:
             continue
         seen.add(os.path.realpath(device))
-        found += _probe_card(device, len(seen) - 1)
+        found += _probe_card(host, device, len(seen) - 1)
     return found
 
 
-def _probe_card(device: str, index: int) -> list[Finding]:
+def _probe_card(host: Host, device: str, index: int) -> list[Finding]:
     name = read_text(f"{device}/product_name") or f"AMD GPU {read_text(f'{device}/device') or ''}".strip()
     what = f"{name} at {os.path.basename(os.path.realpath(device))}"
     chips = numbered(f"{device}/hwmon", "hwmon")
@@ -63,6 +66,9 @@ def _probe_card(device: str, index: int) -> list[Finding]:
         ]
     is_energy = files[0] == "energy1_input"
     component, scope = _what_it_is(device, folder)
+    bound_w = gpu_bound_w(name, [] if is_asleep(device) else hwmon_limits_w(folder))
+    if component == "soc":  # the limit of an APU is not its graphics' alone
+        bound_w = max(bound_w or 0.0, processor_bound_w(host, threads_of_package(host)) or CHIP_MAX_W)
     channel = Channel(
         f"amdgpu{index}/{'socket' if component == 'soc' else 'package'}",
         component,
@@ -71,6 +77,7 @@ def _probe_card(device: str, index: int) -> list[Finding]:
         scope,
         "energy" if is_energy else "power",
         _ACCURACY,
+        max_power_w=bound_w or CHIP_MAX_W,
         update_period_s=0.1,
         label=what,
     )
@@ -80,7 +87,7 @@ def _probe_card(device: str, index: int) -> list[Finding]:
         _gauge(index, "temperature", "°C", f"{folder}/temp1_input", 1e-3),
     )
     meters = [Meter(channel, (f"{folder}/{files[0]}",))]
-    return with_power_beside(finding(NAME, what, meters, gauges, period_s=0.01), meters)
+    return with_power_beside(finding(NAME, what, meters, gauges, 0.01, device), meters, device)
 
 
 def _gauge(index: int, what: str, unit: str, path: str, factor: float = 1.0) -> Gauge:
@@ -99,7 +106,10 @@ def _what_it_is(device: str, folder: str) -> tuple[Component, str]:
         return "soc", "apu-socket"
     if os.path.exists(f"{device}/board_info"):
         return "gpu", "package"
-    if read_text(f"{folder}/in1_label") == "vddnb" or _metrics_format(device) in (2, 3):
+    if read_text(f"{folder}/in1_label") == "vddnb":
+        return "soc", "socket"
+    # An APU does not sleep while anything runs, and reading its metrics would wake a card.
+    if not is_asleep(device) and _metrics_format(device) in (2, 3):
         return "soc", "socket"
     return "gpu", "package"
 

@@ -72,6 +72,8 @@ class Selection:
         """
         self.findings: tuple[Finding, ...] = tuple(findings)
         self.asked = asked
+        self.doubts: Mapping[str, str] = {}
+        """What a look at the sensors found wrong with a channel, by its id; of those that were looked at."""
         self._spare = dict(spare or {})
         self._reserve = dict(reserve or {})
         self._opened: set[Callable[[], Source]] = set()
@@ -233,7 +235,8 @@ class Selection:
             if not finding.channels:
                 why = self.reasons.get(finding.source)
                 rows.append(
-                    {**row, "channel": None, "chosen": is_chosen, "counted": False, "why": why, **ending}
+                    {**row, "channel": None, "chosen": is_chosen, "counted": False, "why": why, "doubt": None}
+                    | ending
                 )
             for channel in finding.channels:
                 counted = is_chosen and decided[channel.id].counted
@@ -245,6 +248,7 @@ class Selection:
                         "chosen": is_chosen,
                         "counted": counted,
                         "why": why,
+                        "doubt": self.doubts.get(channel.id),
                         **ending,
                     }
                 )

@@ -1,5 +1,6 @@
 """What the host is doing, beside its joules: utilisation, memory, clock and temperature of the CPU, once a second.
 
+On a machine of several sockets also how many CPUs of each were busy, which the counters of each are held against.
 It has side series only and adds no energy.
 """
 
@@ -7,11 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wattmark.errors import SourceGone
 from wattmark.sources.base import Channel, Finding, Host, Series, read_int, read_text
-from wattmark.sources.models.cpu.procstat import Ticks, candidates, utilisation
+from wattmark.sources.models.cpu.procstat import Ticks, busy_cpus, by_cpu, candidates, utilisation
 
 NAME = "host"
 PERIOD_S = 1.0
@@ -33,7 +34,13 @@ class HostSeries:
     period_s = PERIOD_S
     channels: Sequence[Channel] = ()
 
-    def __init__(self, host: Host, clock: str | None, temperature: str | None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        clock: str | None,
+        temperature: str | None,
+        sockets: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         self._stat = _open(host.proc("stat"))
         self._memory = _open(host.proc("meminfo"))
         extra = [(_CLOCK, clock, 1e-3), (_TEMPERATURE, temperature, 1e-3)]
@@ -43,7 +50,10 @@ class HostSeries:
             _MEMORY,
             _MEMORY_TOTAL,
             *(series for series, path, _ in extra if path is not None),
+            *(_busy_series(socket) for socket in sockets or ()),
         )
+        self._sockets = dict(sockets or {})
+        self._by_cpu: dict[int, Ticks] = {}
         self._ticks: dict[str, Ticks] = {}
         self._read_s = 0.0
 
@@ -51,10 +61,18 @@ class HostSeries:
         """One value per series. Raises SourceGone when closed."""
         if self._stat < 0:
             raise SourceGone("the host's files are closed")
-        values: list[float | None] = [self._utilisation(), *self._memory_bytes()]
+        try:
+            stat = os.pread(self._stat, _STAT_BYTES, 0)
+        except OSError:
+            stat = b""
+        before_s, self._read_s = self._read_s, time.monotonic()
+        elapsed_s = self._read_s - before_s
+        values: list[float | None] = [self._utilisation(stat, elapsed_s), *self._memory_bytes()]
         for path, scale in self._extra:
             value = read_int(path)
             values.append(None if value is None else value * scale)
+        if self._sockets:
+            values += self._busy_cpus(stat, elapsed_s)
         return values
 
     def close(self) -> None:
@@ -64,14 +82,15 @@ class HostSeries:
                 os.close(fd)
         self._stat = self._memory = -1
 
-    def _utilisation(self) -> float | None:
-        try:
-            stat = os.pread(self._stat, _STAT_BYTES, 0)
-        except OSError:
+    def _busy_cpus(self, stat: bytes, elapsed_s: float) -> list[float | None]:
+        """CPUs that were busy, for each socket; None where their times do not add up."""
+        before, self._by_cpu = self._by_cpu, by_cpu(stat)
+        return [busy_cpus(before, self._by_cpu, cpus, elapsed_s) for cpus in self._sockets.values()]
+
+    def _utilisation(self, stat: bytes, elapsed_s: float) -> float | None:
+        if not stat:
             return None
-        now_s = time.monotonic()
-        before, elapsed_s = self._ticks, now_s - self._read_s
-        self._ticks, self._read_s = candidates(stat), now_s
+        before, self._ticks = self._ticks, candidates(stat)
         cpus = sum(line[:3] == b"cpu" and line[3:4].isdigit() for line in stat.split(b"\n"))
         share = utilisation(before, self._ticks, elapsed_s, cpus or os.cpu_count() or 1)
         return None if share is None else 100 * share
@@ -98,15 +117,35 @@ def probe(host: Host) -> list[Finding]:
     found_clock = clock if read_int(clock) is not None else None
     temperature = _temperature_file(host)
 
+    sockets = sockets_of(host)
+
     def open_series() -> HostSeries:
-        return HostSeries(host, found_clock, temperature)
+        return HostSeries(host, found_clock, temperature, sockets)
 
     series = [_UTILISATION, _MEMORY, _MEMORY_TOTAL]
     if found_clock:
         series.append(_CLOCK)
     if temperature:
         series.append(_TEMPERATURE)
+    series += [_busy_series(socket) for socket in sockets]
     return [Finding(NAME, "utilisation and memory of the host", series=tuple(series), open=open_series)]
+
+
+def _busy_series(socket: str) -> Series:
+    return Series(f"{socket}/busy", "CPUs", NAME, "CPUs of the socket that were busy since the last reading")
+
+
+def sockets_of(host: Host) -> dict[str, list[int]]:
+    """The CPUs of each socket (``cpu0``, ``cpu1``, as RAPL's packages are named); empty where only one is known."""
+    sockets: dict[str, list[int]] = {}
+    number = -1
+    for line in (read_text(host.proc("cpuinfo")) or "").splitlines():
+        key, _, value = (part.strip() for part in line.partition(":"))
+        if key == "processor" and value.isdigit():
+            number = int(value)
+        elif key == "physical id" and value.isdigit():
+            sockets.setdefault(f"cpu{value}", []).append(number)
+    return sockets if len(sockets) > 1 else {}
 
 
 def _temperature_file(host: Host) -> str | None:

@@ -23,6 +23,8 @@ from wattmark.sources.base import (
     read_int,
     read_text,
 )
+from wattmark.sources.bounds import processor_bound_w, threads_of_package
+from wattmark.sources.sleep import Sleep
 
 NAME = "hwmon"
 
@@ -87,6 +89,8 @@ _CHIPS: dict[str, tuple[Component, str]] = {
     "amd_hsmp_hwmon": ("cpu", "package"),
     "nouveau": ("gpu", "board"),
 }
+_MAY_SLEEP = frozenset(("nouveau",))
+"""Of the chips that are read here, those whose device the kernel suspends and a reading wakes."""
 _UNIDENTIFIED = "unidentified rail"
 
 
@@ -143,13 +147,24 @@ class HwmonSource:
     """Meters and gauges read from sysfs, each file kept open."""
 
     def __init__(
-        self, name: str, meters: Sequence[Meter], gauges: Sequence[Gauge] = (), period_s: float = 0.01
+        self,
+        name: str,
+        meters: Sequence[Meter],
+        gauges: Sequence[Gauge] = (),
+        period_s: float = 0.01,
+        device: str = "",
     ) -> None:
-        """Open every file; :class:`~wattmark.errors.SourceGone` if one cannot be opened."""
+        """Open every file; :class:`~wattmark.errors.SourceGone` if one cannot be opened.
+
+        device: the folder of the device that all of them belong to, which is not read while it sleeps; "" for one that
+        cannot.
+        """
         self.name = name
         self.channels: Sequence[Channel] = tuple(meter.channel for meter in meters)
         self.series: Sequence[Series] = tuple(gauge.series for gauge in gauges)
         self.period_s = period_s
+        self._sleep = Sleep(device, self.channels) if device else None
+        self.events = self._sleep.events if self._sleep is not None else []
         self._meters: list[tuple[float | None, list[SysfsFile]]] = []
         self._gauges: list[tuple[float, SysfsFile]] = []
         try:
@@ -165,6 +180,9 @@ class HwmonSource:
 
     def read(self) -> Sequence[float | None]:
         """µJ of energy meters (int), W of power meters (float), then the gauges; None where a file fails."""
+        asleep = self._sleep.values() if self._sleep is not None else None
+        if asleep is not None:
+            return [*asleep, *(None for _ in self._gauges)]
         values: list[float | None] = []
         for to_watts, files in self._meters:
             value = files[0].number()
@@ -173,6 +191,8 @@ class HwmonSource:
                 value = None if other is None else value * other
             # A current sensor at no load shows its offset, which may be just below 0.
             values.append(max(value, 0) * to_watts if to_watts and value is not None else value)
+        if self._sleep is not None:
+            values = self._sleep.awake(values)
         for factor, file in self._gauges:
             number = file.number()
             values.append(None if number is None else number * factor)
@@ -185,6 +205,8 @@ class HwmonSource:
                 file.close()
         for _, file in self._gauges:
             file.close()
+        if self._sleep is not None:
+            self._sleep.close()
 
 
 def numbered(folder: str, prefix: str, suffix: str = "") -> list[tuple[int, str]]:
@@ -202,7 +224,12 @@ def numbered(folder: str, prefix: str, suffix: str = "") -> list[tuple[int, str]
 
 
 def finding(
-    name: str, what: str, meters: Iterable[Meter], gauges: Iterable[Gauge] = (), period_s: float = 0.01
+    name: str,
+    what: str,
+    meters: Iterable[Meter],
+    gauges: Iterable[Gauge] = (),
+    period_s: float = 0.01,
+    device: str = "",
 ) -> Finding:
     """The finding for some meters: usable, or why their files may not be read and what to do."""
     all_meters, all_gauges = tuple(meters), tuple(g for g in gauges if os.access(g.path, os.R_OK))
@@ -217,7 +244,9 @@ def finding(
             fix=f"Let everybody read it until the next boot: sudo chmod a+r {' '.join(locked)}",
         )
     series = tuple(gauge.series for gauge in all_gauges)
-    return Finding(name, what, channels, series, lambda: HwmonSource(name, all_meters, all_gauges, period_s))
+    return Finding(
+        name, what, channels, series, lambda: HwmonSource(name, all_meters, all_gauges, period_s, device)
+    )
 
 
 def power_beside(meters: Iterable[Meter]) -> Iterator[Meter]:
@@ -235,17 +264,19 @@ def power_beside(meters: Iterable[Meter]) -> Iterator[Meter]:
             yield Meter(power, (sensor,))
 
 
-def with_power_beside(counters: Finding, meters: Sequence[Meter]) -> list[Finding]:
+def with_power_beside(counters: Finding, meters: Sequence[Meter], device: str = "") -> list[Finding]:
     """The finding of some meters, and one of the power sensors that stand in for the counters among them."""
     beside = tuple(power_beside(meters)) if counters.usable else ()
-    return [counters, finding(counters.source, f"power of {counters.what}", beside)] if beside else [counters]
+    if not beside:
+        return [counters]
+    return [counters, finding(counters.source, f"power of {counters.what}", beside, device=device)]
 
 
 def probe(host: Host) -> list[Finding]:
     """Every hwmon chip without another owner that shows energy, power, or (INA) current and voltage."""
     root = host.sys("class", "hwmon")
     taken: dict[str, int] = {}
-    chips: list[tuple[str, list[Meter]]] = []
+    chips: list[tuple[str, list[Meter], str]] = []
     for _, entry in numbered(root, "hwmon"):
         folder = f"{root}/{entry}"
         chip = read_text(f"{folder}/name") or entry
@@ -253,9 +284,10 @@ def probe(host: Host) -> list[Finding]:
             continue
         meters = list(_meters(host, folder, chip, taken))
         if meters:
-            chips.append((f"{chip} at {folder}", meters))
-    chips += _industrial_chips(host, taken)
-    channels = [meter.channel for _, meters in chips for meter in meters]
+            sleeps = f"{folder}/device" if chip in _MAY_SLEEP else ""
+            chips.append((f"{chip} at {folder}", meters, sleeps))
+    chips += [(what, meters, "") for what, meters in _industrial_chips(host, taken)]
+    channels = [meter.channel for _, meters, _ in chips for meter in meters]
     wrong = {key: name for key, name in host.option(NAME, "components", {}).items() if name not in COMPONENTS}
     complaints = [
         Finding(
@@ -266,9 +298,9 @@ def probe(host: Host) -> list[Finding]:
         )
         for label, name in wrong.items()
     ]
-    for what, bare in chips:
+    for what, bare, device in chips:
         meters = [m._replace(channel=m.channel._replace(inside=_holders(m.channel, channels))) for m in bare]
-        complaints += with_power_beside(finding(NAME, what, meters), meters)
+        complaints += with_power_beside(finding(NAME, what, meters, device=device), meters, device)
     return complaints
 
 
@@ -343,11 +375,19 @@ def _describe(host: Host, folder: str, chip: str, label: str, number: int, taken
         "power",
         _accuracy(folder, chip, number),
         resolution_uj=1.0,
-        max_power_w=HOST_MAX_W if component == "host" else CHIP_MAX_W,
+        max_power_w=_bound_w(host, component),
         update_period_s=interval_ms / 1e3 if interval_ms else 0.1,
         counted=scope != _UNIDENTIFIED,
         label=f"{chip} {label or number}",
     )
+
+
+def _bound_w(host: Host, component: Component) -> float:
+    """The most that a rail of this component can carry."""
+    if component == "host":
+        return HOST_MAX_W
+    known = processor_bound_w(host, threads_of_package(host)) if component == "cpu" else None
+    return min(CHIP_MAX_W, known or CHIP_MAX_W)
 
 
 def what_it_feeds(chip: str, label: str) -> tuple[Component, str]:

@@ -4,7 +4,8 @@ Both accumulate a 32-bit hardware counter into µJ on each reading, so that it d
 read every few minutes. i915 (Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon, kernel 6.2):
 ``energy1_input`` is the whole device, and ``i915_gtN`` chips are its tiles. xe (sysfs-driver-intel-xe-hwmon):
 ``energy1_input`` is the card (6.5), ``energy2_input`` the package (6.8), labelled ``card`` and ``pkg``.
-Integrated graphics have no hwmon (drivers/gpu/drm/xe/xe_hwmon.c registers it for discrete cards only).
+Integrated graphics have no hwmon (drivers/gpu/drm/xe/xe_hwmon.c registers it for discrete cards only). A card that the
+kernel has suspended is not read, since that would wake it (:mod:`wattmark.sources.sleep`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import os
 
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, read_text
-from wattmark.sources.hwmon import Meter, finding, numbered, with_power_beside
+from wattmark.sources.bounds import gpu_bound_w, hwmon_limits_w
+from wattmark.sources.hwmon import CHIP_MAX_W, Meter, finding, numbered, with_power_beside
+from wattmark.sources.sleep import is_asleep
 
 NAME = "intelgpu"
 
@@ -45,7 +48,7 @@ def probe(host: Host) -> list[Finding]:
         meters = _meters(device, counted, what)
         if meters:
             counted += 1
-            found += with_power_beside(finding(NAME, what, meters), meters)
+            found += with_power_beside(finding(NAME, what, meters, device=device), meters, device)
         else:
             found.append(
                 Finding(
@@ -61,6 +64,7 @@ def probe(host: Host) -> list[Finding]:
 def _meters(device: str, index: int, what: str) -> list[Meter]:
     meters: list[Meter] = []
     taken: set[str] = set()
+    asleep = is_asleep(device)
     for _, entry in numbered(f"{device}/hwmon", "hwmon"):
         folder = f"{device}/hwmon/{entry}"
         chip = read_text(f"{folder}/name") or ""
@@ -76,6 +80,7 @@ def _meters(device: str, index: int, what: str) -> list[Meter]:
                     scope,
                     "energy",
                     _ACCURACY,
+                    max_power_w=gpu_bound_w("", [] if asleep else hwmon_limits_w(folder)) or CHIP_MAX_W,
                     resolution_uj=_STEP_UJ,
                     label=what,
                 )

@@ -15,10 +15,12 @@ from wattmark.sources.base import Channel, Component
 PACKAGE_BASE_W, PACKAGE_W_A_THREAD = 200.0, 30.0
 """No package draws more than this in all: overclocked desktop parts reach about 25 W a thread (400 W of 16), the largest
 servers 3 W (500 W of 192 cores); memory on the package and integrated graphics are in the first term."""
-LIMIT_FACTOR = 4.0
-"""Limits hold on average: turbo peaks are about twice the first one, and this leaves as much again."""
-LEAST_BOUND_W = 150.0
-"""A limit may be set far below what the part can draw for a moment."""
+LIMIT_FACTOR, TDP_FACTOR, GPU_LIMIT_FACTOR = 4.0, 6.0, 2.0
+"""Limits hold on average: turbo peaks are about twice the first one, and this leaves as much again. Desktop boards that
+lift the limits let a part draw 4.3 times its thermal design power (i9-14900, 65 W), those of laptops 3.7 times (15 W, PL2
+55 W). A graphics card's limit is held within a tenth of a second."""
+LEAST_BOUND_W, LEAST_PART_W = 150.0, 60.0
+"""A limit may be set far below what the part can draw for a moment; a part that is known can draw this all the same."""
 UNLOCKED_W = 4_000.0
 """Boards that lift the limit write 4,095 W: it says nothing of the part."""
 
@@ -34,13 +36,16 @@ STILL_PERIODS = 10
 STILL_S = 1.0
 
 
-def package_bound_w(threads: int, limits_w: Sequence[float] = ()) -> float | None:
+def package_bound_w(threads: int, limits_w: Sequence[float] = (), tdp_w: float | None = None) -> float | None:
     """The most that a processor package of ``threads`` logical CPUs can draw, in watts; None if nothing is known.
 
-    ``limits_w`` are its power limits (powercap's constraints). The lower of both bounds holds, since both are generous.
+    ``limits_w`` are its power limits (powercap's constraints), ``tdp_w`` is its thermal design power where the exact part
+    is known. The lowest of these bounds holds, since all are generous.
     """
     limit_w = max((one for one in limits_w if 0 < one < UNLOCKED_W), default=None)
     bounds = [] if limit_w is None else [max(LIMIT_FACTOR * limit_w, LEAST_BOUND_W)]
+    if tdp_w:
+        bounds.append(max(TDP_FACTOR * tdp_w, LEAST_PART_W))
     if threads > 0:
         bounds.append(PACKAGE_BASE_W + PACKAGE_W_A_THREAD * threads)
     return min(bounds, default=None)
@@ -109,9 +114,13 @@ FINDINGS: dict[str, str] = {
     "below_idle": "A sensor read less than any such device draws; that time is a hole, or falls to the model.",
     "stuck": "A counter stood still while its device ran; that time is a hole, or falls to the model.",
     "contradicted": "A counter and the power sensor of its device differ by far more than they can; the sensor stands in.",
+    "unconfirmed": "The first or last step of a counter is unlike all others, and nothing confirms it; it is not counted.",
     "silent": "A sensor gave nothing that can be believed; something else stands in for it, or its energy is missing.",
     "stand-in": "Another sensor or a model stands in for one that gave nothing.",
     "device-unmeasured": "A device that the program may use is not measured, so it is missing from the total.",
+    "asleep": "A graphics card is suspended by the kernel; it is not woken to be read, and counts as next to nothing.",
+    "device-lost": "A device could be read no longer; it is tried again.",
+    "device-back": "A device that was lost is measured again; what it used meanwhile is a hole.",
     "device-later": "A device could not be read when the run began, and is measured from later on.",
     "zone-unused": "An energy counter that counts is not used, since it is not clear what it holds.",
     "utilisation-unknown": "The kernel's CPU times do not add up; the CPU's energy lies between idle and full load.",

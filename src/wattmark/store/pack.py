@@ -80,6 +80,7 @@ def pack(record: RunRecord) -> Packed:
                 "t": writer.add(_microseconds(curve.t_ns), _encode_times),
                 "e": writer.add(curve.energy_uj, _units_of(curve.channel)),
                 "holes": writer.add(_microseconds(curve.holes.ravel(), distinct=False), _encode_times),
+                **({"vague": curve.vague.tolist()} if len(curve.vague) else {}),
             }
             for curve in record.curves
         ],
@@ -97,6 +98,11 @@ def pack(record: RunRecord) -> Packed:
     return Packed(header, writer.columns, *_pack_overviews(record.curves))
 
 
+def vague_of(described: Mapping[str, Any]) -> Int64:
+    """A curve's intervals of unknown activity from its entry in the header, (m, 2)."""
+    return np.reshape(np.array(described.get("vague", ()), np.int64), (-1, 2))
+
+
 def unpack(
     header: Mapping[str, Any], columns: Mapping[str, Sequence[bytes]], tags: Mapping[str, str]
 ) -> RunRecord:
@@ -111,6 +117,7 @@ def unpack(
                     times[curve["t"]],
                     decode(columns[curve["e"]]),
                     np.reshape(times[curve["holes"]], (-1, 2)),
+                    vague_of(curve),
                 )
                 for curve in header["curves"]
             ),

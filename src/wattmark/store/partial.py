@@ -87,6 +87,7 @@ class StoredRun:
             decode(self._column(described["t"])),
             decode(self._column(described["e"])),
             self.holes(number),
+            pack.vague_of(self._header["curves"][number]),
         )
 
     def holes(self, number: int) -> Int64:
@@ -139,6 +140,7 @@ class StoredRun:
             np.concatenate(times) if times else none,
             np.concatenate(energies) if energies else none,
             self.holes(number),
+            pack.vague_of(self._header["curves"][number]),
         )
 
     def _beginnings(self, column: str) -> tuple[Int64, Int64]:

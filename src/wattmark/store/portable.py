@@ -52,6 +52,7 @@ def to_plain(record: RunRecord, summary: Mapping[str, Any] | None = None) -> dic
                 "t_ns": curve.t_ns.tolist(),
                 "energy_uj": curve.energy_uj.tolist(),
                 "holes": curve.holes.tolist(),
+                **({"vague": curve.vague.tolist()} if len(curve.vague) else {}),
             }
             for curve in record.curves
         ],
@@ -109,7 +110,12 @@ def from_plain(data: Mapping[str, Any]) -> RunRecord:
                 Channel.from_dict(curve["channel"]),
                 _integers(curve["t_ns"], "t_ns"),
                 _integers(curve["energy_uj"], "energy_uj"),
-                np.reshape(_integers([edge for hole in curve["holes"] for edge in hole], "holes"), (-1, 2)),
+                *(
+                    np.reshape(
+                        _integers([edge for pair in curve.get(name, ()) for edge in pair], name), (-1, 2)
+                    )
+                    for name in ("holes", "vague")
+                ),
             )
             for curve in data["curves"]
         ),
@@ -214,8 +220,11 @@ def _check_curve(curve: Curve) -> None:
         _demand(
             rise < 2**62 and rise <= max(length, 10**9) * _MOST_KW, f"{name}: its energy is beyond all bounds"
         )
-    edges = curve.holes.ravel()
-    _demand(_rising(edges) and _forward(curve.holes[:, 0]), f"{name}: holes are in order and do not overlap")
+    for kind, intervals in (("holes", curve.holes), ("times of unknown activity", curve.vague)):
+        edges = intervals.ravel()
+        _demand(
+            _rising(edges) and _forward(intervals[:, 0]), f"{name}: {kind} are in order and do not overlap"
+        )
 
 
 def _check_spans(spans: Spans) -> None:

@@ -66,10 +66,16 @@ def usable_sources(names: Sequence[str] | None = None) -> Selection:
     """``wm.sources()``: what can be measured here, how well, and why something cannot.
 
     names: judge as if these were asked for (``"!rapl"`` leaves one out). ``channels`` of the result are what a run would
-    have, ``to_dict()`` the object of ``wattmark sources --json``. Raises ConfigError for a source that does not exist.
+    have, ``to_dict()`` the object of ``wattmark sources --json``, ``doubts`` what half a second of readings found wrong with
+    some of them. Raises ConfigError for a source that does not exist.
     """
+    from wattmark.recorder.choice import first_doubts
+
     chosen = settings.recorder_settings({"sources": list(names)} if names else {})
-    return discover(Host.here(options=chosen.get("options")), chosen.get("wanted"))
+    host = Host.here(options=chosen.get("options"))
+    selection = discover(host, chosen.get("wanted"))
+    selection.doubts = first_doubts(selection, host)
+    return selection
 
 
 def set_setting(name: str, value: str | None) -> None:

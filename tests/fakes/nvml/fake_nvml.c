@@ -23,6 +23,7 @@
  *       update_ms       the sensor renews its values at multiples of this (default 0: continuously)
  *       lost_after_s    seconds after nvmlInit at which every call returns NVML_ERROR_GPU_IS_LOST (-1: never)
  *       name, uuid      spaces in the name are written as underscores
+ *       pci             its bus id, as 00000000:01:00.0 (default: bus 1 for GPU 0, and so on)
  *       arch            NVML_DEVICE_ARCH_*: 5 Volta, 7 Ampere, 9 Hopper (default)
  *       cc              compute capability times ten (default 90)
  *       util, mem_util, memory_mb, used_mb, temp, sm_mhz, mem_mhz, limit_w, max_limit_w, reasons
@@ -53,7 +54,7 @@ typedef struct { char function[64]; int code; double after_s; } fail_t;
 typedef struct {
     int present, counter, power, instant, module, mig;
     double watts, low_watts, wave_s, energy_mj, counter_factor, update_ms, lost_after_s;
-    char name[96], uuid[96];
+    char name[96], uuid[96], pci[32];
     unsigned arch, cc, util, mem_util, memory_mb, used_mb, temp, sm_mhz, mem_mhz, limit_w, max_limit_w, reasons;
     int n_migs, n_procs, n_fails;
     mig_t migs[MAX_MIGS];
@@ -107,6 +108,7 @@ static void defaults(gpu_t *g, int index) {
     g->counter_factor = 1;
     snprintf(g->name, sizeof g->name, "NVIDIA Fake %d", index);
     snprintf(g->uuid, sizeof g->uuid, "GPU-%08x-0000-0000-0000-000000000000", 0xfa4e0000u + index);
+    snprintf(g->pci, sizeof g->pci, "00000000:%02X:00.0", index + 1);
     g->arch = 9; g->cc = 90; g->util = 50; g->mem_util = 25; g->memory_mb = 81920; g->used_mb = 1024; g->temp = 40;
     g->sm_mhz = 1500; g->mem_mhz = 2600; g->limit_w = 400; g->max_limit_w = 500; g->reasons = 0;
 }
@@ -164,6 +166,7 @@ static void parse_gpu(gpu_t *g, const char *l) {
     g->mig = number(l, "mig", g->mig);
     text(l, "name", g->name, sizeof g->name);
     text(l, "uuid", g->uuid, sizeof g->uuid);
+    text(l, "pci", g->pci, sizeof g->pci);
 }
 
 static void parse_line(gpu_t *next, char *line) {
@@ -335,6 +338,12 @@ int nvmlDeviceGetName(void *device, char *out, unsigned size) { ENTER(device); r
 int nvmlDeviceGetUUID(void *device, char *out, unsigned size) {
     ENTER(device);
     return copy(is_mig(device) ? ((mig_t *)device)->uuid : G->uuid, out, size);
+}
+typedef struct { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; } pci_t;
+int nvmlDeviceGetPciInfo_v3(void *device, pci_t *out) {
+    BOARD_ONLY(device);
+    memset(out, 0, sizeof *out);
+    return copy(G->pci, out->bus_id, sizeof out->bus_id);
 }
 int nvmlDeviceGetIndex(void *device, unsigned *out) { BOARD_ONLY(device); *out = G - gpus; return OK; }
 int nvmlDeviceGetArchitecture(void *device, unsigned *out) { BOARD_ONLY(device); *out = G->arch; return OK; }

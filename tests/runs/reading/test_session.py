@@ -11,6 +11,7 @@ import pytest
 from wattmark.recorder import journal
 from wattmark.runs.energy import CurveEnergy
 from wattmark.runs.reading.session import SessionData
+from wattmark.runs.view import RunView
 from wattmark.sources.base import Accuracy, Channel
 
 SECOND = 10**9
@@ -127,3 +128,113 @@ def test_constant_watts_of_memory_are_said_to_go_with_the_seconds(tmp_path: Path
 def test_joules_of_a_counter_are_not_said_to_go_with_the_seconds(tmp_path: Path) -> None:
     (record,) = SessionData(write_session(tmp_path / "s", [0, 8_000_000, 16_000_000])).runs()
     assert "by-duration" not in {one.code for one in record.warnings}
+
+
+def energy_j(session: SessionData, seconds: int) -> float:
+    import numpy as np
+
+    (curve,) = session._curves
+    return float(CurveEnergy(curve).between(np.array([0]), np.array([seconds * SECOND])).value_j[0])
+
+
+LAPTOP = PACKAGE._replace(max_power_w=320.0)
+
+
+@pytest.mark.parametrize(
+    ("joules", "covered", "energy"),
+    [
+        ([0, 6, 12, 18, 24, 30, 36, 42 + 696], 6.0, 36.0),  # the last reading
+        ([0, 6, 12, 18, 24, 30, 36 + 696, 42 + 696], 6.0, 36.0),  # one reading before it
+        (
+            [0, 6 + 696, 12 + 696, 18 + 696, 24 + 696, 30 + 696, 36 + 696, 42 + 696],
+            6.0,
+            36.0,
+        ),  # the first was too low
+        (
+            [0, 6, 12, 18, 24, 30, 36, 42 + 60],
+            6.0,
+            36.0,
+        ),  # possible, but eleven times all others without more work
+    ],
+)
+def test_a_step_at_an_end_that_nothing_confirms_is_not_counted(
+    tmp_path: Path, joules: list[int], covered: float, energy: float
+) -> None:
+    folder = write_session(tmp_path / "s", [10**6 * one for one in joules], channel=LAPTOP)
+    session = SessionData(folder)
+    assert covered_s(session, 7) == pytest.approx(covered)
+    assert energy_j(session, 7) == pytest.approx(energy)
+    (run,) = session.runs()
+    assert "unconfirmed" in [warning.code for warning in run.warnings]
+
+
+@pytest.mark.parametrize(
+    "joules",
+    [
+        [0, 6, 12, 18, 24, 30, 36, 50],  # not so unlike
+        [0, 6, 12, 60, 66, 72, 120, 170],  # as it was before
+        [0, 0, 0, 0, 5_000],  # a plug that counts in steps of 3.6 kJ
+    ],
+)
+def test_a_step_at_an_end_like_others_before_is_counted(tmp_path: Path, joules: list[int]) -> None:
+    coarse = len(joules) == 5
+    channel = LAPTOP._replace(resolution_uj=3.6e9, max_power_w=20_000.0) if coarse else LAPTOP
+    session = SessionData(write_session(tmp_path / "s", [10**6 * one for one in joules], channel=channel))
+    assert "unconfirmed" not in [note["code"] for note in session._notes]
+
+
+def test_a_step_at_the_end_counts_where_the_cpus_were_busier(tmp_path: Path) -> None:
+    import numpy as np
+
+    from wattmark.runs.reading.plausible import unconfirmed
+    from wattmark.runs.record import Curve
+
+    t_ns = np.arange(8) * SECOND
+    curve = Curve(LAPTOP, t_ns, np.array([0, 6, 12, 18, 24, 30, 36, 106]) * 10**6)
+    idle = np.column_stack((t_ns.astype(float), np.arange(8) * 0.1))
+    busy = idle.copy()
+    busy[-1, 1] += 3.0
+    assert [note["code"] for note in unconfirmed(curve, idle, None)] == ["unconfirmed"]
+    assert unconfirmed(curve, busy, None) == []
+    impossible = Curve(LAPTOP, t_ns, np.array([0, 6, 12, 18, 24, 30, 36, 300]) * 10**6)
+    assert [note["code"] for note in unconfirmed(impossible, busy, None)] == ["unconfirmed"]
+
+
+def test_what_a_curve_says_in_a_hole_is_in_no_sum() -> None:
+    import numpy as np
+
+    from wattmark.runs.reading.plausible import flattened
+    from wattmark.runs.record import Curve
+
+    curve = Curve(PACKAGE, np.arange(6) * SECOND, np.arange(6) * 10**8)
+    held = flattened(curve, [(SECOND // 2, 2 * SECOND), (9 * SECOND // 2, 5 * SECOND)])
+    got = CurveEnergy(held).between(np.array([0, 0]), np.array([5 * SECOND, 2 * SECOND]))
+    assert got.value_j.tolist() == pytest.approx([300.0, 50.0])
+    assert got.covered_s.tolist() == pytest.approx([3.0, 0.5])
+    assert flattened(held, []).energy_uj.tolist() == held.energy_uj.tolist()
+
+
+def test_where_a_model_did_not_know_its_interval_runs_from_idle_to_full(tmp_path: Path) -> None:
+    model = PACKAGE._replace(
+        id="cpu/package-model", source="cpu-model", method="modelled", kind="energy", curve_w=(10.0, 20.0, 50.0),
+        accuracy=Accuracy(0.0, 0.0, 0.0, "a test"), resolution_uj=0.0, update_period_s=0.0,
+    )  # fmt: skip
+    told = {"channel": model.id, "message": "the CPU times do not add up"}
+    begins = {"code": "utilisation-unknown", "t_ns": 3 * SECOND, "from_ns": 2 * SECOND, **told}
+    ends = {
+        "code": "utilisation-known",
+        "t_ns": 5 * SECOND,
+        "from_ns": 2 * SECOND,
+        "to_ns": 4 * SECOND,
+        **told,
+    }
+    watts = [20, 20, 30, 30, 20, 20]
+    joules = [sum(watts[:n]) * 10**6 for n in range(7)]
+    for notes, unknown_s in (([begins, ends], 2.0), ([begins], 4.0)):
+        session = SessionData(write_session(tmp_path / str(unknown_s), joules, notes, model))
+        (run,) = session.runs()
+        (quantity,) = RunView(run).energy_by_channel.values()
+        assert quantity.value == pytest.approx(140.0)
+        assert quantity.low == pytest.approx(140.0 - 20.0 * unknown_s, abs=0.5)
+        assert quantity.high == pytest.approx(140.0 + 20.0 * unknown_s, abs=0.5)
+        assert "utilisation-unknown" in [warning.code for warning in run.warnings]

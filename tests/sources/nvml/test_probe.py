@@ -15,6 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from fakes.hwmon import write
 from fakes.nvml.nvml_fake import FakeNvml, preload
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Finding, Host, Source
@@ -184,25 +185,103 @@ class TestContract(SourceContract):
 # --- failures ---
 
 
-def test_a_lost_gpu_reads_none_and_the_other_goes_on(fake: FakeNvml, opened: list[Source]) -> None:
+class Clock:
+    """Nanoseconds that the test moves."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def __call__(self) -> int:
+        return self.ns
+
+
+def with_clock(source: Source) -> Clock:
+    clock = Clock()
+    assert isinstance(source, NvmlSource)
+    source._clock_ns = clock
+    return clock
+
+
+def test_a_lost_gpu_reads_none_until_it_is_there_again_and_the_other_goes_on(
+    fake: FakeNvml, opened: list[Source]
+) -> None:
     fake.state("gpu 0 watts=50", "gpu 1 watts=30 counter=0")
     source = open_source(opened, host(fake))
+    clock = with_clock(source)
+    assert isinstance(source, NvmlSource)
+    clock.ns = 5
     assert None not in source.read()
     fake.state("gpu 0 watts=50 lost_after_s=0", "gpu 1 watts=31 counter=0")
+    clock.ns = 10
     assert list(source.read()) == [None, pytest.approx(31.0)]
-    fake.state(
-        "gpu 0 watts=50", "gpu 1 watts=32 counter=0"
-    )  # it comes back, but its counter cannot be trusted
-    assert list(source.read()) == [None, pytest.approx(32.0)]
-    assert isinstance(source, NvmlSource)
-    assert source.problems == ["gpu0/board is no longer measured: the GPU has fallen off the bus"]
+    (problem,) = source.problems
+    assert problem.startswith(
+        "gpu0/board is no longer measured: the GPU has fallen off the bus (Look for Xid 79"
+    )
+    fake.state("gpu 0 watts=50", "gpu 1 watts=32 counter=0")
+    assert list(source.read()) == [None, pytest.approx(32.0)]  # not looked for at each reading
+    clock.ns = 2 * 10**9
+    assert None not in source.read()
+    # its counter may have begun anew, so what it used meanwhile is a hole
+    codes = {event[0]: event[3] for event in source.events}
+    assert codes["hole"] == {"channel": "gpu0/board", "from_ns": 5, "to_ns": 2 * 10**9}
+    assert "device-back" in codes
 
 
-def test_when_the_last_gpu_is_lost_the_source_is_gone(fake: FakeNvml, opened: list[Source]) -> None:
+@pytest.mark.parametrize("code", [9, 1, 15])
+def test_when_all_are_lost_nvml_is_started_anew_until_they_are_back(
+    fake: FakeNvml, opened: list[Source], code: int
+) -> None:
     source = open_source(opened, host(fake))
+    clock = with_clock(source)
+    fake.state("gpu 0", f"driver init={code}", f"fail 0 nvmlDeviceGetTotalEnergyConsumption code={code}")
+    assert list(source.read()) == [None]
+    clock.ns = 2 * 10**9
+    assert list(source.read()) == [None]
+    fake.state("gpu 0")
+    clock.ns = 5 * 10**9 // 2
+    assert list(source.read()) == [None]  # it was looked for half a second ago
+    clock.ns = 3 * 10**9
+    assert source.read()[0] is not None
+
+
+def test_side_series_of_a_board_that_was_lost_come_back_with_it(fake: FakeNvml, opened: list[Source]) -> None:
+    findings = probe(host(fake))
+    board, series = (usable(findings, name).open for name in ("nvml", "nvml-series"))
+    assert board is not None
+    assert series is not None
+    opened += [board(), series()]
+    clock = with_clock(opened[0])
+    assert opened[1].read()[0] == 50
     fake.state("gpu 0 lost_after_s=0")
-    with pytest.raises(SourceGone, match="fallen off the bus"):
-        source.read()
+    assert (list(opened[0].read()), set(opened[1].read())) == ([None], {None})
+    fake.state("gpu 0 util=70")
+    clock.ns = 2 * 10**9
+    assert opened[0].read()[0] is not None
+    assert opened[1].read()[0] == 70
+
+
+def test_a_board_that_sleeps_is_not_asked(fake: FakeNvml, opened: list[Source], tmp_path: Path) -> None:
+    folder = tmp_path / "sys/bus/pci/devices/0000:01:00.0"
+    write(folder, vendor="0x10de", **{"class": "0x030200"}, power__runtime_status="suspended")
+    asleep = host(fake)._replace(sysfs=str(tmp_path / "sys"))
+    fake.state("driver init=999")  # it would show if it were started
+    (finding,) = probe(asleep)
+    assert finding.left_out == "asleep"
+    assert finding.retry is not None
+    assert not any(one.usable for one in finding.retry())
+    fake.state("gpu 0 watts=50")
+    write(folder, power__runtime_status="active")
+    source = open_source(opened, asleep)
+    assert source.read()[0] is not None
+    fake.state("gpu 0 watts=50", "fail 0 nvmlDeviceGetTotalEnergyConsumption code=999")
+    write(folder, power__runtime_status="suspended")
+    first, second = source.read()[0], source.read()[0]
+    assert first is not None
+    assert second is not None
+    assert 0 <= second - first < 1e6
+    assert isinstance(source, NvmlSource)
+    assert [event[0] for event in source.events] == ["asleep"]
 
 
 def test_a_call_that_becomes_unsupported_ends_that_channel_only(fake: FakeNvml, opened: list[Source]) -> None:
@@ -222,12 +301,8 @@ def test_a_passing_failure_costs_one_reading(fake: FakeNvml, opened: list[Source
     assert source.read()[0] is not None
 
 
-def test_a_driver_that_goes_away_ends_the_source(fake: FakeNvml, opened: list[Source]) -> None:
+def test_a_closed_source_is_gone(fake: FakeNvml, opened: list[Source]) -> None:
     source = open_source(opened, host(fake))
-    fake.state("gpu 0", "fail 0 nvmlDeviceGetTotalEnergyConsumption code=9")
-    with pytest.raises(SourceGone, match="kernel driver is not loaded") as caught:
-        source.read()
-    assert caught.value.hint is not None
     source.close()
     with pytest.raises(SourceGone, match="closed"):
         source.read()
@@ -465,8 +540,8 @@ def test_a_series_that_the_board_lacks_is_left_out_and_one_that_fails_later_is_n
     values = dict(zip(names, source.read(), strict=True))
     assert values["gpu0/memory_used"] is None
     assert values["gpu0/sm_clock"] == 1500
-    fake.state("gpu 0", missing, "fail 0 nvmlDeviceGetClockInfo code=1")
-    with pytest.raises(SourceGone):
+    source.close()
+    with pytest.raises(SourceGone, match="closed"):
         source.read()
 
 

@@ -1,7 +1,8 @@
 """Which hardware there is: some two hundred accelerators, each from its data sheet, and the CPUs that Wattmark knows.
 
-``data/accelerators.csv`` is written by hand. Throughputs are dense (figures that vendors give for sparse matrices are
-halved), ``fp16`` is the rate of 16-bit matrices that accumulate in 32 bits. What a data sheet does not say is empty.
+``sources/data/accelerators.csv`` is written by hand. Throughputs are dense (figures that vendors give for sparse
+matrices are halved), ``fp16`` is the rate of 16-bit matrices that accumulate in 32 bits. What a data sheet does not say is
+empty.
 """
 
 from __future__ import annotations
@@ -16,18 +17,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wattmark.errors import ConfigError
+from wattmark.sources.bounds import folded
 
 Kind = Literal["gpu", "accelerator", "soc", "cpu"]
 PRECISIONS = ("fp32", "tf32", "fp16", "fp8", "int8")
 
-_DATA = Path(__file__).parents[1] / "data"
-_CPU_PARTS = Path(__file__).parents[2] / "sources" / "data" / "cpu_parts.tsv"
+_DATA = Path(__file__).parents[2] / "sources" / "data"
+_CPU_PARTS = _DATA / "cpu_parts.tsv"
 _CPU_SOURCE = "mlco2/codecarbon (Intel ARK, AMD) and ioannismavromatis/sustainable-ai, MIT"
 _CPU_URL = "https://github.com/mlco2/codecarbon"
-# Words that makers put around the name of a part, and that catalogues leave out.
-_NOISE = frozenset(
-    ("nvidia", "amd", "intel", "tesla", "geforce", "instinct", "radeon", "graphics", "corporation", "generation", "gpu")
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ def find(text: str) -> Hardware:
 
 def of_device(name: str) -> Hardware | None:
     """The part with this device name, as ``NVIDIA A100-SXM4-80GB``; None where it is not in the catalogue."""
-    return _accelerators_by_name().get(_fold(name)) or _processors_by_name().get(_cpu_key(name))
+    return _accelerators_by_name().get(folded(name)) or _processors_by_name().get(_cpu_key(name))
 
 
 def near(text: str, limit: int = 20, kind: Kind | None = None) -> list[Hardware]:
@@ -145,7 +143,7 @@ def near(text: str, limit: int = 20, kind: Kind | None = None) -> list[Hardware]
     words = [word for word in re.split(r"[^a-z0-9.+]+", text.casefold()) if word]
     if not words:
         return list(catalogue(kind)[:limit])
-    folded = _fold(text)
+    wanted = folded(text)
     ranked: list[tuple[float, int, Hardware]] = []
     for place, one in enumerate(catalogue(kind)):
         names = f"{one.id} {one.name} {' '.join(one.aliases)}".casefold()
@@ -156,7 +154,7 @@ def near(text: str, limit: int = 20, kind: Kind | None = None) -> list[Hardware]
         elif one.kind == "cpu":
             continue  # a likeness among thousands of names says little, and takes long
         else:
-            score = SequenceMatcher(None, folded, _fold(one.name)).ratio() + 0.3 * hits / len(words)
+            score = SequenceMatcher(None, wanted, folded(one.name)).ratio() + 0.3 * hits / len(words)
             if score < 0.6:
                 continue
         ranked.append((-score, place, one))
@@ -168,7 +166,7 @@ def _accelerators_by_name() -> Mapping[str, Hardware]:
     found: dict[str, Hardware] = {}
     for one in accelerators():
         for name in (one.id, one.name, *one.aliases):
-            found.setdefault(_fold(name), one)
+            found.setdefault(folded(name), one)
     return found
 
 
@@ -186,14 +184,6 @@ def _cpu_key(name: str) -> str:
 
     key = normalise(name.removeprefix("cpu:")).replace(" ", "-")
     return f"core-{key}" if key.startswith(("i3-", "i5-", "i7-", "i9-")) else key
-
-
-def _fold(name: str) -> str:
-    """``"NVIDIA A100-SXM4-80GB"`` -> ``"a100sxm480gb"``: letters and digits, without the words of the maker."""
-    words = re.split(
-        r"[^a-z0-9]+", name.casefold().replace("®", " ").replace("(tm)", " ").replace("(r)", " ")
-    )
-    return "".join(word for word in words if word not in _NOISE)
 
 
 def _accelerator(row: Mapping[str, str]) -> Hardware:

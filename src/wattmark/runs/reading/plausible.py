@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wattmark.recorder.unwrap import SLACK_NS
 from wattmark.runs.reading.journals import GroupData
 from wattmark.runs.record import Curve, Float64, Int64
 from wattmark.sources.base import Channel
@@ -30,6 +31,13 @@ _VOID = ("blip", "catch_up")
 _TAKEN_BACK = ("hole", "reset", "refused_jump")
 
 _MOST_CPUS = 4_096
+_UNLIKE = 3.0
+"""A step at the end of a curve that is this many times any other is doubted ..."""
+_MORE_BUSY, _MORE_CPUS = 1.5, 0.2
+"""... unless the device was busier by this factor, or a CPU by this share."""
+_END_NS = 1_000_000_000
+_END_STEPS = 2
+"""How near to an end a step is that nothing before (or after) it can confirm: so long, or so many readings."""
 _BRIEF_NS = 1_000_000_000
 """A sensor that missed less of a run than this and than a fifth of it needs no stand-in."""
 
@@ -67,11 +75,11 @@ def _voids(notes: Iterable[Note]) -> dict[str, list[tuple[int, int]]]:
 
 
 def doubted(
-    curve: Curve, group: GroupData, tree_cpu: Float64, holds_all: bool, busy_gpu: Float64 | None = None
+    curve: Curve, group: GroupData, busy_s: Float64 | None = None, busy_gpu: Float64 | None = None
 ) -> list[Note]:
     """Holes of a measured curve that its readings do not show: notes ``stuck`` and ``below_idle`` with their time.
 
-    tree_cpu: (n, 3) as in a run's record, of which the busy CPU seconds are used where the channel ``holds_all`` CPUs.
+    busy_s: (n, 2), times and cumulative busy seconds of the CPUs that the channel holds, where that is known.
     busy_gpu: (k, 2), times and the busy share (0 to 1) of the channel's GPU, where that is read.
     A counter that stood still and then made up for it was renewed slowly: that is no hole.
     """
@@ -83,7 +91,7 @@ def doubted(
     if channel.kind != "power":
         stuck, late = _stuck(channel, t_ns, energy, standstill_s(channel, group.period_s))
     settled_ns = np.array([*curve.holes.tolist(), *stuck, *late], np.int64).reshape(-1, 2)
-    low = _below_idle(curve, settled_ns, group.period_s, tree_cpu if holds_all else tree_cpu[:0], busy_gpu)
+    low = _below_idle(curve, settled_ns, group.period_s, busy_s, busy_gpu)
     return [
         {
             "code": code,
@@ -99,6 +107,97 @@ def doubted(
         )
         for from_ns, to_ns in intervals
     ]
+
+
+def unconfirmed(curve: Curve, busy_s: Float64 | None, gpu_share: Float64 | None) -> list[Note]:
+    """The step of a counter at the beginning or the end of its curve that no reading beyond it can confirm: notes
+    ``unconfirmed`` with their time.
+
+    A counter may leave its line for a moment, and where it comes back that is mended; the first and the last readings have
+    nothing on one side. A step of more than half of what the device can do, or one that is :data:`_UNLIKE` times all
+    others while the device was not busier, is not counted.
+    busy_s: (n, 2), times and cumulative busy CPU seconds. gpu_share: (k, 2), times and the busy share of the GPU.
+    """
+    channel, t_ns, energy = curve.channel, curve.t_ns, curve.energy_uj
+    if channel.method == "modelled" or channel.kind == "power" or channel.source == "replay" or len(t_ns) < 2:
+        return []
+    seconds = np.diff(t_ns) / 1e9
+    rows = np.arange(len(seconds))
+    # What came at once may have gathered since the counter moved before, and for as long as it is not renewed.
+    moved = np.maximum.accumulate(np.where(np.diff(energy) > 0, rows + 1, 0))
+    since_s = (t_ns[1:] - t_ns[np.concatenate(([0], moved[:-1]))]) / 1e9
+    watts = np.diff(energy) / 1e6 / (since_s + SLACK_NS / 1e9 + channel.update_period_s)
+    at_start = (rows < _END_STEPS) | (t_ns[:-1] < t_ns[0] + _END_NS)
+    at_end = (rows >= len(watts) - _END_STEPS) | (t_ns[1:] > t_ns[-1] - _END_NS)
+    notes: list[Note] = []
+    for row in np.flatnonzero(at_start | at_end).tolist():
+        others = np.delete(watts, row)
+        usual_w = float(others.max()) if len(others) else 0.0
+        if watts[row] <= _UNLIKE * usual_w or energy[row + 1] - energy[row] <= 2 * channel.resolution_uj:
+            continue
+        alone_w = channel.max_power_w / 2
+        from_ns, to_ns = int(t_ns[row]), int(t_ns[row + 1])
+        if watts[row] <= alone_w and (
+            not len(others) or _was_busier(channel, from_ns, to_ns, busy_s, gpu_share)
+        ):
+            continue
+        where = "last" if at_end[row] else "first"
+        joules = float(energy[row + 1] - energy[row]) / 1e6
+        notes.append(
+            {
+                "code": "unconfirmed",
+                "channel": channel.id,
+                "t_ns": to_ns,
+                "from_ns": from_ns,
+                "to_ns": to_ns,
+                "message": f"{channel.id} stepped by {joules:.3g} J in its {where} {seconds[row]:.3g} s, "
+                f"{watts[row]:.3g} W where it never said more than {usual_w:.3g} W, and no reading "
+                f"{'after' if at_end[row] else 'before'} it says that this was so: not counted",
+            }
+        )
+    return notes
+
+
+def _was_busier(
+    channel: Channel, from_ns: int, to_ns: int, busy_s: Float64 | None, gpu_share: Float64 | None
+) -> bool:
+    """Whether a device was busier in one time than in the rest, or may have been as nobody looked."""
+    if channel.component == "gpu":
+        if gpu_share is None or not len(gpu_share):
+            return False
+        then = gpu_share[gpu_share[:, 0] >= to_ns]
+        if not len(then):
+            return True  # it is looked at once a second only
+        before = gpu_share[gpu_share[:, 0] <= from_ns]
+        usual = float(before[:, 1].max()) if len(before) else 0.0
+        return float(then[0, 1]) > _MORE_BUSY * usual
+    if busy_s is None or len(busy_s) < 2:
+        return False
+    first_ns, last_ns = float(busy_s[0, 0]), float(busy_s[-1, 0])
+    marks = np.interp([first_ns, from_ns, to_ns, last_ns], busy_s[:, 0], busy_s[:, 1])
+    rest_ns = last_ns - first_ns - (to_ns - from_ns)
+    if rest_ns <= 0 or to_ns <= from_ns:
+        return False
+    cpus = 1e9 * float(marks[2] - marks[1]) / (to_ns - from_ns)
+    usual = 1e9 * float(marks[3] - marks[0] - (marks[2] - marks[1])) / rest_ns
+    return cpus > _MORE_BUSY * usual + _MORE_CPUS
+
+
+def flattened(curve: Curve, holes: Sequence[tuple[int, int]]) -> Curve:
+    """The curve with further holes. It is flat in them, so that what it said there is in no sum."""
+    every = disjoint([*map(tuple, curve.holes.tolist()), *holes])
+    t_ns, energy = curve.t_ns, curve.energy_uj
+    if not len(holes) or len(t_ns) < 2:
+        return replace(curve, holes=every)
+    times: Int64 = np.union1d(t_ns, np.clip(every.ravel(), t_ns[0], t_ns[-1])).astype(np.int64)
+    origin_ns = int(t_ns[0])
+    since: Float64 = (times - origin_ns).astype(np.float64)
+    then: Float64 = (t_ns - origin_ns).astype(np.float64)
+    at = np.searchsorted(every[:, 0], times[:-1], side="right") - 1
+    outside = np.where((at >= 0) & (times[:-1] < every[at, 1]), 0.0, 1.0)
+    reached = np.interp(since, then, energy)
+    risen = np.concatenate(([0.0], np.cumsum(np.diff(reached) * outside)))
+    return replace(curve, t_ns=times, energy_uj=energy[0] + np.rint(risen).astype(np.int64), holes=every)
 
 
 def contradicted(curve: Curve, witness: Curve) -> list[Note]:
@@ -177,7 +276,7 @@ def _stuck(
 
 
 def _below_idle(
-    curve: Curve, settled_ns: Int64, period_s: float, tree_cpu: Float64, busy_gpu: Float64 | None
+    curve: Curve, settled_ns: Int64, period_s: float, busy_s: Float64 | None, busy_gpu: Float64 | None
 ) -> list[tuple[int, int]]:
     """The times, window by window, in which the mean power is below what the device draws at the least.
 
@@ -202,8 +301,8 @@ def _below_idle(
     )
     watts[covered < 0.5 * np.diff(edges)] = np.inf
     busy = np.zeros(len(covered))
-    if len(tree_cpu) > 1:
-        at = np.interp(edges, tree_cpu[:, 0], tree_cpu[:, 2])
+    if busy_s is not None and len(busy_s) > 1:
+        at = np.interp(edges, busy_s[:, 0], busy_s[:, 1])
         busy = np.diff(at) * 1e9 / np.diff(edges)
         busy[(busy < 0) | (busy > _MOST_CPUS)] = 0.0
     low = watts < floor_w(channel) + (busy_floor_w(channel, 1.0) - floor_w(channel)) * busy
@@ -247,7 +346,7 @@ def with_stand_ins(
         said = disjoint(part for original in originals for part in _said(original, start_ns, end_ns))
         missing_ns = (end_ns - start_ns) - int((said[:, 1] - said[:, 0]).sum())
         needed = missing_ns > min(_BRIEF_NS, 0.2 * (end_ns - start_ns))
-        holes = disjoint([*curve.holes.tolist(), *said.tolist()]) if needed else curve.holes
+        whole_curve = flattened(curve, [(a, b) for a, b in said.tolist()]) if needed else curve
         speaks = bool(_said(curve, start_ns, end_ns))
         if not needed and curve.channel.counted:
             decided[name] = None  # read as a precaution only
@@ -257,7 +356,7 @@ def with_stand_ins(
             counted=needed and speaks,
             stands_in_for=() if whole else tuple(original.channel.id for original in originals),
         )
-        decided[name] = replace(curve, channel=channel, holes=holes)
+        decided[name] = replace(whole_curve, channel=channel)
         if whole and speaks:
             for original in originals:
                 decided[original.channel.id] = replace(

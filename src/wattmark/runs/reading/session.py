@@ -25,14 +25,17 @@ from wattmark.runs.reading.spans import collect_spans
 from wattmark.runs.reading.windows import Window, Windows, joined
 from wattmark.runs.record import Curve, Float64, Int64, RunRecord, RunWarning, SeriesData, Status
 from wattmark.sources.base import Channel
+from wattmark.sources.models.cpu.source import KNOWN_CODE, PROBLEM_CODE
 from wattmark.sources.models.dram import NAME as DRAM_MODEL
 from wattmark.sources.rapl.mirrors import judge_mirrors
 
 _MARGIN_SAMPLES = 3
+_NEVER_NS = 2**62
 _NOTES_THAT_WARN = {
     "reset", "refused_jump", "refused_power", "ambiguous_gap", "source-gone", "source-unusable", "suspended", "clock-step",
     "disk-full", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
     "device-unmeasured", "device-later", "zone-unused", "stuck", "contradicted", "silent", "utilisation-unknown",
+    "unconfirmed", "asleep", "device-lost", "device-back",
 }  # fmt: skip
 
 
@@ -79,6 +82,7 @@ class SessionData:
             self._curves = precise.merge(self._curves, self.recorder.notes, readings)
         self._curves, doubts = _with_doubts(_without_mirrors(self._curves), self.recorder)
         self._notes += doubts
+        self._curves = [_with_vague(curve, self._notes) for curve in self._curves]
         self.windows = Windows(
             self.events, self.living.processes, {events.pid: self._last_ns(events) for events in self.events}
         )
@@ -216,6 +220,8 @@ class SessionData:
             at_ns = min(note["t_ns"], max(note.get("from_ns", note["t_ns"]), record.start_ns))
             if note.get("channel") in needless:
                 continue
+            if note["code"] == PROBLEM_CODE and "from_ns" in note and not _was_vague(record, note):
+                continue
             if note["code"] == "silent" and not _was_silent(record, str(note["channel"])):
                 continue
             if note["code"] in _NOTES_THAT_WARN and since_ns <= at_ns <= record.end_ns:
@@ -289,6 +295,12 @@ def _by_duration(record: RunRecord) -> Iterator[RunWarning]:
         )
 
 
+def _was_vague(record: RunRecord, note: Mapping[str, Any]) -> bool:
+    """Whether a time of unknown activity reaches into a run."""
+    vague = [curve.vague for curve in record.curves if curve.channel.id == note.get("channel")]
+    return any(from_ns <= note["from_ns"] < to_ns for times in vague for from_ns, to_ns in times.tolist())
+
+
 def _was_silent(record: RunRecord, name: str) -> bool:
     """Whether a channel left time of the run uncovered, or all of it."""
     curve = next((curve for curve in record.curves if curve.channel.id == name), None)
@@ -353,8 +365,19 @@ def _curves(recorder: RecorderData, notes: Sequence[Mapping[str, Any]]) -> Itera
             t_ns = group.t_ns[valid]
             energy = np.maximum.accumulate(group.energy_uj[valid, column]) if len(t_ns) else t_ns
             rising = np.concatenate(([True], np.diff(t_ns) > 0)) if len(t_ns) else valid[:0]
-            channel_holes = plausible.disjoint(holes.get(channel.id, []))
-            yield Curve(channel, t_ns[rising], energy[rising], channel_holes)
+            yield plausible.flattened(Curve(channel, t_ns[rising], energy[rising]), holes.get(channel.id, []))
+
+
+def _with_vague(curve: Curve, notes: Sequence[Mapping[str, Any]]) -> Curve:
+    """A model's curve with the times in which it did not know how busy its device was; the last may still go on."""
+    mine = [note for note in notes if note.get("channel") == curve.channel.id and "from_ns" in note]
+    ended = {note["from_ns"]: note["to_ns"] for note in mine if note["code"] == KNOWN_CODE}
+    times = [
+        (int(note["from_ns"]), int(ended.get(note["from_ns"], _NEVER_NS)))
+        for note in mine
+        if note["code"] == PROBLEM_CODE
+    ]
+    return replace(curve, vague=plausible.disjoint(times)) if times else curve
 
 
 def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curve], list[Mapping[str, Any]]]:
@@ -366,15 +389,29 @@ def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curv
     witnesses = {name: curve for curve in curves for name in curve.channel.stands_in_for}
     for curve in curves:
         whole = plausible.holds_all(curve.channel, channels)
-        curve_notes = plausible.doubted(
-            curve, groups[curve.channel.id], recorder.tree_cpu, whole, _busy_gpu(curve.channel, recorder)
-        )
+        busy_s = recorder.tree_cpu[:, [0, 2]] if whole else _busy_socket(curve.channel, recorder)
+        gpu_share = _busy_gpu(curve.channel, recorder)
+        curve_notes = plausible.doubted(curve, groups[curve.channel.id], busy_s, gpu_share)
         if curve.channel.id in witnesses:
             curve_notes += plausible.contradicted(curve, witnesses[curve.channel.id])
+        curve_notes += plausible.unconfirmed(curve, recorder.tree_cpu[:, [0, 2]], gpu_share)
         notes += curve_notes
-        holes = [*curve.holes.tolist(), *((note["from_ns"], note["to_ns"]) for note in curve_notes)]
-        result.append(replace(curve, holes=plausible.disjoint(holes)) if curve_notes else curve)
+        result.append(plausible.flattened(curve, [(note["from_ns"], note["to_ns"]) for note in curve_notes]))
     return result, notes
+
+
+def _busy_socket(channel: Channel, recorder: RecorderData) -> Float64 | None:
+    """Times and cumulative busy CPU seconds of a package's socket, where the machine has several."""
+    socket, _, kind = channel.id.partition("/")
+    if channel.component != "cpu" or kind != "package":
+        return None
+    for group in recorder.groups:
+        for column, series in enumerate(group.series):
+            if series.id == f"{socket}/busy":
+                cpus = np.nan_to_num(group.series_values[:, column].astype(np.float64))
+                times = group.series_t_ns.astype(np.float64)
+                return np.column_stack((times, np.cumsum(np.diff(times, prepend=times[:1]) / 1e9 * cpus)))
+    return None
 
 
 def _busy_gpu(channel: Channel, recorder: RecorderData) -> Float64 | None:
@@ -419,8 +456,13 @@ def _judged(channel: Channel, copy_of: str) -> Channel:
 def _cut_curve(curve: Curve, start_ns: int, end_ns: int) -> Curve:
     rows = _window(curve.t_ns, start_ns, end_ns)
     t_ns = curve.t_ns[rows]
-    holes = curve.holes[(curve.holes[:, 1] > start_ns) & (curve.holes[:, 0] < end_ns)]
-    return Curve(curve.channel, t_ns, curve.energy_uj[rows], holes)
+    holes, vague = (
+        times[(times[:, 1] > start_ns) & (times[:, 0] < end_ns)] for times in (curve.holes, curve.vague)
+    )
+    # what still goes on goes on for as long as the run does
+    return Curve(
+        curve.channel, t_ns, curve.energy_uj[rows], holes, np.minimum(vague, max(end_ns, *t_ns[-1:], 0))
+    )
 
 
 def _cut_series(group: GroupData, start_ns: int, end_ns: int) -> Iterator[SeriesData]:

@@ -8,17 +8,20 @@ from typing import Any, NamedTuple
 
 from wattmark.errors import SourceError, SourceGone, SourceRetry
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series
+from wattmark.sources.bounds import gpu_bound_w
 from wattmark.sources.nvml.devices import (
     Gpu,
     describe_gpu,
+    find_again,
     list_gpus,
     mig_share,
     order_is_a_guess,
     visible_devices,
 )
-from wattmark.sources.nvml.library import NvmlSession, ask, meaning, source_error
+from wattmark.sources.nvml.library import NvmlSession, ask, meaning
 from wattmark.sources.nvml.probe import NAME, devices_are_here
 from wattmark.sources.nvml.series import SERIES_NAME, NvmlSeries, side_values
+from wattmark.sources.sleep import Sleep
 
 _DOCUMENTED = (
     "NVML API reference, nvmlDeviceGetPowerUsage: within 5 % of the current power draw (stated for Fermi and "
@@ -53,17 +56,19 @@ Reader = Callable[[], float]
 
 
 class Sensor(NamedTuple):
-    """How one board is read: ``read`` gives µJ (a counter) or W; it raises NVMLError."""
+    """How one board is read: ``read`` gives µJ (a counter) or W; it raises NVMLError. ``build`` makes it anew."""
 
     channel: Channel
     read: Reader
+    gpu: Gpu
+    build: Callable[[Any, Gpu], Sensor]
 
 
 def find(host: Host) -> list[Finding]:
     """The NVIDIA GPUs that the program may use, and why one cannot be measured."""
     try:
         session = NvmlSession()
-        gpus = list_gpus(session)
+        gpus = list_gpus(session, host.sys("bus", "pci", "devices"))
     except SourceError as error:
         passing = isinstance(error, SourceRetry)
         return [
@@ -234,7 +239,7 @@ def _counter(nvml: Any, gpu: Gpu) -> Sensor:
     def read() -> float:
         return nvml.nvmlDeviceGetTotalEnergyConsumption(gpu.handle) * 1000
 
-    return Sensor(_channel(nvml, gpu, "", _update_period(gpu), counter=True), read)
+    return Sensor(_channel(nvml, gpu, "", _update_period(gpu), counter=True), read, gpu, _counter)
 
 
 def _instant_power(nvml: Any, gpu: Gpu, scope: int = SCOPE_GPU) -> Sensor:
@@ -244,13 +249,14 @@ def _instant_power(nvml: Any, gpu: Gpu, scope: int = SCOPE_GPU) -> Sensor:
             raise nvml.NVMLError(field.nvmlReturn)
         return field.value.uiVal / 1e3
 
-    return Sensor(_channel(nvml, gpu, ", instantaneous power", _update_period(gpu)), read)
+    channel = _channel(nvml, gpu, ", instantaneous power", _update_period(gpu))
+    return Sensor(channel, read, gpu, _instant_power)
 
 
 def _module_power(nvml: Any, gpu: Gpu) -> Sensor:
     sensor = _instant_power(nvml, gpu, SCOPE_MODULE)
     scope = "module (GPU, CPU and their memory), instantaneous power"
-    return sensor._replace(channel=sensor.channel._replace(component="soc", scope=scope))
+    return sensor._replace(channel=sensor.channel._replace(component="soc", scope=scope), build=_module_power)
 
 
 def _power_usage(nvml: Any, gpu: Gpu) -> Sensor:
@@ -262,7 +268,7 @@ def _power_usage(nvml: Any, gpu: Gpu) -> Sensor:
     what, period_s = (
         (", power averaged over 1 s", AVERAGE_S) if averaged else (", power", _update_period(gpu))
     )
-    return Sensor(_channel(nvml, gpu, what, period_s), read)
+    return Sensor(_channel(nvml, gpu, what, period_s), read, gpu, _power_usage)
 
 
 _WAYS: dict[str, tuple[Callable[[Any, Gpu], Sensor], ...]] = {
@@ -291,7 +297,7 @@ def _channel(nvml: Any, gpu: Gpu, way: str, update_s: float, *, counter: bool = 
         "counter" if counter else "power",
         PART_TIME if gpu.compute_capability in PART_TIME_CHIPS else WHOLE_TIME,
         wrap_uj=None,  # 64 bits of mJ outlast the board; a step back means that the driver was loaded anew
-        max_power_w=2 * limits[1] / 1e3 if limits and limits[1] else FALLBACK_MAX_W,
+        max_power_w=gpu_bound_w(gpu.name, [limits[1] / 1e3] if limits else []) or FALLBACK_MAX_W,
         resolution_uj=1_000.0 if counter else 1.0,
         update_period_s=update_s,
         label=label,
@@ -333,14 +339,21 @@ class UpdatePeriod:
         return (self._last_ns - self._first_ns) / self._changes / 1e9
 
 
-class NvmlSource:
-    """The boards' energy. A board that is lost reads None from then on; the others go on.
+RETRY_S, RETRY_AT_MOST_S, RETRY_SHARE = 1.0, 30.0, 0.1
+"""A board that was lost is looked for again this often, later on after a tenth of the time that it has been lost for."""
 
-    ``problems`` gets one sentence for each board that was lost; the reader takes them out.
+
+class NvmlSource:
+    """The boards' energy. A board that is lost reads None until it is there again; the others go on.
+
+    ``problems`` gets one sentence for each board that was lost, ``events`` when it is measured again: what it used
+    meanwhile is a hole, since its counter may have begun anew. A board that the kernel has suspended is not asked, which
+    would wake it. Both are for the reader to take out.
     """
 
     name = NAME
     series: Sequence[Series] = ()
+    problem_code = "device-lost"
 
     def __init__(
         self,
@@ -351,41 +364,98 @@ class NvmlSource:
         self.channels: Sequence[Channel] = tuple(sensor.channel for sensor in sensors)
         self.period_s = min(channel.update_period_s for channel in self.channels) / READS_AN_UPDATE
         self.problems: list[str] = []
+        self.events: list[tuple[str, int, str, dict[str, Any]]] = []
         self._session: NvmlSession | None = session
+        self._sensors = list(sensors)
         self._readers: list[Reader | None] = [sensor.read for sensor in sensors]
+        self._sleeps = [
+            Sleep(sensor.gpu.folder, [sensor.channel], clock_ns) if sensor.gpu.folder else None
+            for sensor in sensors
+        ]
         self._periods = [UpdatePeriod() for _ in sensors]
         self._clock_ns = clock_ns
+        self._seen_ns = [0] * len(sensors)
+        self._lost_ns: dict[int, int] = {}
+        self._retry_ns = 0
 
     def read(self) -> Sequence[float | None]:
-        """µJ (counters) or W of each board.
+        """µJ (counters) or W of each board; None where that is not known now.
 
         Raises:
-            SourceGone: NVML or the driver went away, or no board is left.
+            SourceGone: the source is closed.
         """
         if self._session is None:
             raise SourceGone("the nvml source is closed")
+        if self._lost_ns and self._clock_ns() >= self._retry_ns:
+            self._look_again(self._session)
         error_type = self._session.nvml.NVMLError
         values: list[float | None] = []
         for position, reader in enumerate(self._readers):
             value = None
-            if reader:
+            sleep = self._sleeps[position]
+            asleep = sleep.values() if sleep is not None else None
+            if asleep is not None and sleep is not None:
+                (value,) = asleep
+                self.events += sleep.events
+                sleep.events.clear()
+            elif reader:
                 try:
                     value = reader()
-                    self._periods[position].saw(self._clock_ns(), value)
+                    now_ns = self._seen_ns[position] = self._clock_ns()
+                    self._periods[position].saw(now_ns, value)
+                    if sleep is not None:
+                        (value,) = sleep.awake([value])
                 except error_type as error:
                     self._failed(position, error.value)
             values.append(value)
-        if not any(self._readers):
-            raise SourceGone("; ".join(self.problems) or "no NVIDIA GPU is left")
         return values
 
     def _failed(self, position: int, code: int) -> None:
         known = meaning(code)
-        if known.severity == "gone":
-            raise source_error(code, "reading the NVIDIA GPUs")
-        if known.severity == "lost":
-            self._readers[position] = None
-            self.problems.append(f"{self.channels[position].id} is no longer measured: {known.what}")
+        if known.severity == "retry":
+            return
+        now_ns = self._clock_ns()
+        # NVML itself is gone: that holds for all boards
+        for lost in range(len(self._readers)) if known.severity == "gone" else (position,):
+            if self._readers[lost] is not None:
+                self._readers[lost] = None
+                self._lost_ns[lost] = now_ns
+                fix = f" ({known.fix})" if known.fix else ""
+                self.problems.append(
+                    f"{self.channels[lost].id} is no longer measured: {known.what}{fix}; it is tried again"
+                )
+        self._retry_ns = now_ns + int(RETRY_S * 1e9)
+
+    def _look_again(self, session: NvmlSession) -> None:
+        """Read what was lost once more; NVML is started anew for it where no board is left that this would disturb."""
+        began_ns = self._clock_ns()
+        longest_s = (began_ns - min(self._lost_ns.values())) / 1e9
+        self._retry_ns = began_ns + int(min(max(RETRY_S, RETRY_SHARE * longest_s), RETRY_AT_MOST_S) * 1e9)
+        if len(self._lost_ns) == len(self._readers) and not session.restart():
+            return
+        for position in sorted(self._lost_ns):
+            sensor = self._sensors[position]
+            gpu = find_again(session.nvml, sensor.gpu)
+            if gpu is None:
+                continue
+            fresh = sensor.build(session.nvml, gpu)
+            try:
+                fresh.read()
+            except session.nvml.NVMLError:
+                continue
+            self._sensors[position] = sensor._replace(read=fresh.read, gpu=gpu)
+            self._readers[position] = fresh.read
+            session.generation += 1
+            self._tell_back(position, self._lost_ns.pop(position))
+
+    def _tell_back(self, position: int, lost_ns: int) -> None:
+        now_ns = self._clock_ns()
+        channel = self.channels[position].id
+        message = f"{channel} is measured again after {(now_ns - lost_ns) / 1e9:.1f} s"
+        since_ns = self._seen_ns[position] or lost_ns
+        self.events.append(("device-back", now_ns, message, {"channel": channel}))
+        hole = {"channel": channel, "from_ns": since_ns, "to_ns": now_ns}
+        self.events.append(("hole", now_ns, f"{channel} was not known", hole))
 
     def update_periods(self) -> dict[str, float | None]:
         """Seconds between renewals of each channel's value as seen so far; None where not (yet) known."""
@@ -397,3 +467,6 @@ class NvmlSource:
         """Let go of NVML; it shuts down with its last user."""
         self._session = None
         self._readers = [None] * len(self._readers)
+        for sleep in self._sleeps:
+            if sleep is not None:
+                sleep.close()

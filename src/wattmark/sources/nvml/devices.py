@@ -38,6 +38,8 @@ class Gpu(NamedTuple):
     problem: str | None = None
     fix: str | None = None
     passing: bool = False
+    folder: str = ""
+    """Its PCI device in sysfs, where the kernel may suspend it; empty where that is not known."""
 
 
 class Visible(NamedTuple):
@@ -114,8 +116,10 @@ def mig_share(gpu: Gpu) -> float | None:
     return min(1.0, sum(part for part in slices if part) / gpu.mig_slices)
 
 
-def list_gpus(session: NvmlSession) -> list[Gpu]:
+def list_gpus(session: NvmlSession, pci: str = "") -> list[Gpu]:
     """Every board that NVML counts; one that cannot be asked keeps its index and says why.
+
+    pci: the folder of the PCI devices.
 
     Raises:
         SourceError: NVML cannot even count them.
@@ -125,10 +129,25 @@ def list_gpus(session: NvmlSession) -> list[Gpu]:
         count = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError as error:
         raise source_error(error.value, "counting the NVIDIA GPUs") from error
-    return [describe_gpu(nvml, index) for index in range(count)]
+    return [describe_gpu(nvml, index, pci) for index in range(count)]
 
 
-def describe_gpu(nvml: Any, index: int) -> Gpu:
+def find_again(nvml: Any, gpu: Gpu) -> Gpu | None:
+    """A board that was lost, with a handle that is good now; None while it is not there."""
+    handle = ask(nvml, "nvmlDeviceGetHandleByUUID", gpu.uuid) if gpu.uuid else None
+    return None if handle is None else gpu._replace(handle=handle)
+
+
+def _pci_folder(nvml: Any, handle: Any, pci: str) -> str:
+    """The board's folder among the PCI devices: NVML's bus id has four more zeros than the kernel's."""
+    info = ask(nvml, "nvmlDeviceGetPciInfo", handle) if pci else None
+    if info is None:
+        return ""
+    bus_id = info.busId if isinstance(info.busId, str) else info.busId.decode("ascii", "replace")
+    return f"{pci}/{bus_id.lower()[-12:]}"
+
+
+def describe_gpu(nvml: Any, index: int, pci: str = "") -> Gpu:
     """The board of an index, with what NVML says of it."""
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
@@ -149,6 +168,7 @@ def describe_gpu(nvml: Any, index: int) -> Gpu:
         bool(mode and mode[0]),
         migs,
         ask(nvml, "nvmlDeviceGetMaxMigDeviceCount", handle) if migs else None,
+        folder=_pci_folder(nvml, handle, pci),
     )
 
 

@@ -180,7 +180,19 @@ class NvmlSession:
             self.nvml.nvmlInitWithFlags(0)
         except self.nvml.NVMLError as error:
             raise source_error(error.value, "starting NVML") from error
+        self.generation = 0
+        """Goes up when a board that was lost is there again: handles from before mean nothing then."""
         self._finalizer = weakref.finalize(self, _shutdown, self.nvml, os.getpid())
+
+    def restart(self) -> bool:
+        """Shut NVML down and start it anew; whether it started. All handles from before are void."""
+        ask(self.nvml, "nvmlShutdown")
+        try:
+            self.nvml.nvmlInitWithFlags(0)
+        except self.nvml.NVMLError:
+            return False
+        self.generation += 1
+        return True
 
     @property
     def driver(self) -> str:

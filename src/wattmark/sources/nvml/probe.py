@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import os
 
-from wattmark.sources.base import Finding, Host
+from wattmark.sources.base import Finding, Host, read_text
+from wattmark.sources.sleep import is_asleep
 
 NAME = "nvml"
 LIBRARY = "libnvidia-ml.so.1"
@@ -44,9 +45,35 @@ def probe(host: Host) -> list[Finding]:
     if visible in ("", "-1") and host.option(NAME, "devices") is None:  # common on purpose: do not wake a GPU
         problem = f'CUDA_VISIBLE_DEVICES is "{visible}", which hides all NVIDIA GPUs.'
         return [Finding(NAME, "NVIDIA GPUs", problem=problem, fix="Unset it to have the GPUs measured.")]
+    if all_asleep(host):  # starting NVML would wake them
+        return [
+            Finding(
+                NAME,
+                "NVIDIA GPUs",
+                problem="The kernel has suspended them all; they are not woken, and draw next to nothing.",
+                left_out="asleep",
+                retry=lambda: probe(host),
+            )
+        ]
     from wattmark.sources.nvml.boards import find
 
     return find(host)
+
+
+def all_asleep(host: Host) -> bool:
+    """Whether there are NVIDIA graphics cards and the kernel has suspended every one."""
+    pci = host.sys("bus", "pci", "devices")
+    try:
+        names = os.listdir(pci)
+    except OSError:
+        return False
+    boards = [
+        f"{pci}/{name}"
+        for name in names
+        if read_text(f"{pci}/{name}/vendor") == "0x10de"
+        and (read_text(f"{pci}/{name}/class") or "").startswith("0x03")
+    ]
+    return bool(boards) and all(is_asleep(board) for board in boards)
 
 
 def driver_is_here(host: Host) -> bool:

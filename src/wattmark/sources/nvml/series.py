@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from wattmark.errors import SourceGone
 from wattmark.sources.base import Channel, Series
-from wattmark.sources.nvml.devices import Gpu
-from wattmark.sources.nvml.library import NvmlSession, ask, meaning, source_error
+from wattmark.sources.nvml.devices import Gpu, find_again
+from wattmark.sources.nvml.library import NvmlSession, ask, meaning
+from wattmark.sources.sleep import is_asleep
 
 SERIES_NAME = "nvml-series"
 
@@ -93,30 +94,38 @@ class NvmlSeries:
         self._gpus = list(gpus)
         self._values: list[SideValue | None] = list(values)
         self._looked_us = {gpu.number: 0 for gpu in gpus}
+        self._generation = session.generation
 
     def read(self) -> Sequence[float | None]:
-        """One value a series.
+        """One value a series; None for those of a board that is lost or asleep.
 
         Raises:
-            SourceGone: NVML or the driver went away.
+            SourceGone: the source is closed.
         """
         if self._session is None:
             raise SourceGone("the nvml-series source is closed")
+        if self._session.generation != self._generation:
+            self._find_again(self._session)
+        asleep = {f"gpu{gpu.number}" for gpu in self._gpus if gpu.folder and is_asleep(gpu.folder)}
         error_type = self._session.nvml.NVMLError
         readings: list[float | None] = []
         for position, value in enumerate(self._values):
             reading = None
-            if value:
+            if value and value.series.id.partition("/")[0] not in asleep:
                 try:
                     reading = float(value.read())
                 except error_type as error:
-                    known = meaning(error.value)
-                    if known.severity == "gone":
-                        raise source_error(error.value, "reading the NVIDIA GPUs") from error
-                    if known.severity == "lost":
+                    if meaning(error.value).severity != "retry":
                         self._values[position] = None
             readings.append(reading)
         return readings
+
+    def _find_again(self, session: NvmlSession) -> None:
+        """After a board was lost and came back: its series, by a handle that is good now."""
+        self._generation = session.generation
+        self._gpus = [find_again(session.nvml, gpu) or gpu for gpu in self._gpus]
+        fresh = {value.series.id: value for gpu in self._gpus for value in side_values(session.nvml, gpu)}
+        self._values = [fresh.get(series.id) for series in self.series]
 
     def processes(self) -> list[GpuProcess]:
         """Who uses the GPUs now, for sharing a board's energy out; slower than a reading, so ask seldom.

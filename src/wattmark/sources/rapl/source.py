@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from wattmark.sources.base import Accuracy, Channel, Component, Finding, Host, Series, read_int, read_text
+from wattmark.sources.bounds import processor_tdp_w
 from wattmark.sources.plausibility import LIMIT_FACTOR, UNLOCKED_W, package_bound_w
 from wattmark.sources.rapl.access import UNREADABLE_FIX, Cpu, why_absent
 from wattmark.sources.rapl.counter import UPDATE_PERIOD_S, Counter
@@ -139,7 +140,7 @@ def probe(host: Host) -> list[Finding]:
     findings += doubles
     if not chosen:
         return findings
-    named, unused = _channels(chosen, zones, cpu)
+    named, unused = _channels(chosen, zones, cpu, processor_tdp_w(host))
     findings += unused
     if not named:
         return findings
@@ -255,7 +256,7 @@ def _listing(zones: Sequence[Zone]) -> str:
 
 
 def _channels(
-    chosen: Sequence[Zone], zones: Sequence[Zone], cpu: Cpu
+    chosen: Sequence[Zone], zones: Sequence[Zone], cpu: Cpu, tdp_w: float | None
 ) -> tuple[list[tuple[Channel, Zone]], list[Finding]]:
     """A channel for each domain of a known name, and a finding for each that counts and is not used.
 
@@ -280,7 +281,7 @@ def _channels(
             if top.number not in same:
                 same.append(top.number)
             where = place if same[0] == top.number else f"{place}@{top.number}"
-            channel = _domain(zone, top, where, match, cpu)
+            channel = _domain(zone, top, where, match, cpu, tdp_w)
         elif zone is top and zone.name == "dram":
             channel = _top_dram(zone, counted=not any_inner_dram)
         if channel is not None:
@@ -301,9 +302,7 @@ def _channels(
 def _unused(zone: Zone, top: Zone, in_package: bool) -> Finding:
     what = _listing([zone])
     if in_package:
-        problem = (
-            f"It is a part of {top.name}, which is measured as a whole, and Wattmark does not know its name."
-        )
+        problem = f"{what} is a part of {top.name}, which is measured as a whole, and Wattmark does not know its name."
         return Finding(NAME, what, problem=problem)
     problem = f"It counts, but what a domain named {zone.name!r} holds is not known, so it is in no total."
     return Finding(NAME, what, problem=problem, left_out="zone-unused")
@@ -319,7 +318,9 @@ def _top_dram(zone: Zone, counted: bool) -> Channel:
     return channel._replace(counted=counted, label="memory")
 
 
-def _domain(zone: Zone, top: Zone, where: str, match: re.Match[str], cpu: Cpu) -> Channel | None:
+def _domain(
+    zone: Zone, top: Zone, where: str, match: re.Match[str], cpu: Cpu, tdp_w: float | None
+) -> Channel | None:
     """The channel of a package, or of a domain inside one; None for a name that is not known."""
     component: Component = "dram" if zone.name == "dram" else "cpu"
     kind = "package" if zone is top else zone.name
@@ -334,7 +335,7 @@ def _domain(zone: Zone, top: Zone, where: str, match: re.Match[str], cpu: Cpu) -
         component,
         _SCOPES[kind],
         _accuracy(kind, cpu),
-        package_bound_w(threads, limits_w) or unknown_w,
+        package_bound_w(threads, limits_w, None if kind == "dram" else tdp_w) or unknown_w,
     )._replace(
         inside=inside,
         counted=not inside,
@@ -385,11 +386,12 @@ def _accuracy(kind: str, cpu: Cpu) -> Accuracy:
 
 
 def _limits_w(zones: Iterable[Zone]) -> list[float]:
-    """The power limits of some domains, in watts."""
+    """The power limits of some domains, in watts; not that of peaks (PL4), which last some milliseconds."""
     limits = [
         read_int(f"{zone.path}/constraint_{i}_{file}_uw")
         for zone in zones
         for i in range(3)
+        if read_text(f"{zone.path}/constraint_{i}_name") != "peak_power"
         for file in ("max_power", "power_limit")
     ]
     return [limit / 1e6 for limit in limits if limit]

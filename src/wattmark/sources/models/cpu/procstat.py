@@ -4,7 +4,7 @@ one, or an idle time that stands still or is nonsense (lxcfs). So they are held 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 TICKS_A_S = os.sysconf("SC_CLK_TCK")
@@ -34,6 +34,30 @@ def parse_stat(line: bytes) -> Ticks | None:
         return None
     user, nice, system, idle, iowait, irq, softirq, steal = ([int(f) for f in fields[1:9]] + [0] * 8)[:8]
     return Ticks(user + nice + system + irq + softirq, idle + iowait, steal)
+
+
+def by_cpu(stat: bytes) -> dict[int, Ticks]:
+    """The time of each CPU that the file has a line for."""
+    found: dict[int, Ticks] = {}
+    for line in stat.split(b"\n"):
+        if line[:3] == b"cpu" and line[3:4].isdigit():
+            name, _, rest = line.partition(b" ")
+            ticks = parse_stat(b"cpu " + rest)
+            if ticks and name[3:].isdigit():
+                found[int(name[3:])] = ticks
+    return found
+
+
+def busy_cpus(
+    before: Mapping[int, Ticks], after: Mapping[int, Ticks], cpus: Sequence[int], elapsed_s: float
+) -> float | None:
+    """How many of some CPUs were busy, on average; None where their times do not add up."""
+    mine = [cpu for cpu in cpus if cpu in before and cpu in after]
+    if not mine:
+        return None
+    sums = [Ticks(*map(sum, zip(*(seen[cpu] for cpu in mine), strict=True))) for seen in (before, after)]
+    share = share_busy(sums[0], sums[1], elapsed_s, len(mine))
+    return None if share is None else share * len(mine)
 
 
 def candidates(stat: bytes) -> dict[str, Ticks]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wattmark.errors import SourceGone, SourceRetry
 from wattmark.sources.base import Accuracy, Channel, Finding, Host, Series, read_int, read_text
@@ -44,7 +44,7 @@ UNKNOWN = (
     "the CPU times in /proc/stat do not add up to the time that passed (a container's own version of the file?), so how "
     "busy the CPUs were is not known: their energy is modelled halfway between idle and full load"
 )
-PROBLEM_CODE = "utilisation-unknown"
+PROBLEM_CODE, KNOWN_CODE = "utilisation-unknown", "utilisation-known"
 SURE_S = 0.4
 """CPU times of a shorter time are not called wrong."""
 
@@ -117,8 +117,11 @@ class Model(NamedTuple):
 
 
 class CpuModelSource:
-    """An open ``/proc/stat`` and the energy so far. ``problems`` gets a sentence where the CPU times do not add up.
-    ``clock`` is monotonic nanoseconds."""
+    """An open ``/proc/stat`` and the energy so far. ``clock`` is monotonic nanoseconds.
+
+    Where the CPU times do not add up for a while, ``events`` gets when that began (``utilisation-unknown``) and ended
+    (``utilisation-known``); ``problems`` gets a sentence where they did not from the beginning (``blind``).
+    """
 
     name = NAME
     period_s = PERIOD_S
@@ -132,8 +135,13 @@ class CpuModelSource:
         threads: int,
         clock: Callable[[], int] = time.monotonic_ns,
         clocks: ClockReader | None = None,
+        *,
+        blind: bool = False,
     ) -> None:
         self.problems: list[str] = []
+        self.events: list[tuple[str, int, str, dict[str, Any]]] = []
+        self._blind = blind
+        self._unknown_ns: int | None = None
         self.channels: Sequence[Channel] = (channel,)
         self.series: Sequence[Series] = ()
         self._model = model
@@ -157,7 +165,9 @@ class CpuModelSource:
         try:
             data = os.pread(self._fd, self._bytes, 0)
         except OSError as error:
-            raise SourceGone(f"/proc/stat cannot be read: {error.strerror}") from error
+            if self._fd < 0:
+                raise SourceGone("the cpu-model source is closed") from error
+            raise SourceRetry(f"/proc/stat cannot be read: {error.strerror}") from error
         now_ns = self._clock()
         ticks = parse_stat(data.split(b"\n", 1)[0])
         if ticks is None:
@@ -190,16 +200,32 @@ class CpuModelSource:
             share = utilisation(candidates(self._data), candidates(data), elapsed_s, self._threads)
         if share is None and elapsed_s < SURE_S:
             return  # a tick here or there decides so short a time
+        since_ns = self._taken_ns
         self._hold(ticks, data, now_ns)
         self._utilisation = share
+        self._tell(share, since_ns, now_ns)
         if share is None:
             # halfway between idle and full load, the least wrong of all guesses
             self._utilisation = 0.5
             self._power_w = (self._model.power_w(0.0) + self._model.power_w(1.0)) / 2
-            if not self.problems:
-                self.problems.append(UNKNOWN)
         else:
             self._power_w = self._model.power_w(share, clock_ghz)
+
+    def _tell(self, share: float | None, since_ns: int, now_ns: int) -> None:
+        """Say when utilisation is no longer known, and when it is again."""
+        if self._blind:
+            if share is None and not self.problems:
+                self.problems.append(UNKNOWN)
+            return
+        channel = self.channels[0].id
+        if share is None and self._unknown_ns is None:
+            self._unknown_ns = since_ns
+            told = {"channel": channel, "from_ns": since_ns}
+            self.events.append((PROBLEM_CODE, now_ns, UNKNOWN, told))
+        elif share is not None and self._unknown_ns is not None:
+            told = {"channel": channel, "from_ns": self._unknown_ns, "to_ns": since_ns}
+            self._unknown_ns = None
+            self.events.append((KNOWN_CODE, now_ns, "the CPU times add up again", told))
 
     def close(self) -> None:
         """Close the files; may be called twice."""
@@ -233,7 +259,8 @@ def probe(host: Host) -> list[Finding]:
             Finding(NAME, "CPU power model", problem=str(error), fix="Correct the settings of cpu-model.")
         ]
     channel = _channel(model, info)
-    if not any(any(ticks) for ticks in candidates(stat.encode()).values()):
+    blind = not any(any(ticks) for ticks in candidates(stat.encode()).values())
+    if blind:
         channel = _blind(channel, model)
     return [
         Finding(
@@ -247,6 +274,7 @@ def probe(host: Host) -> list[Finding]:
                 channel,
                 info.threads,
                 clocks=ClockReader(host, online) if model.clock else None,
+                blind=blind,
             ),
         )
     ]
