@@ -47,7 +47,8 @@ def judge(model: early.WarmUp, traces: list[Trace], share: float) -> list[tuple[
     rows = []
     for trace in traces:
         total_s, joules = float(trace.t_s[-1]), truth(trace)
-        found = model.predict(*first_part(trace.t_s, trace.power_w, share * total_s), total_s).energy
+        part = first_part(trace.t_s, trace.power_w, share * total_s)
+        found = model.predict(early.FirstPart(*part, total_s)).energy
         low, high = found.interval(0.9)
         rows.append((found.value / joules - 1, low <= joules <= high, (high - low) / joules))
     return rows

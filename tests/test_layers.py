@@ -60,6 +60,7 @@ TESTING_MAY = {
     "studies",
     "serving",
     "predict.base",
+    "predict.registry",
 }
 """Contract suites support the interfaces that third parties may implement."""
 MOST_MODULES, MOST_ENTRIES = 14, 18

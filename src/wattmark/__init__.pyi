@@ -11,6 +11,8 @@ from wattmark.impact.emissions import Carbon as Carbon
 from wattmark.predict.llm.question import predict_llm as predict_llm
 from wattmark.predict.llm.usage import predict_api as predict_api
 from wattmark.predict.question import what_if as what_if
+from wattmark.predict.scores.question import fit_predictors as fit_predictors
+from wattmark.predict.scores.question import score_predictions as score_predictions
 from wattmark.quantity import Quantity as Quantity
 from wattmark.serving.benchmark import benchmark as benchmark
 from wattmark.sources.discovery import Selection

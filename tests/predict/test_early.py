@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.predict.early import SHIPPED, Trace, WarmUp, energy_of_settled, mean_power_of_settled
+from wattmark.predict.early import (
+    SHIPPED,
+    FirstPart,
+    Trace,
+    WarmUp,
+    energy_of_settled,
+    mean_power_of_settled,
+)
 from wattmark.predict.profile import cumulative_j, first_part
 
 
@@ -25,7 +32,7 @@ def joules(trace: Trace) -> float:
 
 
 def early(model: WarmUp, trace: Trace, share: float):
-    return model.predict(*first_part(trace.t_s, trace.power_w, share * 1000.0), 1000.0)
+    return model.predict(FirstPart(*first_part(trace.t_s, trace.power_w, share * 1000.0), 1000.0))
 
 
 def test_a_warm_up_that_is_not_over_is_taken_to_end_at_the_level_of_its_peaks() -> None:
@@ -61,15 +68,19 @@ def test_less_than_what_the_model_saw_is_said_and_wider() -> None:
 def test_joules_that_are_known_better_than_the_readings_tell_are_kept() -> None:
     trace = training(5, warm_up=0.0)
     t, watts = first_part(trace.t_s, trace.power_w, 500.0)
-    more = SHIPPED.predict(t, watts, 1000.0, seen_j=1e6).energy
-    assert more.value - SHIPPED.predict(t, watts, 1000.0).energy.value == pytest.approx(1e6 - 80e3, rel=1e-3)
+    more = SHIPPED.predict(FirstPart(t, watts, 1000.0, seen_j=1e6)).energy
+    assert more.value - SHIPPED.predict(FirstPart(t, watts, 1000.0)).energy.value == pytest.approx(
+        1e6 - 80e3, rel=1e-3
+    )
     assert more.low >= 1e6
 
 
 def test_a_longer_run_never_costs_less() -> None:
     trace = training(6, warm_up=0.0)
     t, watts = first_part(trace.t_s, trace.power_w, 100.0)
-    totals = [SHIPPED.predict(t, watts, total_s).energy.value for total_s in (100, 200, 500, 1000, 5000)]
+    totals = [
+        SHIPPED.predict(FirstPart(t, watts, total_s)).energy.value for total_s in (100, 200, 500, 1000, 5000)
+    ]
     assert totals == sorted(totals)
 
 
@@ -94,7 +105,7 @@ def test_what_cannot_be_used_is_refused_with_what_to_do() -> None:
         (t, t, float("nan")),
     ):
         with pytest.raises(ConfigError) as caught:
-            SHIPPED.predict(times, watts, total_s)
+            SHIPPED.predict(FirstPart(times, watts, total_s))
         assert caught.value.hint
     with pytest.raises(ConfigError, match="3 runs"):
         WarmUp.fit([training(seed) for seed in range(3)])

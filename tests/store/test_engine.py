@@ -168,6 +168,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
         database.execute("DROP TABLE run_facts")
         database.execute("DROP TABLE run_removed")
         database.execute("DROP TABLE run_revisions")
+        database.execute("DROP TABLE predictions")
         database.execute("UPDATE alembic_version SET version_num = '0001'")
         database.execute("UPDATE runs SET summary = x'00' WHERE run_id = 'b2'")
     with open_store(str(path)) as store:
@@ -177,6 +178,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
         assert runs["b2"].energy_by_method == {}
         assert store.revision("a1")[1] != store.revision("b2")[1]
         assert store.discard(["b2"]) == ["b2"]
+        assert store.predictions() == []
 
 
 def test_a_new_store_is_private_in_a_folder_that_is_not(tmp_path: Path) -> None:

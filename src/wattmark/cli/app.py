@@ -11,14 +11,14 @@ from typer.core import TyperGroup
 from wattmark._version import __version__
 
 COMMANDS = {
-    "run": "run_help",
+    "run": "run.help",
     "sources": "sources",
     "top": "top.command",
     "ls": "store.ls",
     "show": "store.show",
     "compare": "store.compare",
     "whatif": "whatif",
-    "predict": "predict",
+    "predict": "predict.command",
     "totals": "store.totals",
     "health": "store.health",
     "export": "store.export",

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _dispatch(words: list[str]) -> int:
     show_energies_in(_energy_unit())
     if words[:1] == ["run"]:
-        from wattmark.cli.run import run
+        from wattmark.cli.run.command import run
 
         return run(words[1:])
     from wattmark.cli.app import run_app

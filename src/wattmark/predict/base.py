@@ -1,18 +1,22 @@
 """What every predictor promises: from observations to a prediction that carries its interval.
 
-A predictor of one's own is held against the suite that ours pass: ``wattmark.testing.predictor_contract``.
+A predictor of one's own is held against the suite that ours pass: ``wattmark.testing.predictor_contract``. One that comes
+with another package is found by its entry point (``wattmark.predictors``, :mod:`wattmark.predict.registry`), which names
+what gives it, ready to predict and with :class:`Examples` of how to try it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from wattmark.quantity import Quantity
 
 S = TypeVar("S", contravariant=True)
 O = TypeVar("O", contravariant=True)  # noqa: E741
+Subject = TypeVar("Subject")
+Observed = TypeVar("Observed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +65,24 @@ class Predictor(Protocol[S, O]):
 
     def predict(self, subject: S) -> Prediction:
         """What to expect of the subject."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examples(Generic[Subject, Observed]):
+    """How to try a predictor. observations: what a fit may take. subjects: each costs more energy than the one before by
+    physics (more epochs, more tokens). unusable: sets of observations that no fit may take. outside: a subject far
+    outside of what was seen, None where the predictor refuses those."""
+
+    observations: Sequence[Observed]
+    subjects: Sequence[Subject]
+    unusable: Sequence[Sequence[Observed]] = ((),)
+    outside: Subject | None = None
+
+
+class InstalledPredictor(Predictor[Any, Any], Protocol):
+    """A predictor that an entry point gives."""
+
+    def examples(self) -> Examples[Any, Any]:
+        """How to try it."""
         ...

@@ -26,6 +26,8 @@ from typing import NamedTuple
 import numpy as np
 
 from wattmark.errors import ConfigError
+from wattmark.predict.base import Examples, Prediction
+from wattmark.predict.conformal import Z90
 from wattmark.predict.profile import block_powers, cumulative_j, first_part, settled_block
 from wattmark.quantity import FIT, Z95, Quantity
 from wattmark.statistics import Float64
@@ -39,9 +41,9 @@ of its warm-up."""
 ELSEWHERE = 0.6
 """By so much wider are the intervals at the start of a run, fading like the rise: warm-ups differ between machines by more
 than they do on one (benchmarks/predict_early.py, from which this number is)."""
+METHOD = "early in the run"
 SETTLED_EPOCHS = 5
 """The ``w`` of M3 and M4."""
-_Z90 = 1.6448536269514722
 _RISES = np.linspace(0.0, 1.0, 51)
 
 
@@ -53,16 +55,28 @@ class Trace(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyPrediction:
-    """energy (J), time (s) and power (W) of the whole run. share: of the run, that was seen. settled_s: where its settled
-    part begins, in seconds from the start; None: not settled. outside: why the interval is wider than what was fitted."""
+class FirstPart:
+    """A run that goes on, as far as it was seen.
 
-    energy: Quantity
-    time: Quantity
-    power: Quantity
-    share: float
-    settled_s: float | None
-    outside: tuple[str, ...] = ()
+    t_s, power_w: (n,) rising seconds from its start, and watts. length: seconds of the whole run. seen_j: the joules so
+    far where they are known better than the readings tell. name: what the run is called.
+    """
+
+    t_s: Float64
+    power_w: Float64
+    length: Quantity | float
+    seen_j: float | None = None
+    name: str = "run"
+
+    @property
+    def length_s(self) -> float:
+        """Seconds of the whole run."""
+        return float(self.length)
+
+    @property
+    def share(self) -> float:
+        """Of the run, that was seen: 0 to 1."""
+        return float(self.t_s[-1]) / self.length_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +89,11 @@ class WarmUp:
     basis: str
 
     @classmethod
-    def fit(cls, traces: Sequence[Trace], basis: str = "") -> WarmUp:
-        """From runs that have ended; at least 20, since fewer have no 5th and 95th percentile. Raises ConfigError."""
+    def fit(cls, traces: Sequence[Trace], basis: str = "", *, elsewhere: float = ELSEWHERE) -> WarmUp:
+        """From runs that have ended; at least 20, since fewer have no 5th and 95th percentile. elsewhere: 0 where they
+        are runs of the machine that is predicted. Raises ConfigError."""
+        for trace in traces:
+            _check(*trace, float(trace.t_s[-1]) if len(trace.t_s) else 0.0)
         if len(traces) < 20:
             raise ConfigError(
                 f"{len(traces)} runs do not tell a 90 % interval",
@@ -102,19 +119,17 @@ class WarmUp:
         )
         reach = min(1.0, 0.9 * (1 + 1 / len(traces)))
         ends = _smooth(np.quantile(np.abs(scores), reach, axis=0, method="higher"))
-        ends *= 1 + ELSEWHERE * np.maximum(0.0, 1 - np.array(WINDOWS) / FADES)
+        ends *= 1 + elsewhere * np.maximum(0.0, 1 - np.array(WINDOWS) / FADES)
         return cls(rise, tuple(round(float(x), 3) for x in ends), basis or f"{len(traces)} runs")
 
-    def predict(
-        self, t_s: Float64, power_w: Float64, total_s: float, seen_j: float | None = None
-    ) -> EarlyPrediction:
-        """The whole of a run of ``total_s`` seconds, of which (n,) readings are there. seen_j: the joules so far, by
-        default those of the readings. Raises ConfigError for fewer than two readings, for readings that are no numbers
-        or do not rise in time, and for a run that is shorter than its first part."""
-        _check(t_s, power_w, total_s)
-        share = float(t_s[-1]) / total_s
-        part = _Part.of_readings(t_s, power_w, share)
-        watts, rest_s = part.power(self.rise), total_s - float(t_s[-1])
+    def predict(self, subject: FirstPart) -> Prediction:
+        """The whole of a run. Raises ConfigError for fewer than two readings, for readings that are no numbers or do
+        not rise in time, and for a run that is shorter than its first part."""
+        t_s, total_s = subject.t_s, subject.length_s
+        _check(t_s, subject.power_w, total_s)
+        share, now_s = subject.share, float(t_s[-1])
+        part = _Part.of_readings(t_s, subject.power_w, share)
+        watts, rest_s = part.power(self.rise), total_s - now_s
         outside = (
             ()
             if share >= WINDOWS[0]
@@ -124,17 +139,39 @@ class WarmUp:
         )
         wider = math.sqrt(WINDOWS[0] / share) if outside else 1.0
         half_w = wider * float(np.interp(math.log(share), np.log(WINDOWS), self.reach)) * part.scale
-        seen = part.seen_j if seen_j is None else seen_j
-        half_j = Z95 / _Z90 * half_w * rest_s  # terms are the ends of 95 % intervals
+        seen = part.seen_j if subject.seen_j is None else subject.seen_j
+        half_j = Z95 / Z90 * half_w * rest_s  # terms are the ends of 95 % intervals
+        given = subject.length
+        time = given if isinstance(given, Quantity) else Quantity.exact(total_s, "s", "given")
+        time = time.bounded(at_least=now_s)
+        length = {name: (watts * down, watts * up) for name, (down, up) in time.terms.items()}
         energy = Quantity(
             seen + watts * rest_s,
             unit="J",
-            source="early in the run" if rest_s > 0 else "measured",
-            terms={f"{FIT}/early": (-half_j, half_j)} if rest_s > 0 else {},
+            source=METHOD if rest_s > 0 else "measured",
+            terms={**length, f"{FIT}/{METHOD}": (-half_j, half_j)} if rest_s > 0 else {},
             at_least=seen,
         )
-        time = Quantity.exact(total_s, "s", "given")
-        return EarlyPrediction(energy, time, energy / time, share, part.settled_s, outside)
+        return Prediction(
+            subject.name,
+            energy,
+            time,
+            mean_power(energy, time),
+            METHOD,
+            self.basis,
+            outside,
+            {"seen": seen, "to come": watts * rest_s},
+        )
+
+    def examples(self) -> Examples[FirstPart, Trace]:
+        """Made-up trainings with a warm-up, and their first parts."""
+        traces = [_example(seed) for seed in range(24)]
+        part = first_part(traces[0].t_s, traces[0].power_w, 100.0)
+        lengths = [Quantity(s, 0.9 * s, 1.2 * s, "s") for s in (500.0, 1000.0, 2000.0)]
+        subjects = [FirstPart(*part, length, name="training") for length in lengths]
+        broken = Trace(traces[0].t_s, np.where(traces[0].t_s == 5.0, np.nan, traces[0].power_w))
+        outside = FirstPart(*part, Quantity(90_000.0, 9_000.0, 200_000.0, "s"), name="training")
+        return Examples(traces, subjects, ((), traces[:3], [*traces[:-1], broken]), outside)
 
 
 SHIPPED = WarmUp(
@@ -143,6 +180,25 @@ SHIPPED = WarmUp(
     "60 trainings of 5 image classifiers on an RTX 3090 and an RTX 3070 (arXiv 2307.05520)",
 )
 """What benchmarks/predict_early.py fits on all of its traces."""
+
+
+def mean_power(energy: Quantity, time: Quantity) -> Quantity:
+    """Watts; what joules and seconds have in common (how long the run will be) cancels."""
+    ratio = energy / time
+    return Quantity(ratio.value, unit="W", source=energy.source, terms=ratio.terms, at_least=0.0)
+
+
+def shipped() -> WarmUp:
+    """The model that comes with Wattmark."""
+    return SHIPPED
+
+
+def _example(seed: int) -> Trace:
+    """1,000 s at 1 Hz: a warm-up that now and then draws already what the rest does."""
+    random = np.random.default_rng(seed)
+    t = np.arange(0.0, 1001.0)
+    warm = np.where(random.random(len(t)) < 0.05, 160.0, 120.0)
+    return Trace(t, np.where(t < 100.0, warm, 160.0) + random.normal(0.0, 1.0, len(t)))
 
 
 @dataclass(frozen=True, slots=True)

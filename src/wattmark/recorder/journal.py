@@ -48,6 +48,11 @@ WINDOW_OPEN = 24
 """As ``RUN_OPEN``, of a measure that began inside another one: a span of it, unless it outlasts it."""
 WINDOW_CLOSE = 25
 METRICS = 26
+EXPECTED = 27
+"""How much work a run has before it: epochs, steps or seconds."""
+PREDICTION = 28
+"""What whoever started a run expects of it as a whole."""
+_LAST_TYPE = PREDICTION
 
 PREFIX = struct.Struct("<IIB")
 PREFIX_BYTES = PREFIX.size
@@ -135,7 +140,7 @@ def after_damage(data: bytes, offset: int) -> int:
     for at in range(offset + 1, len(data.rstrip(b"\0")) - PREFIX_BYTES + 1):
         length, crc, kind = PREFIX.unpack_from(data, at)
         stop = at + PREFIX_BYTES + length - 1
-        if 0 < kind <= WINDOW_CLOSE and 0 < length <= MAX_RECORD_BYTES and stop <= len(data):
+        if 0 < kind <= _LAST_TYPE and 0 < length <= MAX_RECORD_BYTES and stop <= len(data):
             budget -= length
             if zlib.crc32(data[at + PREFIX_BYTES - 1 : stop]) == crc:
                 return at

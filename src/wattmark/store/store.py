@@ -23,6 +23,8 @@ from wattmark.store.facts import facts_of, renew_revision, revision_of, revision
 from wattmark.store.lookup import Candidate, by_id, is_kept, resolve, tags_of
 from wattmark.store.partial import StoredRun
 from wattmark.store.portable import RUN_ID, storable
+from wattmark.store.predictions import table as predictions
+from wattmark.store.predictions.rows import StoredPrediction, of_record
 from wattmark.store.summaries import Order, RunSummary
 
 
@@ -139,6 +141,7 @@ class Store:
         with self._writing() as connection:
             run_ids = list(dict.fromkeys(resolve(connection, ref) for ref in refs))
             _delete(connection, run_ids)
+            predictions.forget(connection, run_ids)
         return run_ids
 
     def discard(self, refs: Iterable[str]) -> list[str]:
@@ -168,6 +171,7 @@ class Store:
         with self._writing() as connection:
             run_ids = trash.overdue(connection, older_than)
             _delete(connection, run_ids)
+            predictions.forget(connection, run_ids)
         return run_ids
 
     def tag(
@@ -180,6 +184,9 @@ class Store:
             gone = [*remove, *(add or {})]
             connection.execute(sa.delete(tables.tags).where(t.run_id == run_id, t.key.in_(gone)))
             _insert_tags(connection, run_id, add or {})
+            if predictions.TAG in (add or {}):
+                row = connection.execute(sa.select(tables.runs).where(tables.runs.c.run_id == run_id))
+                predictions.settle(connection, dict(row.mappings().one()), add or {})
             renew_revision(connection, run_id)
             return tags_of(connection, run_id)
 
@@ -208,6 +215,23 @@ class Store:
             noted = sa.update(tables.runs).where(tables.runs.c.run_id == run_id)
             connection.execute(noted.values(note=storable(text)))
             renew_revision(connection, run_id)
+
+    def add_prediction(self, prediction: StoredPrediction) -> None:
+        """Keep a prediction; one with its id is replaced."""
+        with self._writing() as connection:
+            predictions.insert(connection, [prediction])
+
+    def predictions(
+        self,
+        *,
+        predictor: str | None = None,
+        host: str | None = None,
+        run_id: str | None = None,
+        limit: int | None = None,
+    ) -> list[StoredPrediction]:
+        """What was predicted, and what came of it, the newest first: all that fit every one of these."""
+        with self._reading() as connection:
+            return predictions.select(connection, predictor=predictor, host=host, run_id=run_id, limit=limit)
 
     def prune(
         self,
@@ -268,6 +292,8 @@ class Store:
             facts = json.dumps(facts_of(record, summary))
             connection.execute(sa.insert(tables.facts).values(run_id=record.run_id, facts=facts))
             _insert_tags(connection, record.run_id, run_tags)
+            predictions.insert(connection, of_record(record))
+            predictions.settle(connection, row, run_tags)
             rows = [
                 {"run_id": record.run_id, "column": name, "part": part, "data": data}
                 for name, parts in [*packed.columns.items(), *packed.overview_columns.items()]

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest migration; a test holds it equal to the head of ``migrations/``."""
 
 metadata = MetaData()
@@ -81,6 +81,32 @@ removed = Table(
     metadata,
     Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
     Column("removed_wall_ns", BigInteger, nullable=False),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("prediction_id", Text, primary_key=True),
+    Column("made_wall_ns", BigInteger, nullable=False),
+    Column("predictor", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column(
+        "run_id", Text
+    ),  # no foreign key: a prediction may be older than its run, and outlives a pruned one
+    Column("share", Float(53)),
+    Column("energy_j", Float(53), nullable=False),
+    Column("energy_low_j", Float(53), nullable=False),
+    Column("energy_high_j", Float(53), nullable=False),
+    Column("time_s", Float(53)),
+    Column("time_low_s", Float(53)),
+    Column("time_high_s", Float(53)),
+    Column("details", Text, nullable=False),  # JSON: what else the predictor said
+    Column("actual_status", Text),
+    Column("actual_energy_j", Float(53)),
+    Column("actual_time_s", Float(53)),
+    Index("predictions_by_run", "run_id"),
+    Index("predictions_by_time", "made_wall_ns"),
 )
 
 version = Table("alembic_version", MetaData(), Column("version_num", Text))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wattmark.errors import WattmarkError
-from wattmark.predict.base import Prediction, Predictor
+from wattmark.predict.base import InstalledPredictor, Prediction, Predictor
 from wattmark.quantity import Quantity
 
 
@@ -122,6 +122,38 @@ class PredictorContract:
     def _predictions(self) -> list[Prediction]:
         predictor = self.fitted()
         return [predictor.predict(subject) for subject in self.subjects()]
+
+
+class InstalledPredictorContract(PredictorContract):
+    """The same, tried as the predictor itself says (:class:`wattmark.predict.base.Examples`)."""
+
+    def installed(self) -> InstalledPredictor:
+        """The predictor, ready to predict."""
+        raise NotImplementedError
+
+    def fitted(self) -> InstalledPredictor:
+        """The predictor as it comes."""
+        return self.installed()
+
+    def subjects(self) -> Sequence[Any]:
+        """Its own."""
+        return self.installed().examples().subjects
+
+    def unusable(self) -> Sequence[Sequence[Any]]:
+        """Its own."""
+        return self.installed().examples().unusable
+
+    def outside(self) -> Any | None:
+        """Its own."""
+        return self.installed().examples().outside
+
+    def test_it_learns_from_its_observations(self) -> None:
+        """A fit on its examples predicts their subjects, and says what it was fitted on."""
+        predictor = self.installed()
+        examples = predictor.examples()
+        fitted = predictor.fit(examples.observations)
+        for subject in examples.subjects:
+            assert fitted.predict(subject).basis
 
 
 def _relative(quantity: Quantity) -> float:

@@ -193,6 +193,38 @@ class Run:
                 journal.METRICS, {"run_id": run_id, "t_ns": now, "step": step, "values": numbers}
             )
 
+    def expect(
+        self, *, epochs: float | None = None, steps: float | None = None, seconds: float | None = None
+    ) -> None:
+        """Say how much there is to do: ``run.expect(epochs=90)``. A few microseconds; again where it has changed.
+
+        With the spans named ``epoch`` or ``step`` that have ended, ``wattmark run --predict`` and ``wattmark top`` tell from
+        it what the whole run will cost. A value that is no number above zero is a warning; the work goes on.
+        """
+        self._must_be_ours("given what to expect")
+        process = this_process()
+        if process.log is None or not self.start_ns:
+            return
+        counts: dict[str, float] = {}
+        for name, value in (("epochs", epochs), ("steps", steps), ("seconds", seconds)):
+            if value is None:
+                continue
+            try:
+                number = float(value)
+            except (TypeError, ValueError, RuntimeError):
+                number = 0.0
+            if 0.0 < number < 1e18:
+                counts[name] = number
+            else:
+                process.warn(
+                    f"expect-{name}", f"{name}={value!r:.100} is not expected: it is no number above 0"
+                )
+        if counts:
+            run_id = self.id if self._window is None else self._window.run_id
+            process.log.write_json(
+                journal.EXPECTED, {"run_id": run_id, "t_ns": monotonic_ns(), "counts": counts}
+            )
+
     def __enter__(self) -> Self:
         return self.start()
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import wattmark as wm
-from wattmark.cli.predict import app
+from wattmark.cli.predict.command import app
 from wattmark.errors import ConfigError
 from wattmark.predict.llm.question import cheapest
 

@@ -237,7 +237,7 @@ def bench(
 
     from wattmark.cli.llm.bench import BenchOptions, run_bench
     from wattmark.cli.llm.results import check_paths, write_files
-    from wattmark.cli.run import parse_tags
+    from wattmark.cli.run.command import parse_tags
 
     if sum(given is not None for given in (concurrency, rate, sweep)) > 1:
         raise ConfigError("--concurrency, --rate and --sweep exclude each other; give one of them")

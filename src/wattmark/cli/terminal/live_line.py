@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 
 from wattmark.recorder.launch import Session
 from wattmark.units import format_duration, format_energy, format_power
@@ -14,9 +15,18 @@ WINDOW_S = 1.0
 
 
 class LiveLine:
-    """Reads the session's live page; draws over itself, on standard error."""
+    """Reads the session's live page; draws over itself, on standard error.
 
-    def __init__(self, session: Session) -> None:
+    more: what stands behind the watts and joules. put: draws a line in another way; ``clear`` then is theirs.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        more: Callable[[], str] | None = None,
+        put: Callable[[str], None] | None = None,
+    ) -> None:
+        self._more, self._put = more, put
         self._live = session.live
         start = self._live.read()
         self._start_ns = time.monotonic_ns()
@@ -35,6 +45,11 @@ class LiveLine:
             power = self._power(now.t_ns, now.energy_j)
             if power is not None:
                 parts.insert(0, format_power(power))
+        if self._more is not None:
+            parts += filter(None, [self._more()])
+        if self._put is not None:
+            self._put("⚡ " + " · ".join(parts))
+            return
         width = os.get_terminal_size(2).columns or 80  # 0 where the terminal does not say
         line = ("⚡ " + " · ".join(parts))[: width - 2]
         sys.stderr.write(f"\r\x1b[2K{line}")

@@ -167,11 +167,25 @@ def head(state: RunState, width: int) -> RenderableType:
         f"{state.run_id}  pid {state.pid}  {tags}".rstrip(), "dim", no_wrap=True, overflow="ellipsis"
     )
     lines = [first, second]
+    if state.prediction is not None:
+        lines.append(Text(_predicted(state), no_wrap=True, overflow="ellipsis"))
     if state.recorder_lost:
         lines.append(Text("! its recorder is gone: joules no longer come in", "yellow"))
     if state.status != "running":
         lines.append(Text(f"It has ended: wattmark show {state.run_id}"[:width]))
     return Group(*lines)
+
+
+def _predicted(state: RunState) -> str:
+    one = state.prediction
+    assert one is not None, "no prediction"
+    ends = (format_energy(end, one.energy_j) for end in (one.energy_low_j, one.energy_high_j))
+    left_s = max(0.0, one.time_s - state.duration_s)
+    words = [
+        f"predicted in all {format_energy(one.energy_j)} ({' to '.join(ends)})",
+        f"{format_duration(left_s)} left",
+    ]
+    return " · ".join([*words, *filter(None, [plain(one.progress)])])
 
 
 def run_list(runs: Sequence[RunState], shown: RunState, width: int) -> RenderableType:

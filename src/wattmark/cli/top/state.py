@@ -52,6 +52,39 @@ class Count(NamedTuple):
     energy_j: float | None
 
 
+class RunPrediction(NamedTuple):
+    """What `wattmark run --predict` expects of the whole run: joules and seconds with the ends of their 90 % intervals.
+
+    share: of the run, that was seen when it was made; progress: how far the work was then, in words; outside: why the
+    interval is wider than usual.
+    """
+
+    energy_j: float
+    energy_low_j: float
+    energy_high_j: float
+    time_s: float
+    share: float
+    progress: str
+    outside: tuple[str, ...]
+
+    @classmethod
+    def of(cls, said: dict[str, Any] | None) -> RunPrediction | None:
+        """As the journal has it; None where it is not there, or not as it should be."""
+        try:
+            energy = (said or {})["energy_j"]
+            return cls(
+                float(energy["value"]),
+                float(energy["low"]),
+                float(energy["high"]),
+                float((said or {})["time_s"]["value"]),
+                float((said or {})["share"]),
+                str((said or {}).get("progress") or ""),
+                tuple(str(note) for note in (said or {}).get("outside") or ()),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
 @dataclass(frozen=True, slots=True)
 class RunState:
     """A run at one moment. Intervals of joules hold the sensors' accuracy."""
@@ -69,6 +102,7 @@ class RunState:
     counts: tuple[Count, ...]
     readings: int
     recorder_lost: bool
+    prediction: RunPrediction | None = None
 
     def energy(self, *, modelled: bool | None = None) -> Quantity | None:
         """Joules so far of all that counts, or of its modelled or its measured part."""
@@ -120,6 +154,7 @@ class RunState:
             "counts": [count._asdict() for count in self.counts],
             "requests_in_flight": self.requests,
             "readings": self.readings,
+            "prediction": None if self.prediction is None else self.prediction._asdict(),
         }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.cli.top.curves import Curves
-from wattmark.cli.top.state import Count, RunState, SpanRow
+from wattmark.cli.top.state import Count, RunPrediction, RunState, SpanRow
 from wattmark.recorder import journal, tree
 from wattmark.recorder.live import ENDED, Live, LiveReader
 from wattmark.runs.reading.session import session_folders
@@ -71,6 +71,7 @@ class _Run:
     opened: dict[str, Any]
     pid: int
     end: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = None
     shown: bool = False
     told: bool = False
     rows: dict[str, _Row] = field(default_factory=dict[str, _Row])
@@ -155,6 +156,11 @@ class _Session:
                 if kind == journal.RUN_OPEN:
                     self._runs.append(_Run(journal.Record(kind, payload).json(), tail.pid))
                     self._runs.sort(key=lambda run: run.start_ns)
+                elif kind == journal.PREDICTION:
+                    said = journal.Record(kind, payload).json()
+                    for run in self._runs:
+                        if run.opened["run_id"] == said["run_id"]:
+                            run.prediction = said
                 elif kind == journal.RUN_CLOSE:
                     end = journal.Record(kind, payload).json()
                     for run in self._runs:
@@ -209,6 +215,7 @@ class _Session:
             counts=tuple(rates),
             readings=curves.readings(run.start_ns, known_ns),
             recorder_lost=not recorder_lives and not over,
+            prediction=None if over else RunPrediction.of(run.prediction),
         )
 
     def _open_rows(self, run: _Run, now_ns: int, known_ns: int) -> list[SpanRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -25,6 +25,18 @@ _KEEP_OPEN_S = 15.0
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
+class RunForecast(BaseModel):
+    """What the whole run is expected to cost, with the ends of 90 % intervals. share: of it, that was seen by then."""
+
+    share: float
+    energy_j: float
+    energy_low_j: float
+    energy_high_j: float
+    time_s: float
+    progress: str | None
+    outside: list[str]
+
+
 class LiveRun(BaseModel):
     """A run that is not in the store yet. live: its process still runs."""
 
@@ -37,6 +49,7 @@ class LiveRun(BaseModel):
     energy: Quantity | None
     mean_power_w: float | None
     spans: int
+    prediction: RunForecast | None = None
 
 
 @router.get("/runs/live")
@@ -82,7 +95,26 @@ def _told(record: RunRecord) -> LiveRun:
         energy=view.energy,
         mean_power_w=view.mean_power_w,
         spans=len(record.spans),
+        prediction=forecast(record),
     )
+
+
+def forecast(record: RunRecord) -> RunForecast | None:
+    """The last prediction that was made of a run while it went on, or None."""
+    said: Sequence[Mapping[str, Any]] = record.extra.get("predictions") or ()
+    try:
+        last = said[len(said) - 1]
+        return RunForecast(
+            share=last["share"],
+            energy_j=last["energy_j"]["value"],
+            energy_low_j=last["energy_j"]["low"],
+            energy_high_j=last["energy_j"]["high"],
+            time_s=last["time_s"]["value"],
+            progress=last.get("progress"),
+            outside=last.get("outside") or [],
+        )
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _stream(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +14,9 @@ import numpy as np
 
 from wattmark.errors import ConfigError
 from wattmark.predict import conformal
-from wattmark.predict.base import Prediction
-from wattmark.predict.llm import physics
+from wattmark.predict.base import Examples, Prediction
+from wattmark.predict.hardware import accelerators
+from wattmark.predict.llm import architecture, physics
 from wattmark.predict.llm.subject import Serving
 from wattmark.statistics import Float64
 
@@ -102,6 +103,29 @@ class LlmPredictor:
             {part: float(value) * tokens * scale for part, value in zip(physics.PARTS, parts, strict=True)},
         )
 
+    def examples(self) -> Examples[Serving, Observation]:
+        """Servers of five models whose joules and seconds are twice those of the roofline."""
+        one = Serving(
+            architecture.find("llama-3.1-8b"),
+            accelerators.find("h100-sxm"),
+            190,
+            400,
+            128,
+            engine="vllm-0.5",
+        )
+        models = ("llama-3.1-8b", "gemma-2-2b", "mistral-7b", "mixtral-8x7b", "phi-3-medium")
+        observations = [
+            _twice_the_roofline(replace(one, model=architecture.find(name), concurrency=batch))
+            for name in models
+            for batch in (16.0, 64.0, 256.0)
+        ]
+        return Examples(
+            observations,
+            [replace(one, output=float(tokens)) for tokens in (100, 200, 400)],
+            ((), [replace(observations[0], joules=math.nan)], observations[:1]),
+            replace(one, hardware=accelerators.find("b200"), engine="vllm-v1", precision="fp8"),
+        )
+
     def _outside(self, subject: Serving) -> tuple[tuple[str, ...], float]:
         reasons: list[str] = []
         squares = 0.0
@@ -121,6 +145,11 @@ class LlmPredictor:
                 )
                 squares += (_PER_FACTOR * beyond) ** 2
         return tuple(reasons), math.sqrt(squares)
+
+
+def _twice_the_roofline(subject: Serving) -> Observation:
+    seconds = physics.seconds(subject)
+    return Observation(subject, 2 * float((seconds * physics.watts(subject)).sum()), 2 * float(seconds.sum()))
 
 
 _FEATURES = ("active parameters", "parameters", "batch", "prompt tokens", "output tokens")

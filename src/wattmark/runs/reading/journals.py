@@ -93,6 +93,8 @@ class ProcessEvents:
     _opens: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
     _closes: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
     metrics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    expected: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    predictions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def pid(self) -> int:
@@ -365,6 +367,13 @@ def _take_event(
         events.notes.append(_note(journal.Record(kind, payload).json()))
     elif kind == journal.METRICS:
         events.metrics.append(_logged(journal.Record(kind, payload).json()))
+    elif kind in (journal.EXPECTED, journal.PREDICTION):
+        said = journal.Record(kind, payload).json()
+        event = {**said, "run_id": str(said["run_id"]), "t_ns": _time(said["t_ns"])}
+        if kind == journal.EXPECTED:
+            events.expected.append({**event, "counts": _numbers(_table(said, "counts"))})
+        else:
+            events.predictions.append(event)
     elif kind == journal.READING_CHANNELS:
         reading_channels[:] = journal.Record(kind, payload).json()["channels"]
     elif kind == journal.READING:

@@ -36,6 +36,7 @@ _NOTES_THAT_WARN = {
     "disk-full", "read-slower", "reading-failed", "source-problem", "blip", "catch_up", "out_of_range", "below_idle",
     "device-unmeasured", "device-later", "zone-unused", "stuck", "contradicted", "silent", "utilisation-unknown",
     "unconfirmed", "asleep", "device-lost", "device-back",
+    "budget",
 }  # fmt: skip
 
 
@@ -179,6 +180,7 @@ class SessionData:
                     if note["code"] == "update-period"
                 },
                 **self._metrics(run["run_id"], start_ns, end_ns),
+                **self._foreseen(run["run_id"]),
             },
         )
         return replace(record, warnings=tuple(self._warnings(record, window)))
@@ -193,6 +195,25 @@ class SessionData:
         ]
         series = metrics.series_of(logged, start_ns, end_ns)
         return {metrics.KEY: series} if series else {}
+
+    def _foreseen(self, run_id: str) -> dict[str, Any]:
+        """What the run was said to have before it, and what was predicted of it while it went on, if anything."""
+        expected: dict[str, float] = {}
+        for events in self.events:
+            for event in events.expected:
+                if (root := self.windows.root(event["run_id"])) is not None and root.run_id == run_id:
+                    expected.update(event["counts"])
+        predictions = [
+            {key: value for key, value in event.items() if key != "run_id"}
+            for events in self.events
+            for event in events.predictions
+            if event["run_id"] == run_id
+        ]
+        predictions.sort(key=lambda event: event["t_ns"])
+        return {
+            **({"expected": expected} if expected else {}),
+            **({"predictions": predictions} if predictions else {}),
+        }
 
     def _status(self, window: Window, end: dict[str, Any] | None) -> Status:
         if end is not None:

@@ -54,10 +54,17 @@ def cannot_run(command: str) -> CannotRun | None:
 class Child:
     """A command that runs. Signals for it are held back from the moment it starts until :meth:`wait` has seen its end.
 
-    stdout_to_stderr: its standard output goes to standard error, because ours carries JSON. Raises CannotRun.
+    stdout_to_stderr: its standard output goes to standard error, because ours carries JSON. output: where both go
+    instead, as ``os.posix_spawn`` has it. Raises CannotRun.
     """
 
-    def __init__(self, command: Sequence[str], *, stdout_to_stderr: bool = False) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        stdout_to_stderr: bool = False,
+        output: Sequence[tuple[int, int, int]] = (),
+    ) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         self.interrupted = False
@@ -67,7 +74,7 @@ class Child:
                 command[0],
                 list(command),
                 os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)] if stdout_to_stderr else [],
+                file_actions=output or ([(os.POSIX_SPAWN_DUP2, 2, 1)] if stdout_to_stderr else []),
                 setsigmask=self._mask,
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores
             )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wattmark.cli.run import run
+from wattmark.cli.run.command import run
 
 app = typer.Typer(rich_markup_mode=None)
 

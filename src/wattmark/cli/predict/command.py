@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from wattmark.cli.predict import scores
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app.command()(scores.score)
+app.command()(scores.fit)
 
 
 @app.callback()

@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/run.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/reference/run.schema.json").read_text())
 ISSUE_KEYS = {
     "run_id", "name", "status", "exit_code", "started_at", "duration_s", "coverage", "energy_j", "energy_above_idle_j",
     "energy_attributed_j", "power_w", "channels", "carbon_g", "spans", "warnings",
@@ -325,7 +325,7 @@ def test_the_baseline_is_measured_first_and_taken_off(cli, powercap) -> None:
 
 def test_little_is_imported_before_the_command_starts(cli) -> None:
     heavy = "{'numpy', 'sqlalchemy', 'rich', 'typer', 'pydantic'}"
-    code = f"import sys, wattmark.cli.run; print(*sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, wattmark.cli.run.command; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=cli.env, capture_output=True, text=True, check=True
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wattmark import settings as configuration
-from wattmark.cli.child import CannotRun, Child, cannot_run
+from wattmark.cli.run.child import CannotRun, Child, cannot_run
 from wattmark.cli.terminal.output import report_error, say, writable_json, write_json
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.paths import journals_dir
@@ -18,6 +18,8 @@ from wattmark.tracker.process import this_process
 from wattmark.tracker.window import Window
 
 if TYPE_CHECKING:
+    from wattmark.cli.run.early.command import Early
+    from wattmark.cli.run.early.wishes import Wishes
     from wattmark.cli.terminal.live_line import LiveLine
     from wattmark.runs.record import Status
     from wattmark.runs.view import RunView
@@ -30,6 +32,7 @@ def run(words: Sequence[str]) -> int:
     """
     options, command = _parse(list(words))
     chosen = _settings(options)
+    wishes = _wishes(options)
     tags = parse_tags(options.tag)
     writable_json(options.json)
     trouble = cannot_run(command[0])
@@ -37,8 +40,13 @@ def run(words: Sequence[str]) -> int:
         say(str(trouble))
         return trouble.exit_code
     measured = _begin(options.name or _name_of(command), tags, chosen, options.baseline)
+    early = None if wishes is None else _early(wishes, to_stderr=options.json == "-")
     try:
-        child = Child(command, stdout_to_stderr=options.json == "-")
+        child = Child(
+            command,
+            stdout_to_stderr=options.json == "-",
+            output=early.output.file_actions if early else (),
+        )
     except CannotRun as error:
         say(str(error))
         measured.end("failed", error.exit_code)
@@ -46,13 +54,25 @@ def run(words: Sequence[str]) -> int:
     session = measured.window.process.session
     if session is not None and session.own:
         session.tell(f"root {child.pid}")
-    line = _live_line(session) if session is not None and not options.quiet and sys.stderr.isatty() else None
-    exit_code = child.wait(line.draw if line else None)
+    if early is not None:
+        early.begin(measured.window, child.pid, kept=not measured.nested)
+    line = None
+    if session is not None and not options.quiet and sys.stderr.isatty():
+        line = _live_line(session, early)
+    tick = line.draw if line else None
+    exit_code = child.wait(tick if early is None else early.with_tick(tick))
+    if early is not None:
+        early.end()
     if line is not None:
         line.clear()
     try:
-        measured.end(child.status(exit_code), exit_code)
+        status = child.status(exit_code)
+        if early is not None and early.stopped:
+            status, exit_code = "interrupted", STOPPED_OVER_BUDGET
+        measured.end(status, exit_code)
         _report(measured, quiet=options.quiet, json_path=options.json)
+        if early is not None and not options.quiet:
+            early.report()
     except WattmarkError as error:  # the command's exit code stands, whatever became of the numbers
         report_error(error)
     except KeyboardInterrupt:
@@ -87,6 +107,18 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--sources", metavar="A,B", help="sources to use; !name leaves one out")
     add("--zone", help="where the power comes from, for carbon: FR")
     add("--pue", metavar="X", help="power usage effectiveness of the building: 1.2, or a range 1.1-1.3")
+    add("--predict", action="store_true", help="show what the whole run will cost while it goes on")
+    add("--epochs", type=float, metavar="N", help="how many there will be, where the command does not say it")
+    add(
+        "--budget",
+        metavar="AMOUNT",
+        help="warn when it will not hold: 50kJ, 12Wh, 20gCO2e, 2EUR with --price",
+    )
+    add("--price", type=float, metavar="X", help="of a kilowatt-hour, for a budget of money")
+    add(
+        "--stop-over-budget", action="store_true", help="end the command then: SIGTERM, after --grace SIGKILL"
+    )
+    add("--grace", type=float, metavar="S", help="seconds for the command to end (default: 30)")
     add("--baseline", type=float, metavar="S", help="measure the idle machine for S seconds first")
     add("--quiet", "-q", action="store_true", help="no live line and no table")
     add("--json", metavar="PATH", help="write the results as JSON to PATH; - is standard output")
@@ -97,6 +129,10 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if not command:
         parser.error("there is no command to measure")
     return options, command
+
+
+STOPPED_OVER_BUDGET = 124
+"""The exit code of a run that was stopped because of its budget, as timeout(1) has for one that took too long."""
 
 
 @dataclass
@@ -169,6 +205,27 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return chosen
 
 
+def _wishes(options: argparse.Namespace) -> Wishes | None:
+    """What is to be predicted, checked before anything starts; None for nothing. Raises ConfigError."""
+    if options.stop_over_budget and options.budget is None:
+        raise ConfigError("--stop-over-budget needs a budget", hint="--budget 50kJ")
+    for name, value, needs in (
+        ("--price", options.price, "budget"),
+        ("--grace", options.grace, "stop_over_budget"),
+    ):
+        if value is not None and not getattr(options, needs):
+            raise ConfigError(f"{name} belongs to --{needs.replace('_', '-')}, which was not given")
+        if value is not None and not 0 < value < 1e9:
+            raise ConfigError(f"{name} must be a number above 0, not {value:g}")
+    if options.epochs is not None and not 0 < options.epochs < 1e12:
+        raise ConfigError(f"--epochs must be a number above 0, not {options.epochs:g}")
+    if not (options.predict or options.epochs or options.budget):
+        return None
+    from wattmark.cli.run.early.wishes import wishes_of
+
+    return wishes_of(options)
+
+
 def parse_tags(words: list[str]) -> dict[str, str]:
     """``["a", "k=v"]`` -> ``{"a": "", "k": "v"}``. Raises ConfigError for a tag without a key."""
     tags = {key: value for key, _, value in (word.partition("=") for word in words)}
@@ -177,11 +234,17 @@ def parse_tags(words: list[str]) -> dict[str, str]:
     return tags
 
 
-def _live_line(session: Session) -> LiveLine | None:
+def _early(wishes: Wishes, *, to_stderr: bool) -> Early:
+    from wattmark.cli.run.early.command import Early
+
+    return Early(wishes, to_stderr=to_stderr)
+
+
+def _live_line(session: Session, early: Early | None) -> LiveLine | None:
     from wattmark.cli.terminal.live_line import LiveLine
 
     try:
-        return LiveLine(session)
+        return LiveLine(session) if early is None else early.line(session)
     except (OSError, ValueError):
         return None  # the recorder is gone; the run's warnings will say so
 

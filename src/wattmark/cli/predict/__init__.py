@@ -1,0 +1,1 @@
+"""``wattmark predict``: its commands."""
