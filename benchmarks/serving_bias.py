@@ -182,7 +182,8 @@ def single_requests(seeds: int) -> list[dict[str, Any]]:
                     requests = seen.requests
                     if starts == "estimated":
                         start = processing_starts(seen.sent_ns, requests.first_token_ns)
-                        requests = replace(requests, start_ns=np.minimum(start, requests.first_token_ns))
+                        start = np.minimum(start, requests.first_token_ns)
+                        requests = replace(requests, start_ns=start, starts_told=False)
                     truth = seen.true_request_j
                     for key, weights in (("now", None), ("alike", EQUAL_WEIGHTS)):
                         done = account(requests, [seen.energy], weights=weights)
@@ -216,6 +217,7 @@ def main() -> None:
         single_requests(2 if quick else 5)
         return
     result = {
+        "machine": "simulated: the costs are known, no sensor and no server is used",
         "error_of_requests": single_requests(2 if quick else 5), "bias": bias(3 if quick else 10),
         "coverage": coverage(20 if quick else 150),
     }  # fmt: skip

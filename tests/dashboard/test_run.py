@@ -337,3 +337,28 @@ def test_tags_are_those_of_now(store):
     before = client.get("/api/v1/runs/r1").json()["tags"]
     store.tag("r1", {"later": "yes"})
     assert client.get("/api/v1/runs/r1").json()["tags"] == {**before, "later": "yes"}
+
+
+def test_a_benchmark_of_a_server_has_one_answer_whatever_page_asks(store):
+    """The whole run holds idle seconds and the load client, too; the figure is the benchmark's own."""
+    record, spans = rapl_record(200), spans_record(1).spans
+    spans = replace(spans, start_ns=spans.start_ns + record.start_ns, end_ns=spans.end_ns + record.start_ns)
+    figure = {"value": 0.934, "low": 0.9, "high": 0.97}
+    costs = {"j_per_request": figure, "j_per_output_token": None}
+    served = {"energy": {"with_idle": costs}}
+    details = {0: {"counts": {"requests": 20, "prompt_tokens": 640}, "attrs": {}}}
+    keep(
+        store, replace(record, run_id="s1", spans=replace(spans, details=details), extra={"serving": served})
+    )
+    keep(store, replace(record, run_id="p1", spans=replace(spans, details=details)))
+    told = get(store, "runs/s1/energy")
+    counts = {one["name"]: one for one in told["counts"]}
+    assert counts["requests"]["joules_per"]["value"] == 0.934
+    assert counts["requests"]["joules_per"]["high"] == 0.97
+    assert counts["requests"]["per_joule"]["value"] == pytest.approx(1 / 0.934)
+    assert counts["prompt_tokens"]["joules_per"] is None  # the benchmark has no figure for them
+    assert "steady window" in told["counts_rule"]
+    plain = {one["name"]: one for one in get(store, "runs/p1/energy")["counts"]}
+    assert plain["requests"]["joules_per"]["value"] != pytest.approx(0.934)
+    part = get(store, "runs/s1/energy?from_s=0&to_s=5")
+    assert "load client" in part["counts_rule"]

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
 
 KEY = "metrics"
+SERVED = {"requests": "j_per_request", "output_tokens": "j_per_output_token"}
+"""Of a benchmark of a model server: what its spans count, and the figure that says what one of it cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +77,19 @@ def part_of(record: RunRecord, from_s: float, to_s: float) -> dict[str, dict[str
                 "value": [metric.value[row] for row in rows],
             }
     return series
+
+
+def served_costs(record: RunRecord) -> dict[str, Quantity]:
+    """Joules for one request and for one output token of a benchmark of a model server, idle included, as every surface
+    tells them: of its steady window, without the load client and other work. Empty for any other run."""
+    found: Any = record.extra.get("serving")
+    for key in ("energy", "with_idle"):
+        found = cast("Mapping[str, Any]", found).get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    costs = cast("Mapping[str, Any]", found)
+    return {
+        name: Quantity.from_dict(costs[field], f"J/{name}")
+        for name, field in SERVED.items()
+        if isinstance(costs.get(field), Mapping)
+    }

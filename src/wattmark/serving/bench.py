@@ -31,7 +31,7 @@ from wattmark.serving.energy.measured import (
     energy_of,
     idle_of,
 )
-from wattmark.serving.figures.latency import Goal, Metrics
+from wattmark.serving.figures.latency import Goal, Metrics, ttft_s
 from wattmark.serving.figures.latency import measure as measure_load
 from wattmark.serving.figures.server_view import ServerView, server_view
 from wattmark.serving.figures.steady import requests_for
@@ -44,8 +44,9 @@ from wattmark.serving.power.meter import PowerMeter, power_meter
 from wattmark.serving.power.samples import PowerReadings
 from wattmark.serving.prompts.base import Lengths, Workload
 from wattmark.serving.prompts.synthetic import Filler, Synthetic
+from wattmark.serving.server.behind import backends, watching
 from wattmark.serving.server.local import LOCAL, RunningServer, ServerOptions, open_server
-from wattmark.serving.server.owner import Owner, is_here, owner_of
+from wattmark.serving.server.owner import Owner, is_here, name_of, owner_of
 from wattmark.tracker.measure import Run, measure
 from wattmark.tracker.process import this_process
 
@@ -179,6 +180,7 @@ class Bench:
     owner: Owner = field(default_factory=Owner)
     power: PowerMeter | None = None
     on_samples: Callable[[float], None] | None = None
+    named: bool = False
 
     @property
     def here(self) -> bool:
@@ -297,7 +299,20 @@ class Bench:
             )
         elif not self.here:
             found.append("the server runs on another machine: its energy is not measured here")
-        elif not self.server_pids:
+        elif self.owner.behind:
+            listed = ", ".join(f"{name_of(pid)} ({pid})" for pid in self.owner.behind)
+            found.append(f"the server passes requests on to {listed}: their joules are the server's too")
+        late = (
+            sorted(set(backends(self.owner.pids)) - set(self.owner.pids))
+            if self.here and self.owner.pids
+            else []
+        )
+        if late and not self.named:
+            listed = ", ".join(f"{name_of(pid)} ({pid})" for pid in late)
+            found.append(
+                f"{listed} worked for the server too, but was not seen before the load: name it with --server-pid"
+            )
+        if self.here and not self.server_pids:
             found.append("if that address is a tunnel to another machine, these joules are not the server's")
         return found
 
@@ -330,7 +345,10 @@ def open_bench(
             target = {"model": server.model, "dialect": "llama.cpp", **target}
         chosen = Target(server.base_url, **target)
         profile = run(probe(chosen, on_wait=on_wait))
-        filler = run(find_filler(chosen, profile))
+        owner = _owner(server, chosen, server_pids)
+        with watching(() if server_pids else owner.pids) as behind:
+            filler = run(find_filler(chosen, profile))
+        owner = replace(owner, pids=(*owner.pids, *sorted(behind)), behind=tuple(sorted(behind)))
         meter = None if power is None else power_meter(power)
         try:
             if meter is not None:
@@ -340,9 +358,10 @@ def open_bench(
                 chosen,
                 profile,
                 filler,
-                owner=_owner(server, chosen, server_pids),
+                owner=owner,
                 power=meter,
                 on_samples=on_samples,
+                named=bool(server_pids),
             )
         finally:
             if meter is not None:
@@ -456,10 +475,10 @@ def _write_requests(load: LoadResult, energy: BenchEnergy | None, parent: int) -
         span = log.open_span("request", parent, record.sent_ns)
         counts = {"requests": 1, **_counts(record)}
         attrs: dict[str, Any] = {"outcome": record.outcome}
+        if (first_s := ttft_s(record)) is not None:
+            attrs["ttft_s"] = first_s
         if record.index in joules:
             attrs["attributed_j"] = joules[record.index]
-        if record.first_token_ns is not None:
-            attrs["ttft_s"] = (record.first_token_ns - record.sent_ns) / 1e9
         if record.error:
             attrs["error"] = record.error
         log.write_json(journal.SPAN_DETAIL, {"span": span, "counts": counts, "attrs": attrs})

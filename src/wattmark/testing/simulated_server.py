@@ -156,6 +156,7 @@ def _simulate(
         chunk_ns,
         offsets,
         _ns(sent_s),
+        starts_told=True,
     )
     return Simulation(
         requests, _ns(sent_s), _sampled(server, np.array(edges_s), np.array(energies_j), seed), truth

@@ -213,3 +213,29 @@ def test_two_loads_on_one_host_compare_by_what_does_not_cancel():
     assert first.with_idle.tokens_per_j is not None
     gained = second.with_idle.tokens_per_j / first.with_idle.tokens_per_j  # type: ignore[operator]
     assert gained.half_width == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_reasoning_took_follows_from_what_tokens_cost() -> None:
+    """Prompts of 10 tokens at 1 J, answers of 21 at 3 J: half of the output is reasoning, which begins in the prefill."""
+    one = simulation(10).requests
+    halves = replace(one, output_tokens=np.full(10, 21), input_tokens=np.full(10, 10), reasoning=np.full(10, 11 / 21),
+                     chunk_ns=None, chunk_offsets=None)  # fmt: skip
+    weights = TokenWeights(1.0, 3.0, "test")
+    share = weights.reasoning_of(halves)
+    assert share == pytest.approx(10 * 3 / (10 + 20 * 3))  # ten of the twenty steps
+    assert weights.reasoning_of(replace(halves, reasoning=np.zeros(10))) == pytest.approx(0)
+    assert np.isnan(weights.reasoning_of(one)).all()  # nothing tells it
+    growing = TokenWeights(1.0, 3.0, "test", context=0.1)
+    assert (growing.reasoning_of(halves) < 0.5).all()  # its context is the shorter one
+
+
+def test_how_far_single_requests_may_be_off_is_said_by_the_rule() -> None:
+    from wattmark.serving.energy.costs import TokenCosts
+
+    known = Quantity.exact(1.0)
+    fitted = TokenCosts(known, known, None, 0.9, 100)
+    prompts = replace(fitted, prompt_j=5.0)
+    unknown = TokenCosts(None, known, None, None, 100)
+    assert fitted.request_error(starts_told=True) < fitted.request_error(starts_told=False)
+    assert fitted.request_error(starts_told=False) < prompts.request_error(starts_told=False)
+    assert unknown.request_error(starts_told=True) == (0.5, 1.0)

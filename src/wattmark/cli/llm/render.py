@@ -239,7 +239,8 @@ def _sweep(out: Console, outcome: BenchOutcome) -> None:
         *(["good"] if outcome.ask.limited else []), *(["CO2e/M tokens"] if carbon else []),
         *(["money/M tokens"] if money else []),
     ]  # fmt: skip
-    table = new_table(*columns, numbers=columns, spare=("idle", "requests/s"))
+    spare = ("money/M tokens", "CO2e/M tokens", "idle", "requests/s")
+    table = new_table(*columns, numbers=columns, spare=spare)
     for load, result in outcome.points:
         metrics, serving, with_idle = result.metrics, result.serving, _with_idle(result)
         cells = [

@@ -238,7 +238,7 @@ def account(
         work.scatter_known,
         None if answered_own is None or reasoning_share is None else answered_own * reasoning_share,
         reasoning_share,
-        _request_error(components),
+        _request_error(components, starts_told=requests.starts_told),
     )
 
 
@@ -255,16 +255,18 @@ def _reasoning_share(
     return thought / whole if whole > 0 else None
 
 
-def _request_error(components: Sequence[ComponentEnergy]) -> tuple[float, float]:
+def _request_error(components: Sequence[ComponentEnergy], *, starts_told: bool) -> tuple[float, float]:
     """That of the components together, each by its joules."""
     whole = sum(part.requests.value for part in components)
     if whole <= 0:
         return 0.0, 0.0
-    below, above = (
-        sum(part.requests.value * part.costs.request_error[side] for part in components) / whole
-        for side in (0, 1)
+    parts = [
+        (part.requests.value / whole, part.costs.request_error(starts_told=starts_told))
+        for part in components
+    ]
+    return sum(share * below for share, (below, _) in parts), sum(
+        share * above for share, (_, above) in parts
     )
-    return below, above
 
 
 def _component(shares: Shares, weights: TokenWeights, costs: TokenCosts) -> ComponentEnergy:

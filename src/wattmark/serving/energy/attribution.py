@@ -42,7 +42,8 @@ class RequestColumns:
     ``chunk_ns[chunk_offsets[r]:chunk_offsets[r + 1]]``, or both None. sent_ns: when the request was sent, for its
     delay; None takes ``start_ns``. answered: bool; False where the request failed or was given up, though work was done for
     it. counted: bool; False where the server told no token counts and these are estimates. None: all of them. reasoning:
-    (n,) float64, how much of the output tokens is reasoning, which comes first; NaN where it is not known.
+    (n,) float64, how much of the output tokens is reasoning, which comes first; NaN where it is not known. starts_told:
+    whether ``start_ns`` is what the server said, and no estimate.
 
     Raises:
         ValueError: lengths differ, times run backwards, or a count is negative (leave out what is not known).
@@ -60,6 +61,7 @@ class RequestColumns:
     answered: Bool | None = None
     counted: Bool | None = None
     reasoning: Float64 | None = None
+    starts_told: bool = False
 
     def __post_init__(self) -> None:
         columns = (

@@ -497,6 +497,7 @@ def _columns(records: list[RequestRecord]) -> RequestColumns:
         np.array([record.ok for record in records], np.bool_),
         np.array([each.input_tokens is not None and each.output_tokens is not None for each in records], np.bool_),
         np.array([reasoning_part(each) for each in records], np.float64),
+        starts_told=bool(known.all()),
     )  # fmt: skip
 
 

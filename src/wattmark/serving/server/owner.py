@@ -37,16 +37,19 @@ TUNNELS = frozenset(
 FORWARDERS = frozenset({"docker-proxy", "rootlessport", "slirp4netns", "pasta", "pasta.avx2"})
 """Programs that pass connections on into a container of this machine."""
 
-Addresses = frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Addresses = frozenset[Address]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Who listens. pids: the roots of the server's process trees, empty where it is not known. tunnel: the name of the
-    program that passes connections on to elsewhere, if that is what listens."""
+    program that passes connections on to elsewhere, if that is what listens. behind: those of ``pids`` that do not listen
+    there themselves, to which requests are passed on."""
 
     pids: tuple[int, ...] = ()
     tunnel: str | None = None
+    behind: tuple[int, ...] = ()
 
 
 def is_here(host: str) -> bool:
@@ -63,7 +66,7 @@ def addresses_of(host: str) -> Addresses:
     return frozenset(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries)
 
 
-def _can_bind(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _can_bind(address: Address) -> bool:
     """Only an address of this machine can be bound to (bind(2): EADDRNOTAVAIL otherwise)."""
     if address.is_loopback or address.is_unspecified:
         return True
@@ -83,7 +86,7 @@ def owner_of(host: str, port: int, procfs: str = "/proc") -> Owner:
     processes = _pids(procfs)
     inodes = _listening(f"{procfs}/self/net", port, addresses_of(host))
     pids = _holders(inodes, processes, procfs)
-    names = {pid: _name(pid, procfs) for pid in pids}
+    names = {pid: name_of(pid, procfs) for pid in pids}
     tunnel = next((name for name in names.values() if name in TUNNELS), None)
     if tunnel is not None:
         return Owner((), tunnel)
@@ -100,30 +103,61 @@ def owner_of(host: str, port: int, procfs: str = "/proc") -> Owner:
 def _listening(folder: str, port: int, addresses: Addresses | None) -> set[str]:
     """Inodes of sockets that listen at the port, on one of the addresses or on all; None: whatever the address."""
     inodes: set[str] = set()
+    for row in rows_of(folder):
+        address, _, number = row[1].partition(":")
+        if row[3] != LISTENING or int(number, 16) != port or row[9] == "0":
+            continue
+        own = address_of(address)
+        if (
+            addresses is None
+            or own.is_unspecified
+            or own in addresses
+            or any(a.is_unspecified for a in addresses)
+        ):
+            inodes.add(row[9])
+    return inodes
+
+
+def rows_of(folder: str) -> Iterator[list[str]]:
+    """The rows of a namespace's TCP sockets, as the kernel lists them (proc(5), /proc/net/tcp)."""
     for name in ("tcp", "tcp6"):
         try:
             with open(f"{folder}/{name}", encoding="ascii") as file:
                 rows = [line.split() for line in file.readlines()[1:]]
         except OSError:
             continue
-        for row in rows:
-            if len(row) < 10 or row[3] != LISTENING:
-                continue
-            address, _, number = row[1].partition(":")
-            if int(number, 16) != port or row[9] == "0":
-                continue
-            own = _address(address)
-            if (
-                addresses is None
-                or own.is_unspecified
-                or own in addresses
-                or any(a.is_unspecified for a in addresses)
-            ):
-                inodes.add(row[9])
-    return inodes
+        yield from (row for row in rows if len(row) >= 10)
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def holders_at(address: Address, port: int, procfs: str) -> set[int]:
+    """The roots of the processes that listen at an address of this machine, in containers too; none elsewhere."""
+    processes = _pids(procfs)
+    here = frozenset({address})
+    if _can_bind(address):
+        pids = _holders(_listening(f"{procfs}/self/net", port, here), processes, procfs)
+    else:
+        pids = _in_other_namespaces(port, here, processes, procfs)
+    if any(name_of(pid, procfs) in TUNNELS for pid in pids):
+        return set()
+    return {_root(pid, procfs) for pid in pids}
+
+
+def sockets_of(pids: Iterable[int], procfs: str) -> set[str]:
+    """Inodes of the sockets that processes have open."""
+    links = (link for pid in pids for link in _links(f"{procfs}/{pid}/fd"))
+    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+
+
+def family_of(roots: Iterable[int], procfs: str) -> set[int]:
+    """The processes and all that descend from them."""
+    parents = {pid: _parent_and_session(pid, procfs)[0] for pid in _pids(procfs)}
+    family = set(roots)
+    while more := {pid for pid, parent in parents.items() if parent in family and pid not in family}:
+        family |= more
+    return family
+
+
+def address_of(text: str) -> Address:
     """An address as the kernel prints it: words of 32 bits in the machine's own order (little-endian where this runs)."""
     data = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
     if len(data) == 4:
@@ -217,7 +251,8 @@ def _parent_and_session(pid: int, procfs: str) -> tuple[int, int]:
     return (int(fields[1]), int(fields[3])) if len(fields) > 3 else (0, 0)
 
 
-def _name(pid: int, procfs: str) -> str:
+def name_of(pid: int, procfs: str = "/proc") -> str:
+    """The name of a process, empty where it is gone."""
     return _read(f"{procfs}/{pid}/comm").strip()
 
 

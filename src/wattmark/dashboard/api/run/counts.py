@@ -15,6 +15,15 @@ COUNT_RULE = (
     "that lies inside."
 )
 
+SERVED_RULE = (
+    "Energy for one is the benchmark's own figure, as on the page Serving: of its steady window, idle included, without the "
+    "load client and other work."
+)
+BRUSHED_RULE = (
+    "In a part of a benchmark, energy for one is all that the machine used in it, the load client and other work too; the "
+    "benchmark's own figures are those of the whole run."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Holders:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from wattmark.dashboard.api.run.counts import COUNT_RULE, counts_between
+from wattmark.dashboard.api.run.counts import BRUSHED_RULE, COUNT_RULE, SERVED_RULE, counts_between
 from wattmark.dashboard.api.schemas import Moment, RunRef, Width, numbers
 from wattmark.dashboard.context import Here
 from wattmark.dashboard.run_cache import OneRun, Part
@@ -17,6 +18,7 @@ from wattmark.impact.emissions import carbon
 from wattmark.quantity import Quantity, total
 from wattmark.runs.attribution import Scope
 from wattmark.runs.energy import edges_ns, overlaps
+from wattmark.runs.metrics import served_costs
 from wattmark.runs.record import Int64
 
 router = APIRouter(prefix="/runs/{ref}", tags=["run"])
@@ -155,6 +157,10 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
     )
     zone, pue = run.place
     grams = carbon(mine, zone, pue=pue)
+    served = served_costs(run.record)
+    is_whole = start <= run.record.start_ns and end >= run.record.end_ns
+    # The tree of a benchmark is the load client's, as a rule without the server.
+    divided = whole if served else mine
     return Energy(
         from_s=(start - run.record.start_ns) / 1e9,
         to_s=(end - run.record.start_ns) / 1e9,
@@ -167,16 +173,10 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
         carbon=grams.grams if grams else None,
         components=found,
         counts=[
-            Count(
-                name=name,
-                value=value,
-                exact=exact,
-                per_joule=_per_joule(value, mine),
-                joules_per=(mine / value).with_unit(f"J/{name}") if mine and value > 0 else None,
-            )
+            _count(name, value, exact, divided, served if is_whole else None)
             for name, (value, exact) in counts_between(run, start, end).items()
         ],
-        counts_rule=COUNT_RULE,
+        counts_rule=COUNT_RULE if not served else SERVED_RULE if is_whole else BRUSHED_RULE,
     )
 
 
@@ -241,6 +241,28 @@ def _energy_of(part: Part, start: int, end: int) -> tuple[Quantity | None, float
             covered_s += float(got.covered_s[0])
             power_w += float(got.value_j[0] / got.covered_s[0])
     return total(quantities), covered_s, power_w if quantities else None
+
+
+def _count(
+    name: str, value: float, exact: bool, energy: Quantity | None, served: Mapping[str, Quantity] | None
+) -> Count:
+    """What was done, and its share of the energy. served: of a whole benchmark of a server, whose figures those are."""
+    if served:
+        each = served.get(name)
+        return Count(
+            name=name,
+            value=value,
+            exact=exact,
+            per_joule=None if each is None else _per_joule(1.0, each),
+            joules_per=each,
+        )
+    return Count(
+        name=name,
+        value=value,
+        exact=exact,
+        per_joule=_per_joule(value, energy),
+        joules_per=(energy / value).with_unit(f"J/{name}") if energy and value > 0 else None,
+    )
 
 
 def _per_joule(value: float, energy: Quantity | None) -> Quantity | None:
