@@ -123,9 +123,7 @@ def _line(
         line = Line(
             "",
             [load for load, _ in shown],
-            [quantity.value for quantity in ends],
-            [quantity.low for quantity in ends],
-            [quantity.high for quantity in ends],
+            ends,
             1.0 if modelled and unit.endswith("J") else None,
         )
         log = "x" if len(shown) > 2 and all(load > 0 for load, _ in shown) else ""
