@@ -61,6 +61,7 @@ TESTING_MAY = {
     "serving",
     "predict.base",
     "predict.registry",
+    "predict.layers",
 }
 """Contract suites support the interfaces that third parties may implement."""
 MOST_MODULES, MOST_ENTRIES = 14, 18

@@ -8,6 +8,8 @@ from wattmark import testing as testing
 from wattmark._version import __version__ as __version__
 from wattmark.errors import WattmarkError as WattmarkError
 from wattmark.impact.emissions import Carbon as Carbon
+from wattmark.predict.layers.question import predict_layers as predict_layers
+from wattmark.predict.layers.question import predict_model as predict_model
 from wattmark.predict.llm.question import predict_llm as predict_llm
 from wattmark.predict.llm.usage import predict_api as predict_api
 from wattmark.predict.question import what_if as what_if

@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
-from wattmark.cli.predict import scores
+from wattmark.cli.predict import layers, scores
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.command()(scores.score)
 app.command()(scores.fit)
+app.command()(layers.model)
+app.add_typer(layers.app, name="layers")
 
 
 @app.callback()
 def predict() -> None:
-    """Joules before they are spent: of a model server, and of calls to hosted models, with intervals of 90 %.
+    """Joules before they are spent: of a network, a model server, calls to hosted models; with intervals of 90 %.
 
     \b
     Example: wattmark predict llm llama-3.1-8b --gpu h100-sxm --concurrency 64 --input 500 --output 200
