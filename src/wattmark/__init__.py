@@ -49,6 +49,8 @@ _HOMES = {
 """Public name -> the module that it lives in."""
 
 _CALLED = {
+    "impact": ("wattmark.workspace.library", "impact"),
+    "plan": ("wattmark.plan.question", "plan"),
     "runs": ("wattmark.workspace.library", "list_runs"),
     "sources": ("wattmark.workspace.configuration", "usable_sources"),
 }

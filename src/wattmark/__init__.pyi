@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
 from wattmark import testing as testing
 from wattmark._version import __version__ as __version__
 from wattmark.errors import WattmarkError as WattmarkError
 from wattmark.impact.emissions import Carbon as Carbon
+from wattmark.impact.series import IntensitySeries
+from wattmark.impact.series.emitted import CarbonOverTime
+from wattmark.plan.question import Plan, SeriesLike
 from wattmark.predict.layers.question import predict_layers as predict_layers
 from wattmark.predict.layers.question import predict_model as predict_model
 from wattmark.predict.llm.question import predict_llm as predict_llm
@@ -55,6 +59,24 @@ def measure(
     sync: bool = False,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Run: ...
+def impact(
+    run: Run | str,
+    *,
+    series: str | Path | IntensitySeries,
+    zone: str | None = None,
+    pue: float | None = None,
+    unit: str | None = None,
+) -> CarbonOverTime | None: ...
+def plan(
+    duration: str | float,
+    *,
+    deadline: str | float,
+    series: SeriesLike | Mapping[str, SeriesLike] | Sequence[SeriesLike],
+    now: datetime | float | None = None,
+    pausable: bool = False,
+    checkpoint_s: float = 0.0,
+    energy: Quantity | None = None,
+) -> Plan: ...
 def runs(
     *,
     tag: str | Iterable[str] | None = None,

@@ -19,6 +19,8 @@ COMMANDS = {
     "compare": "store.compare",
     "whatif": "whatif",
     "predict": "predict.command",
+    "impact": "carbon.impact",
+    "plan": "carbon.plan",
     "totals": "store.totals",
     "health": "store.health",
     "export": "store.export",

@@ -26,6 +26,9 @@ from wattmark.workspace.moments import parse_age, parse_since
 if TYPE_CHECKING:
     import pandas as pd
 
+    from wattmark.impact.series import IntensitySeries
+    from wattmark.impact.series.emitted import CarbonOverTime
+
 RunLike = Run | RunView | str
 Format = Literal["json", "csv", "parquet"]
 
@@ -111,6 +114,30 @@ def carbon(run: RunLike, *, zone: str | None = None, pue: float | str | None = N
     None if no energy was measured or the zone is not known. Raises ConfigError for a zone that does not exist.
     """
     return workspace.carbon_of(view_of(run), zone, pue)
+
+
+def impact(
+    run: RunLike,
+    *,
+    series: str | Path | IntensitySeries,
+    zone: str | None = None,
+    pue: float | None = None,
+    unit: str | None = None,
+) -> CarbonOverTime | None:
+    """CO2e of a run by the hour: its power with a grid's intensity over time (a file, see
+    :func:`~wattmark.impact.series.read_series`), exact at the edges. zone: whose yearly figure stands beside it, and in for
+    what the series leaves out; else that of :func:`carbon`.
+
+    None if no energy was measured. Raises ConfigError for a series or zone that cannot be used.
+    """
+    from wattmark.impact import as_pue, intensity_of
+    from wattmark.impact.series import IntensitySeries, read_series
+    from wattmark.impact.series.emitted import carbon_over_time
+
+    view = view_of(run)
+    place, ratio = workspace.place_of(view.record, zone, pue)
+    read = series if isinstance(series, IntensitySeries) else read_series(series, unit=unit)
+    return carbon_over_time(view, read, as_pue(ratio), None if place is None else intensity_of(place.zone))
 
 
 def totals(

@@ -1,0 +1,1 @@
+"""Commands about carbon over time: what a run emitted, and when to run."""

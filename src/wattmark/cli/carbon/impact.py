@@ -1,0 +1,86 @@
+"""``wattmark impact``: the carbon of a run by the hour, from a grid's intensity over time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.output import console, plain, write_json
+from wattmark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wattmark.impact.series.emitted import CarbonOverTime
+    from wattmark.quantity import Quantity
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def impact(
+    series: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="Carbon intensity of the grid over time: CSV, or JSON as Electricity Maps, WattTime, UK Carbon "
+            "Intensity or the Carbon Aware SDK answer.",
+        ),
+    ],
+    ref: Annotated[
+        str, typer.Argument(metavar="RUN", help="An id, its beginning, a name, last or @-1.")
+    ] = "last",
+    zone: Annotated[
+        str | None, typer.Option(help="Whose yearly figure stands beside it, and in for gaps: FR.")
+    ] = None,
+    pue: Annotated[float | None, typer.Option(help="Power usage effectiveness of the building.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Of the series, where it does not say: g/kWh, lb/MWh ...")
+    ] = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Work out a run's carbon hour by hour: its power with the grid's intensity, exact at the edges of every step.
+
+    \b
+    Example: wattmark impact last --series grid.csv --zone DE
+    """
+    from wattmark.workspace.library import impact as ask
+
+    answer = ask(ref, series=series, zone=zone, pue=pue, unit=unit)
+    if answer is None:
+        raise ConfigError(f"no energy of {ref} was measured", hint="wattmark sources")
+    if not write_json(answer.as_dict(), json_path):
+        _render(answer)
+
+
+def _render(answer: CarbonOverTime) -> None:
+    from wattmark.cli.terminal.table import new_table
+    from wattmark.units import format_energy, format_mass, significant
+
+    out = console()
+    table = new_table("hour (UTC)", "energy", "g/kWh", "CO2e", numbers=("energy", "g/kWh", "CO2e"))
+    for part in answer.slices:
+        table.add_row(
+            f"{datetime.fromtimestamp(part.start_s, timezone.utc):%Y-%m-%d %H:%M}",
+            format_energy(part.energy_j),
+            "?" if part.g_per_kwh is None else significant(part.g_per_kwh),
+            "?" if part.grams is None else format_mass(part.grams),
+        )
+    out.print(table)
+
+    def words(grams: Quantity | None) -> str:
+        return (
+            "not known"
+            if grams is None
+            else f"{format_mass(grams.value)} [{format_mass(grams.low)}, {format_mass(grams.high)}]"
+        )
+
+    signal = f"{answer.series.signal} intensity of {plain(answer.series.zone or answer.series.source)}"
+    out.print(
+        f"{words(answer.grams)} CO2e by the {signal}; by the yearly figure {words(answer.yearly)}",
+        soft_wrap=True,
+    )
+    for note in answer.notes:
+        out.print(f"! {plain(note)}", style="yellow", soft_wrap=True)

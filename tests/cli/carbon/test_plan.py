@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+START = 1_767_225_600.0  # 2026-01-01T00:00Z
+HOURS = np.arange(24 * 20)
+DAILY = 300 - 200 * np.cos((HOURS - 11.5) / 24 * 2 * np.pi)  # the least before noon
+
+
+def test_the_command_tells_and_hands_over(cli) -> None:
+    rows = "".join(f"{START + 3600 * at:.0f},{value}\n" for at, value in enumerate(DAILY))
+    (cli.folder / "grid.csv").write_text("time,intensity\n" + rows)
+    words = ["plan", "--series", "grid.csv", "--duration", "4h", "--now", "2026-01-11T00:00Z"]
+    done = cli(*words, "--for", "slurm", "--", "python", "train.py", "a b")
+    assert done.returncode == 0, done.stderr
+    assert "One piece, begun later" in done.stdout
+    assert "sbatch --begin=2026-01-11T10:00:00" in done.stdout
+    data = json.loads(cli(*words, "--json", "-").stdout)
+    assert data["advised"] == "one"
+    assert data["start"] == "2026-01-11T10:00:00+00:00"
+    assert [way["name"] for way in data["ways"]] == ["now", "one"]
+    for wrong, why in (
+        (["plan", "--duration", "4h"], "no series"),
+        (["plan", "--series", "grid.csv"], "how long"),
+        ([*words, "--for", "pbs"], "--for cannot be"),
+        ([*words, "--for", "at"], "needs the command"),
+        ([*words, "--now", "noon"], "is no time"),
+    ):
+        failed = cli(*wrong)
+        assert failed.returncode == 2
+        assert why in failed.stderr

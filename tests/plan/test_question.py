@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wattmark as wm
+from wattmark.errors import ConfigError
+from wattmark.impact.series import IntensitySeries
+from wattmark.plan import forecast
+from wattmark.plan.handover import SCHEDULERS, handover
+from wattmark.quantity import Quantity
+
+START = 1_767_225_600.0  # 2026-01-01T00:00Z
+HOURS = np.arange(24 * 20)
+DAILY = 300 - 200 * np.cos((HOURS - 11.5) / 24 * 2 * np.pi)  # the least before noon
+
+
+def series(values: np.ndarray = DAILY, **more: object) -> IntensitySeries:
+    return IntensitySeries.of(
+        [(START + 3600.0 * at, None, float(value)) for at, value in enumerate(values)], **more
+    )  # pyright: ignore[reportArgumentType]
+
+
+def test_a_known_series_is_planned_exactly() -> None:
+    answer = wm.plan("4h", deadline="24h", series=series(), now=START + 10 * 24 * 3600, pausable=True)
+    assert answer.known
+    now, one, pieces = answer.ways
+    assert one.starts == (START + (10 * 24 + 10) * 3600.0,)
+    assert one.g_per_kwh.value == pytest.approx(DAILY[10:14].mean())
+    assert one.g_per_kwh.low == one.g_per_kwh.high
+    assert now.g_per_kwh.value == pytest.approx(DAILY[:4].mean())
+    assert pieces.g_per_kwh.value == pytest.approx(one.g_per_kwh.value)
+    assert answer.advised is one
+    assert "saves 77%" in answer.why
+
+
+def test_a_forecast_has_an_interval_and_was_tried_on_the_past() -> None:
+    noise = np.random.default_rng(0).normal(0, 15, len(DAILY))
+    answer = wm.plan("4h", deadline="24h", series=series(DAILY + noise), now=START + len(DAILY) * 3600.0)
+    assert not answer.known
+    one = next(way for way in answer.ways if way.name == "one")
+    assert one.g_per_kwh.low < DAILY[10:14].mean() < one.g_per_kwh.high
+    assert one.savings is not None
+    assert 0.6 < one.savings.mean < 0.85
+    assert answer.advised.name in ("one", "along")
+    assert "times of the past it saved" in answer.why
+
+
+def test_a_plan_that_lost_in_the_past_is_not_advised() -> None:
+    walk = 300 + np.cumsum(np.random.default_rng(3).choice([-12.0, 12.0], len(HOURS)))
+    answer = wm.plan("20h", deadline="24h", series=series(walk), now=START + len(walk) * 3600.0)
+    advised = answer.advised
+    assert advised.name == "now" or (advised.savings is not None and advised.savings.mean > 0)
+
+
+def test_grams_follow_the_energy_and_places_are_compared() -> None:
+    dirty, clean = series(), series(DAILY / 10, zone="SE")
+    answer = wm.plan(
+        3600,
+        deadline="24h",
+        series={"here": dirty, "SE": clean},
+        now=START,
+        energy=Quantity(3.6e6, 3.2e6, 4e6),
+    )
+    assert answer.advised.place == "SE"
+    grams = answer.advised.grams
+    assert grams is not None
+    assert grams.value == pytest.approx(DAILY.min() / 10)
+    assert grams.low == pytest.approx(grams.value * 3.2 / 3.6)
+
+
+def test_flat_series_start_now() -> None:
+    answer = wm.plan("1h", deadline="10h", series=series(np.full(480, 100.0)), now=START + 480 * 3600.0)
+    assert answer.advised.name == "now"
+
+
+def test_little_history_says_so() -> None:
+    answer = wm.plan("1h", deadline="5h", series=series(DAILY[:5]), now=START + 5 * 3600.0)
+    assert any("too short to try" in note for note in answer.notes)
+    assert answer.ways[0].g_per_kwh.low < answer.ways[0].g_per_kwh.high
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"duration": "5h", "deadline": "4h"}, "cannot be done within"),
+        ({"duration": "0h", "deadline": "4h"}, "more than nothing"),
+        ({"duration": "soon", "deadline": "4h"}, "no length of time"),
+        ({"duration": "1h", "deadline": "4h", "checkpoint_s": 7200}, "checkpoint"),
+        ({"duration": "1h", "deadline": "4h", "series": []}, "no series"),
+        (
+            {
+                "duration": "1h",
+                "deadline": "4h",
+                "series": {"a": series(), "b": series(signal="marginal")},
+            },
+            "two questions",
+        ),
+    ],
+)
+def test_what_cannot_be_planned_says_why(given: dict[str, object], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        wm.plan(**{"series": series(), "now": START, **given})  # pyright: ignore[reportArgumentType]
+
+
+def test_intervals_of_the_forecast_hold_on_a_noisy_day() -> None:
+    rng = np.random.default_rng(5)
+    inside: list[float] = []
+    for _ in range(20):
+        values = np.tile(DAILY[:24], 20) + rng.normal(0, 20, 480)
+        got = forecast(values[:-24], 3600.0, 24)
+        inside.append(float(((got.low <= values[-24:]) & (values[-24:] <= got.high)).mean()))
+    assert 0.85 <= np.mean(inside) <= 0.97
+
+
+def test_handovers_quote_what_they_are_given() -> None:
+    command = ["sh", "-c", "echo 'a b'; date +%s"]
+    texts = {name: handover(name, START, command) for name in SCHEDULERS}
+    assert "2026-01-01 00:00:00 UTC" in texts["systemd"]
+    assert r"\%s" in texts["cron"]
+    assert texts["at"].endswith("at -t 202601010000.00")
+    assert "- \"echo 'a b'; date +%s\"" in texts["kubernetes"]
+    assert 'schedule: "0 0 1 1 *"' in texts["kubernetes"]
