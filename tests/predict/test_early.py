@@ -15,6 +15,8 @@ from wattmark.predict.early import (
     WarmUp,
     energy_of_settled,
     mean_power_of_settled,
+    settled_epoch,
+    without_rise,
 )
 from wattmark.predict.profile import cumulative_j, first_part
 
@@ -95,6 +97,43 @@ def test_a_fitted_model_holds_on_runs_that_it_has_not_seen_and_pickles() -> None
         assert held >= 32  # of 40; fewer has a probability below 1 % at 90 %
 
 
+def steady(seed: int, spread: float = 0.25) -> Trace:
+    """2,000 s of work that goes up and down, ten seconds at a time, and has no warm-up."""
+    random = np.random.default_rng(seed)
+    return Trace(np.arange(2000.0), np.repeat(100.0 * random.lognormal(0.0, spread, 200), 10))
+
+
+def test_a_run_that_goes_up_and_down_is_said_to_be_unlike_and_holds_its_own_mean() -> None:
+    for share in (0.05, 0.15, 0.3, 0.5):
+        held, unlike = 0, 0
+        for seed in range(40):
+            trace = steady(seed)
+            part = FirstPart(*first_part(trace.t_s, trace.power_w, share * 1999.0), 1999.0)
+            found = SHIPPED.predict(part)
+            low, high = found.energy.interval(0.9)
+            held += low <= joules(trace) <= high
+            unlike += any("up and down" in reason for reason in found.outside)
+        assert held >= 31  # of 40; fewer has a probability below 1 % at 90 %
+        assert unlike >= 30
+
+
+def test_work_without_an_accelerator_has_no_rise() -> None:
+    trace = steady(1)
+    part = FirstPart(*first_part(trace.t_s, trace.power_w, 200.0), 1999.0)
+    plain, risen = without_rise(SHIPPED).predict(part).energy, SHIPPED.predict(part).energy
+    assert plain.value == pytest.approx(joules(trace), rel=0.1)
+    assert risen.value > 1.1 * plain.value
+
+
+def test_kinds_of_work_that_are_new_to_a_fit_widen_its_interval() -> None:
+    traces = [training(seed, warm_w=100.0 if seed % 2 else 140.0) for seed in range(40)]
+    plain = WarmUp.fit(traces)
+    grouped = WarmUp.fit(traces, kinds=[seed % 2 for seed in range(40)])
+    assert plain.form == grouped.form
+    assert all(wide >= narrow for wide, narrow in zip(grouped.reach, plain.reach, strict=True))
+    assert grouped.reach[2] > plain.reach[2]
+
+
 def test_what_cannot_be_used_is_refused_with_what_to_do() -> None:
     t = np.array([0.0, 1.0, 2.0])
     for times, watts, total_s in (
@@ -118,3 +157,16 @@ def test_m3_and_m4_by_hand() -> None:
     assert energy_of_settled(energies, 2, 20) == pytest.approx(130 + 510 * 18 / 5)
     with pytest.raises(ConfigError, match="7 epochs do not hold 5 from number 3"):
         energy_of_settled(energies, 3, 20)
+
+
+def test_the_settled_epoch_is_behind_the_last_change_of_level_or_the_latest_that_there_is() -> None:
+    warm = np.array([70.0, 80.0, 80.0, 81.0, *[100.0] * 16])
+    assert settled_epoch(warm) == 4
+    assert settled_epoch(np.array([109.0] * 4 + [100.0] * 16)) == 4
+    assert settled_epoch(np.full(20, 100.0)) == 0
+    stalls = np.where(np.arange(20) % 5 == 0, 50.0, 100.0)
+    assert settled_epoch(stalls) == 15
+    late = np.array([70.0] * 17 + [100.0] * 3)
+    assert settled_epoch(late) == 15
+    with pytest.raises(ConfigError, match="4 epochs do not hold 5"):
+        settled_epoch(np.ones(4))

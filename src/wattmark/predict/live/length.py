@@ -81,11 +81,14 @@ def length_like(earlier_s: Sequence[float], now_s: float) -> Quantity | None:
     if not len(longer):
         return None
     middle = float(np.median(longer))
-    half = (
-        ALONE
-        if len(longer) == 1
-        else max(0.05, float(np.abs(longer - middle).max()) * (len(longer) + 1) / len(longer))
-    )
+    apart = np.sort(np.abs(longer - middle))
+    place = math.ceil(0.9 * (len(apart) + 1))
+    if len(apart) == 1:
+        half = ALONE
+    elif place <= len(apart):
+        half = max(0.05, float(apart[place - 1]))
+    else:
+        half = max(0.05, float(apart[-1]) * (len(apart) + 1) / len(apart))
     value = math.exp(middle)
     scale = Z95 / Z90
     return Quantity(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from wattmark.paths import data_dir
-from wattmark.predict.early import SHIPPED, WINDOWS, WarmUp
+from wattmark.predict.early import PERCENTILES, SHIPPED, WINDOWS, Form, WarmUp
 
 
 def model_here() -> WarmUp:
@@ -28,9 +27,12 @@ def kept_model() -> tuple[WarmUp, int] | None:
     try:
         data = cast("dict[str, Any]", json.loads(model_path().read_text(encoding="utf-8")))
         reach = tuple(float(one) for one in data["reach"])
-        model = WarmUp(float(data["rise"]), reach, str(data["basis"]))
-        if len(reach) != len(WINDOWS) or not (np.isfinite(reach).all() and 0 <= model.rise <= 1):
+        peak, fades, rise = data["form"]
+        form = Form(int(peak), float(fades), float(rise))
+        rough = tuple(float(one) for one in data["rough"])
+        usable = len(reach) == len(rough) == len(WINDOWS) and all(0 < one < math.inf for one in reach)
+        if not (usable and 0 <= form.peak < len(PERCENTILES) and 0 <= form.rise <= 1 and 0 < form.fades <= 1):
             return None
-        return model, int(data["runs"])
+        return WarmUp(form, reach, rough, str(data["basis"])), int(data["runs"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -43,13 +43,14 @@ class Learned:
 
 def learn(store: Store) -> Learned:
     """Fit on this machine's own runs that completed and said how far they were. Raises ConfigError for too few."""
-    traces = list(_traces(store))
+    named = list(_traces(store))
+    traces = [trace for _, trace in named]
     if len(traces) < FEWEST:
         raise ConfigError(
             f"{len(traces)} runs of this machine tell how far they were; a fit needs {FEWEST}",
             hint="measure more with `wattmark run --predict`; until then the model that comes with Wattmark predicts",
         )
-    model = WarmUp.fit(traces, f"{len(traces)} runs of this machine", elsewhere=0.0)
+    model = WarmUp.fit(traces, f"{len(traces)} runs of this machine", kinds=[name for name, _ in named])
     path = model_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
@@ -79,7 +80,8 @@ def trace_of(record: RunRecord) -> Trace | None:
     return Trace((edges[1:] - edges[0]) / 1e9, watts)
 
 
-def _traces(store: Store) -> Iterator[Trace]:
+def _traces(store: Store) -> Iterator[tuple[str, Trace]]:
+    """Names and traces of the runs that a fit may take."""
     for summary in store.summaries(status="completed", host=os.uname().nodename, limit=MOST):
         if summary.duration_s < SHORTEST_S or summary.energy_j is None:
             continue
@@ -88,4 +90,4 @@ def _traces(store: Store) -> Iterator[Trace]:
         if said or _WORK & {name.casefold() for name in record.spans.names}:
             trace = trace_of(record)
             if trace is not None:
-                yield trace
+                yield record.name, trace

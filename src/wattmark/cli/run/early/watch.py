@@ -79,6 +79,7 @@ class Watch:
             live = self._session.live.read()
             if live.energy_j is not None:
                 self._start_j = live.energy_j if self._start_j is None else self._start_j
+                state.fit_to(live.by_component_j)
                 state.ongoing.see((live.t_ns - self._window.start_ns) / 1e9, live.energy_j - self._start_j)
             with self._lock:
                 unread = list(self._unread)
@@ -226,6 +227,14 @@ class _State:
         self.lines = LineProgress(epochs)
         self._events = EventsFollower(folder)
         self._asked_history = False
+
+    def fit_to(self, by_component_j: dict[str, float]) -> None:
+        """The model that comes with Wattmark was fitted on accelerators, whose warm-up other parts do not have."""
+        from wattmark.predict.early import SHIPPED, without_rise
+
+        mostly_gpu = 2 * by_component_j.get("gpu", 0.0) >= sum(by_component_j.values())
+        if self.ongoing.model is SHIPPED and not mostly_gpu:
+            self.ongoing.model = without_rise(SHIPPED)
 
     @classmethod
     def of(cls, name: str, folder: str, epochs: float | None) -> _State:
