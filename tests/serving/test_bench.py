@@ -325,3 +325,40 @@ def test_a_window_within_the_load_is_no_gap_in_the_measurement() -> None:
     assert got is not None
     assert got.serving.covered == pytest.approx(1.0)
     assert not any("fall into measured time" in note for note in got.notes)
+
+
+def test_joules_per_image_second_of_sound_and_input_are_over_those_that_were_answered() -> None:
+    images = [replace(request(n, 0.9 * n), images=2) for n in range(9)]
+    failed = replace(request(9, 9 * 0.9, tokens=None), outcome="server_error", images=2)
+    got = energy_of(view(), load(*images, failed), QUIET, CpuUse(10.0, 5.0, 5.0))
+    assert got is not None
+    figures = got.serving.with_idle
+    assert figures is not None
+    assert figures.j_per_request is not None
+    assert list(figures.j_per_unit) == ["image"]
+    assert figures.j_per_unit["image"].value == pytest.approx(figures.j_per_request.value / 2)
+    assert figures.as_dict()["j_per_unit"]["image"]["value"] == figures.j_per_unit["image"].value
+
+
+def test_vectors_are_told_by_their_inputs_and_input_tokens() -> None:
+    sent = [replace(request(n, n), output_tokens=0, inputs=4, input_tokens=20, chunk_ns=array("q"), first_token_ns=None,
+                    last_token_ns=None) for n in range(10)]  # fmt: skip
+    got = energy_of(view(), load(*sent), QUIET, CpuUse(10.0, 5.0, 5.0))
+    assert got is not None
+    figures = got.serving.with_idle
+    assert figures is not None
+    assert figures.j_per_output_token is None
+    assert figures.j_per_unit["input"].value == pytest.approx(500 / 40, rel=1e-3)
+    assert figures.j_per_unit["input token"].value == pytest.approx(500 / 200, rel=1e-3)
+
+
+def test_longer_sound_is_more_work_where_no_tokens_are_counted() -> None:
+    def heard(index: int, seconds: float) -> RequestRecord:
+        return replace(request(index, 1, tokens=None), audio_s=seconds, inputs=1, input_tokens=None, chunk_ns=array("q"),
+                       first_token_ns=None, last_token_ns=None, wanted_output_tokens=None)  # fmt: skip
+
+    got = energy_of(view(), load(heard(0, 30.0), heard(1, 10.0)), QUIET, CpuUse(10.0, 5.0, 5.0))
+    assert got is not None
+    assert got.request_j[0] / got.request_j[1] == pytest.approx(3, rel=0.01)
+    assert got.serving.with_idle is not None
+    assert got.serving.with_idle.j_per_unit["second of sound"].value == pytest.approx(500 / 40)

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,22 +31,24 @@ from wattmark.serving.energy.measured import (
     energy_of,
     idle_of,
 )
-from wattmark.serving.figures.latency import Goal, Metrics, ttft_s
+from wattmark.serving.figures.latency import Goal, Metrics, e2e_s, ttft_s
 from wattmark.serving.figures.latency import measure as measure_load
 from wattmark.serving.figures.server_view import ServerView, server_view
 from wattmark.serving.figures.steady import requests_for
-from wattmark.serving.load.arrivals import Arrivals, OpenLoop
+from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop
 from wattmark.serving.load.client import ServerProfile, find_filler, probe, run, run_load_blocking
 from wattmark.serving.load.limits import Limits
+from wattmark.serving.load.probe import LOADING_S
 from wattmark.serving.load.records import LoadProgress, LoadResult, RequestRecord
-from wattmark.serving.load.wire.target import Target
+from wattmark.serving.load.wire.target import Target, with_scheme
 from wattmark.serving.power.meter import PowerMeter, power_meter
 from wattmark.serving.power.samples import PowerReadings
-from wattmark.serving.prompts.base import Lengths, Workload
-from wattmark.serving.prompts.synthetic import Filler, Synthetic
+from wattmark.serving.prompts.base import FreshTexts, Lengths, Workload
+from wattmark.serving.prompts.synthetic import Filler, OfUnits, Synthetic
 from wattmark.serving.server.behind import backends, watching
 from wattmark.serving.server.local import LOCAL, RunningServer, ServerOptions, open_server
 from wattmark.serving.server.owner import Owner, is_here, name_of, owner_of
+from wattmark.statistics import mean_of
 from wattmark.tracker.measure import Run, measure
 from wattmark.tracker.process import this_process
 
@@ -54,6 +56,8 @@ BASELINE_S = 2.0
 """The idle machine is measured this long unless told otherwise: twenty samples at the usual period."""
 SCRAPE_S = 1.0
 """How often the server is asked for its own view (``/metrics``), where it has one: far less work than one request."""
+WARM_UP_USERS = 8
+"""Warm-up requests are sent so many at a time."""
 FORMAT = "wattmark.llm-bench.v1"
 
 
@@ -77,7 +81,7 @@ class Plan:
     input, output: tokens, for synthetic prompts; workload instead of them for given ones. baseline_s: how long the idle
     machine is measured first; 0 takes the calibrated watts, if there are any. goal: limits that make an answer good.
     turns, prefix_tokens: of synthetic conversations, and of what they share. place: what carbon and money rest on, kept with
-    the run; grams: CO2e of an energy there.
+    the run; grams: CO2e of an energy there. warm_up: requests that are sent before all else and are in no figure.
     """
 
     arrivals: Arrivals
@@ -92,12 +96,43 @@ class Plan:
     turns: int = 1
     prefix_tokens: int = 0
     place: Place = field(default_factory=Place)
+    warm_up: int = 0
 
     def __post_init__(self) -> None:
         if self.baseline_s < 0:
             raise ConfigError("the baseline needs at least 0 s")
         if self.limits.requests is None and self.limits.duration_s is None and self.workload is None:
             raise ConfigError("a load needs an end", hint="say how many requests, or for how many seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPart:
+    """What one of several models (adapters) had of a load. mean_j: J of an answer, without idle, of those whose joules are
+    known; None if none are. Means of times in seconds."""
+
+    requests: int
+    ok: int
+    output_tokens: int
+    mean_j: float | None
+    ttft_s: float | None
+    e2e_s: float | None
+
+    @classmethod
+    def of(cls, records: Sequence[RequestRecord], joules: Mapping[int, float]) -> ModelPart:
+        """Of its requests. joules: of requests by their index."""
+        good = [record for record in records if record.ok]
+        return cls(
+            len(records),
+            len(good),
+            sum(record.output_tokens or 0 for record in good),
+            mean_of(joules.get(record.index) for record in good),
+            mean_of(map(ttft_s, good)),
+            mean_of(map(e2e_s, good)),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +168,16 @@ class BenchResult:
         return None if figures is None else figures.j_per_output_token
 
     @property
+    def by_model(self) -> dict[str, ModelPart]:
+        """What went to each model, where requests were shared out among several; empty otherwise."""
+        joules: Mapping[int, float] = {} if self.energy is None else self.energy.request_j
+        parts: dict[str, list[RequestRecord]] = {}
+        for record in self.load.records:
+            if record.model is not None:
+                parts.setdefault(record.model, []).append(record)
+        return {name: ModelPart.of(records, joules) for name, records in parts.items()}
+
+    @property
     def noise(self) -> bool:
         """Whether the text means nothing (random weights)."""
         return bool(self.server.get("text_is_noise"))
@@ -154,6 +199,7 @@ class BenchResult:
                 "client_cpu_s": load.client_cpu_s,
                 "text_seed": load.text_seed,
                 "cached_share": load.cached_share,
+                "models": {name: part.as_dict() for name, part in self.by_model.items()},
             },
             "metrics": _plain(self.metrics.as_dict()),
             "energy": None if self.energy is None else self.energy.as_dict(),
@@ -213,8 +259,10 @@ class Bench:
             turns=plan.turns,
             prefix_tokens=plan.prefix_tokens,
             seed=plan.seed,
-            filler=self.filler,
         )
+        if isinstance(workload, OfUnits):
+            workload = workload.with_filler(self.filler)
+        warmed = self._warm_up(plan, workload)
         measured: Run = measure(
             name or f"llm bench {self.server.model or self.profile.model or self.target.url}",
             tags={"kind": "serving", **(tags or {})},
@@ -259,6 +307,7 @@ class Bench:
             _write_requests(load, energy, span.id)
         said = server_view(load, metrics.window)
         warnings = [
+            *warmed,
             *load.warnings,
             *_too_few(load, metrics),
             *(energy.notes if energy else ()),
@@ -277,6 +326,24 @@ class Bench:
             plan.place,
             told,
         )
+
+    def _warm_up(self, plan: Plan, workload: Workload) -> list[str]:
+        """Send what comes before the load, so that caches and compilers are done; what a reader must know of it.
+        Other texts than those of the load, so that these are still new."""
+        if not plan.warm_up:
+            return []
+        if not isinstance(workload, FreshTexts):
+            workload = Synthetic(plan.input, plan.output, seed=plan.seed, filler=self.filler)
+        closed = ClosedLoop.of(min(plan.warm_up, WARM_UP_USERS), seed=plan.seed)
+        limits = replace(plan.limits, requests=plan.warm_up, scrape_s=None, processes=1, in_flight=None)
+        load = run_load_blocking(self.target, closed, workload, limits=limits, profile=self.profile)
+        if load.interrupted:
+            raise KeyboardInterrupt
+        failed = len(load.records) - load.counts["ok"]
+        if not failed:
+            return []
+        why = next(iter(load.errors.values()), "no answer")
+        return [f"{failed} of {plan.warm_up} warm-up requests failed: {why}"]
 
     def _rest(self, measured: Run, plan: Plan) -> tuple[int, int] | None:
         """The idle machine, model loaded, for as long as the plan says: its [start, end) in ns.
@@ -328,23 +395,32 @@ def open_bench(
     on_wait: Callable[[float], None] | None = None,
     power: str | None = None,
     on_samples: Callable[[float], None] | None = None,
+    wait_s: float | None = None,
     **target: Any,
 ) -> Generator[Bench]:
     """The server at a URL, or ``local:SIZE`` for as long as the block runs, looked at and ready.
 
     on_writing: told the share (0..1) of a random model that is written first, if it has to be.
-    on_wait: told the seconds for which a server that is still loading (503) was waited for so far. server_pids: the
+    on_wait: told the seconds for which a server that is still loading (503) was waited for so far. wait_s: how long at most,
+    for one that takes no connections yet, too (None: ten minutes, for one that loads). server_pids: the
     processes of a server at a URL, whose children count too; if none are given, the owner of the listening socket is
     looked for. power: where the server's power is read instead of here, ``prometheus://host:port/?query=...`` or the page
     of an exporter; on_samples: told the seconds for which the samples of a load's end were waited for. target: further
     fields of :class:`~wattmark.serving.load.wire.target.Target` (model, dialect, endpoint, ...). Raises ConfigError,
     MissingExtra and ServerError as those that open, look and probe do.
     """
-    with open_server(where, options, environ, on_writing) as server:
+    with open_server(with_scheme(where), options, environ, on_writing) as server:
         if where.startswith(LOCAL):
             target = {"model": server.model, "dialect": "llama.cpp", **target}
         chosen = Target(server.base_url, **target)
-        profile = run(probe(chosen, on_wait=on_wait))
+        profile = run(
+            probe(
+                chosen,
+                on_wait=on_wait,
+                loading_s=LOADING_S if wait_s is None else wait_s,
+                starting=wait_s is not None,
+            )
+        )
         owner = _owner(server, chosen, server_pids)
         with watching(() if server_pids else owner.pids) as behind:
             filler = run(find_filler(chosen, profile))

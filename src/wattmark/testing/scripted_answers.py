@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from wattmark.serving.prompts.media import SAMPLES_PER_S, wav_head
 
 RESET = "reset"
 """A step: cut the connection with a TCP reset."""
@@ -130,6 +133,31 @@ def tokens_of(script: Script, body: dict[str, Any]) -> int:
         if script.tokens is not None
         else int(body.get("max_tokens", body.get("max_completion_tokens", 16)))
     )
+
+
+def other_answer(script: Script, path: str, body: dict[str, Any]) -> tuple[str, bytes] | None:
+    """What an endpoint that makes no tokens says: content type and bytes; None for paths that are none of them.
+
+    Vectors of two numbers, documents in their order, a second of sound for every ten characters, the text of the script.
+    """
+    given = body.get("documents") or body.get("input") or ""
+    texts = [given] if isinstance(given, str) else given
+    words = sum(len(text.split()) + len(body.get("query", "").split()) for text in texts)
+    usage = {"prompt_tokens": words, "total_tokens": words}
+    if path.endswith("/embeddings"):
+        vectors = [
+            {"object": "embedding", "index": place, "embedding": [0.5, 0.5]} for place in range(len(texts))
+        ]
+        return "application/json", json.dumps({"data": vectors, "usage": usage}).encode()
+    if path.endswith("/rerank"):
+        ranked = [{"index": place, "relevance_score": 0.5} for place in range(len(texts))]
+        return "application/json", json.dumps({"results": ranked, "usage": usage}).encode()
+    if path.endswith("/audio/speech"):
+        size = len(body["input"]) * SAMPLES_PER_S // 10 * 2
+        return "audio/wav", wav_head(size, SAMPLES_PER_S) + bytes(size)
+    if path.endswith("/audio/transcriptions"):
+        return "application/json", json.dumps({"text": script.text}).encode()
+    return None
 
 
 def usage_of(script: Script, body: dict[str, Any]) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ from wattmark.testing.scripted_answers import (
     PrefixCache,
     Script,
     Step,
+    other_answer,
     tokens_of,
     usage_of,
 )
@@ -142,9 +143,9 @@ class _Session(asyncio.Protocol):
         if method == "GET":
             self._get(path)
         else:
-            logged = Logged(
-                headers.get("x-request-id", ""), path, now, headers, json.loads(rest[:size] or b"{}")
-            )
+            kind = headers.get("content-type", "application/json")
+            body = json.loads(rest[:size] or b"{}") if "json" in kind else {"form": rest[:size]}
+            logged = Logged(headers.get("x-request-id", ""), path, now, headers, body)
             self._post(logged)
 
     def _get(self, path: str) -> None:
@@ -161,7 +162,10 @@ class _Session(asyncio.Protocol):
 
     def _post(self, logged: Logged) -> None:
         server, body = self._server, logged.body
-        if not logged.path.endswith("/completions"):
+        path = logged.path.partition("?")[0]
+        if not path.endswith(
+            ("/completions", "/embeddings", "/rerank", "/audio/speech", "/audio/transcriptions")
+        ):
             self._write(404, b'{"error":"not found"}')
             return
         number, server.requests = server.requests, server.requests + 1
@@ -191,6 +195,10 @@ class _Session(asyncio.Protocol):
         begin()
 
     def _begin(self, script: Script, logged: Logged) -> None:
+        other = other_answer(script, logged.path.partition("?")[0], logged.body)
+        if other is not None:
+            asyncio.get_running_loop().call_later(script.ttft_s, self._other, *other, script, logged)
+            return
         if logged.body.get("stream"):
             _Stream(self, script, logged).start()
             return
@@ -221,6 +229,10 @@ class _Session(asyncio.Protocol):
                 self._transport.abort()
             else:
                 await asyncio.get_running_loop().create_future()
+
+    def _other(self, kind: str, data: bytes, script: Script, logged: Logged) -> None:
+        self._write(200, data, kind)
+        self._finished(script, logged)
 
     def _whole(self, script: Script, logged: Logged) -> None:
         said = script.text * tokens_of(script, logged.body)

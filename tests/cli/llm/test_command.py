@@ -196,7 +196,12 @@ def test_a_trace_brings_its_own_arrivals(replayed, server: str, tmp_path: Path) 
         (("--body", "{"), "no JSON"),
         (("--body", "[1]"), "no JSON object"),
         (("--header", "X-Tenant"), "a name and a value"),
-        (("--data", "csv:x"), "sharegpt:PATH"),
+        (("--data", "csv:x"), "there is no file x"),
+        (("--stages", "rate:1@"), "rate:1-20@60"),
+        (("--endpoint", "vectors"), "no endpoint"),
+        (("--model", "a=0.5,b"), "no share"),
+        (("--images", "big"), "no such folder"),
+        (("--chat-template", "chatml"), "/v1/completions"),
         (("--server-pid", "4000000"), "no process"),
     ],
 )
@@ -217,3 +222,84 @@ def test_the_end_of_a_load_of_given_seconds_is_bounded() -> None:
 
     assert replace(ask, seconds=3.0).plan(16.0).limits.drain_s == 5.0
     assert replace(ask, seconds=30.0).plan(16.0).limits.drain_s == 30.0
+
+
+def write(path: Path, *rows: object) -> str:
+    path.write_text(
+        "".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows), encoding="utf-8"
+    )
+    return str(path)
+
+
+def test_prompts_of_a_file_are_sent_and_its_bad_rows_named(replayed, server: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "p.jsonl", {"prompt": "one"}, "{torn", {"prompt": "two", "max_tokens": 3})
+    data, shown = bench(replayed, server, "--data", file, "-n", "4", "-c", "1", "--output", "5")
+    assert data["load"]["outcomes"] == {"ok": 4}
+    assert data["energy"]["output_tokens"] == 16
+    assert any("1 of 3 rows of p.jsonl were left out (line 2: not JSON" in text for text in data["warnings"])
+    assert "line 2" in shown
+
+
+def test_a_trace_brings_its_arrivals_and_ends_by_itself(replayed, server: str, tmp_path: Path) -> None:
+    rows = [{"timestamp": 100 * n, "input_length": 10 + n, "output_length": 2} for n in range(5)]
+    file = write(tmp_path / "t.jsonl", *rows)
+    data, _ = bench(replayed, server, "--data", file, "--speed", "2")
+    assert data["load"]["outcomes"] == {"ok": 5}
+    assert "5 arrivals at 2 x speed" in data["load"]["arrivals"]
+    assert data["energy"]["input_tokens"] == sum(10 + n for n in range(5))
+
+
+def test_images_stages_and_warm_up(replayed, server: str) -> None:
+    words = ("--images", "32x32", "--stages", "concurrency:1@0.2,2@0.2", "--warm-up", "3", "--output", "2")
+    data, shown = bench(replayed, server, *words)
+    assert "concurrency 1 then 2" in data["load"]["arrivals"]
+    costs = data["energy"]["with_idle"]
+    assert costs["j_per_unit"]["image"]["value"] == pytest.approx(costs["j_per_request"]["value"])
+    assert "image" in shown
+
+
+def test_texts_are_embedded(replayed, server: str) -> None:
+    data, shown = bench(
+        replayed, server, "--endpoint", "embeddings", "--batch", "2", "-n", "6", "--input", "8"
+    )
+    costs = data["energy"]["with_idle"]
+    assert data["energy"]["input_tokens"] == 6 * 2 * 8
+    assert costs["j_per_output_token"] is None
+    assert costs["j_per_unit"]["input token"]["value"] == pytest.approx(costs["j_per_request"]["value"] / 16)
+    assert "input tokens/s" in shown
+    assert "output token" not in shown
+
+
+def test_requests_are_shared_out_among_adapters(replayed, server: str) -> None:
+    data, shown = bench(replayed, server, "--model", "base=0.75,lora=0.25", "-n", "20", "--output", "2")
+    models = data["load"]["models"]
+    assert {name: part["ok"] for name, part in models.items()} == {"base": 15, "lora": 5}
+    assert models["lora"]["output_tokens"] == 10
+    assert models["lora"]["mean_j"] > 0
+    assert "lora: 5 answers of 5" in shown
+
+
+def test_fields_of_a_file_and_failed_requests_against_the_limits(
+    replayed, server: str, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "body.json", {"n": 1, "response_format": {"type": "json_object"}})
+    data, shown = bench(replayed, server, "--body", f"@{file}", "-n", "4", "--ttft", "5")
+    assert data["metrics"]["judged"] == 4
+    assert "4 of 4 requests meet the limits" in shown
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(replayed, tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    running = replayed.start(
+        "llm", "bench", f"127.0.0.1:{port}", "--wait", "60", "-n", "2", "--output", "2", "--baseline", "0"
+    )
+    assert "it is waited for" in running.stderr.readline()
+    words = [sys.executable, "-m", "wattmark.testing.scripted_server", "--port", str(port)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as late:
+        _, shown = running.communicate(timeout=50)
+        late.terminate()
+    assert running.returncode == 0, shown

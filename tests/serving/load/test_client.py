@@ -259,7 +259,7 @@ def test_an_answer_shorter_than_asked_for_is_said():
 
 def test_blocking_calls_need_no_event_loop():
     with pytest.raises(ConfigError, match="no URL"):
-        run_load_blocking(Target("127.0.0.1:80"), ClosedLoop.of(1), SHORT)
+        run_load_blocking(Target("127.0.0.1"), ClosedLoop.of(1), SHORT)
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://x:port", "https://x/?key=abc"])

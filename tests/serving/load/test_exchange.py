@@ -11,7 +11,7 @@ import pytest
 from wattmark.serving.load.client import ClosedLoop, Lengths, Limits, Synthetic, Target, run_load
 from wattmark.serving.load.exchange import whole_text
 from wattmark.serving.load.records import RequestRecord
-from wattmark.testing.scripted_server import CLOSE, Script, ScriptedServer
+from wattmark.testing.scripted_server import CLOSE, HANG, Script, ScriptedServer
 
 CONTENT = {"choices": [{"index": 0, "delta": {"content": "ab"}}]}
 LAST = {
@@ -156,3 +156,24 @@ def test_whether_to_stream_is_said_in_words():
             return [entry.body["stream"] for entry in server.log]
 
     assert asyncio.run(main()) == [True, False]
+
+
+def test_a_stream_whose_end_is_left_open_after_done_does_not_hold_its_place():
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    data = event(CONTENT) + event(LAST) + DONE
+    script = Script(steps=(head, b"%x\r\n%b\r\n" % (len(data), data), HANG))
+
+    async def main():
+        async with ScriptedServer(script) as server:
+            load = Synthetic(Lengths.fixed(8), Lengths.fixed(2))
+            limits = Limits(requests=2, scrape_s=None)  # a stall is a minute
+            begun = asyncio.get_running_loop().time()
+            result = await run_load(
+                Target(server.url, model="m", dialect="vllm"), ClosedLoop.of(1), load, limits=limits
+            )
+            return result, asyncio.get_running_loop().time() - begun
+
+    result, took_s = asyncio.run(main())
+    assert result.counts == {"ok": 2}
+    assert took_s < 30
+    assert all((each.end_ns or 0) - (each.sent_ns or 0) < 1e9 for each in result.records)

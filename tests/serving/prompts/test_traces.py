@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from wattmark.errors import ImportFileError
 from wattmark.serving.load.client import ClosedLoop, Limits, Target, run_load
+from wattmark.serving.prompts.base import Lengths
 from wattmark.serving.prompts.traces import read_trace
 from wattmark.testing.scripted_server import ScriptedServer
 
@@ -74,24 +76,56 @@ def test_shared_blocks_share_text(tmp_path: Path):
     ("text", "message"),
     [
         ("a,b\n1,2\n", "no trace that is known"),
-        (AZURE_2023 + "yesterday,1,2\n", "line 4: not as"),
-        (AZURE_2023 + "2023-11-16 18:15:46.68,1\n", "line 4: there is no GeneratedTokens"),
-        (AZURE_2023 + "2023-11-16 18:15:46.68,-1,2\n", "line 4: .*ContextTokens is -1, no number of tokens"),
-        (BURSTGPT + "9,ChatGPT,many,2,2,x\n", "line 5: not as"),
-        (BURSTGPT + "nan,ChatGPT,1,2,2,x\n", "line 5: .*Timestamp is nan"),
-        (BURSTGPT + "9,ChatGPT,1e300,2,2,x\n", "line 5: .*Request tokens is 1e300"),
+        (HEAD + "yesterday,1,2\n", "holds no request with tokens .line 2: not as"),
         ('{"timestamp": 0}\n', "line 1: there is no input_length"),
-        ('{"timestamp": 0, "input_length": 5, "output_length": 1}\n\n{"torn', "line 3: not as"),
-        ('{"timestamp": 0, "input_length": 5, "output_length": 1}\n[1]\n', "line 2: .*no JSON object"),
-        ('{"input_length": 5, "output_length": 1}\n', "line 1: there is no timestamp"),
         ('{"timestamp": 0, "input_length": 2.5, "output_length": 1}\n', "line 1: .*no number of tokens"),
         ('{"timestamp": 0, "input_length": 5, "output_length": 1, "hash_ids": 3}\n', "line 1: not as"),
-        ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "holds no request"),
+        (HEAD, "holds no request"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, message: str):
     with pytest.raises(ImportFileError, match=message):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "good", "message"),
+    [
+        (AZURE_2023 + "yesterday,1,2\n", 2, "1 of 3 rows of trace were left out .line 4: not as"),
+        (AZURE_2023 + "2023-11-16 18:15:46.68,1\n", 2, "line 4: there is no GeneratedTokens"),
+        (
+            AZURE_2023 + "2023-11-16 18:15:46.68,-1,2\n",
+            2,
+            "line 4: .*ContextTokens is -1, no number of tokens",
+        ),
+        (BURSTGPT + "9,ChatGPT,many,2,2,x\n", 2, "line 5: not as"),
+        (BURSTGPT + "nan,ChatGPT,1,2,2,x\n", 2, "line 5: .*Timestamp is nan"),
+        (BURSTGPT + "9,ChatGPT,1e300,2,2,x\n", 2, "line 5: .*Request tokens is 1e300"),
+        ('{"timestamp": 0, "input_length": 5, "output_length": 1}\n\n{"torn', 1, "line 3: not JSON"),
+        ('{"timestamp": 0, "input_length": 5, "output_length": 1}\n[1]\n', 1, "line 2: .*no JSON object"),
+    ],
+)
+def test_a_bad_row_is_left_out_counted_and_named(tmp_path: Path, text: str, good: int, message: str):
+    trace = read(tmp_path, text)
+    assert len(trace.rows) == good
+    (note,) = trace.notes
+    assert re.search(message, note)
+
+
+def test_all_fields_but_tokens_or_text_are_optional(tmp_path: Path):
+    rows = [
+        {"input_length": 9},
+        {"text_input": "say this", "output_length": 3},
+        {"input_length": 4, "output_length": 2},
+    ]
+    trace = read(tmp_path, "\n".join(map(json.dumps, rows)))
+    assert not trace.timed
+    turns = [talk.turns[0] for talk in trace.workload(output=Lengths.fixed(7)).conversations()]
+    assert [turn.output_tokens for turn in turns] == [7, 3, 2]
+    assert [turn.input_tokens for turn in turns] == [9, None, 4]
+    assert turns[1].text == "say this"
+    with pytest.raises(ImportFileError, match="does not tell when"):
+        trace.arrivals()
 
 
 def test_a_replay_sends_the_lengths_at_their_times(tmp_path: Path):

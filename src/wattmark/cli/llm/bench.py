@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wattmark import settings
@@ -15,6 +15,7 @@ from wattmark.cli.terminal.output import say
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact import carbon, resolve_zone
 from wattmark.quantity import Quantity
+from wattmark.serving.asked import Asked
 from wattmark.serving.bench import (
     FORMAT,
     SCRAPE_S,
@@ -30,17 +31,14 @@ from wattmark.serving.figures.latency import Goal
 from wattmark.serving.figures.search import ATTAIN, Best, LoadSearch, best_within, judge
 from wattmark.serving.figures.steady import requests_for
 from wattmark.serving.figures.sweep import Climb, Sweep, doubling
-from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Replay
 from wattmark.serving.load.limits import Limits
-from wattmark.serving.prompts.base import Lengths, Workload
-from wattmark.serving.prompts.files import read_jsonl, read_sharegpt
-from wattmark.serving.prompts.traces import read_trace
+from wattmark.serving.prompts.dataset import Dataset
 from wattmark.serving.server.local import ServerOptions
 from wattmark.units import format_energy
 
 MOST_SLOTS = 16
 DEFAULT_REQUESTS = 100
-DRAIN_S, LEAST_DRAIN_S = 60.0, 5.0
+DRAIN_S, LEAST_DRAIN_S = 600.0, 5.0
 """Answers are awaited so long after the last request; of a load of given seconds no longer than it lasted itself."""
 
 SEARCHED = (1.0, 256.0)
@@ -56,25 +54,21 @@ class BenchOptions:
 
     kind: str
     loads: tuple[float, ...]
-    arrivals: str = "poisson"
+    asked: Asked = field(default_factory=Asked)
     requests: int | None = None
     seconds: float | None = None
-    input: str = "64"
-    output: str = "32"
-    prompts: str | None = None
-    data: str | None = None
-    speed: float = 1.0
-    turns: int = 1
-    prefix: int = 0
     processes: int = 1
     e2e_s: float | None = None
     keep_text: bool = False
     ttft_s: float | None = None
     tpot_s: float | None = None
     baseline_s: float = 2.0
-    seed: int = 0
     zone: str | None = None
     price: float | None = None
+    in_flight: int | None = None
+    timeout_s: float | None = None
+    drain_s: float | None = None
+    warm_up: int = 0
     search: bool = False
     search_s: float = SEARCH_S
     attain: float = ATTAIN
@@ -111,63 +105,47 @@ class BenchOptions:
             pass
         raise ConfigError(f"--sweep cannot be {text!r}", hint="write concurrency:1-32, or rate:0.5,1,2")
 
-    def plan(self, load: float) -> Plan:
-        """The plan of one load. Raises ConfigError for what cannot be sent."""
+    def plan(self, load: float, data: Dataset | None = None) -> Plan:
+        """The plan of one load. data: those that were named, if any. Raises ConfigError for what cannot be sent."""
         enough = requests_for(int(load)) if self.kind == "concurrency" else DEFAULT_REQUESTS
         requests = self.requests if self.requests or (self.seconds and not self.search) else enough
         goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s, e2e_s=self.e2e_s) if self.limited else None
         place, grams = _place(self.zone, self.price)
-        workload: Workload | None = None
-        arrivals = self._arrivals(load)
-        if self.data is not None:
-            workload, replay = self._dataset(self.data)
-            arrivals = replay or arrivals
-            requests = self.requests if replay else requests
-        if self.prompts is not None:
-            workload = read_jsonl(self.prompts, output=Lengths.parse(self.output), once=False)
+        asked = self.asked
+        found = asked.load(self.kind, load, data)
+        seconds = self.seconds or found.lasts_s
+        if found.ends or found.lasts_s is not None:
+            requests = self.requests
+        given, made = asked.lengths
         return Plan(
-            arrivals,
-            Lengths.parse(self.input),
-            Lengths.parse(self.output),
-            workload,
+            found.arrivals,
+            given,
+            made,
+            found.workload,
             Limits(
                 requests=requests,
-                duration_s=self.seconds,
+                duration_s=seconds,
                 scrape_s=SCRAPE_S,
                 processes=self.processes,
                 keep_text=self.keep_text,
-                drain_s=DRAIN_S if self.seconds is None else max(LEAST_DRAIN_S, self.seconds),
+                drain_s=self._drain_s(seconds),
+                total_s=self.timeout_s,
+                in_flight=self.in_flight,
             ),
             self.baseline_s,
             goal,
-            self.seed,
+            asked.seed,
             grams,
-            turns=self.turns,
-            prefix_tokens=self.prefix,
+            turns=asked.turns or 1,
+            prefix_tokens=asked.prefix,
             place=place,
+            warm_up=self.warm_up,
         )
 
-    def _dataset(self, text: str) -> tuple[Workload, Replay | None]:
-        """``sharegpt:PATH``, ``trace:PATH`` (with its arrivals) or ``jsonl:PATH``. Raises ConfigError."""
-        kind, _, path = text.partition(":")
-        if kind == "sharegpt" and path:
-            return read_sharegpt(path, turns=self.turns if self.turns > 1 else None, once=False), None
-        if kind == "trace" and path:
-            trace = read_trace(path, most_rows=self.requests)
-            return trace.workload(seed=self.seed), trace.arrivals(self.speed)
-        if kind == "jsonl" and path:
-            return read_jsonl(path, output=Lengths.parse(self.output), once=False), None
-        raise ConfigError(f"--data cannot be {text!r}", hint="write sharegpt:PATH, trace:PATH or jsonl:PATH")
-
-    def _arrivals(self, load: float) -> Arrivals:
-        if self.kind == "concurrency":
-            return ClosedLoop.of(int(load), seed=self.seed)
-        process, _, shape = self.arrivals.partition(":")
-        try:
-            burstiness = float(shape) if shape else 1.0
-        except ValueError:
-            raise ConfigError(f"--arrivals cannot be {self.arrivals!r}", hint="write gamma:0.5") from None
-        return OpenLoop.at(load, process, burstiness=burstiness, seed=self.seed)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] it is checked there
+    def _drain_s(self, seconds: float | None) -> float:
+        if self.drain_s is not None:
+            return self.drain_s
+        return DRAIN_S if seconds is None else max(LEAST_DRAIN_S, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +222,13 @@ def run_bench(
     live: bool,
     server_pids: Sequence[int] = (),
     power: str | None = None,
+    wait_s: float | None = None,
 ) -> BenchOutcome:
     """Open the server, run every load, keep every run. Ctrl-C ends it; a sweep ends once two loads brought no more work, a
     search once it is fine enough or out of time."""
+    data = ask.asked.read(ask.requests)
     for load in ask.loads:
-        ask.plan(load)  # what cannot be sent is told before a server starts
+        ask.plan(load, data)  # what cannot be sent is told before a server starts
     loads = _Search(ask, live) if ask.search else _Sweep(ask)
     done: list[tuple[float, BenchResult]] = []
     with (
@@ -261,12 +241,13 @@ def run_bench(
             on_wait=_Loading(),
             power=power,
             on_samples=_Samples(),
+            wait_s=wait_s,
             **target,
         ) as bench,
     ):
         bar.clear()
         while (load := loads.next()) is not None:
-            result = _one(bench, ask.plan(load), name, {**tags, ask.kind: f"{load:g}"}, live)
+            result = _one(bench, ask.plan(load, data), name, {**tags, ask.kind: f"{load:g}"}, live)
             done.append((load, result))
             _keep(result)
             loads.add(load, result)

@@ -119,27 +119,84 @@ def bench(
         ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="For how long they are sent.")] = None,
+    stages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:A[-B]@SECONDS,...",
+            help="Loads that follow each other, with ramps: rate:1-20@60,20@30 or concurrency:1-8@60,8@30.",
+        ),
+    ] = None,
+    max_in_flight: Annotated[
+        int | None, typer.Option(min=1, help="Of a rate: so many at a time at most; the others wait.")
+    ] = None,
+    think: Annotated[
+        float, typer.Option(min=0.0, help="Seconds between a user's requests, on average.")
+    ] = 0.0,
+    ramp_up: Annotated[
+        float, typer.Option(min=0.0, help="Seconds over which the users of a concurrency come.")
+    ] = 0.0,
+    warm_up: Annotated[
+        int, typer.Option("--warm-up", min=0, help="Requests that are sent first and are in no figure.")
+    ] = 0,
     input_tokens: Annotated[
-        str,
-        typer.Option("--input", help="Tokens of a prompt: 128, 64-256, normal:512,64, lognormal:512,256."),
-    ] = "64",
-    output_tokens: Annotated[str, typer.Option("--output", help="Tokens of an answer, likewise.")] = "32",
+        str | None,
+        typer.Option(
+            "--input",
+            help="Tokens of a prompt: 128, 64-256, normal:512,64, lognormal:512,256.  [default: 64]",
+        ),
+    ] = None,
+    output_tokens: Annotated[
+        str | None, typer.Option("--output", help="Tokens of an answer, likewise.  [default: 32]")
+    ] = None,
     prompts: Annotated[
-        str | None, typer.Option(metavar="PATH", help="A JSONL file of prompts to send instead.")
+        str | None, typer.Option(metavar="PATH", help="A file of prompts to send instead; as --data.")
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="KIND:PATH",
-            help="sharegpt:PATH; trace:PATH (Azure, BurstGPT, Mooncake; with its arrivals); jsonl:PATH.",
+            metavar="PATH|KIND:PATH|hf:NAME|ms:NAME",
+            help="JSONL, JSON, CSV, Parquet, ShareGPT, OpenAI batch lines, also .gz; traces of Azure, BurstGPT and "
+            "Mooncake with their arrivals; data sets of Hugging Face and ModelScope.",
         ),
     ] = None,
+    column: Annotated[str | None, typer.Option(help="Where the text of a row is.")] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="A trace so many times as fast.")] = 1.0,
-    turns: Annotated[int, typer.Option(min=1, help="Turns of a conversation.")] = 1,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="Turns of a conversation; of data so many at most.")
+    ] = None,
     prefix: Annotated[int, typer.Option(min=0, help="Tokens that all prompts share at their beginning.")] = 0,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="WxH|FOLDER", help="An image with each prompt: made up, or of a folder."),
+    ] = None,
+    audio: Annotated[
+        str | None, typer.Option(metavar="SECONDS|FOLDER", help="A sound with each prompt, likewise.")
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option(metavar="FILE|FOLDER", help="A video with each prompt.")
+    ] = None,
+    media_number: Annotated[
+        int, typer.Option("--media-number", min=1, help="So many images (sounds, videos) with each prompt.")
+    ] = 1,
+    endpoint: Annotated[
+        str,
+        typer.Option(help="chat, completions, embeddings, rerank, speech or transcriptions."),
+    ] = "chat",
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Texts to embed (1), or documents to rank (8), in one request.")
+    ] = None,
+    chat_template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Makes the text for --completions: chatml, llama3, gemma, mistral, plain, or a Jinja file.",
+        ),
+    ] = None,
     body: Annotated[
         str | None,
-        typer.Option(metavar="JSON", help="Fields of every request: sampling, adapters, tools ..."),
+        typer.Option(
+            metavar="JSON|@PATH", help="Fields of every request: sampling, tools, structured output, n ..."
+        ),
     ] = None,
     header: Annotated[
         list[str] | None, typer.Option(metavar="NAME:VALUE", help="A header of every request; no secrets.")
@@ -181,7 +238,12 @@ def bench(
     tpot: Annotated[
         float | None, typer.Option(help="Seconds per token after the first that are good enough.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model to ask a server for.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The model to ask a server for; several by shares of the requests: base=0.7,lora=0.3."
+        ),
+    ] = None,
     dialect: Annotated[
         str, typer.Option(help="What kind of server: auto, vllm, llama.cpp, ollama, tgi, hosted ...")
     ] = "auto",
@@ -189,6 +251,23 @@ def bench(
         bool, typer.Option("--completions", help="Use /v1/completions instead of chat.")
     ] = False,
     stream: Annotated[bool, typer.Option(help="Whether answers come token by token.")] = True,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds after which a request is given up.")
+    ] = None,
+    drain: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Seconds for which answers are awaited after the last request.  [default: 600; as long as --seconds]",
+        ),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Seconds to wait for a server that starts.  [default: 600 where it says that it loads]",
+        ),
+    ] = None,
     api_key_env: Annotated[
         str | None, typer.Option(metavar="NAME", help="The environment variable that holds the API key.")
     ] = None,
@@ -238,31 +317,52 @@ def bench(
     from wattmark.cli.llm.bench import BenchOptions, run_bench
     from wattmark.cli.llm.results import check_paths, write_files
     from wattmark.cli.run.command import parse_tags
+    from wattmark.serving.asked import Asked, as_endpoint, shares_of
+    from wattmark.serving.prompts.template import ChatTemplate
 
-    if sum(given is not None for given in (concurrency, rate, sweep)) > 1:
-        raise ConfigError("--concurrency, --rate and --sweep exclude each other; give one of them")
-    ask = BenchOptions(
-        kind="rate" if rate is not None else "concurrency",
-        loads=(rate if rate is not None else float(concurrency or 4),),
-        arrivals=arrivals,
-        requests=requests,
-        seconds=seconds,
+    if sum(given is not None for given in (concurrency, rate, sweep, stages)) > 1:
+        raise ConfigError("--concurrency, --rate, --sweep and --stages exclude each other; give one of them")
+    if prompts is not None and data is not None:
+        raise ConfigError("--prompts and --data exclude each other; give one of them")
+    asked = Asked(
+        endpoint="completions" if completions else as_endpoint(endpoint),
         input=input_tokens,
         output=output_tokens,
-        prompts=prompts,
-        data=data,
+        data=data if prompts is None else prompts,
+        column=column,
         speed=speed,
         turns=turns,
         prefix=prefix,
+        images=images,
+        audio=audio,
+        video=video,
+        media_number=media_number,
+        batch=batch,
+        stages=stages,
+        arrivals=arrivals,
+        think_s=think,
+        ramp_s=ramp_up,
+        seed=seed,
+    )
+    kind, load = asked.at(concurrency, rate)
+    ask = BenchOptions(
+        kind=kind,
+        loads=(load,),
+        asked=asked,
+        requests=requests,
+        seconds=seconds,
         processes=processes,
         e2e_s=e2e,
         keep_text=keep_text,
         ttft_s=ttft,
         tpot_s=tpot,
         baseline_s=baseline,
-        seed=seed,
         zone=zone,
         price=price,
+        in_flight=max_in_flight,
+        timeout_s=timeout,
+        drain_s=drain,
+        warm_up=warm_up,
         attain=attain / 100,
     )
     if sweep is not None:
@@ -270,9 +370,10 @@ def bench(
     if search:
         ask = replace(ask.searched(), search_s=search_seconds)
     check_paths(records, report or ())
+    models = shares_of(model) if model else {}
     target = {
         "dialect": dialect,
-        "endpoint": "completions" if completions else "chat",
+        "endpoint": asked.endpoint,
         "stream": stream,
         "api_key_env": api_key_env,
         "api_key_file": api_key_file,
@@ -280,7 +381,9 @@ def bench(
         "verify_tls": not insecure,
         "extra_body": _fields(body),
         "extra_headers": _headers(header or []),
-        **({"model": model} if model else {}),
+        "models": models,
+        "chat_template": ChatTemplate.of(chat_template) if chat_template else None,
+        **({"model": model} if model and not models else {}),
     }
     if where.startswith("local:") and dialect == "auto":
         del target["dialect"]
@@ -295,6 +398,7 @@ def bench(
         live=not quiet,
         server_pids=tuple(server_pid or ()),
         power=power,
+        wait_s=wait,
     )
     write_files(outcome, records, report or ())
     taken = write_json(outcome.as_dict(), json_path)
@@ -316,9 +420,14 @@ def _fields(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     import json
+    from pathlib import Path
 
     try:
+        if text.startswith("@"):
+            text = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig")
         fields: Any = json.loads(text)
+    except OSError as error:
+        raise ConfigError(f"--body: {text[1:]} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(
             f"--body is no JSON: {error}", hint="write --body '{\"temperature\": 0.7}'"

@@ -72,19 +72,28 @@ def _load_lines(result: BenchResult) -> Iterator[str]:
         yield f"{load.counts[outcome]} {outcome.replace('_', ' ')}: {plain(error)}"
     if metrics.requests_per_s is not None:
         tokens = (
-            "" if metrics.output_tokens_per_s is None else f", {metrics.output_tokens_per_s:,.0f} tokens/s"
+            f", {metrics.output_tokens_per_s:,.0f} tokens/s"
+            if metrics.output_tokens_per_s
+            else f", {metrics.input_tokens_per_s:,.0f} input tokens/s"
+            if metrics.input_tokens_per_s
+            else ""
         )
         flight = (
             "" if metrics.mean_in_flight is None else f", {metrics.mean_in_flight:.1f} in flight on average"
         )
         yield f"{significant(metrics.requests_per_s)} requests/s{tokens}{flight}"
-    if metrics.good is not None and metrics.ok:
+    for name, part in result.by_model.items():
+        each = "" if part.mean_j is None else f", {format_energy(part.mean_j)} an answer"
+        yield f"{plain(name)}: {part.ok} answers of {part.requests}, {part.output_tokens:,} tokens{each}"
+    if metrics.good is not None and metrics.judged is not None and (metrics.ok or metrics.failed):
         goodput = (
             "" if metrics.goodput_per_s is None else f", {significant(metrics.goodput_per_s)} good requests/s"
         )
-        yield f"{metrics.good} of {metrics.judged} answers meet the limits{goodput}"
-        if metrics.judged is not None and metrics.judged < metrics.ok:
-            yield f"{metrics.ok - metrics.judged} answers cannot be judged by them (not streamed, or of one token)"
+        against = f", {metrics.failed} failed ones among them" if metrics.failed else ""
+        yield f"{metrics.good} of {metrics.judged} requests{against} meet the limits{goodput}"
+        unjudged = metrics.ok + metrics.failed - metrics.judged
+        if unjudged:
+            yield f"{unjudged} answers cannot be judged by them (not streamed, or of one token)"
 
 
 def _latencies(result: BenchResult) -> Table:
@@ -185,7 +194,16 @@ def _costs(result: BenchResult) -> Table:
             ("output token", "j_per_output_token"),
             ("any token", "j_per_token"),
         ):
-            table.add_row(row, *(_between(getattr(costs, name, None)) for costs in figures))
+            if name == "j_per_token" and any(
+                costs and "input token" in costs.j_per_unit for costs in figures
+            ):
+                continue  # it is the same
+            if row == "request" or any(getattr(costs, name, None) is not None for costs in figures):
+                table.add_row(row, *(_between(getattr(costs, name, None)) for costs in figures))
+        for unit in figures[0].j_per_unit if figures[0] is not None else ():
+            table.add_row(
+                unit, *(_between(None if costs is None else costs.j_per_unit.get(unit)) for costs in figures)
+            )
     return table
 
 
@@ -286,8 +304,7 @@ def _with_idle(result: BenchResult) -> Figures | None:
 
 def _good(result: BenchResult) -> str:
     metrics = result.metrics
-    judged = (metrics.judged or 0) + metrics.failed
-    return f"{(metrics.good or 0) / judged:.0%}" if judged else ""
+    return f"{(metrics.good or 0) / metrics.judged:.0%}" if metrics.judged else ""
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,7 @@ worked out from the joules by functions and prices that the caller gives; the jo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,9 @@ class Figures:
     """Figures of one pot of energy over the requests; None where there is nothing to divide by.
 
     energy_j: J. j_per_token: J per token of prompt and answer. j_per_output_token, j_per_request, j_per_1000_requests: J.
-    tokens_per_j: output tokens per J. energy_delay_j_s: J per request times mean seconds per request (Gonzalez and
-    Horowitz 1996). gco2e_per_1000_requests: g. money_per_1000_requests: in the user's currency; both also per million
-    output tokens.
+    j_per_unit: J per image, per second of sound and the like, by name. tokens_per_j: output tokens per J.
+    energy_delay_j_s: J per request times mean seconds per request (Gonzalez and Horowitz 1996).
+    gco2e_per_1000_requests: g. money_per_1000_requests: in the user's currency; both also per million output tokens.
     """
 
     energy_j: Quantity
@@ -63,10 +63,14 @@ class Figures:
     money_per_1000_requests: Quantity | None
     gco2e_per_1m_tokens: Quantity | None = None
     money_per_1m_tokens: Quantity | None = None
+    j_per_unit: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
-        return {name: _dict(getattr(self, name)) for name in self.__slots__}
+        data: dict[str, Any] = {
+            name: _dict(getattr(self, name)) for name in self.__slots__ if name != "j_per_unit"
+        }
+        return {**data, "j_per_unit": {name: each.as_dict() for name, each in self.j_per_unit.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +300,9 @@ class _Work:
 
     answered: (n,) bool. worth: (n,) the part of each request's work that falls into the window, 0 to 1. requests: answers
     in all, each by its part. input_tokens, output_tokens: of answers with counts, those in the window.
-    answered_share: joules of answered requests over those of all; counted_share: of answers with counts over those of
+    units: of other things, in the
+    window. answered_share: joules of answered requests over those of all; counted_share: of answers with counts
+    over those of
     answers. token_scatter, request_scatter: relative half widths of joules per output token and per request.
     """
 
@@ -310,6 +316,7 @@ class _Work:
     mean_s: float
     token_scatter: float | None
     request_scatter: float | None
+    units: Mapping[str, float]
 
     @classmethod
     def of(cls, requests: RequestColumns, energies: Sequence[IntervalEnergy], request_j: Float64) -> _Work:
@@ -338,6 +345,10 @@ class _Work:
             float(delays.mean()) / 1e9 if len(delays) else 0.0,
             tokens,
             each,
+            {
+                name: float((values * worth)[answered].sum())
+                for name, values in (requests.units or {}).items()
+            },
         )
 
     @property
@@ -421,6 +432,11 @@ class _Pricing:
             self._money(thousand),
             self._grams(million),
             self._money(million),
+            {
+                name: per_unit
+                for name, number in work.units.items()
+                if (per_unit := _over(answers, number, f"J/{name}", work.request_scatter)) is not None
+            },
         )
 
     def _grams(self, energy: Quantity | None) -> Quantity | None:

@@ -15,7 +15,7 @@ Cost: O((requests + chunks + samples) log samples); nothing is held per pair of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,7 +43,8 @@ class RequestColumns:
     delay; None takes ``start_ns``. answered: bool; False where the request failed or was given up, though work was done for
     it. counted: bool; False where the server told no token counts and these are estimates. None: all of them. reasoning:
     (n,) float64, how much of the output tokens is reasoning, which comes first; NaN where it is not known. starts_told:
-    whether ``start_ns`` is what the server said, and no estimate.
+    whether ``start_ns`` is what the server said, and no estimate. units: of other things that were asked for or made, (n,)
+    of each: images, seconds of sound.
 
     Raises:
         ValueError: lengths differ, times run backwards, or a count is negative (leave out what is not known).
@@ -62,6 +63,7 @@ class RequestColumns:
     counted: Bool | None = None
     reasoning: Float64 | None = None
     starts_told: bool = False
+    units: Mapping[str, Float64] | None = None
 
     def __post_init__(self) -> None:
         columns = (

@@ -14,6 +14,7 @@ import numpy as np
 
 from wattmark.quantity import Quantity, total
 from wattmark.recorder.tree import ProcessTree, host_busy_s
+from wattmark.runs.record import Float64
 from wattmark.runs.view import RunView
 from wattmark.serving.energy.accounting import ServingEnergy, account
 from wattmark.serving.energy.attribution import (
@@ -29,6 +30,8 @@ from wattmark.serving.load.records import LoadResult, RequestRecord
 
 SHARED_BY_CPU_TIME = ("cpu", "dram", "soc", "host")
 """Components whose energy processes share by CPU time; a board of a GPU belongs to the server."""
+TOKENS_PER_SOUND_S = 50
+"""Seconds of sound as work, where a server counts no tokens: frames of Whisper's encoder (arXiv 2212.04356, 2.2)."""
 BUSY_CORES = 0.2
 """More than this many cores at other work is worth a word."""
 NOT_IDLE_CORES = 0.5
@@ -498,13 +501,28 @@ def _columns(records: list[RequestRecord]) -> RequestColumns:
         np.array([each.input_tokens is not None and each.output_tokens is not None for each in records], np.bool_),
         np.array([reasoning_part(each) for each in records], np.float64),
         starts_told=bool(known.all()),
+        units=_units(records),
     )  # fmt: skip
+
+
+def _units(records: list[RequestRecord]) -> dict[str, Float64]:
+    """What was asked for or made beside text, by name; prompt tokens where nothing else is made of them."""
+    images = [float(each.images) for each in records]
+    sound = [each.audio_s or 0.0 for each in records]
+    inputs = [float(each.inputs or 0) for each in records]
+    tokens = [float(each.input_tokens or 0) if each.output_tokens == 0 else 0.0 for each in records]
+    if all(each in (0.0, 1.0) for each in inputs):  # then an input is a request
+        inputs = []
+    named = (("image", images), ("second of sound", sound), ("input", inputs), ("input token", tokens))
+    return {name: np.array(values, np.float64) for name, values in named if any(values)}
 
 
 def _prompt_tokens(record: RequestRecord, usual: int) -> int:
     """Of an answer: told, asked for, or usual. A request that was refused at once had no work done for it."""
     if record.input_tokens is not None:
         return record.input_tokens
+    if record.audio_s is not None and record.inputs is not None:  # speech: as much work as it lasts
+        return max(1, round(record.audio_s * TOKENS_PER_SOUND_S))
     if not record.ok and not record.chunk_ns and record.status not in (None, 200):
         return 0
     return record.wanted_input_tokens or usual

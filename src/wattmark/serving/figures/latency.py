@@ -59,9 +59,10 @@ class Metrics:
 
     Rates are per second of the window: requests by when they ended, output tokens by when their chunks came (spread
     evenly over an answer's chunks), failed ones and None left out. good, judged (answers of which a
-    verdict can be given) and goodput are None without a goal. answer_s: to the first token of the answer itself.
-    reasoning_share: of the output tokens, 0 to 1, over answers of which it is known; None if that is none of them.
-    reasoned_only: answers that ended before they had left their reasoning (they have no ``answer_s``).
+    verdict can be given, and failed requests, which are not good) and goodput are None without a goal. answer_s: to the
+    first token of the answer itself. reasoning_share: of the output tokens, 0 to 1, over answers of which it is known; None
+    if that is none of them. reasoned_only: answers that ended before they had left their reasoning (they have no
+    ``answer_s``).
     """
 
     window: Window | None
@@ -121,6 +122,7 @@ def measure(
     ok, abandoned = len(good_ones), outcomes.get("abandoned", 0)
     verdicts = [goal.met_by(record) for record in good_ones] if goal else []
     met = verdicts.count(True) if goal else None
+    failed = len(records) - ok - abandoned
     judged = len(verdicts) - verdicts.count(None)
     seconds = window.duration_s if window is not None and window.duration_s > 0 else None
     counted = [
@@ -133,8 +135,10 @@ def measure(
     # Goodput is the share of good ones among those scheduled here, times the rate of answers here.
     # What cannot be judged (no first token without streaming) is on neither side.
     goodput = None if met is None or rate[0] is None or not judged else rate[0] * met / judged
+    if goal and failed and not ok:
+        goodput = 0.0
     return Metrics(
-        window=window, requests=len(records), ok=ok, failed=len(records) - ok - abandoned, abandoned=abandoned,
+        window=window, requests=len(records), ok=ok, failed=failed, abandoned=abandoned,
         outcomes=outcomes,
         ttft_s=distribution(map(ttft_s, good_ones)),
         ttft_from_schedule_s=distribution(
@@ -151,7 +155,7 @@ def measure(
         input_tokens=distribution(record.input_tokens for record in good_ones),
         output_tokens=distribution(record.output_tokens for record in good_ones),
         tokens_per_chunk=sum(tokens for _, tokens in counted) / chunks if chunks else None,
-        goal=goal, good=met, goodput_per_s=goodput, judged=judged if goal else None,
+        goal=goal, good=met, goodput_per_s=goodput, judged=judged + failed if goal else None,
         answer_s=distribution(map(answer_s, good_ones)),
         reasoning_share=_reasoning_share(good_ones),
         reasoned_only=sum(bool(record.chunk_ns) and record.first_answer_ns is None for record in good_ones),
@@ -191,7 +195,8 @@ def tpot_s(record: RequestRecord) -> float | None:
     """Time per output token after the first; None for answers of one token, of one chunk, or without counts."""
     if not record.output_tokens or record.output_tokens < 2 or len(record.chunk_ns) < 2:
         return None
-    return (record.chunk_ns[-1] - record.chunk_ns[0]) / 1e9 / (record.output_tokens - 1)
+    each = record.output_tokens / record.answers  # choices of one request come side by side
+    return None if each <= 1 else (record.chunk_ns[-1] - record.chunk_ns[0]) / 1e9 / (each - 1)
 
 
 def e2e_s(record: RequestRecord) -> float | None:

@@ -37,7 +37,7 @@ class Verdict:
 
 def judge(metrics: Metrics, *, attain: float = ATTAIN, rate: float | None = None) -> Verdict:
     """The verdict on a load whose metrics have a goal. rate: requests/s that were asked for, of an open loop."""
-    judged = (metrics.judged or 0) + metrics.failed
+    judged = metrics.judged or 0
     if not judged:
         return Verdict(False, None, "no answer could be judged")
     share = (metrics.good or 0) / judged

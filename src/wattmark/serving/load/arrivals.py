@@ -46,6 +46,11 @@ class Segment:
             raise ConfigError("a load without end needs one rate above 0 requests/s")
 
     @property
+    def most(self) -> float:
+        """Its highest rate."""
+        return max(self.rate_from, self.rate_to)
+
+    @property
     def requests(self) -> float:
         """How many requests are expected in it."""
         return self.duration_s * (self.rate_from + self.rate_to) / 2
@@ -215,6 +220,53 @@ class ClosedLoop:
 
 
 Arrivals = OpenArrivals | ClosedLoop
+STAGES_HINT = "write rate:1-20@60,20@30 (requests/s over seconds), or concurrency:1@30,8@30"
+MINUTE_S, HOUR_S = 60.0, 3600.0
+
+
+def stages_of(
+    text: str,
+    process: Process = "poisson",
+    *,
+    burstiness: float = 1.0,
+    think_time_s: float = 0.0,
+    seed: int = 0,
+) -> OpenLoop | ClosedLoop:
+    """Loads that follow each other: ``rate:1-20@60,20@30`` or ``concurrency:1@30,8@30``; ``A-B`` goes from one to the other.
+
+    Raises ConfigError for what is none.
+    """
+    kind, _, listed = text.partition(":")
+    try:
+        parts = [_stage(part) for part in listed.split(",")]
+        if kind == "rate":
+            return OpenLoop(
+                tuple(Segment(seconds, a, b) for a, b, seconds in parts), process, burstiness, seed
+            )
+        if kind == "concurrency" and all(a == int(a) and b == int(b) for a, b, _ in parts):
+            users = tuple(stage for a, b, seconds in parts for stage in _rising(int(a), int(b), seconds))
+            return ClosedLoop(users, 0.0, think_time_s, seed)
+    except ValueError:
+        pass
+    raise ConfigError(f"{text!r} is no sequence of loads", hint=STAGES_HINT)
+
+
+def _stage(text: str) -> tuple[float, float, float]:
+    """From, to, seconds of ``A-B@SECONDS``."""
+    load, _, length = text.strip().partition("@")
+    first, dash, last = load.partition("-")
+    scale = {"s": 1.0, "m": MINUTE_S, "h": HOUR_S}.get(length[-1:], 0.0)
+    seconds = float(length[:-1]) * scale if scale else float(length)
+    if not math.isfinite(seconds):
+        raise ValueError(text)
+    return float(first), float(last if dash else first), seconds
+
+
+def _rising(first: int, last: int, seconds: float) -> list[tuple[int, float]]:
+    """A user more (or fewer) at a time, evenly over the seconds."""
+    step = 1 if last >= first else -1
+    users = range(first, last + step, step)
+    return [(number, seconds / len(users)) for number in users]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from wattmark.serving.load.processes import Processes
 from wattmark.serving.load.records import LoadProgress, LoadResult, RequestRecord
 from wattmark.serving.load.scrape import Scraper, timing_series
 from wattmark.serving.load.wire.target import Target, shown_url
-from wattmark.serving.prompts.base import Fixed, FreshTexts, Lengths, Workload
+from wattmark.serving.prompts.base import Fixed, FreshTexts, Lengths, Noted, Workload
 from wattmark.serving.prompts.synthetic import Synthetic
 
 __all__ = [
@@ -76,6 +76,8 @@ async def run_load(
     limits = limits or Limits()
     profile = profile or await probe(target, answer_s=limits.first_byte_s)
     warnings = [*profile.warnings, *_sockets_warning(arrivals)]
+    if isinstance(workload, Noted):
+        warnings += workload.notes
     if isinstance(workload, FreshTexts) and workload.text_seed is None:
         workload = workload.with_text_seed(secrets.randbits(32))
     scraper = Scraper(target, limits.scrape_s) if limits.scrape_s and profile.dialect.metrics else None
@@ -137,7 +139,7 @@ async def run_load(
         result.series = (*scraper.series(), *timing_series(result.records))
         result.latencies = scraper.latencies()
         result.warnings += [scraper.missing] if scraper.missing else []
-    result.warnings += [*_findings(result, generator.gave_up), *_hits(result)]
+    result.warnings += [*_findings(result, generator.gave_up, limits.in_flight), *_hits(result)]
     if isinstance(workload, Fixed) and len(result.records) > len(workload.given):
         result.warnings.append(
             f"the {len(workload.given)} prompts of {workload.name} were sent {len(result.records)} times in all: a server "
@@ -250,7 +252,7 @@ def _sockets_warning(arrivals: Arrivals) -> list[str]:
     ]
 
 
-def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
+def _findings(result: LoadResult, gave_up: str | None, cap: int | None) -> list[str]:
     """What a reader of the figures must know."""
     findings = [] if gave_up is None else [gave_up]
     if result.counts["sockets"]:
@@ -280,7 +282,14 @@ def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
     if result.records:
         late = sorted(record.released_ns - record.scheduled_ns for record in result.records)
         worst_s = late[int(len(late) * 0.95)] / 1e9
-        if worst_s > LATE_S:
+        if cap is not None:
+            held = sum(1 for each in late if each / 1e9 > LATE_S)
+            if held:
+                findings.append(
+                    f"{held} of {len(late)} requests waited for one of the {cap} places, {late[-1] / 1e9:.2g} s at most: "
+                    "the rate that was asked for is more than the server takes at so many at a time"
+                )
+        elif worst_s > LATE_S:
             findings.append(
                 f"the generator was up to {worst_s * 1e3:.0f} ms late for 95 % of the requests: it could not keep up; "
                 "use more processes or a lower rate"
@@ -288,7 +297,8 @@ def _findings(result: LoadResult, gave_up: str | None) -> list[str]:
     short = sum(
         1
         for record in result.ok
-        if record.output_tokens is not None and record.output_tokens < (record.wanted_output_tokens or 0)
+        if record.output_tokens is not None
+        and record.output_tokens < (record.wanted_output_tokens or 0) * record.answers
     )
     if short:
         findings.append(

@@ -14,10 +14,12 @@ from email.utils import parsedate_to_datetime
 from time import monotonic_ns
 from typing import Any, cast
 
+from wattmark.serving.load.answers import read_answer
 from wattmark.serving.load.records import Outcome, RequestRecord
 from wattmark.serving.load.usage import merge_usage, usage_counts
 from wattmark.serving.load.wire.body import loads
 from wattmark.serving.load.wire.connection import Connection
+from wattmark.serving.load.wire.endpoints import GENERATING, Endpoint
 from wattmark.serving.load.wire.sse import ErrorEvent, EventStream
 
 LONGEST_ERROR = 300
@@ -39,9 +41,11 @@ class Exchange:
     __slots__ = (
         "_body",
         "_done",
+        "_endpoint",
         "_events",
         "_failed",
         "_keep_text",
+        "_kind",
         "_moved",
         "_said",
         "_size",
@@ -68,6 +72,7 @@ class Exchange:
         on_resend: Callable[[Exchange], None],
         keep_text: bool = False,
         extra: Any = None,
+        endpoint: Endpoint = "chat",
     ) -> None:
         self.record = record
         self.payload = payload
@@ -78,6 +83,8 @@ class Exchange:
         self.sent_ns = 0
         self.heard_ns = 0
         self._keep_text = keep_text
+        self._endpoint: Endpoint = endpoint
+        self._kind = ""
         self._events: EventStream | None = None  # made for streams only
         self._body: list[bytes] = []
         self._size = 0
@@ -106,7 +113,10 @@ class Exchange:
         """The head: status, and whether it is an event stream."""
         self.record.status = status
         if status == 200:
-            if headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+            kind = headers.get(b"content-type", b"").lower()
+            if self._endpoint not in GENERATING:
+                self._kind = kind.decode("latin-1")
+            elif kind.startswith(b"text/event-stream"):
                 self._events = EventStream()
             else:
                 self._undecided = True
@@ -134,6 +144,8 @@ class Exchange:
         if self._undecided:
             data = self._told_by_its_beginning(data)
         if self._events is None:
+            if not self._size and self._endpoint == "speech" and self.record.status == 200:
+                self.record.chunk_ns.append(self.heard_ns)  # the first sound is there
             self._size += len(data)
             if self._size > LARGEST_BODY:
                 self._give_up("malformed", f"an answer of more than {LARGEST_BODY} bytes")
@@ -156,6 +168,8 @@ class Exchange:
         record = self.record
         if record.status != 200:
             self._refused()
+        elif self._endpoint not in GENERATING:
+            self._answer()
         elif self._events is None:
             self._document()
         else:
@@ -211,11 +225,14 @@ class Exchange:
         if data == b"[DONE]":
             self._done = True
             return True
+        record = self.record
         try:
             event: Any = lenient_loads(data)
             choices = event.get("choices")
-            choice = choices[0] if choices else None
-            text, thought = _text_of(choice) if choice else (None, False)
+            if choices:
+                for choice in choices:
+                    if choice:
+                        self._take(choice)
         except (ValueError, AttributeError, TypeError, LookupError):
             if data.strip() == b"[DONE]":
                 self._done = True
@@ -225,21 +242,7 @@ class Exchange:
                 return False
             self._give_up("malformed", f"a stream event that is no completion chunk: {_shown(data)}")
             return False
-        record = self.record
-        if text:
-            record.chunk_ns.append(self.heard_ns)
-            record.text_size += len(text)
-            if thought:
-                record.reasoning_chunks += 1
-            elif record.first_answer_ns is None:
-                record.first_answer_ns = self.heard_ns
-            if self._keep_text:
-                self._texts.append(text)
-        if choice:
-            record.choices += 1
-            if reason := choice.get("finish_reason"):
-                record.finish_reason = str(reason)
-        elif not record.choices and not event.get("usage"):
+        if not choices and not record.choices and not event.get("usage"):
             self._said = data
         if (error := _error_in(event, data)) is not None:
             self._give_up("server_error", f"the server reported within the stream: {_message(error)}")
@@ -250,6 +253,48 @@ class Exchange:
             record.timings = _numbers(timings)
         return True
 
+    def _take(self, choice: Any) -> None:
+        """One choice of an event: its text, and how it ended. Of several (``n``) the first is the text that is kept."""
+        record = self.record
+        record.choices += 1
+        text, thought = _text_of(choice)
+        place = choice.get("index")
+        if place and place >= record.answers:
+            record.answers = place + 1
+        if text:
+            record.chunk_ns.append(self.heard_ns)
+            record.text_size += len(text)
+            if thought:
+                record.reasoning_chunks += 1
+            elif record.first_answer_ns is None:
+                record.first_answer_ns = self.heard_ns
+            if self._keep_text and not place:
+                self._texts.append(text)
+        if reason := choice.get("finish_reason"):
+            record.finish_reason = str(reason)
+
+    def _answer(self) -> None:
+        """The answer of an endpoint that makes no tokens."""
+        data = b"".join(self._body)
+        try:
+            read_answer(self._endpoint, self.record, data, self._kind)
+        except (ValueError, AttributeError, TypeError, LookupError) as error:
+            said = self._error_said(data)
+            if said is not None:
+                self.fail("server_error", f"the server reported: {said}")
+            else:
+                self.fail("malformed", f"an answer that cannot be used: {error or _shown(data)}")
+            return
+        self._well()
+
+    def _error_said(self, data: bytes) -> str | None:
+        """The server's words, if a document of status 200 tells of an error."""
+        try:
+            error = _error_in(lenient_loads(data), data)
+        except (ValueError, AttributeError):
+            return None
+        return None if error is None else _message(error)
+
     def _document(self) -> None:
         """The whole answer of a request that was not streamed."""
         data = b"".join(self._body)
@@ -258,16 +303,18 @@ class Exchange:
             if (error := _error_in(document, data)) is not None and not document.get("choices"):
                 self.fail("server_error", f"the server reported: {_message(error)}")
                 return
-            choice = document["choices"][0]
+            choices = document["choices"]
+            choice = choices[0]
             text, thought = _text_of(choice)
+            others = [_text_of(each)[0] or "" for each in choices[1:]]
             usage = document.get("usage") or _usage_elsewhere(document)
             timings = document.get("timings")
         except (ValueError, AttributeError, TypeError, LookupError):
             self.fail("malformed", f"an answer that is no completion: {_shown(data)}")
             return
         record = self.record
-        record.choices = 1
-        record.text_size = len(text or "")
+        record.choices = record.answers = len(choices)
+        record.text_size = len(text or "") + sum(map(len, others))
         record.reasoning_chunks = int(thought)
         if usage:
             self._usage = merge_usage(None, usage)
@@ -309,14 +356,17 @@ class Exchange:
             record.first_token_ns, record.last_token_ns = record.chunk_ns[0], record.chunk_ns[-1]
         if self._usage is not None:
             try:
-                usage_counts(record, self._usage, record.wanted_output_tokens)
+                wanted = record.wanted_output_tokens
+                usage_counts(record, self._usage, None if wanted is None else wanted * record.answers)
             except AttributeError:
                 record.usage_problem = "usage that is no object"
         if (
             record.cached_tokens is None and record.input_tokens and "cache_n" in (record.timings or {})
         ):  # llama.cpp
             record.cached_tokens = min(record.input_tokens, int((record.timings or {})["cache_n"]))
-        if self._keep_text:
+        if not self._keep_text:
+            record.text = None
+        elif record.text is None:
             record.text = whole_text(self._texts)
         self._close()
 
@@ -382,8 +432,21 @@ def _text_of(choice: Any) -> tuple[str | None, bool]:
     for name in THOUGHTS:
         if thought := said.get(name):
             return str(thought), True
-    calls = said.get("tool_calls")
-    return (str(calls) if calls else None), False
+    calls = said.get("tool_calls") or said.get("function_call")
+    if calls:
+        return _text_of_calls(calls), False
+    sound = said.get("audio")
+    return (str(sound.get("transcript") or " ") if sound else said.get("refusal")), False
+
+
+def _text_of_calls(calls: Any) -> str | None:
+    """What the model wrote of its tool calls: names and arguments, without the frame that the server puts around them."""
+    listed: list[Any] = cast("list[Any]", calls) if isinstance(calls, list) else [{"function": calls}]
+    text = ""
+    for call in listed:
+        part: Any = call.get("function") or call
+        text += str(part.get("name") or "") + str(part.get("arguments") or "")
+    return text or None
 
 
 def _text_of_parts(parts: Any) -> tuple[str | None, bool]:

@@ -14,7 +14,8 @@ class Limits:
     requests, duration_s: how many requests are sent, and for how long (one of the two, unless arrivals or workload
     end by themselves). drain_s: how long answers are awaited after the last request. first_byte_s: "never answers".
     stall_s: nothing more of an answer for so long. total_s: one request as a whole. failures_in_row: give the test up.
-    keep_records: False for long tests that handle records in ``on_record`` only. processes: generator processes.
+    keep_records: False for long tests that handle records in ``on_record`` only. processes: generator processes. in_flight:
+    conversations of an open loop that are under way at once; further ones wait, and stay due when they were due.
     """
 
     requests: int | None = None
@@ -30,6 +31,7 @@ class Limits:
     processes: int = 1
     progress_s: float = 0.5
     scrape_s: float | None = 1.0
+    in_flight: int | None = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -48,5 +50,7 @@ class Limits:
                 )
         if not self.drain_s >= 0:
             raise ConfigError("drain_s must be at least 0 s")
+        if self.in_flight is not None and self.in_flight < self.processes:
+            raise ConfigError("a cap on requests in flight needs at least one for each process")
         if self.processes < 1 or (self.requests or 0) < 0:
             raise ConfigError("a load needs at least one process, and no negative number of requests")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from wattmark.errors import ServerError
 from wattmark.serving.load.records import Outcome
 from wattmark.serving.load.wire import dialects
+from wattmark.serving.load.wire.body import asked_otherwise, dumps
 from wattmark.serving.load.wire.connection import ConnectFailed, Connection, Pool
 from wattmark.serving.load.wire.dialects import Clue, Dialect
+from wattmark.serving.load.wire.endpoints import GENERATING
 from wattmark.serving.load.wire.target import Target, shown_url, without_key
+from wattmark.serving.prompts.base import Recording, Turn
+from wattmark.serving.prompts.media import wav
 from wattmark.serving.prompts.synthetic import Filler, calibrate
 
 HINTS: dict[Outcome, str] = {
@@ -26,12 +30,17 @@ HELP = {
     403: "is the API key right?",
     404: "is this the server's address, and does it have that model?",
 }
+OPTIONAL = ("stream_options", "ignore_eos", "min_tokens")
 PROBE_S = 5.0
 """Time limit of one look at a path; a server that is this slow at naming its models will not be measured well."""
 
 LOADING_S = 600.0
 """A server that says 503 is waited for so long: loading a large model takes minutes."""
 LOADING_PAUSE_S = 1.0
+LOADING_WORDS = (b"loading", b"starting", b"not ready", b"warming", b"initializ")
+"""In the answer of a server that gives 503 to requests only, and is not ill or busy."""
+UNREACHABLE: tuple[Outcome, ...] = ("refused", "tls", "sockets")
+"""Failures that the next request would meet, too."""
 LARGEST_REPLY = 16 * 1024 * 1024
 """Bytes of one answer outside the load; Prometheus texts of large servers have some hundred thousand."""
 
@@ -50,6 +59,8 @@ class Reply:
             data: Any = json.loads(self.body)
         except ValueError:
             return {}
+        if isinstance(data, list):  # model names without a frame (Together)
+            return {"data": data}
         return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
@@ -103,9 +114,8 @@ class Fetcher:
         head = self.target.head(key=self._key, path=self.target.path_of(path), method="GET")
         return await self._fetch(head + b"\r\n", timeout_s)
 
-    async def post(self, body: dict[str, Any], timeout_s: float) -> Reply:
-        """POST a completion request. Raises ConnectFailed."""
-        data = json.dumps(body).encode()
+    async def post(self, data: bytes, timeout_s: float) -> Reply:
+        """POST a request to the target's endpoint. Raises ConnectFailed."""
         head = self.target.head(key=self._key, path=self.target.path)
         return await self._fetch(head + b"Content-Length: %d\r\n\r\n" % len(data) + data, timeout_s)
 
@@ -149,58 +159,88 @@ class ServerProfile:
     warnings: tuple[str, ...] = ()
 
 
+class _Loading:
+    """Waits for a server that is still loading, ``most_s`` in all; on_wait is told the seconds so far."""
+
+    def __init__(self, url: str, most_s: float, on_wait: Callable[[float], None] | None) -> None:
+        self._url, self._most_s, self._on_wait = url, most_s, on_wait
+        self._loop = asyncio.get_running_loop()
+        self._begun_s = self._loop.time()
+
+    async def pause(self, why: str) -> None:
+        """Wait for a while. Raises ServerError if it was too long."""
+        waited_s = self._loop.time() - self._begun_s
+        if waited_s >= self._most_s:
+            raise ServerError(
+                f"{self._url} is still loading after {waited_s:.0f} s ({why})",
+                hint="wait for it (--wait SECONDS), or see its log",
+            )
+        if self._on_wait is not None:
+            self._on_wait(waited_s)
+        await asyncio.sleep(min(LOADING_PAUSE_S, self._most_s - waited_s))
+
+
 async def probe(
     target: Target,
     *,
     answer_s: float = 300.0,
-    loading_s: float = LOADING_S,
+    loading_s: float | None = None,
     on_wait: Callable[[float], None] | None = None,
+    starting: bool = False,
 ) -> ServerProfile:
     """Find out dialect and model. If both are named, nothing is asked; a check that costs no request is not made.
 
     Otherwise a few paths are read, and one request for one token shows which optional fields the server refuses.
-    A server that is still loading (503) is waited for; on_wait is told the seconds so far. Raises ServerError if the server
-    cannot be reached, does not answer a plain request, or is still loading after ``loading_s``.
+    A server that is still loading (503) is waited for, :data:`LOADING_S` unless ``loading_s`` says how long (which also
+    waits where both are named); on_wait is told the seconds so far. starting: one that takes no connections yet is
+    waited for, too. Raises ServerError if the server cannot be reached, does not answer a plain request, or does not
+    come up in time.
     """
-    if target.dialect != "auto" and target.model is not None:
-        return ServerProfile(dialects.named(target.dialect), target.model, tuple(target.warnings()))
+    named = dialects.named(target.dialect) if target.dialect != "auto" and _first_model(target) else None
+    if named is not None and loading_s is None:
+        return ServerProfile(named, _first_model(target), tuple(target.warnings()))
     async with Fetcher(target) as fetcher:
+        loading = _Loading(shown_url(target.url), LOADING_S if loading_s is None else loading_s, on_wait)
         try:
-            await _wait_until_loaded(fetcher, loading_s, on_wait)
-            return await _probe(fetcher, target, answer_s)
+            await _until_loaded(fetcher, loading, starting)
+            if named is not None:
+                return ServerProfile(named, _first_model(target), tuple(target.warnings()))
+            return await _probe(fetcher, target, answer_s, loading)
         except ConnectFailed as error:
             raise ServerError(f"{shown_url(target.url)}: {error}", hint=HINTS.get(error.outcome)) from error
 
 
-async def _wait_until_loaded(
-    fetcher: Fetcher, most_s: float, on_wait: Callable[[float], None] | None
-) -> None:
+def _first_model(target: Target) -> str | None:
+    return target.model or next(iter(target.models), None)
+
+
+async def _until_loaded(fetcher: Fetcher, loading: _Loading, starting: bool) -> None:
     """Until the server answers other than 503 to ``/health`` and ``/v1/models`` (llama.cpp and vLLM while they load)."""
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
     while True:
-        replies = [await fetcher.get(path) for path in ("/health", "/v1/models")]
-        if all(reply.status != 503 for reply in replies):
+        why = None
+        for path in ("/health", "/v1/models"):
+            try:
+                if (await fetcher.get(path)).status == 503:
+                    why = "HTTP 503"
+            except ConnectFailed as error:
+                if error.outcome in UNREACHABLE and not (starting and error.outcome == "refused"):
+                    raise
+                why = (
+                    str(error) if error.outcome == "refused" else why
+                )  # a page that is not there is no matter
+        if why is None:
             return
-        waited_s = loop.time() - begun
-        if waited_s >= most_s:
-            raise ServerError(
-                f"{shown_url(fetcher.target.url)} is still loading after {waited_s:.0f} s (HTTP 503)",
-                hint="wait for it, or see its log",
-            )
-        if on_wait is not None:
-            on_wait(waited_s)
-        await asyncio.sleep(min(LOADING_PAUSE_S, most_s - waited_s))
+        await loading.pause(why)
 
 
-async def _probe(fetcher: Fetcher, target: Target, answer_s: float) -> ServerProfile:
+async def _probe(fetcher: Fetcher, target: Target, answer_s: float, loading: _Loading) -> ServerProfile:
     clues: dict[str, Clue] = {}
     dialect = None if target.dialect == "auto" else dialects.named(target.dialect)
     for path in dialects.CLUE_PATHS:
         try:
             reply = await fetcher.get(path)
-        except ConnectFailed:
-            if path == dialects.CLUE_PATHS[0]:
+        except ConnectFailed as error:
+            if error.outcome in UNREACHABLE:
                 raise
             continue
         clues[path] = Clue(reply.status, reply.json(), reply.headers.get(b"server", b"").decode("latin-1"))
@@ -211,27 +251,43 @@ async def _probe(fetcher: Fetcher, target: Target, answer_s: float) -> ServerPro
     if dialect is None:
         dialect = dialects.DIALECTS["compatible"]
         warnings.append("the kind of server was not recognised; only what all of them know is asked for")
-    model = dialects.choose_model(target.model, dialects.model_entries(clues.get("/v1/models")))
-    dialect, refused = await _check(fetcher, target, dialect, model, answer_s)
+    entries = dialects.model_entries(clues.get("/v1/models"))
+    model = dialects.choose_model(_first_model(target), entries)
+    there = {str(entry.get("id")) for entry in entries}
+    missing = [name for name in target.models if there and name not in there]
+    if missing:
+        warnings.append(f"the server does not list {', '.join(missing)} among its models")
+    dialect, refused = await _check(fetcher, target, dialect, model, answer_s, loading)
     if refused:
         warnings.append(f"the server refuses {', '.join(refused)}; left out")
     return ServerProfile(dialect, model, tuple(warnings))
 
 
 async def _check(
-    fetcher: Fetcher, target: Target, dialect: Dialect, model: str | None, answer_s: float
+    fetcher: Fetcher, target: Target, dialect: Dialect, model: str | None, answer_s: float, loading: _Loading
 ) -> tuple[Dialect, list[str]]:
     """Ask for one token; leave out what the server refuses. Raises ServerError if a plain request is refused."""
     refused: list[str] = []
+    plain = False
     while True:
-        body = _short(target, dialect, model, "Hello", stream=target.stream)
-        reply = await fetcher.post(body, answer_s)
+        data, body = _short(target, dialect, model, "Hello", stream=target.streams)
+        reply = await fetcher.post(data, answer_s)
+        if reply.status == 503 and any(word in reply.body.lower() for word in LOADING_WORDS):
+            await loading.pause(f"HTTP 503: {fetcher.shown(reply)}")
+            continue
         if reply.status in (200, 429) or reply.status >= 500:  # busy or ill: the load will show
             return dialect, refused
-        fields = dialects.refused_fields(reply.status, fetcher.shown(reply), body)
+        shown = fetcher.shown(reply)
+        fields = dialects.refused_fields(reply.status, shown, body)
         changed = dialect.without(fields)
+        if target.endpoint == "rerank" and reply.status in (400, 422) and "texts" in shown:
+            changed = replace(dialect, documents="texts")
+        if changed == dialect and reply.status in (400, 422) and body and not plain:
+            # Refused without a word of which field: once more with those only that every server knows.
+            plain, changed = True, dialect.without([*OPTIONAL, *dialect.extra])
+            fields = [name for name in (*OPTIONAL, *dialect.extra) if name in body]
         if changed == dialect:  # each round leaves something out, so the rounds end
-            said = f"HTTP {reply.status}: {fetcher.shown(reply)}"
+            said = f"HTTP {reply.status}: {shown}"
             hint = HELP.get(reply.status)
             if location := reply.headers.get(b"location"):
                 said, hint = f"HTTP {reply.status}", f"it says to ask at {plainly(location)} instead"
@@ -248,9 +304,8 @@ async def find_filler(target: Target, profile: ServerProfile, *, answer_s: float
     async with Fetcher(target) as fetcher:
 
         async def count_tokens(text: str) -> int | None:
-            reply = await fetcher.post(
-                _short(target, profile.dialect, profile.model, text, stream=False), answer_s
-            )
+            data, _ = _short(target, profile.dialect, profile.model, text, stream=False)
+            reply = await fetcher.post(data, answer_s)
             usage: Any = reply.json().get("usage")
             tokens: Any = usage.get("prompt_tokens") if isinstance(usage, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             return tokens if isinstance(tokens, int) else None
@@ -266,8 +321,19 @@ def plainly(value: bytes) -> str:
     return "".join(sign for sign in value[:200].decode("latin-1") if sign.isprintable())
 
 
-def _short(target: Target, dialect: Dialect, model: str | None, text: str, *, stream: bool) -> dict[str, Any]:
+def _short(
+    target: Target, dialect: Dialect, model: str | None, text: str, *, stream: bool
+) -> tuple[bytes, dict[str, Any]]:
+    """The body of a short request: its bytes, and its fields where there are optional ones among them."""
+    if target.endpoint not in GENERATING:
+        sound = Recording(wav(0.25, 0), "sound.wav", 0.25)
+        turn = Turn("Hello" if target.endpoint == "rerank" else text, texts=(text,), audio=sound)
+        return asked_otherwise(target.endpoint, turn, model, target.extra_body, dialect.documents), {}
     prompt: dict[str, Any] = {"prompt": text}
+    messages = [{"role": "user", "content": text}]
     if target.endpoint == "chat":
-        prompt = {"messages": [{"role": "user", "content": text}]}
-    return dialect.body(model=model, prompt=prompt, output_tokens=1, stream=stream, extra=target.extra_body)
+        prompt = {"messages": messages}
+    elif target.chat_template is not None:
+        prompt = {"prompt": target.chat_template.text(messages)}
+    body = dialect.body(model=model, prompt=prompt, output_tokens=1, stream=stream, extra=target.extra_body)
+    return dumps(body), body

@@ -206,7 +206,13 @@ def _arrivals(arrivals: Arrivals, part: int, parts: int) -> Arrivals | None:
 
 
 def _share(limits: Limits, part: int, parts: int) -> Limits:
+    if limits.in_flight is not None:
+        limits = replace(limits, in_flight=_dealt(limits.in_flight, part, parts), processes=1)
     if limits.requests is None:
         return limits
     # Arrivals are dealt out in turn, so the first parts get what is left over.
-    return replace(limits, requests=limits.requests // parts + (part < limits.requests % parts))
+    return replace(limits, requests=_dealt(limits.requests, part, parts))
+
+
+def _dealt(number: int, part: int, parts: int) -> int:
+    return number // parts + (part < number % parts)

@@ -49,7 +49,9 @@ class RequestRecord:
     first_answer_ns: the first chunk that was no reasoning. end_ns: the answer was complete, or the request had failed.
     choices: events that carried a choice; reasoning_chunks: those of them with reasoning; text_size: characters that came.
     Token counts are the server's own (``usage``); ``usage_problem`` says why they were not believed, ``usage_note`` what is
-    odd about counts that were. timings: the server's own times (llama.cpp), in ms.
+    odd about counts that were. timings: the server's own times (llama.cpp), in ms. model: the one asked for, where there are
+    several. answers: choices of one request (``n``), whose tokens are counted together. images, audio_s: in the prompt;
+    of speech the seconds made. inputs: texts embedded, or documents ranked.
     """
 
     index: int
@@ -82,6 +84,11 @@ class RequestRecord:
     choices: int = 0
     reasoning_chunks: int = 0
     text_size: int = 0
+    model: str | None = None
+    answers: int = 1
+    images: int = 0
+    audio_s: float | None = None
+    inputs: int | None = None
 
     @property
     def ok(self) -> bool:

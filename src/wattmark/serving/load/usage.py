@@ -57,6 +57,15 @@ def usage_counts(record: RequestRecord, usage: dict[str, Any], asked_tokens: int
     record.usage_note = "; ".join(notes) or None
 
 
+def input_counts(record: RequestRecord, usage: Any) -> None:
+    """The counts of an answer that holds no tokens (vectors, an order of documents): prompt tokens, and 0 or a few made."""
+    named = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
+    given = _count(named, "prompt_tokens", "input_tokens", "total_tokens")
+    if given:
+        record.input_tokens = given
+        record.output_tokens = _count(named, "completion_tokens", "output_tokens") or 0
+
+
 def _impossible(given: int, made: int, thought: int, chunks: int, size: int) -> str | None:
     """Why counts cannot be true; None if they can. A token is a byte or more, a character four or fewer."""
     if given == 0:

@@ -15,10 +15,21 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from wattmark.errors import ConfigError
 
 
+class Recording(NamedTuple):
+    """A sound file: its bytes, what it is called, and its length in seconds (None: not known)."""
+
+    data: bytes
+    name: str
+    seconds: float | None
+
+
 class Turn(NamedTuple):
     """One thing a user says. ``text``, or ``token_ids`` (completions only); lengths in tokens where known.
 
     output_tokens: how many to ask for (None: the model ends by itself). think_s: the user's pause before this turn.
+    message: sent as it is instead of the user's text (images and the like; chat only). texts: several inputs of one request
+    (embeddings), or the documents to rank for ``text``. fields: of this request's body alone. audio: what is to be
+    written down (transcriptions).
     """
 
     text: str = ""
@@ -26,6 +37,10 @@ class Turn(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     think_s: float = 0.0
+    message: Mapping[str, Any] | None = None
+    texts: tuple[str, ...] = ()
+    fields: Mapping[str, Any] | None = None
+    audio: Recording | None = None
 
 
 class Conversation(NamedTuple):
@@ -70,6 +85,16 @@ class FreshTexts(Protocol):
 
     def with_text_seed(self, seed: int) -> Workload:
         """The same lengths in the same order, other texts."""
+        ...
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """A workload that has something to say of itself: rows that were left out, say."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for people."""
         ...
 
 
@@ -172,11 +197,13 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """Given conversations, in order, again from the start when they are used up unless ``once``."""
+    """Given conversations, in order, again from the start when they are used up unless ``once``. notes: what is to be
+    known of them."""
 
     given: tuple[Conversation, ...]
     once: bool = True
     name: str = "given"
+    notes: tuple[str, ...] = ()
 
     def conversations(self, part: int = 0, parts: int = 1) -> Iterator[Conversation]:
         """Every ``parts``-th conversation."""

@@ -10,10 +10,10 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from wattmark.errors import ConfigError
-from wattmark.serving.prompts.base import Conversation, Lengths, Turn
+from wattmark.serving.prompts.base import Conversation, Lengths, Turn, Workload
 
 # ruff: noqa: SIM905 (a list of words reads better as one string)
 WORDS = tuple(
@@ -54,6 +54,15 @@ class Filler(NamedTuple):
     def units_for(self, tokens: int) -> int:
         """How many units make a whole prompt of that many tokens (at least one)."""
         return max(1, round((tokens - self.overhead_tokens) / self.tokens_per_unit))
+
+
+@runtime_checkable
+class OfUnits(Protocol):
+    """A workload whose lengths are exact once it is known which text is one token for this server."""
+
+    def with_filler(self, filler: Filler) -> Workload:
+        """The same with these units."""
+        ...
 
 
 async def calibrate(count_tokens: Callable[[str], Awaitable[int | None]]) -> Filler:
@@ -162,6 +171,10 @@ class Synthetic:
     def with_text_seed(self, seed: int) -> Synthetic:
         """The same lengths in the same order, other texts."""
         return replace(self, text_seed=seed)
+
+    def with_filler(self, filler: Filler) -> Synthetic:
+        """The same with text of these units."""
+        return replace(self, filler=filler)
 
     def conversations(self, part: int = 0, parts: int = 1) -> Iterator[Conversation]:
         """Every ``parts``-th conversation from number ``part`` on."""

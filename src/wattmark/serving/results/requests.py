@@ -19,12 +19,13 @@ _INTEGERS = (
     "index", "conversation", "turn", "scheduled_ns", "released_ns", "sent_ns", "first_token_ns", "first_answer_ns",
     "last_token_ns", "end_ns", "wanted_input_tokens", "wanted_output_tokens", "input_tokens", "output_tokens",
     "cached_tokens", "reasoning_tokens", "status", "retries", "choices", "reasoning_chunks", "text_size",
+    "answers", "images", "inputs",
 )  # fmt: skip
 _NUMBERS = (
     "load", "retry_after_s", "ttft_s", "answer_s", "tpot_s", "e2e_s", "reasoning_part", "energy_j", "energy_low_j",
-    "energy_high_j",
+    "energy_high_j", "audio_s",
 )  # fmt: skip
-_TEXTS = ("run_id", "outcome", "error", "finish_reason", "usage_problem", "usage_note", "text")
+_TEXTS = ("run_id", "model", "outcome", "error", "finish_reason", "usage_problem", "usage_note", "text")
 
 
 def rows(points: Iterable[Point]) -> Iterator[dict[str, Any]]:

@@ -45,15 +45,15 @@ def hub_file(name: str) -> Path:
         parts = _matching(there, wanted)
         if len(parts) == 1 and _whole(parts[0]):
             return cached / parts[0][0]
-    failures = _failures(hub)
+    wrong = failures(hub)
     try:
         siblings = hub.HfApi().model_info(repo, timeout=PROBE_S).siblings or ()
         parts = _chosen(repo, [str(sibling.rfilename) for sibling in siblings], wanted)
         paths = [hub.hf_hub_download(repo, part) for part in parts]
         return Path(paths[0])
-    except failures as error:
+    except wrong as error:
         raise ServerError(
-            f"{repo} cannot be had from Hugging Face: {_said(error)}",
+            f"{repo} cannot be had from Hugging Face: {said(error)}",
             hint=f"is the name right, and is there a network? Else {BY_HAND}",
         ) from error
 
@@ -96,13 +96,14 @@ def _cached(hub: Any, repo: str) -> Path | None:
         return None
 
 
-def _failures(hub: Any) -> tuple[type[BaseException], ...]:
+def failures(hub: Any) -> tuple[type[BaseException], ...]:
     """What it raises when the network or the site is in the way; its errors are those of its HTTP library, too."""
     http: type[BaseException] = hub.errors.HfHubHTTPError
     return (OSError, ValueError, http, *http.__bases__)
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """An error of theirs in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

@@ -131,3 +131,118 @@ def test_the_commonest_error_of_each_outcome_is_told():
             )
 
     assert asyncio.run(main()).errors == {"server_error": "HTTP 500: often", "client_error": "HTTP 400: bad"}
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("localhost:8000", "/v1/chat/completions"),
+        (" 127.0.0.1:8000/v1\n", "/v1/chat/completions"),
+        ("[::1]:8000", "/v1/chat/completions"),
+        ("http://h/v1/models", "/v1/chat/completions"),
+        ("http://h:8000/docs", "/v1/chat/completions"),
+        ("http://h/v1/embeddings", "/v1/embeddings"),
+        ("http://h/rerank", "/rerank"),
+        ("http://h/v1/audio/speech", "/v1/audio/speech"),
+        ("https://h/v1/ACCOUNT/GATEWAY/openai", "/v1/ACCOUNT/GATEWAY/openai/chat/completions"),
+        (
+            "https://h/v1/projects/p/locations/l/endpoints/openapi",
+            "/v1/projects/p/locations/l/endpoints/openapi/chat/completions",
+        ),
+        ("https://h/serving-endpoints", "/serving-endpoints/chat/completions"),
+        (
+            "http://h/api/v1/namespaces/n/services/s:8000/proxy",
+            "/api/v1/namespaces/n/services/s:8000/proxy/v1/chat/completions",
+        ),
+        (
+            "https://h/models/chat/completions?api-version=2024-05-01",
+            "/models/chat/completions?api-version=2024-05-01",
+        ),
+    ],
+)
+def test_bases_of_gateways_and_pages_that_people_paste(url: str, path: str):
+    assert Target(url).path == path
+
+
+def test_a_server_that_gives_503_to_requests_only_is_waited_for_while_it_says_that_it_loads(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from wattmark.serving.load import probe as module
+
+    monkeypatch.setattr(module, "LOADING_PAUSE_S", 0.001)
+    waited: list[float] = []
+
+    def script(number: int, _body: object) -> Script:
+        return Script(status=503, body=b'{"error":{"message":"Loading model"}}') if number < 3 else Script()
+
+    async def main():
+        async with ScriptedServer(script) as server:
+            return await probe(Target(server.url), on_wait=waited.append)
+
+    assert asyncio.run(main()).model == "m"
+    assert len(waited) == 3
+
+
+def test_a_server_that_is_named_whole_is_waited_for_where_asked(monkeypatch: pytest.MonkeyPatch):
+    from wattmark.serving.load import probe as module
+
+    monkeypatch.setattr(module, "LOADING_PAUSE_S", 0.001)
+    waited: list[float] = []
+
+    async def main():
+        async with ScriptedServer(loading=2) as server:
+            target = Target(server.url, model="x", dialect="tgi")
+            return await probe(target, on_wait=waited.append, loading_s=60)
+
+    assert asyncio.run(main()).model == "x"
+    assert len(waited) == 2
+
+
+def test_fields_that_are_refused_without_a_word_are_left_out():
+    def script(_number: int, body: dict[str, object]) -> Script:
+        known = {"model", "messages", "stream", "max_tokens"}
+        return Script() if set(body) <= known else Script(status=400, body=b'{"error":"Bad Request"}')
+
+    async def main():
+        async with ScriptedServer(script) as server:
+            profile = await probe(Target(server.url))
+            load = Synthetic(Lengths.fixed(8), Lengths.fixed(2))
+            limits = Limits(requests=2, scrape_s=None)
+            return profile, await run_load(
+                Target(server.url), ClosedLoop.of(1), load, limits=limits, profile=profile
+            )
+
+    profile, result = asyncio.run(main())
+    assert result.counts == {"ok": 2}
+    assert any("refuses stream_options, ignore_eos, min_tokens" in text for text in profile.warnings)
+
+
+def test_a_server_whose_pages_never_answer_is_loaded_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    from wattmark.serving.load import probe as module
+
+    monkeypatch.setattr(module, "PROBE_S", 0.05)
+
+    class Silent(ScriptedServer):
+        """Answers requests, and no page."""
+
+    async def main():
+        async with Silent() as server:
+            server.flavour = "none"
+            return await probe(Target(server.url))
+
+    from wattmark.testing import scripted_answers
+
+    monkeypatch.setitem(scripted_answers.FLAVOURS, "none", {})
+    assert asyncio.run(main()).model is None
+
+
+def test_model_names_without_a_frame_are_read(monkeypatch: pytest.MonkeyPatch):
+    from wattmark.testing import scripted_answers
+
+    monkeypatch.setitem(scripted_answers.FLAVOURS, "bare", {"/v1/models": [{"id": "only"}]})  # type: ignore[dict-item]
+
+    async def main():
+        async with ScriptedServer(flavour="bare") as server:
+            return await probe(Target(server.url))
+
+    assert asyncio.run(main()).model == "only"

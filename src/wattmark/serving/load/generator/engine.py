@@ -55,7 +55,12 @@ class Engine:
         self._turns = Turns(target, dialect, model, limits, self._ended)
         self._watchdog = Watchdog(self._turns, limits)
         self._schedule = schedule_of(
-            arrivals, self._timers, self._begin, exhausted=self._stop_starting, emptied=self._stop_sending
+            arrivals,
+            self._timers,
+            self._begin,
+            exhausted=self._stop_starting,
+            emptied=self._stop_sending,
+            most=limits.in_flight,
         )
         self._generating = True
         self._unfinished = 0  # conversations with turns that have not been sent yet

@@ -25,12 +25,19 @@ Begin = Callable[[int | None], None]
 
 
 class OpenSchedule:
-    """Conversations at given times, whatever the server does. exhausted: called when no arrival is left."""
+    """Conversations at given times, whatever the server does. exhausted: called when no arrival is left. most: conversations
+    under way at once, if there is a cap; arrivals beyond it wait for a place, and stay due when they were due."""
 
     def __init__(
-        self, arrivals: OpenArrivals, timers: Timers, begin: Begin, exhausted: Callable[[], None]
+        self,
+        arrivals: OpenArrivals,
+        timers: Timers,
+        begin: Begin,
+        exhausted: Callable[[], None],
+        most: int | None = None,
     ) -> None:
         self.open = True
+        self._most, self._under_way, self._waiting = most, 0, False
         self._arrivals, self._timers, self._begin, self._exhausted = arrivals, timers, begin, exhausted
         self._offsets: Iterator[float] = iter(())
         self._next_ns = 0
@@ -42,7 +49,11 @@ class OpenSchedule:
             self._wait()
 
     def free(self, record: RequestRecord, failures_in_row: int) -> None:
-        """An open loop does not wait for answers."""
+        """An open loop does not wait for answers, but for a place if it has a cap."""
+        self._under_way -= 1
+        if self._waiting:
+            self._waiting = False
+            self._timers.after_pause(0.0, self._arrive)
 
     def _draw(self) -> bool:
         offset = next(self._offsets, None)
@@ -62,6 +73,10 @@ class OpenSchedule:
                 return
             if self._next_ns > monotonic_ns():
                 break
+            if self._most is not None and self._under_way >= self._most:
+                self._waiting = True
+                return
+            self._under_way += 1
             self._begin(self._next_ns)
             if not self._draw():
                 return
@@ -127,8 +142,9 @@ def schedule_of(
     *,
     exhausted: Callable[[], None],
     emptied: Callable[[], None],
+    most: int | None = None,
 ) -> OpenSchedule | ClosedSchedule:
-    """The schedule of these arrivals; it begins nothing before its ``start``."""
+    """The schedule of these arrivals; it begins nothing before its ``start``. most: the cap of an open loop."""
     if isinstance(arrivals, ClosedLoop):
         return ClosedSchedule(arrivals, timers, begin, emptied)
-    return OpenSchedule(arrivals, timers, begin, exhausted)
+    return OpenSchedule(arrivals, timers, begin, exhausted, most)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from time import monotonic_ns
 
 from wattmark.serving.load.exchange import Exchange
+from wattmark.serving.load.generator.bodies import Bodies, Mix
 from wattmark.serving.load.limits import Limits
 from wattmark.serving.load.records import Outcome, RequestRecord
-from wattmark.serving.load.wire.body import BodyWriter
 from wattmark.serving.load.wire.connection import ConnectFailed, Pool
 from wattmark.serving.load.wire.dialects import Dialect
+from wattmark.serving.load.wire.endpoints import Endpoint
 from wattmark.serving.load.wire.target import Target
-from wattmark.serving.prompts.base import ConversationState, Turn
+from wattmark.serving.prompts.base import ConversationState
 
 
 class Turns:
@@ -30,12 +31,14 @@ class Turns:
         self.count = 0
         self.in_flight: set[Exchange] = set()
         self.key = target.api_key()
-        self._chat, self._keep_text, self._on_end = target.endpoint == "chat", limits.keep_text, on_end
+        self._keep_text, self._on_end = limits.keep_text, on_end
+        self._bodies = Bodies(target, dialect, model)
+        self._mix = Mix(target.models) if target.models else None
+        self._endpoint: Endpoint = target.endpoint
         self._head = (
             target.head(key=self.key, path=target.path)
             + b"X-Request-Id: wattmark-%d\r\nContent-Length: %d\r\n\r\n"
         )
-        self._bodies = BodyWriter(target, dialect, model)
         self._pool = Pool(target.address(), limits.connect_s)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,7 +56,9 @@ class Turns:
             wanted_input_tokens=turn.input_tokens,
             wanted_output_tokens=turn.output_tokens,
         )
-        body = self._body(state, turn)
+        if self._mix is not None:
+            record.model = self._mix.of(conversation.number)
+        body = self._bodies.body(state, turn, record)
         exchange = Exchange(
             record,
             self._head % (self.count, len(body)) + body,
@@ -61,6 +66,7 @@ class Turns:
             on_resend=self._send_on_new_connection,
             keep_text=self._keep_text or len(conversation.turns) > 1,
             extra=state,
+            endpoint=self._endpoint,
         )
         self.count += 1
         self.in_flight.add(exchange)
@@ -93,16 +99,6 @@ class Turns:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.abandon(why)
         await self._pool.close()
-
-    def _body(self, state: ConversationState, turn: Turn) -> bytes:
-        if self._chat:
-            state.messages.append({"role": "user", "content": turn.text})
-            return self._bodies.write("messages", state.messages, turn.output_tokens)
-        if turn.token_ids is not None:
-            return self._bodies.write("prompt", turn.token_ids, turn.output_tokens)
-        state.messages.append({"content": turn.text})
-        text = "".join(str(message.get("content", "")) for message in state.messages)
-        return self._bodies.write("prompt", text, turn.output_tokens)
 
     def _send_on_new_connection(self, exchange: Exchange) -> None:
         task = self._loop.create_task(self._connect(exchange))

@@ -7,6 +7,9 @@ from time import monotonic_ns
 from wattmark.serving.load.generator.turns import Turns
 from wattmark.serving.load.limits import Limits
 
+AFTER_DONE_S = 1.0
+"""The end of a body is awaited so long after ``[DONE]``."""
+
 
 class Watchdog:
     """Gives up what has taken too long. One look at everything is cheaper than a timer per request."""
@@ -30,10 +33,11 @@ class Watchdog:
             silent_s, total_s = (now - heard) / 1e9, (now - exchange.sent_ns) / 1e9
             if exchange.heard_ns < exchange.sent_ns and silent_s > limits.first_byte_s:
                 drop(exchange, "no_answer", f"no answer within {limits.first_byte_s:g} s")
+            elif exchange.finished_stream and silent_s > min(AFTER_DONE_S, limits.stall_s):
+                drop(
+                    exchange, "cut", ""
+                )  # after [DONE] this is a good answer, though the server leaves its end open
             elif exchange.heard_ns >= exchange.sent_ns and silent_s > limits.stall_s:
-                if exchange.finished_stream:
-                    drop(exchange, "cut", "")  # after [DONE] this is a good answer
-                else:
-                    drop(exchange, "stalled", f"the answer stopped coming for {limits.stall_s:g} s")
+                drop(exchange, "stalled", f"the answer stopped coming for {limits.stall_s:g} s")
             elif limits.total_s is not None and total_s > limits.total_s:
                 drop(exchange, "too_long", f"not complete after {limits.total_s:g} s")

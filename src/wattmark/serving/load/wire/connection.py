@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import ssl
 from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
 from wattmark.errors import MissingExtra
 from wattmark.serving.load.records import Outcome
+from wattmark.serving.load.wire.proxy import Proxy
 
 try:
     import httptools
 except ModuleNotFoundError as error:
     raise MissingExtra("httptools", "llm") from error
+
+
+LONGEST_TUNNEL_HEAD = 65_536
+"""Bytes of a proxy's answer to CONNECT."""
 
 
 class ResponseHandler(Protocol):
@@ -51,11 +57,12 @@ class ResponseHandler(Protocol):
 
 
 class Address(NamedTuple):
-    """Where the server is; ``tls`` is None for plain HTTP."""
+    """Where the server is; ``tls`` is None for plain HTTP. proxy: what the way there leads through, if anything."""
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    proxy: Proxy | None = None
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -212,17 +219,23 @@ class Pool:
 
     async def connect(self) -> Connection:
         """A new connection. Raises :class:`ConnectFailed`."""
-        host, port, tls = self.address
+        host, port, tls, proxy = self.address
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"ssl": tls, "server_hostname": host} if tls else {}
+        reached: Address | Proxy = proxy or self.address
         try:
+            if proxy is not None and tls is not None:
+                options["sock"] = await asyncio.wait_for(_tunnel(proxy, self.address), self._timeout_s)
+                reached = self.address
+            else:
+                options["host"], options["port"] = (host, port) if proxy is None else (proxy.host, proxy.port)
             _, connection = await asyncio.wait_for(
-                loop.create_connection(lambda: Connection(self), host, port, **options), self._timeout_s
+                loop.create_connection(lambda: Connection(self), **options), self._timeout_s
             )
         except (OSError, asyncio.TimeoutError) as error:
-            raise connect_failure(error, self.address, self._timeout_s) from error
+            raise connect_failure(error, reached, self._timeout_s) from error
         except UnicodeError as error:  # from the codec of host names
-            raise ConnectFailed("refused", f"{host!r} can be no host's name: {error}") from error
+            raise ConnectFailed("refused", f"{reached.host!r} can be no host's name: {error}") from error
         self.opened += 1
         self._open.add(connection)
         return connection
@@ -238,10 +251,56 @@ class Pool:
             await asyncio.sleep(0.001)
 
 
+async def _tunnel(proxy: Proxy, address: Address) -> socket.socket:
+    """A socket that leads through a proxy to the server. Raises OSError, and ConnectFailed if the proxy says no."""
+    loop = asyncio.get_running_loop()
+    entries = await loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)
+    sock = await _connected(loop, entries)
+    try:
+        asked = f"CONNECT {address} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: wattmark\r\n{proxy.header}\r\n"
+        await loop.sock_sendall(sock, asked.encode("latin-1"))
+        head = b""
+        while b"\r\n\r\n" not in head and len(head) < LONGEST_TUNNEL_HEAD:
+            data = await loop.sock_recv(sock, 4096)
+            if not data:
+                break
+            head += data
+        first = head.partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
+        if len(first) < 2 or not (first[1].isdigit() and 200 <= int(first[1]) < 300):
+            said = f"HTTP {' '.join(first[1:])}" if len(first) > 1 else "nothing that is HTTP"
+            raise ConnectFailed(
+                "refused", f"the proxy {proxy} ({proxy.variable}) does not lead to {address}: {said}"
+            )
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, entries: list[Any]) -> socket.socket:
+    """A socket to the first of the addresses that takes one."""
+    failed: OSError = OSError("no address")
+    for family, kind, protocol, _, place in entries:
+        sock = socket.socket(family, kind, protocol)
+        sock.setblocking(False)
+        try:
+            await loop.sock_connect(sock, place)
+        except OSError as error:
+            sock.close()
+            failed = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failed
+
+
 def connect_failure(
-    error: OSError | asyncio.TimeoutError, address: Address, timeout_s: float
+    error: OSError | asyncio.TimeoutError, reached: Address | Proxy, timeout_s: float
 ) -> ConnectFailed:
     """What went wrong while connecting, as an outcome and one sentence."""
+    address = f"the proxy {reached} ({reached.variable})" if isinstance(reached, Proxy) else reached
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectFailed("tls", f"the certificate of {address} is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from wattmark.errors import ConfigError, ServerError
 
@@ -21,7 +21,8 @@ class Dialect:
     stream_options: ``include_usage`` must be asked for to get token counts of a stream. ignore_eos, min_tokens: fields
     by which it makes exactly as many tokens as asked (False: ignored or refused, so not sent). max_tokens: name of the
     limit. token_ids: ``/v1/completions`` takes token ids as a prompt. done: ends its streams with ``[DONE]``.
-    extra: fields for every request. metrics: it may serve Prometheus text at ``/metrics``.
+    extra: fields for every request. metrics: it may serve Prometheus text at ``/metrics``. documents: name of what is
+    ranked (``texts`` of Text Embeddings Inference).
     """
 
     name: str
@@ -32,6 +33,7 @@ class Dialect:
     token_ids: bool = False
     done: bool = True
     metrics: bool = False
+    documents: str = "documents"
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -162,10 +164,11 @@ def recognise(host: str, clues: Mapping[str, Clue]) -> Dialect | None:
 
 def model_entries(clue: Clue | None) -> list[Mapping[str, Any]]:
     """The entries of an answer to ``/v1/models``; empty if it is not one."""
-    data: Any = clue.data.get("data") if clue is not None and clue.status == 200 else None
-    if not isinstance(data, list):
+    if clue is None or clue.status != 200:
         return []
-    return [entry for entry in data if isinstance(entry, dict)]  # pyright: ignore[reportUnknownVariableType]
+    data: Any = clue.data.get("data")
+    listed = cast("list[Any]", data) if isinstance(data, list) else []
+    return [cast("dict[str, Any]", entry) for entry in listed if isinstance(entry, dict)]
 
 
 def choose_model(wanted: str | None, entries: list[Mapping[str, Any]]) -> str | None:

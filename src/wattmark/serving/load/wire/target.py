@@ -7,17 +7,29 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from wattmark.errors import ConfigError
 from wattmark.redact import GONE
 from wattmark.serving.load.wire.connection import Address
+from wattmark.serving.load.wire.endpoints import (
+    CONTENT_TYPES,
+    ENDPOINTS,
+    GENERATING,
+    JSON_TYPE,
+    PAGES,
+    Endpoint,
+)
+from wattmark.serving.load.wire.proxy import Proxy, proxy_for
+from wattmark.serving.prompts.template import ChatTemplate
 
-Endpoint = Literal["chat", "completions"]
-ENDPOINTS: Mapping[Endpoint, str] = {"chat": "/chat/completions", "completions": "/completions"}
 API_VERSION = "api-version"
-_VERSIONED = re.compile(r"/v\d+[a-z]*\d*(/openai)?$|/deployments/[^/]+$")
+_VERSIONED = re.compile(
+    r"/v\d+[a-z]*\d*$|/v\d+[a-z]*\d*(/.*)?/open(ai|api)$|/deployments/[^/]+$|/serving-endpoints$"
+)
+"""Bases that are whole: with a version at the end, or before what gateways put after it; Azure's, Databricks'."""
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d+(/.*)?|localhost(/.*)?")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -26,7 +38,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Target:
     """An OpenAI-compatible server.
 
-    url: ``http://host:port`` with or without ``/v1``. dialect: a name of :data:`.dialects.DIALECTS`,
+    url: ``http://host:port`` with or without ``/v1`` (``host:port`` is plain HTTP). models: shares of the requests by
+    model, as LoRA adapters are asked for. chat_template: makes a text of messages for ``/v1/completions``. dialect: a name
+    of :data:`.dialects.DIALECTS`,
     or ``auto``. api_key_env and api_key_file *name* where the key is; the key itself is read when a connection is
     opened and is in no record, message or file. extra_body: fields added to every request. extra_headers: headers likewise;
     no secrets, they are shown. A base that ends in a version of its own (``/api/paas/v4``, ``/v1beta/openai``) is
@@ -45,8 +59,11 @@ class Target:
     verify_tls: bool = True
     extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     extra_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    models: Mapping[str, float] = field(default_factory=dict[str, float])
+    chat_template: ChatTemplate | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "url", with_scheme(self.url))
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
@@ -61,6 +78,14 @@ class Target:
                 raise ConfigError(
                     f"{name!r} is no header that can be sent", hint="write Name: value, in plain text"
                 )
+        if self.models and not all(share > 0 for share in self.models.values()):
+            raise ConfigError(
+                "each model needs a share of the requests above 0", hint="write --model a=0.7,b=0.3"
+            )
+        if self.chat_template is not None and self.endpoint != "completions":
+            raise ConfigError(
+                "a chat template is for /v1/completions", hint="add --completions, or leave it out"
+            )
         named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
         if parts.username or parts.password or named - {API_VERSION}:
             raise ConfigError(
@@ -73,12 +98,19 @@ class Target:
             raise ConfigError(f"{self.url!r} has no valid port: {error}") from None
 
     @property
+    def streams(self) -> bool:
+        """Whether answers come token by token."""
+        return self.stream and self.endpoint in GENERATING
+
+    @property
     def base(self) -> str:
         """The path below which the endpoints are: with the version, ``/v1`` unless the URL names another."""
         path = urlsplit(self.url).path.rstrip("/")
         for ending in ENDPOINTS.values():
             if path.endswith(ending):
                 return path.removesuffix(ending)
+        for page in PAGES:
+            path = path.removesuffix(page)
         return path if _VERSIONED.search(path) else path + "/v1"
 
     @property
@@ -102,7 +134,12 @@ class Target:
         parts = urlsplit(self.url)
         assert parts.hostname is not None
         tls = self._tls() if parts.scheme == "https" else None
-        return Address(parts.hostname, parts.port or (443 if tls else 80), tls)
+        return Address(parts.hostname, parts.port or (443 if tls else 80), tls, self.proxy)
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy that the environment names for this URL; None if requests go straight. Raises ConfigError."""
+        return proxy_for(self.url, os.environ)
 
     def api_key(self) -> str | None:
         """The key, or None if none is named. Raises ConfigError if it is not where it should be."""
@@ -128,22 +165,22 @@ class Target:
     def head(self, *, key: str | None, path: str, method: str = "POST") -> bytes:
         """The request's head without its last headers (a number, a length) and the blank line."""
         parts = urlsplit(self.url)
-        host = parts.netloc
+        host, proxy = parts.netloc, self.proxy if parts.scheme == "http" else None
         lines = [
-            f"{method} {path} HTTP/1.1",
+            f"{method} {path if proxy is None else f'http://{host}{path}'} HTTP/1.1",
             f"Host: {host}",
             "User-Agent: wattmark",
             "Accept: */*",
             "Accept-Encoding: identity",
         ]
         if method == "POST":
-            lines.append("Content-Type: application/json")
+            lines.append(f"Content-Type: {CONTENT_TYPES.get(self.endpoint, JSON_TYPE)}")
         lines += [f"{name}: {value}" for name, value in self.extra_headers.items()]
         if key is not None:
             lines.append(f"Authorization: Bearer {key}")
             if API_VERSION in parts.query:  # Azure OpenAI, REST reference
                 lines.append(f"api-key: {key}")
-        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n" + (proxy.header if proxy else "")).encode("latin-1")
 
     def warnings(self) -> list[str]:
         """What a user should know before the key or the traffic goes out."""
@@ -154,6 +191,11 @@ class Target:
             warnings.append("the API key is sent over plain HTTP: anyone on the way can read it")
         if parts.scheme == "https" and not self.verify_tls:
             warnings.append("the server's certificate is not checked")
+        if (proxy := self.proxy) is not None:
+            warnings.append(
+                f"requests go through the proxy {proxy} ({proxy.variable}), and its time is in the latencies; "
+                "NO_PROXY names hosts that are asked straight"
+            )
         return warnings
 
     def _tls(self) -> ssl.SSLContext:
@@ -175,6 +217,12 @@ def without_key(text: str, key: str | None) -> str:
     for size in range(len(key) - 1, 7, -1):  # "Incorrect API key provided: sk-abcdefgh***wxyz"
         text = text.replace(key[:size], GONE)
     return text
+
+
+def with_scheme(url: str) -> str:
+    """``host:port`` as the URL of plain HTTP; all else as it is."""
+    url = url.strip()
+    return f"http://{url}" if _HOST_AND_PORT.fullmatch(url) else url
 
 
 def shown_url(url: str) -> str:
