@@ -359,6 +359,30 @@ def test_sources_explains_what_is_here(here, cli) -> None:
     assert "udevadm" in here("sources", "--fix")[1]
 
 
+def test_sources_says_what_it_doubts_and_what_it_does_not_use(here, cli) -> None:
+    from fakes.hwmon import chip
+    from fakes.powercap import PowercapTree
+
+    chip(cli.sysfs, 0, "power_meter", power1_average=0)
+    with PowercapTree(cli.sysfs) as tree:
+        tree.add_package(0, ())  # its counter never moves
+        tree.add("intel-rapl:1", "soc-extra", uj=5)
+        code, out, _ = here("sources")
+        rows = json.loads(here("sources", "--json", "-")[1])["sources"]
+    assert code == 0
+    text = " ".join(out.split())
+    assert "! doubted: cpu0/package stands still at 1000000 µJ" in text
+    assert "! doubted: hwmon/power_meter_1 read 0 W, less than any such device draws" in text
+    doubts = {row["channel"]: row["doubt"] for row in rows if row["channel"]}
+    assert "stands still" in doubts["cpu0/package"]
+    assert "read 0 W" in doubts["hwmon/power_meter_1"]
+    assert doubts.get("dram/model") is None
+    assert "a domain named 'soc-extra' holds is not known" in text
+    unused = next(row for row in rows if "soc-extra" in row["what"])
+    assert not unused["counted"]
+    assert "soc-extra" in unused["problem"]
+
+
 def test_calibration_keeps_the_idle_watts_of_this_host(here, cli, powercap) -> None:
     import os
 

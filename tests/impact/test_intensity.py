@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from wattmark.errors import ConfigError
 from wattmark.impact import find_zone, intensity_of, zones
-from wattmark.impact.tables import source_spread
+from wattmark.impact.intensity import least_factor
 
 
 def test_sources_that_disagree_span_the_interval() -> None:
     france = intensity_of(find_zone("FR"))
     assert (france.source.id, france.year) == ("ember", 2024)
-    assert (france.g_per_kwh.value, france.g_per_kwh.low, france.g_per_kwh.high) == (44.18, 33.0, 56.04)
+    factor = 1.3 + 80 / 44.18
+    ends = (france.g_per_kwh.value, france.g_per_kwh.low, france.g_per_kwh.high)
+    assert ends == pytest.approx((44.18, 44.18 / factor, 44.18 * factor))
+    assert all(france.g_per_kwh.low <= one.g_per_kwh <= france.g_per_kwh.high for one in france.considered)
     assert [one.source.id for one in france.considered] == ["ember", "electricitymaps", "owid"]
 
 
@@ -38,16 +41,16 @@ def test_a_year_far_from_all_data_is_refused() -> None:
 
 def test_one_lineage_of_data_is_widened_by_what_sources_usually_differ() -> None:
     camx = intensity_of(find_zone("US-CAMX")).g_per_kwh
-    factor = source_spread()
-    assert 1.05 < factor < 1.5
+    factor = least_factor(camx.value)
+    assert 1.3 < factor < 2
     assert camx.low == pytest.approx(camx.value / factor)
     assert camx.high == pytest.approx(camx.value * factor)
 
 
 def test_sources_that_happen_to_agree_do_not_narrow_the_interval() -> None:
-    factor = source_spread()
     for zone in zones():
         found = intensity_of(zone).g_per_kwh
+        factor = 1.3 + 80 / found.value
         assert found.low <= found.value / factor + 1e-9, zone.id
         assert found.high >= found.value * factor - 1e-9, zone.id
 

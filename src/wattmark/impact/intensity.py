@@ -11,11 +11,14 @@ from typing import Any
 
 from wattmark.errors import ConfigError
 from wattmark.impact.places import Zone
-from wattmark.impact.tables import DataSource, IntensityFigure, data_sources, source_spread
+from wattmark.impact.tables import DataSource, IntensityFigure, data_sources
 from wattmark.quantity import GRID, Quantity
 
 YEARS_APART = 2
 """Figures further than this from the value's own year tell of the past, not of the range."""
+LEAST_FACTOR, CLEAN_GRID_G = 1.3, 80.0
+"""The interval is at least the value times and divided by the first plus the second over the value (g/kWh): so wide
+that nine of ten figures of other lineages are held (benchmarks/grid_ranges.py). On a clean grid scopes differ by more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
 
     The value comes from the most preferred source that has the year (without a year: from the most preferred
     source, its latest); if none has it, from the most preferred source's nearest year. Each other source adds
-    its figure nearest to the value's year, at most two years from it. Both ways the interval is at least the factor by
-    which independent sources typically differ: two that happen to agree say no more than that.
+    its figure nearest to the value's year, at most two years from it. Both ways the interval is at least
+    :func:`least_factor`: two sources that happen to agree say no more than that.
 
     Raises:
         ConfigError: ``year`` is further than ten years from anything known here.
@@ -81,11 +84,16 @@ def intensity_of(zone: Zone, year: int | None = None) -> Intensity:
             if abs(other.year - chosen.year) <= YEARS_APART:
                 considered.append(other)
     values = [estimate.g_per_kwh for estimate in considered]
-    factor = source_spread()
+    factor = least_factor(chosen.g_per_kwh)
     low, high = min(*values, chosen.g_per_kwh / factor), max(*values, chosen.g_per_kwh * factor)
     error = f"{GRID}/{zone.id}/{chosen.year}/{chosen.source.id}"
     quantity = Quantity(chosen.g_per_kwh, low, high, "g/kWh", chosen.source.title, error=error, at_least=0.0)
     return Intensity(zone, quantity, chosen, tuple(considered), year)
+
+
+def least_factor(g_per_kwh: float) -> float:
+    """How far a figure of another source may be from this one, as a factor, nine times in ten."""
+    return LEAST_FACTOR + CLEAN_GRID_G / g_per_kwh
 
 
 Series = Mapping[tuple[str, str], list[IntensityFigure]]

@@ -10,9 +10,12 @@ import pytest
 
 from wattmark.recorder import journal
 from wattmark.runs.energy import CurveEnergy
+from wattmark.runs.health import run_health
 from wattmark.runs.reading.session import SessionData
 from wattmark.runs.view import RunView
 from wattmark.sources.base import Accuracy, Channel
+from wattmark.sources.plausibility import FINDINGS
+from wattmark.store import open_store
 
 SECOND = 10**9
 PACKAGE = Channel("cpu0/package", "cpu", "rapl", "counter", "x", "counter", Accuracy(0.05, 0.05, 1, "a test"))
@@ -238,3 +241,29 @@ def test_where_a_model_did_not_know_its_interval_runs_from_idle_to_full(tmp_path
         assert quantity.low == pytest.approx(140.0 - 20.0 * unknown_s, abs=0.5)
         assert quantity.high == pytest.approx(140.0 + 20.0 * unknown_s, abs=0.5)
         assert "utilisation-unknown" in [warning.code for warning in run.warnings]
+
+
+@pytest.mark.parametrize("code", FINDINGS)
+def test_health_names_each_kind_when_it_happens(
+    tmp_path: Path, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fakes.dashboard import api
+    from wattmark.cli.store.health import _render
+
+    channel = PACKAGE._replace(stands_in_for=("gpu9/board",)) if code == "stand-in" else PACKAGE
+    told = {"t_ns": 3 * SECOND, "from_ns": 2 * SECOND, "to_ns": 3 * SECOND, "channel": channel.id}
+    notes = [{"code": code, "message": FINDINGS[code], **told}]
+    if code == "silent":  # of a sensor that missed nothing it is not told
+        notes.append({"code": "hole", "message": "", **told})
+    if code == "utilisation-unknown":
+        del notes[0]["from_ns"]  # as it was from the beginning
+    session = SessionData(
+        write_session(tmp_path / "s", [10**6 * n for n in (0, 5, 10, 15, 20)], notes, channel)
+    )
+    (run,) = session.runs()
+    _render(run_health(RunView(run)))
+    assert f"! {code}: " in " ".join(capsys.readouterr().out.split())
+    with open_store(str(tmp_path / "store.db")) as store:
+        store.add(run)
+        answer = api(store).get(f"/api/v1/runs/{run.run_id}/health").json()
+    assert code in [warning["code"] for warning in answer["warnings"]]

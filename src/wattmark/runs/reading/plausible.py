@@ -40,6 +40,8 @@ _END_STEPS = 2
 """How near to an end a step is that nothing before (or after) it can confirm: so long, or so many readings."""
 _BRIEF_NS = 1_000_000_000
 """A sensor that missed less of a run than this and than a fifth of it needs no stand-in."""
+_LEAST_NS = 50_000_000
+"""What stands in for less than this says nothing."""
 
 Note = Mapping[str, Any]
 
@@ -347,7 +349,8 @@ def with_stand_ins(
         missing_ns = (end_ns - start_ns) - int((said[:, 1] - said[:, 0]).sum())
         needed = missing_ns > min(_BRIEF_NS, 0.2 * (end_ns - start_ns))
         whole_curve = flattened(curve, [(a, b) for a, b in said.tolist()]) if needed else curve
-        speaks = bool(_said(curve, start_ns, end_ns))
+        mine_ns = sum(to_ns - from_ns for from_ns, to_ns in _said(whole_curve, start_ns, end_ns))
+        speaks = mine_ns > min(_LEAST_NS, 0.2 * (end_ns - start_ns))
         if not needed and curve.channel.counted:
             decided[name] = None  # read as a precaution only
             continue
