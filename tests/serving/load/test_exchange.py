@@ -177,3 +177,32 @@ def test_a_stream_whose_end_is_left_open_after_done_does_not_hold_its_place():
     assert result.counts == {"ok": 2}
     assert took_s < 30
     assert all((each.end_ns or 0) - (each.sent_ns or 0) < 1e9 for each in result.records)
+
+
+def test_a_whole_stream_with_counts_is_an_answer_though_its_last_words_are_missing():
+    usage = event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
+    assert answer(event(CONTENT), usage).outcome == "ok"
+    assert answer(event(CONTENT)).outcome == "cut"
+    assert answer(usage).outcome != "ok"
+
+
+def test_an_answer_that_never_ends_is_given_up_and_the_load_ends(monkeypatch: pytest.MonkeyPatch):
+    from wattmark.serving.load.generator import watchdog
+
+    monkeypatch.setattr(watchdog, "RUNAWAY_CHUNKS", 50)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    script = Script(
+        steps=(head, event(CONTENT) * 100, *(step for _ in range(200) for step in (0.05, event(CONTENT))))
+    )
+
+    async def main():
+        async with ScriptedServer(script) as server:
+            load = Synthetic(Lengths.fixed(8), Lengths.fixed(2))
+            limits = Limits(requests=3, scrape_s=None)
+            return await run_load(
+                Target(server.url, model="m", dialect="vllm"), ClosedLoop.of(2), load, limits=limits
+            )
+
+    result = asyncio.run(main())
+    assert result.counts == {"too_long": 3}
+    assert "the server does not stop by itself" in (result.records[0].error or "")

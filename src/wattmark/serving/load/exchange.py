@@ -178,8 +178,8 @@ class Exchange:
                     return
             if self.record.choices == 0 and (self._done or self._said is not None):
                 self.fail("server_error", f"the stream held no choice: {_shown(self._said or b'[DONE]')}")
-            elif self._done or record.finish_reason is not None:
-                self._well()
+            elif self._done or record.finish_reason is not None or (self._usage and record.choices):
+                self._well()  # with its counts the server has said all, also where it leaves the last words out
             else:
                 self.fail("cut", "the stream ended without a finish_reason or [DONE]")
 

@@ -64,8 +64,12 @@ class Reply:
         return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
+ENOUGH_S = 5.0
+"""An answer that still comes after so long, though it was to be one token, is not awaited: some servers know no limit."""
+
+
 class _Fetch:
-    """An exchange that waits for one whole answer."""
+    """An exchange that waits for one whole answer, or for what there is of it :data:`ENOUGH_S` after its beginning."""
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
@@ -78,6 +82,8 @@ class _Fetch:
         self._status, self._headers = status, headers
 
     def body(self, data: bytes) -> None:
+        if not self._body and self._status == 200:
+            asyncio.get_running_loop().call_later(ENOUGH_S, self.complete)
         self._body += data
         if len(self._body) > LARGEST_REPLY and self.connection is not None:
             self.connection.abort()

@@ -18,7 +18,7 @@ from wattmark.serving.load.client import (
     run_load,
 )
 from wattmark.serving.load.probe import Fetcher
-from wattmark.testing.scripted_server import Script, ScriptedServer
+from wattmark.testing.scripted_server import HANG, Script, ScriptedServer
 
 
 @pytest.mark.parametrize(
@@ -246,3 +246,25 @@ def test_model_names_without_a_frame_are_read(monkeypatch: pytest.MonkeyPatch):
             return await probe(Target(server.url))
 
     assert asyncio.run(main()).model == "only"
+
+
+def test_a_server_whose_answers_never_end_is_looked_at_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    from wattmark.serving.load import probe as module
+
+    monkeypatch.setattr(module, "ENOUGH_S", 0.05)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    script = Script(steps=(head, b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n', HANG))
+
+    async def main():
+        async with ScriptedServer(script) as server:
+            target = Target(server.url)
+            profile = await probe(target)
+            filler = await find_filler(target, profile)
+            load = Synthetic(Lengths.fixed(8), Lengths.fixed(2))
+            limits = Limits(requests=2, total_s=0.2, scrape_s=None)
+            return filler, await run_load(target, ClosedLoop.of(1), load, limits=limits, profile=profile)
+
+    filler, result = asyncio.run(main())
+    assert not filler.exact
+    assert result.counts == {"too_long": 2}
+    assert len(result.records[0].chunk_ns) == 1

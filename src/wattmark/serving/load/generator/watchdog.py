@@ -6,9 +6,15 @@ from time import monotonic_ns
 
 from wattmark.serving.load.generator.turns import Turns
 from wattmark.serving.load.limits import Limits
+from wattmark.serving.load.records import RequestRecord
 
 AFTER_DONE_S = 1.0
 """The end of a body is awaited so long after ``[DONE]``."""
+
+
+RUNAWAY_TIMES, RUNAWAY_CHUNKS = 10, 16_384
+"""An answer of so many times the tokens that were asked for, and so many more (long answers of models that reason are
+shorter), never ends: without this bound a load would not end either."""
 
 
 class Watchdog:
@@ -41,3 +47,12 @@ class Watchdog:
                 drop(exchange, "stalled", f"the answer stopped coming for {limits.stall_s:g} s")
             elif limits.total_s is not None and total_s > limits.total_s:
                 drop(exchange, "too_long", f"not complete after {limits.total_s:g} s")
+            elif _runs_away(exchange.record):
+                asked = exchange.record.wanted_output_tokens
+                said = f"{len(exchange.record.chunk_ns)} chunks, though {asked} tokens were asked for at most"
+                drop(exchange, "too_long", f"{said}: the server does not stop by itself")
+
+
+def _runs_away(record: RequestRecord) -> bool:
+    wanted = record.wanted_output_tokens
+    return wanted is not None and len(record.chunk_ns) > RUNAWAY_TIMES * wanted + RUNAWAY_CHUNKS
