@@ -724,6 +724,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/predictions/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Prediction Scores
+         * @description By predictor, machine and the share of the run that was seen; energies in J, errors and coverage as fractions.
+         */
+        get: operations["prediction_scores_api_v1_predictions_scores_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/places": {
         parameters: {
             query?: never;
@@ -1787,6 +1807,7 @@ export interface components {
             mean_power_w: number | null;
             /** Spans */
             spans: number;
+            prediction?: components["schemas"]["RunForecast"] | null;
         };
         /**
          * MachineHealth
@@ -1837,6 +1858,32 @@ export interface components {
             read_only: boolean;
             /** Energy Unit */
             energy_unit: string;
+        };
+        /**
+         * Miss
+         * @description One prediction beside what came, in joules. error: relative; held: whether the 90 % interval held it.
+         */
+        Miss: {
+            /** Prediction Id */
+            prediction_id: string;
+            /** Run Id */
+            run_id: string | null;
+            /** Subject */
+            subject: string;
+            /** Predicted J */
+            predicted_j: number;
+            /** Low J */
+            low_j: number;
+            /** High J */
+            high_j: number;
+            /** Actual J */
+            actual_j: number;
+            /** Error */
+            error: number;
+            /** Held */
+            held: boolean;
+            /** Share */
+            share: number | null;
         };
         /**
          * NamedPue
@@ -2064,7 +2111,8 @@ export interface components {
          * @description Everything about a run but its curves and spans.
          *
          *     energy, components and powers: the whole machine's. carbon and its equation: of the headline. others_busy: share of
-         *     the machine's CPU time that other processes used, 0..1. budget: of the headline, the largest error first.
+         *     the machine's CPU time that other processes used, 0..1. budget: of the headline, the largest error first. prediction:
+         *     of the whole run, while it goes on.
          */
         Run: {
             /** Run Id */
@@ -2121,6 +2169,7 @@ export interface components {
             /** Carbon */
             carbon: components["schemas"]["Amount"] | null;
             equation: components["schemas"]["Equation"];
+            prediction: components["schemas"]["RunForecast"] | null;
             /** Channels */
             channels: components["schemas"]["ChannelSummary"][];
             /** Series */
@@ -2159,6 +2208,26 @@ export interface components {
             imported: string | null;
             /** Study */
             study: string | null;
+        };
+        /**
+         * RunForecast
+         * @description What the whole run is expected to cost, with the ends of 90 % intervals. share: of it, that was seen by then.
+         */
+        RunForecast: {
+            /** Share */
+            share: number;
+            /** Energy J */
+            energy_j: number;
+            /** Energy Low J */
+            energy_low_j: number;
+            /** Energy High J */
+            energy_high_j: number;
+            /** Time S */
+            time_s: number;
+            /** Progress */
+            progress: string | null;
+            /** Outside */
+            outside: string[];
         };
         /**
          * RunHead
@@ -2320,6 +2389,41 @@ export interface components {
             price_per_kwh?: number | string | null;
             /** Currency */
             currency?: string | null;
+        };
+        /**
+         * Score
+         * @description A predictor on a machine. stage: the share of the runs that was seen, None for predictions before the run.
+         *
+         *     number: scored predictions, of so many runs; waiting: those whose run has not ended or is not known; otherwise: those
+         *     whose run did not complete. mape, bias: mean absolute and mean error; None without a scored one. coverage: share of the
+         *     intervals that held, with the 95 % interval of that share (Clopper and Pearson, Biometrika 26, 1934). drift: mean error
+         *     of the newer half less that of the older half, None below six. worst: the largest errors first.
+         */
+        Score: {
+            /** Predictor */
+            predictor: string;
+            /** Host */
+            host: string;
+            /** Stage */
+            stage: number | null;
+            /** Number */
+            number: number;
+            /** Runs */
+            runs: number;
+            /** Waiting */
+            waiting: number;
+            /** Otherwise */
+            otherwise: number;
+            /** Mape */
+            mape: number | null;
+            /** Bias */
+            bias: number | null;
+            /** Coverage */
+            coverage: components["schemas"]["Amount"] | null;
+            /** Drift */
+            drift: components["schemas"]["Amount"] | null;
+            /** Worst */
+            worst: components["schemas"]["Miss"][];
         };
         /**
          * SensorFinding
@@ -2800,6 +2904,7 @@ export type LiveRun = components['schemas']['LiveRun'];
 export type MachineHealth = components['schemas']['MachineHealth'];
 export type Measure = components['schemas']['Measure'];
 export type Meta = components['schemas']['Meta'];
+export type Miss = components['schemas']['Miss'];
 export type NamedPue = components['schemas']['NamedPue'];
 export type ParetoCell = components['schemas']['ParetoCell'];
 export type Place = components['schemas']['Place'];
@@ -2814,12 +2919,14 @@ export type Removed = components['schemas']['Removed'];
 export type Rival = components['schemas']['Rival'];
 export type Run = components['schemas']['Run'];
 export type RunChoice = components['schemas']['RunChoice'];
+export type RunForecast = components['schemas']['RunForecast'];
 export type RunHead = components['schemas']['RunHead'];
 export type RunHealth = components['schemas']['RunHealth'];
 export type RunTable = components['schemas']['RunTable'];
 export type RunWarning = components['schemas']['RunWarning'];
 export type Running = components['schemas']['Running'];
 export type Scenario = components['schemas']['Scenario'];
+export type Score = components['schemas']['Score'];
 export type SensorFinding = components['schemas']['SensorFinding'];
 export type Series = components['schemas']['Series'];
 export type SideLine = components['schemas']['SideLine'];
@@ -3940,6 +4047,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    prediction_scores_api_v1_predictions_scores_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Score"][];
                 };
             };
         };

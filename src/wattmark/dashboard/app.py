@@ -16,7 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from wattmark import __version__
-from wattmark.dashboard.api import health, live, meta, serving
+from wattmark.dashboard.api import health, live, meta, predictions, serving
 from wattmark.dashboard.api.compare import curves as compare_curves
 from wattmark.dashboard.api.compare import routes as compare
 from wattmark.dashboard.api.run import offline_page as runs_one_page
@@ -49,6 +49,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     studies.router,
     serving.router,
+    predictions.router,
     places.router,
     hardware.router,
     whatif.router,

@@ -185,8 +185,10 @@ class Store:
             connection.execute(sa.delete(tables.tags).where(t.run_id == run_id, t.key.in_(gone)))
             _insert_tags(connection, run_id, add or {})
             if predictions.TAG in (add or {}):
-                row = connection.execute(sa.select(tables.runs).where(tables.runs.c.run_id == run_id))
-                predictions.settle(connection, dict(row.mappings().one()), add or {})
+                asked = sa.select(tables.runs).where(tables.runs.c.run_id == run_id)
+                row = dict(connection.execute(asked).mappings().one())
+                results = None if row["summary"] is None else pack.load_json(row["summary"])
+                predictions.settle(connection, row, add or {}, results)
             renew_revision(connection, run_id)
             return tags_of(connection, run_id)
 
@@ -293,7 +295,7 @@ class Store:
             connection.execute(sa.insert(tables.facts).values(run_id=record.run_id, facts=facts))
             _insert_tags(connection, record.run_id, run_tags)
             predictions.insert(connection, of_record(record))
-            predictions.settle(connection, row, run_tags)
+            predictions.settle(connection, row, run_tags, summary)
             rows = [
                 {"run_id": record.run_id, "column": name, "part": part, "data": data}
                 for name, parts in [*packed.columns.items(), *packed.overview_columns.items()]

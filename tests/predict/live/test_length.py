@@ -50,6 +50,20 @@ def test_thousands_of_steps_are_taken_together() -> None:
     assert length_of(progress, 50.0)[0].value == pytest.approx(200.0, rel=0.01)
 
 
+def test_the_start_of_the_program_is_not_taken_for_an_epoch() -> None:
+    progress = marked(10, (12.0, 1), (14.0, 2), (16.0, 3), (18.0, 4))
+    assert length_of(progress, 18.0)[0].value == pytest.approx(30.0)
+    low, _ = length_of(marked(10, (12.0, 1)), 12.0)[0].interval(0.9)
+    assert low < 30.0
+
+
+def test_an_epoch_that_takes_twice_as_long_is_no_stall() -> None:
+    progress = marked(10, *((2.0 * n, float(n)) for n in range(1, 6)))
+    time, notes = length_of(progress, 14.0)
+    assert time.value == pytest.approx(22.0)
+    assert not notes
+
+
 def test_one_epoch_is_a_guess_and_says_so() -> None:
     time, notes = length_of(marked(10, (2.0, 1.0)), 2.0)
     assert time.value == pytest.approx(20.0)

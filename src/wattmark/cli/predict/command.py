@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wattmark.cli.predict import layers, scores
+from wattmark.cli.predict.kept import say_kept
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 
@@ -48,6 +49,7 @@ def llm(
     Example: wattmark predict llm qwen3-8b --gpu h100-sxm --gpu b200 --latency 20
     """
     from wattmark.predict.llm.question import cheapest, predict_llm
+    from wattmark.predict.scores.keeping import keep
     from wattmark.units import format_duration, format_energy, format_power, significant
 
     answers = predict_llm(
@@ -60,9 +62,15 @@ def llm(
         precision=precision,
         engine=engine,
     )
+    ids = [
+        keep(one.request, "llm", subject={"server": str(one.subject)}, per="requests", component="gpu")
+        for one in answers
+    ]
     best = cheapest(answers, math.inf if latency is None else latency / 1000)
     data = {
-        "predictions": [one.as_dict() for one in answers],
+        "predictions": [
+            {**one.as_dict(), "prediction_id": kept} for one, kept in zip(answers, ids, strict=True)
+        ],
         "cheapest": None
         if best is None
         else {"model": best.subject.model.name, "gpu": best.subject.hardware.id},
@@ -100,6 +108,7 @@ def llm(
         limit = "" if latency is None else f" within {latency:g} ms a token"
         out.print(f"fewest joules{limit}: {name}")
     out.print("GPU only; modelled, not measured", style="dim")
+    say_kept(ids)
 
 
 @app.command()

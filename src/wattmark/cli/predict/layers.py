@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wattmark.cli.predict.kept import say_kept
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
@@ -121,6 +122,7 @@ def model(
     Example: wattmark predict model ResNet18 --input 3,32,32 --batch 64 --samples 50000 --epochs 20
     """
     from wattmark.predict.layers.question import predict_model
+    from wattmark.predict.scores.keeping import keep
 
     kind = _picture_kind(picture)
     answer = predict_model(
@@ -134,8 +136,10 @@ def model(
     )
     if picture is not None:
         _draw(answer, picture, kind)
-    if not write_json(answer.as_dict(), json_path):
+    kept = keep(answer.prediction, "layers", subject={"network": network, "epochs": epochs}, component="tree")
+    if not write_json({**answer.as_dict(), "prediction_id": kept}, json_path):
         _render(answer, picture)
+        say_kept([kept])
 
 
 def shape_of(text: str) -> tuple[int, ...]:

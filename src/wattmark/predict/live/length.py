@@ -1,8 +1,9 @@
 """How long a run will take, from marks of its progress: seconds with an interval.
 
-What is done is cut into at most 20 pieces of equal work; what is left costs the mean of the later pieces. The interval is
-that of a sum of further pieces (:func:`wattmark.predict.extrapolate.future`). Where the last mark is older than a piece
-takes, the run may have stalled: the longer it is silent, the longer it is taken to go on, and the wider the interval.
+What was done since the first mark (before it the program starts) is cut into at most 20 pieces of equal work; what is left
+costs the mean of the later ones. The interval is that of a sum of further pieces
+(:func:`wattmark.predict.extrapolate.future`). Where the last mark is much older than a piece takes, the run may stand
+still: it is taken to do so as long again as it has, and the interval gets much wider.
 
 Where nobody says how much there is to do, runs of the same name that have ended tell it: the middle one of those that
 lasted longer, with what separates them. Without any, nothing can be said.
@@ -23,8 +24,9 @@ from wattmark.quantity import FIT, Z95, Quantity
 from wattmark.statistics import Float64
 
 PIECES = 20
-ONE_PIECE = 0.6
-"""Relative half width (95 %) of what is left, where one piece of the work is all that was seen: a judgement."""
+ONE_PIECE = (0.9, 0.6)
+"""By which share less and more (95 %) what is left may be, where one piece of the work is all that was seen: a judgement.
+Most of that piece may have been the program's start."""
 ALONE = 1.0
 """And of the logarithm of a run's length, where one run that ended is all that is known: a factor of 2.7."""
 STALL = 3.0
@@ -45,7 +47,7 @@ def length_of(progress: Progress, now_s: float) -> tuple[Quantity, tuple[str, ..
         notes.append(f"the progress went back {progress.restarts} times: what was done before is not counted")
     last_s, done = marks[-1]
     left = max(0.0, total - done)
-    pieces, size = _pieces(progress, now_s)
+    pieces, size = _pieces(progress)
     usual_s = float(np.median(pieces)) * _between_marks(marks) / size
     silent_s = now_s - last_s
     if left == 0:
@@ -55,21 +57,21 @@ def length_of(progress: Progress, now_s: float) -> tuple[Quantity, tuple[str, ..
         rest = _sum_of(pieces, more)
     else:
         value = float(pieces[0]) * more
-        rest = Quantity(value, unit="s", terms={_TERM: (-ONE_PIECE * value, ONE_PIECE * value)})
+        rest = Quantity(value, unit="s", terms={_TERM: (-ONE_PIECE[0] * value, ONE_PIECE[1] * value)})
         notes.append("only one piece of the work was seen")
-    late_s = max(0.0, silent_s - usual_s)
     rest_s = max(0.0, rest.value - min(silent_s, usual_s))  # a part of it has gone by
     below, above = rest.value - rest.low, rest.high - rest.value
-    if silent_s > STALL * usual_s and silent_s > 1.0:
+    late_s = max(0.0, silent_s - max(STALL * usual_s, 1.0))
+    if late_s:
         notes.append(f"no progress for {silent_s:.0f} s, where {usual_s:.2g} s are usual")
-    # what is late may go on being late as long as it has been (Gott, Nature 363, 1993), or nineteen times as long
-    rest_s += late_s
-    above += 19 * late_s
+        # it may stand still as long again as it has (Gott, Nature 363, 1993), or nineteen times as long
+        rest_s += silent_s
+        above += 18 * silent_s
     time = Quantity(
         now_s + rest_s,
         unit="s",
         source="progress",
-        terms={_TERM: (-min(below + late_s, rest_s), above)},
+        terms={_TERM: (-min(below + (silent_s if late_s else 0.0), rest_s), above)},
         at_least=now_s,
     )
     return time, tuple(notes)
@@ -108,13 +110,11 @@ def _sum_of(pieces: Float64, more: float) -> Quantity:
     return future([Quantity.exact(float(one), "s") for one in settled], 1, "s", "progress") * more
 
 
-def _pieces(progress: Progress, now_s: float) -> tuple[Float64, float]:
+def _pieces(progress: Progress) -> tuple[Float64, float]:
     """Seconds of pieces of equal work, (k,), k <= 20, and the size of a piece in units."""
-    marks: Float64 = np.array(
-        progress.marks if progress.restarts else [(0.0, 0.0), *progress.marks], np.float64
-    )
-    if len(marks) == 1:
-        return np.array([max(now_s, 1e-9)]), float(marks[0, 1])
+    if len(progress.marks) == 1:  # the start of the program is in it: importing, loading
+        return np.array([max(progress.marks[0][0], 1e-9)]), progress.marks[0][1]
+    marks: Float64 = np.array(progress.marks, np.float64)
     if progress.unit == "epochs" and len(marks) <= PIECES and np.all(np.diff(marks[:, 1]) == 1.0):
         return np.diff(marks[:, 0]), 1.0
     first, last = float(marks[0, 1]), float(marks[-1, 1])

@@ -21,12 +21,16 @@ def keep(
     *,
     run_id: str | None = None,
     subject: Mapping[str, Any] | None = None,
+    per: str | None = None,
+    component: str | None = None,
 ) -> str | None:
     """Keep a prediction that a command, the API or the dashboard made; its id, or None where the store takes nothing
     (a warning says why: a prediction that cannot be kept is still one).
 
     predictor: its name (:mod:`wattmark.predict.registry`). run_id: of the run that it is about, where that is known; a run
-    that begins later says so by its tag ``prediction=ID``. subject: what was asked, as plain data.
+    that begins later says so by its tag ``prediction=ID``. subject: what was asked, as plain data. per: of one of what the
+    run counts (``requests``). component: of this part of the machine only (``gpu``), or ``tree``: of
+    the process tree.
     """
     energy, time_s = amount(prediction.energy), amount(prediction.time)
     said = prediction.as_dict()
@@ -47,6 +51,8 @@ def keep(
         {
             **{key: said[key] for key in ("method", "basis", "outside", "terms_j")},
             **({} if subject is None else {"asked": dict(subject)}),
+            **({} if per is None else {"per": per}),
+            **({} if component is None else {"component": component}),
         },
     )
     try:

@@ -28,8 +28,18 @@ def insert(connection: sa.Connection, predictions: Sequence[StoredPrediction]) -
         connection.execute(sa.insert(tables.predictions).values(**values))
 
 
-def settle(connection: sa.Connection, row: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-    """Write what came of a run (its row of the table of runs) to the predictions that are about it."""
+def settle(
+    connection: sa.Connection,
+    row: Mapping[str, Any],
+    tags: Mapping[str, str],
+    summary: Mapping[str, Any] | None,
+) -> None:
+    """Write what came of a run (its row of the table of runs, its summary) to the predictions that are about it.
+
+    What was predicted for one of several (``per``: requests), for a part of the machine (``component``: gpu) or for the
+    process tree (``component``: tree) is held
+    against that; where the run does not say it, the prediction has no outcome to be held against.
+    """
     if row["status"] == "running":
         return
     run_id = row["run_id"]
@@ -40,12 +50,36 @@ def settle(connection: sa.Connection, row: Mapping[str, Any], tags: Mapping[str,
             .where(_P.prediction_id.in_(named), _P.run_id.is_(None))
             .values(run_id=run_id)
         )
-    came = {
-        "actual_status": row["status"],
-        "actual_energy_j": row["energy_j"],
-        "actual_time_s": row["duration_s"],
-    }
-    connection.execute(sa.update(tables.predictions).where(_P.run_id == run_id).values(**came))
+    about = sa.select(_P.prediction_id, _P.details).where(_P.run_id == run_id)
+    for prediction_id, details in connection.execute(about).all():
+        energy_j, time_s = _came(json.loads(details), row, summary or {})
+        connection.execute(
+            sa.update(tables.predictions)
+            .where(_P.prediction_id == prediction_id)
+            .values(actual_status=row["status"], actual_energy_j=energy_j, actual_time_s=time_s)
+        )
+
+
+def _came(
+    details: Mapping[str, Any], row: Mapping[str, Any], summary: Mapping[str, Any]
+) -> tuple[float | None, float | None]:
+    """Joules and seconds of what was predicted."""
+    energy_j: float | None = row["energy_j"]
+    component = details.get("component")
+    if component is not None:
+        energies: Mapping[str, Any] = summary.get("energy_j") or {}
+        tree: Mapping[str, Any] | None = summary.get("energy_attributed_j")
+        part: Mapping[str, Any] = (tree if component == "tree" else energies.get(component)) or {}
+        energy_j = part.get("value")
+    per = details.get("per")
+    if per is None:
+        return energy_j, row["duration_s"]
+    spans: Sequence[Mapping[str, Any]] = summary.get("spans") or ()
+    one = str(per).removesuffix("s")
+    number = sum(span["name"] == one for span in spans) or sum(
+        span.get("counts", {}).get(per, 0) for span in spans
+    )
+    return (energy_j / number if number and energy_j is not None else None), None
 
 
 def forget(connection: sa.Connection, run_ids: Sequence[str]) -> None:

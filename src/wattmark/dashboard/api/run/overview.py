@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from wattmark.dashboard.api.live import RunForecast, forecast
 from wattmark.dashboard.api.schemas import RunRef
 from wattmark.dashboard.context import Context, Here
 from wattmark.dashboard.run_cache import OneRun
@@ -96,7 +97,8 @@ class Run(BaseModel):
     """Everything about a run but its curves and spans.
 
     energy, components and powers: the whole machine's. carbon and its equation: of the headline. others_busy: share of
-    the machine's CPU time that other processes used, 0..1. budget: of the headline, the largest error first.
+    the machine's CPU time that other processes used, 0..1. budget: of the headline, the largest error first. prediction:
+    of the whole run, while it goes on.
     """
 
     run_id: str
@@ -124,6 +126,7 @@ class Run(BaseModel):
     modelled: list[str]
     carbon: Quantity | None
     equation: Equation
+    prediction: RunForecast | None
     channels: list[ChannelSummary]
     series: list[SideSeries]
     spans: int
@@ -175,6 +178,7 @@ def run(here: Here, ref: RunRef) -> Run:
         modelled=sorted({one.component for one in channels if one.counted and one.method == "modelled"}),
         carbon=emitted.grams if emitted else None,
         equation=_equation(results, channels, emitted),
+        prediction=forecast(record) if found.live else None,
         channels=channels,
         series=[
             SideSeries(id=one.id, unit=one.unit, label=one.label, source=one.source)
