@@ -198,8 +198,8 @@ class Run:
     ) -> None:
         """Say how much there is to do: ``run.expect(epochs=90)``. A few microseconds; again where it has changed.
 
-        With the spans named ``epoch`` or ``step`` that have ended, ``wattmark run --predict`` and ``wattmark top`` tell from
-        it what the whole run will cost. A value that is no number above zero is a warning; the work goes on.
+        With the spans named ``epoch`` or ``step`` that have ended, ``wattmark run --predict`` tells from it what the whole
+        run will cost. A value that is no number above zero is a warning; the work goes on.
         """
         self._must_be_ours("given what to expect")
         process = this_process()

@@ -48,6 +48,10 @@ def fit(json_path: JsonPath = None) -> None:
     if not write_json({"fitted": [one.as_dict() for one in learned]}, json_path):
         for one in learned:
             console().print(f"early: learnt from {one.model.basis}; kept in {one.saved}", soft_wrap=True)
+            for stage, factor in one.widths.items():
+                console().print(
+                    f"  from {stage:.0%} of a run on its intervals are multiplied by {factor:.2g}"
+                )
 
 
 def _render(found: list[Score]) -> None:

@@ -24,7 +24,7 @@ from wattmark.quantity import FIT, Z95, Quantity
 from wattmark.statistics import Float64
 
 PIECES = 20
-ONE_PIECE = (0.9, 0.6)
+ONE_PIECE = (1.0, 0.6)
 """By which share less and more (95 %) what is left may be, where one piece of the work is all that was seen: a judgement.
 Most of that piece may have been the program's start."""
 ALONE = 1.0

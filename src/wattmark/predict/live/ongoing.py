@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,8 @@ from wattmark.predict.live.length import length_like, length_of
 from wattmark.predict.live.progress import Progress
 from wattmark.quantity import Quantity
 
+EARLY = "early"
+"""The name under which these predictions are kept."""
 FEWEST = 8
 """Readings before anything is said."""
 MOST_POINTS = 512
@@ -22,10 +24,22 @@ _SPACING_S = 0.25
 
 
 class Ongoing:
-    """A run that goes on, seen so far. model: what predicts; earlier_s: how long runs of the same kind took."""
+    """A run that goes on, seen so far.
 
-    def __init__(self, model: WarmUp, name: str = "run", earlier_s: Sequence[float] = ()) -> None:
+    model: what predicts; earlier_s: how long runs of the same kind took; widths: by the share of a run from which on it
+    holds, what the intervals are multiplied by. widened: by how much those of the last prediction were.
+    """
+
+    def __init__(
+        self,
+        model: WarmUp,
+        name: str = "run",
+        earlier_s: Sequence[float] = (),
+        widths: Mapping[float, float] | None = None,
+    ) -> None:
         self.model = model
+        self.widths = widths or {}
+        self.widened = 1.0
         self.name = name
         self.earlier_s = earlier_s
         self._spacing_s = _SPACING_S
@@ -62,8 +76,22 @@ class Ongoing:
             raise ConfigError("a few more readings are needed")
         watts = np.diff(points[:, 1]) / np.diff(points[:, 0])
         part = FirstPart(points[1:, 0], watts, length, self.joules, self.name)
-        prediction = self.model.predict(part)
+        prediction = self._with_width(self.model.predict(part))
         return replace(prediction, outside=(*prediction.outside, *notes)) if notes else prediction
+
+    def _with_width(self, prediction: Prediction) -> Prediction:
+        share = self._now[0] / prediction.time.value
+        stage = max((one for one in self.widths if one <= share), default=None)
+        factor = self.widened = 1.0 if stage is None else self.widths[stage]
+        if factor == 1.0:
+            return prediction
+        return replace(
+            prediction,
+            energy=_wider(prediction.energy, factor),
+            time=_wider(prediction.time, factor),
+            power=_wider(prediction.power, factor),
+            basis=f"{prediction.basis}; widths by what was scored on this machine",
+        )
 
     def _length(
         self, progress: Progress | None, seconds: float | None
@@ -82,3 +110,14 @@ class Ongoing:
             "nothing says how much there is to do",
             hint="wattmark run --epochs N, run.expect(epochs=N), or a progress bar with its total",
         )
+
+
+def _wider(quantity: Quantity, factor: float) -> Quantity:
+    return Quantity(
+        quantity.value,
+        unit=quantity.unit,
+        source=quantity.source,
+        terms={name: (down * factor, up * factor) for name, (down, up) in quantity.terms.items()},
+        at_least=quantity.at_least,
+        at_most=quantity.at_most,
+    )

@@ -11,7 +11,7 @@ from wattmark.runs.record import RunRecord
 
 STAGES = (0.02, 0.05, 0.10, 0.15, 0.25, 0.50, 0.75)
 """Of the predictions that were made while a run went on, the first one after each of these shares is kept."""
-_DETAILS = ("method", "basis", "outside", "terms_j", "progress")
+_DETAILS = ("method", "basis", "outside", "terms_j", "progress", "widened")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def _learn() -> None:
             if is_due(store):
                 learned = learn(store)
                 console(stderr=True).print(
-                    f"Learnt from {learned.runs} runs of this machine: wattmark predict score", style="dim"
+                    f"Learnt from {learned.model.basis}: wattmark predict score", style="dim"
                 )
     except WattmarkError:
         return  # too few that can be used, or no store: the next run asks again

@@ -134,18 +134,28 @@ class Watch:
             if share >= self._written_share * GROWTH and share < 1:
                 self._written_share = share
                 self.milestones.append((share, prediction))
-                self._write_prediction(prediction, share, progress)
+                self._write_prediction(prediction, share, progress, state.ongoing.widened)
             self._weigh(prediction, share)
         budget = self._wishes.budget
         if budget is not None and state.ongoing.joules > budget.joules:
             self._cross(budget, f"{_energy(state.ongoing.joules)} were spent")
 
-    def _write_prediction(self, prediction: Prediction, share: float, progress: Progress | None) -> None:
+    def _write_prediction(
+        self, prediction: Prediction, share: float, progress: Progress | None, widened: float
+    ) -> None:
+        from wattmark.predict.live.ongoing import EARLY
+
         said = prediction.as_dict()
         del said["subject"]
         self._write(
             journal.PREDICTION,
-            {"predictor": "early", "share": share, "progress": progress and progress.told(), **said},
+            {
+                "predictor": EARLY,
+                "share": share,
+                "progress": progress and progress.told(),
+                "widened": widened,
+                **said,
+            },
         )
 
     def _weigh(self, prediction: Prediction, share: float) -> None:
@@ -239,10 +249,10 @@ class _State:
     @classmethod
     def of(cls, name: str, folder: str, epochs: float | None) -> _State:
         """Loads the model of this machine."""
-        from wattmark.predict.live.model import model_here
+        from wattmark.predict.live.model import model_here, widths_here
         from wattmark.predict.live.ongoing import Ongoing
 
-        return cls(Ongoing(model_here(), name), folder, epochs)
+        return cls(Ongoing(model_here(), name, widths=widths_here()), folder, epochs)
 
     def progress(self, start_ns: int, now_s: float) -> tuple[Progress | None, float | None]:
         """How far the work is, by what it says itself before what it prints; and the seconds that it was said to take."""
