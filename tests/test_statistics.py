@@ -207,3 +207,44 @@ def test_resamples_are_drawn_from_the_sample_with_replacement_and_again_alike() 
 def test_the_central_part_leaves_out_as_much_at_either_end() -> None:
     assert central(np.arange(1001.0)) == pytest.approx((25.0, 975.0))
     assert (finite(math.nan), finite(math.inf), finite(2)) == (None, None, 2.0)
+
+
+def test_a_linear_fit_is_that_of_least_squares_and_its_errors_hold() -> None:
+    from wattmark.statistics import linear_fit
+
+    rng = np.random.default_rng(2)
+    x = np.column_stack([np.ones(40), rng.uniform(0, 10, 40)])
+    held = 0
+    for _ in range(200):
+        y = x @ [3.0, 2.0] + rng.normal(0, 1.5, 40)
+        fit = linear_fit(x, y)
+        assert fit.coefficients == pytest.approx(np.linalg.lstsq(x, y, rcond=None)[0])
+        reach = np.sqrt(((np.array([1.0, 20.0]) @ fit.errors().T) ** 2).sum())
+        held += abs(np.array([1.0, 20.0]) @ (fit.coefficients - [3.0, 2.0])) <= reach
+    assert 180 <= held <= 199, "a binomial of 200 and 0.95"
+
+
+def test_a_prior_decides_where_the_data_do_not_and_gives_way_where_they_do() -> None:
+    from wattmark.statistics import linear_fit
+
+    x = np.column_stack([np.ones(30), np.tile([1.0, 2.0, 3.0], 10)])
+    y = x @ [1.0, 4.0] + np.tile([0.01, -0.01], 15)
+    told = linear_fit(x, y, np.array([[0.0, math.inf], [0.0, 100.0]]))
+    assert told.coefficients == pytest.approx([1.0, 4.0], abs=0.02)
+    blind = np.column_stack([np.ones(30), np.full(30, 2.0)])
+    with pytest.raises(ValueError, match="fewer levels"):
+        linear_fit(blind, y)
+    held = linear_fit(blind, y, np.array([[0.0, math.inf], [4.0, 0.5]]))
+    assert held.coefficients[1] == pytest.approx(4.0)
+    assert held.errors()[:, 1] @ held.errors()[:, 1] == pytest.approx((0.5 * 2.05) ** 2, rel=0.01)
+
+
+def test_residuals_that_are_alike_tell_less() -> None:
+    from wattmark.statistics import linear_fit
+
+    rng = np.random.default_rng(4)
+    x = np.ones((200, 1))
+    drift = np.cumsum(rng.normal(0, 0.1, 200))
+    assert linear_fit(x, drift, in_order=True).errors()[0, 0] > 3 * linear_fit(x, drift).errors()[0, 0]
+    plain = rng.normal(0, 1, 200)
+    assert linear_fit(x, plain, in_order=True).errors()[0, 0] < 1.4 * linear_fit(x, plain).errors()[0, 0]

@@ -40,6 +40,8 @@ from wattmark.workspace.library import prune as prune
 from wattmark.workspace.library import remove as remove
 from wattmark.workspace.library import tag as tag
 from wattmark.workspace.library import totals as totals
+from wattmark.workspace.meters.calibration import at_plug as at_plug
+from wattmark.workspace.meters.calibration import calibrate_wall as calibrate_wall
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -33,6 +33,7 @@ _T = TypeVar("_T", bound=Any)
 SCALE, CURVE, SPECIMEN, OFFSET, CHARACTER = "scale", "curve", "specimen", "offset", "character"
 EDGES, SHARE, IDLE, SCATTER, REPEAT = "edges", "share", "idle", "scatter", "repeat"
 GRID, PUE, PRICE, FIT, OWN = "grid", "pue", "price", "fit", "own"
+WALL, METER = "wall", "meter"
 KINDS: Mapping[str, tuple[str, str]] = {
     SCALE: ("scale of the sensor", "calibrate it against a meter"),
     CURVE: (
@@ -54,6 +55,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
     PUE: ("overhead of the building", "ask the building's operator"),
     PRICE: ("price", "give your tariff"),
     FIT: ("fit of the predictor", "measure it"),
+    WALL: (
+        "what lies between the sensors and the plug",
+        "calibrate longer, with more levels of load: wattmark calibrate --meter",
+    ),
+    METER: ("scale of the wall meter", "take a meter of a better class"),
     OWN: ("error of its own", "measure it again"),
 }
 """Kind (what a term's name begins with) -> in words, and what makes it smaller."""

@@ -24,10 +24,12 @@ KNOWN: dict[str, str] = {
     "zone": "where the power comes from, for carbon: FR, US-CAL-CISO, gcp:europe-west1",
     "pue": "power usage effectiveness of the building, from 1.0, or a range (1.1-1.3); a later stage, never in the joules",
     "energy_unit": "how joules are shown: auto (default; J, kJ, MJ ...), J, Wh or kWh",
+    "wall": "runs at the plug: calibrated (default), default (else what servers are known to add) or off",
     "store": "file or database URL where runs are kept",
     "options": "a table of settings by source, e.g. options.cpu-model.tdp_w = 125",
 }
 _ENERGY_UNITS = ("auto", "J", "Wh", "kWh")
+_WALLS = ("calibrated", "default", "off")
 _RANGES = {"period_s": (0.001, 10.0), "pue": (1.0, 100.0)}
 
 
@@ -148,6 +150,11 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         elif name == "pue" and isinstance(value, str) and "-" in value.strip("-"):
             ends = [_number(name, end, where) for end in value.split("-", 1)]
             checked[name] = f"{min(ends):g}-{max(ends):g}"
+        elif name == "wall" and value not in _WALLS:
+            raise ConfigError(
+                f"{where}: wall must be one of {', '.join(_WALLS)}, not {value!r}",
+                hint="wattmark config set wall default",
+            )
         elif name in _RANGES:
             checked[name] = _number(name, value, where)
         elif name == "options":

@@ -120,6 +120,70 @@ def welch(variances: Sequence[float], freedoms: Sequence[float]) -> tuple[float,
     return math.sqrt(whole), 1 / shares
 
 
+# --- lines ---
+
+
+@dataclass(frozen=True, slots=True)
+class LinearFit:
+    """``values`` as ``design @ coefficients``, (k,), with their covariance (k, k), the degrees of freedom, and the deviation
+    of what is left (root of the residual variance)."""
+
+    coefficients: Float64
+    covariance: Float64
+    freedom: float
+    residual: float
+
+    def errors(self, probability: float = UPPER) -> Float64:
+        """Independent errors of the coefficients, (k, k): row by row how far each error at the end of its 95 % interval
+        moves all of them. Their squares add up to those of any sum of the coefficients (a Cholesky root of the
+        covariance)."""
+        scale = np.sqrt(np.maximum(np.diag(self.covariance), 1e-300))
+        correlation = self.covariance / np.outer(scale, scale)
+        root = np.linalg.cholesky(correlation + 1e-9 * np.eye(len(scale)))
+        return _float64((root * scale[:, None]).T * t_quantile(self.freedom, probability))
+
+
+def linear_fit(
+    design: Float64, values: Float64, prior: Float64 | None = None, *, in_order: bool = False
+) -> LinearFit:
+    """Least squares of values (n,) on a design (n, k), n > k.
+
+    prior: (k, 2), what is known of each coefficient beforehand: a value and its deviation, infinite where nothing is.
+    in_order: the rows follow one another in time; if what is left of neighbours is alike, there is less to go by (the
+    effective sample of a first-order autoregression, n (1 - r) / (1 + r): Bayley and Hammersley, J. R. Stat. Soc.
+    Suppl. 8, 1946). Raises ValueError where the rows are too few, or are on fewer levels than there are coefficients
+    without a prior.
+    """
+    count, width = design.shape
+    known = np.array([[0.0, math.inf]] * width) if prior is None else prior
+    weights = 1 / known[:, 1] ** 2
+    if count <= width:
+        raise ValueError("a line needs more values than it has coefficients")
+    scale: Float64 = np.sqrt((design**2).sum(axis=0))
+    scale[scale == 0] = 1.0
+    x, precision, start = design / scale, weights / scale**2, known[:, 0] * scale
+    normal = x.T @ x
+    if prior is None and np.linalg.cond(normal) > 1e12:
+        raise ValueError("the values are on fewer levels than there are coefficients")
+    solution = start
+    variance = float(np.var(values)) or 1e-300
+    for _ in range(20):  # the prior's weight depends on the variance that is left
+        system = normal + variance * np.diag(precision)
+        if np.linalg.cond(system) > 1e13:
+            raise ValueError("the values are on fewer levels than there are coefficients")
+        solution = _float64(np.linalg.solve(system, x.T @ values + variance * precision * start))
+        left = _float64(values - x @ solution)
+        variance = max(float((left**2).sum()) / (count - width), 1e-300)
+    covariance = _float64(variance * np.linalg.inv(normal + variance * np.diag(precision)))
+    freedom = float(count - width)
+    left = _float64(values - x @ solution)
+    if in_order and variance > 1e-290:
+        alike = float(np.clip((left[1:] * left[:-1]).sum() / max((left**2).sum(), 1e-300), 0.0, 0.95))
+        inflation = (1 + alike) / (1 - alike)
+        covariance, freedom = covariance * inflation, max(1.0, count / inflation - width)
+    return LinearFit(solution / scale, covariance / np.outer(scale, scale), freedom, math.sqrt(variance))
+
+
 # --- order statistics ---
 
 
@@ -204,6 +268,10 @@ def central(samples: Sequence[float] | Float64) -> tuple[float, float]:
     """The central 95 % of samples (n,) without holes."""
     low, high = np.quantile(samples, (1 - UPPER, UPPER))
     return float(low), float(high)
+
+
+def _float64(values: NDArray[Any]) -> Float64:
+    return np.asarray(values, np.float64)
 
 
 def finite(value: float) -> float | None:

@@ -18,10 +18,10 @@ from wattmark.paths import data_dir
 from wattmark.sources.base import COMPONENTS
 
 
-def baseline_path(host: str, environ: Mapping[str, str] | None = None) -> str:
-    """The file that holds the baseline of ``host``; nothing in a host's name can lead out of its folder."""
+def baseline_path(host: str, environ: Mapping[str, str] | None = None, folder: str = "baselines") -> str:
+    """The file that holds what ``host`` was calibrated to; nothing in a host's name can lead out of its folder."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", host)[:100] or "_"
-    return os.path.join(data_dir(environ), "baselines", f"{safe}.json")
+    return os.path.join(data_dir(environ), folder, f"{safe}.json")
 
 
 def load_baseline(host: str, environ: Mapping[str, str] | None = None) -> dict[str, Any] | None:
@@ -60,6 +60,12 @@ def save_baseline(
         "seconds": seconds,
         "methods": dict(methods or {}),
     }
+    write_calibration(path, data)
+    return path
+
+
+def write_calibration(path: str, data: Mapping[str, Any]) -> None:
+    """Put a file of a calibration in place of the one before, whole or not at all. Raises ConfigError."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
@@ -67,10 +73,9 @@ def save_baseline(
         os.replace(f"{path}.{os.getpid()}", path)
     except OSError as error:
         raise ConfigError(
-            f"the baseline cannot be written: {path}: {error.strerror}",
+            f"the calibration cannot be written: {path}: {error.strerror}",
             hint="name another data folder with WATTMARK_DATA_DIR",
         ) from error
-    return path
 
 
 def _usable(idle_w: Any) -> bool:

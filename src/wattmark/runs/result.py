@@ -16,6 +16,7 @@ from wattmark.runs.attribution import Scope, headline_scope
 from wattmark.runs.metrics import Metric
 from wattmark.runs.record import RunWarning
 from wattmark.runs.view import SpanGroup
+from wattmark.runs.wall.model import WallResult
 from wattmark.sources.base import Accuracy
 
 
@@ -170,7 +171,7 @@ class RunResult:
     started_at: ISO 8601, UTC. energy: the total of the counted channels; energy_by_component also has components of
     which no channel is counted. above_idle: less the idle baseline; attributed: of the measured process tree.
     others_busy: the share of the machine's CPU time that other processes used. coverage: share of the counted channels'
-    time, 0..1. mean_power_w, peak_power_w: the machine's. carbon: of the headline. recorder: the recorder's settings
+    time, 0..1. wall: at the plug, where that is known. mean_power_w, peak_power_w: the machine's. carbon: of the headline. recorder: the recorder's settings
     and cost. spans: the first of them, where there are many.
     """
 
@@ -197,6 +198,7 @@ class RunResult:
     warnings: tuple[RunWarning, ...]
     recorder: Mapping[str, Any]
     metrics: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
+    wall: WallResult | None = None
 
     @property
     def scope(self) -> Scope:
@@ -259,6 +261,7 @@ class RunResult:
             "power_w": {"mean": self.mean_power_w, "peak": self.peak_power_w},
             "channels": [channel.to_dict() for channel in self.channels],
             "carbon_g": None if self.carbon is None else self.carbon.to_dict(),
+            "wall": None if self.wall is None else self.wall.to_dict(),
             "metrics": {name: metric.as_dict() for name, metric in self.metrics.items()},
             "spans": [span.to_dict() for span in self.spans],
             "span_groups": [
@@ -305,6 +308,7 @@ class RunResult:
             warnings=tuple(RunWarning(warning["code"], warning["message"]) for warning in data["warnings"]),
             recorder=data.get("recorder", {}),
             metrics={name: Metric.of(name, series) for name, series in data.get("metrics", {}).items()},
+            wall=None if data.get("wall") is None else WallResult.from_dict(data["wall"]),
         )
 
 

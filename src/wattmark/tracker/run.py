@@ -373,10 +373,15 @@ class Run:
         """The documented object of ``wattmark show --json`` (docs/reference/run.schema.json)."""
         from dataclasses import replace
 
+        import wattmark
         from wattmark.runs.summary import summarise
 
-        carbon = self.carbon()
-        return replace(summarise(self.view), carbon=None if carbon is None else carbon.result).to_dict()
+        carbon, wall = self.carbon(), wattmark.at_plug(self)
+        return replace(
+            summarise(self.view),
+            carbon=None if carbon is None else carbon.result,
+            wall=None if isinstance(wall, str) else wall,
+        ).to_dict()
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw power over time with matplotlib, into ``ax`` or a new figure. Raises MissingExtra without matplotlib."""

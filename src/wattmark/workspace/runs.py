@@ -25,6 +25,8 @@ from wattmark.runs.record import RunRecord
 from wattmark.runs.result import RunResult
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
+from wattmark.runs.wall.model import WallResult, default_wall, load_wall
+from wattmark.runs.wall.model import at_plug as wall_at
 from wattmark.store import RunSummary, Store, open_store
 from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
 from wattmark.store.lookup import Candidate
@@ -195,7 +197,27 @@ def carbon_of(view: RunView, zone: str | None = None, pue: float | str | None = 
 def result(view: RunView, zone: str | None = None, pue: float | str | None = None) -> RunResult:
     """The results of a run, with its carbon."""
     emitted = carbon_of(view, zone, pue)
-    return dataclasses.replace(summarise(view), carbon=None if emitted is None else emitted.result)
+    wall = wall_of(view)
+    return dataclasses.replace(
+        summarise(view),
+        carbon=None if emitted is None else emitted.result,
+        wall=wall if isinstance(wall, WallResult) else None,
+    )
+
+
+def wall_of(view: RunView) -> WallResult | str:
+    """The run at the plug, as the setting ``wall`` says; a string says why it cannot be said. Raises ConfigError."""
+    chosen = settings.load().get("wall", "calibrated")
+    if chosen == "off":
+        return "the setting wall is off"
+    model = load_wall(view.record.host)
+    if model is not None:
+        told = wall_at(view, model)
+        if isinstance(told, WallResult) or chosen != "default":
+            return told
+    if chosen == "default":
+        return wall_at(view, default_wall(view))
+    return f"{view.record.host or 'its machine'} was not calibrated against a meter"
 
 
 def _find(store: Store, ref: str, live: Sequence[RunView] | None = None) -> RunView | str:

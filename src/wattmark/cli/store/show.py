@@ -10,10 +10,12 @@ import typer
 
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
+from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from wattmark.quantity import Quantity
     from wattmark.runs.result import ChannelResult, RunResult
     from wattmark.runs.view import RunView
     from wattmark.sources.base import Accuracy
@@ -32,6 +34,9 @@ def show(
     pue: Annotated[
         str | None, typer.Option(help="Power usage effectiveness of the building: 1.2, 1.1-1.3, or gcp.")
     ] = None,
+    scope: Annotated[
+        str | None, typer.Option(help="Whose error budget: machine, tree or wall (at the plug).")
+    ] = None,
     json_path: JsonPath = None,
 ) -> None:
     """Show a run: power over time, joules by component and span, how they were got, and on what machine.
@@ -39,16 +44,26 @@ def show(
     \b
     Example: wattmark show last --json -
     """
-    from wattmark.workspace.runs import find_run, result, store_here
+    from wattmark.workspace.runs import find_run, result, store_here, wall_of
+
+    if scope not in (None, "machine", "tree", "wall"):
+        raise ConfigError(f"--scope is machine, tree or wall, not {scope!r}")
 
     with store_here() as store:
         view = find_run(store, ref)
     run = result(view, zone, pue)
+    if scope == "wall" and run.wall is None:
+        raise ConfigError(
+            f"this run cannot be shown at the plug: {wall_of(view)}",
+            hint="wattmark calibrate --meter readings.csv, or `wattmark config set wall default` for what servers add",
+        )
+    if scope == "tree" and run.attributed is None:
+        raise ConfigError("the process tree's part of this run is not known")
     if not write_json(run.to_dict(), json_path):
-        _render(console(), view, run, spans)
+        _render(console(), view, run, spans, scope)
 
 
-def _render(out: Console, view: RunView, run: RunResult, spans: int) -> None:
+def _render(out: Console, view: RunView, run: RunResult, spans: int, scope: str | None) -> None:
     from wattmark.cli.terminal.render import render_run, render_spans, render_uncertainty
 
     out.print(f"{run.run_id}  {run.started_at}  {plain(run.host)}", style="dim")
@@ -59,10 +74,20 @@ def _render(out: Console, view: RunView, run: RunResult, spans: int) -> None:
     render_run(out, replace(run, spans=()), closing=False)
     _chart(out, view)
     render_spans(out, run.span_groups, spans)
-    if run.headline is not None:
-        render_uncertainty(out, run.headline)
+    figure = _figure(run, scope)
+    if figure is not None:
+        render_uncertainty(out, figure)
     _channels(out, run.channels)
     _environment(out, view)
+
+
+def _figure(run: RunResult, scope: str | None) -> Quantity | None:
+    """The energy whose errors are shown."""
+    if scope == "wall":
+        return None if run.wall is None else run.wall.energy
+    if scope == "tree":
+        return None if run.attributed is None else run.attributed.energy
+    return run.energy if scope == "machine" else run.headline
 
 
 def _chart(out: Console, view: RunView) -> None:

@@ -124,6 +124,9 @@ def _facts(run: RunResult) -> Iterator[Text | str]:
         if share is not None:
             energy, rule = share.energy, f" ({share.rule})" if share.rule else ""
             yield f"{words}: {format_energy(energy.value)}, {between(energy)}{rule}."
+    if run.wall is not None:
+        energy = run.wall.energy
+        yield f"At the plug: {format_energy(energy.value)}, {between(energy)} ({plain(run.wall.rule)})."
     if run.carbon is not None:
         grams, carbon = run.carbon.grams, run.carbon
         whose = " of this process tree" if tree else ""
