@@ -41,3 +41,25 @@ def test_a_spread_is_the_interval_of_ninety_percent_by_and_times() -> None:
     low, high = quantity.interval(0.9)
     assert (low, high) == pytest.approx((10 * math.exp(-0.2), 10 * math.exp(0.2)))
     assert list(quantity.terms) == ["fit/x"]
+
+
+def test_a_local_width_is_wide_where_errors_were_large_and_holds_as_often_as_it_says() -> None:
+    from wattmark.predict.conformal import local_width
+
+    rng = np.random.default_rng(7)
+    held, narrow, wide = 0, [], []
+    for _ in range(300):
+        places = np.repeat(rng.uniform(0, 6, 25), 6)
+        spreads = np.where(places < 2, 0.3, 0.05)
+        bias = np.repeat(rng.normal(0, 1, 25), 6) * spreads
+        errors = bias + rng.normal(0, 0.3, 150) * spreads
+        groups = np.repeat(np.arange(25), 6).tolist()
+        unit, likeness = local_width(errors, groups, places)
+        new = rng.uniform(0, 6)
+        spread = 0.3 if new < 2 else 0.05
+        error = rng.normal(0, 1) * spread + rng.normal(0, 0.3) * spread
+        reach = unit * likeness.at(new)
+        held += abs(error) <= reach
+        (wide if new < 1.5 else narrow if new > 3 else []).append(reach)
+    assert 255 <= held <= 290, "a binomial of 300 and 0.9, and the finite number of groups"
+    assert np.mean(wide) > 2.5 * np.mean(narrow)

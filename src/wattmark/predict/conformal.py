@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from wattmark.quantity import FIT, Z95, Quantity
-from wattmark.statistics import Float64
+from wattmark.statistics import Float64, Int64
 
 Z90 = 1.6448536269514722
 """The normal quantile of 0.95: the ends of a 90 % interval."""
@@ -41,6 +42,57 @@ def width(errors: Float64, groups: Sequence[Hashable], coverage: float = 0.9) ->
     if place >= len(order):
         return float(size[order[-1]]) * (len(names) + 1) / len(names)
     return float(size[order[place]])
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How large errors are near a place, from the errors of groups at their places (both (g,), places on a scale where
+    1 is far).
+
+    Errors of what lies near are alike: small models err more than middling ones. An interval that divides by it is wide
+    where errors were large and narrow where they were small (locally weighted conformal prediction: Lei, G'Sell,
+    Rinaldo, Tibshirani and Wasserman, "Distribution-free predictive inference for regression", JASA 113, 2018, section
+    5.2).
+    """
+
+    places: tuple[float, ...]
+    errors: tuple[float, ...]
+
+    @classmethod
+    def of(cls, errors: Float64, groups: Sequence[Hashable], places: Float64) -> Likeness:
+        """From errors (n,) of rows in groups, each group at the place of its first row: the root of its mean square."""
+        labels = _labels(groups)
+        names = range(int(labels.max()) + 1)
+        return cls(
+            tuple(float(places[labels == name][0]) for name in names),
+            tuple(float(np.sqrt(np.mean(errors[labels == name] ** 2))) for name in names),
+        )
+
+    def at(self, place: float, without: int | None = None) -> float:
+        """The size of errors at a place: groups weighed by how near they are, and all of them together as one more."""
+        kept = np.arange(len(self.places)) != (-1 if without is None else without)
+        squares = np.array(self.errors)[kept] ** 2
+        weights = np.exp(-0.5 * ((np.array(self.places)[kept] - place) / _NEAR) ** 2)
+        return math.sqrt((float(weights @ squares) + float(squares.mean())) / (float(weights.sum()) + 1.0))
+
+
+_NEAR = 0.5
+
+
+def local_width(
+    errors: Float64, groups: Sequence[Hashable], places: Float64, coverage: float = 0.9
+) -> tuple[float, Likeness]:
+    """The half width in units of :meth:`Likeness.at`, each group's errors held against those of the others, and the
+    likeness."""
+    likeness = Likeness.of(errors, groups, places)
+    labels = _labels(groups)
+    sizes = np.array([likeness.at(place, number) for number, place in enumerate(likeness.places)])
+    return width(errors / sizes[labels], groups, coverage), likeness
+
+
+def _labels(groups: Sequence[Hashable]) -> Int64:
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    return np.array([numbers[name] for name in groups], np.int64)
 
 
 def spread_by(

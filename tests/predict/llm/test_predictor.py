@@ -125,3 +125,12 @@ def test_what_does_not_fit_into_the_memory_says_by_how_much() -> None:
     big = replace(SERVER, model=architecture.find("llama-3.1-405b"))
     assert "needs" in str(big.misfit)
     assert replace(big, tensor_parallel=8, pipeline_parallel=2).misfit is None
+
+
+def test_models_that_are_unlike_have_wider_intervals() -> None:
+    def width(name: str) -> float:
+        low, high = shipped().predict(replace(SERVER, model=architecture.find(name))).energy.interval(0.9)
+        return high / low
+
+    assert width("gemma-2-2b") > 1.3 * width("llama-3.1-8b"), "small models erred more"
+    assert width("llama-3.1-405b") > width("llama-3.1-8b")

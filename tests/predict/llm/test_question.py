@@ -100,3 +100,45 @@ def test_a_log_that_cannot_be_counted_says_where(tmp_path: Path, text: str, word
     (tmp_path / "log").write_text(text)
     with pytest.raises(ConfigError, match=words):
         wm.predict_api(tmp_path / "log")
+
+
+def test_requests_a_second_become_requests_in_flight_by_littles_law() -> None:
+    (answer,) = wm.predict_llm("llama-3.1-8b", rate=20, input_tokens=500, output_tokens=200)
+    assert answer.misfit is None
+    assert answer.subject.concurrency == pytest.approx(20 * answer.request_s.value, rel=1e-3)
+    assert answer.tokens_per_s.value == pytest.approx(20 * 200)
+    (again,) = wm.predict_llm("llama-3.1-8b", concurrency=answer.subject.concurrency)
+    assert again.tokens_per_s.value == pytest.approx(20 * 200, rel=1e-3)
+    assert again.token_j.value == pytest.approx(answer.token_j.value)
+
+
+def test_a_server_that_mostly_waits_pays_for_waiting() -> None:
+    (rare,), (often,) = (wm.predict_llm("llama-3.1-8b", rate=rate) for rate in (0.01, 5.0))
+    assert rare.busy < 0.02
+    assert rare.dominant == "idle"
+    idle = 0.15 * 700 / 0.01
+    assert (rare.request.terms or {})["idle"] == pytest.approx(idle, rel=0.02)
+    assert rare.request.power.value == pytest.approx(rare.request.energy.value * 0.01)
+    assert rare.token_j.value > 20 * often.token_j.value
+    assert sum((rare.request.terms or {}).values()) == pytest.approx(rare.request.energy.value)
+
+
+def test_a_rate_that_no_batch_reaches_says_how_many_copies_it_takes() -> None:
+    (answer,) = wm.predict_llm("llama-3.1-8b", rate=5000, gpus=1)
+    assert "too slow" in str(answer.misfit) or "needs" in str(answer.misfit)
+    assert cheapest([answer]) is None
+    for rate in (0.0, -1.0, float("nan")):
+        with pytest.raises(ConfigError, match="requests a second"):
+            wm.predict_llm("llama-3.1-8b", rate=rate)
+    result = CliRunner().invoke(app, ["llm", "llama-3.1-8b", "--rate", "5", "--concurrency", "3"])
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_a_shape_that_was_held_against_nothing_says_so() -> None:
+    checked, unchecked = wm.predict_llm(["llama-3.1-8b", "qwen2-7b"])
+    if checked.subject.model.name != "llama-3.1-8b":
+        checked, unchecked = unchecked, checked
+    assert checked.as_dict()["checked"] == "litgpt 0.5.13"
+    assert not any("written down" in note for note in checked.notes)
+    assert unchecked.as_dict()["checked"] is None
+    assert any("written down and held against nothing" in note for note in unchecked.notes)

@@ -35,7 +35,13 @@ def llm(
     gpus: Annotated[
         int | None, typer.Option(min=1, help="For one copy (default: the fewest that hold it).")
     ] = None,
-    concurrency: Annotated[float, typer.Option(help="Requests in a batch, on the mean.")] = 32,
+    concurrency: Annotated[
+        float | None, typer.Option(help="Requests in flight, on the mean (default: 32).")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Requests a second, instead; how many are in flight follows."),
+    ] = None,
     prompt: Annotated[float, typer.Option("--input", help="Tokens of a prompt.")] = 500,
     output: Annotated[float, typer.Option(help="Tokens of an answer.")] = 200,
     precision: Annotated[str, typer.Option(help="bf16, fp16, fp8, int8 or int4.")] = "bf16",
@@ -48,14 +54,18 @@ def llm(
     \b
     Example: wattmark predict llm qwen3-8b --gpu h100-sxm --gpu b200 --latency 20
     """
+    from wattmark.errors import ConfigError
     from wattmark.predict.llm.question import cheapest, predict_llm
     from wattmark.predict.scores.keeping import keep
     from wattmark.units import format_duration, format_energy, format_power, significant
 
+    if rate is not None and concurrency is not None:
+        raise ConfigError("--rate and --concurrency say the same; give one of them")
     answers = predict_llm(
         models,
         gpu=gpu or ["h100-sxm"],
-        concurrency=concurrency,
+        concurrency=32 if concurrency is None else concurrency,
+        rate=rate,
         input_tokens=prompt,
         output_tokens=output,
         gpus=gpus,
@@ -80,14 +90,15 @@ def llm(
     from wattmark.cli.terminal.table import new_table
 
     table = new_table(
-        "model", "on", "J/token", "90 %", "J/request", "power", "tokens/s", "per token", "mostly",
-        numbers=("J/token", "J/request", "power", "tokens/s", "per token"),
+        "model", "on", "in flight", "J/token", "90 %", "J/request", "power", "tokens/s", "per token", "mostly",
+        numbers=("in flight", "J/token", "J/request", "power", "tokens/s", "per token"), spare=("in flight",),
     )  # fmt: skip
     for one in answers:
         low, high = one.token_j.interval(0.9)
         table.add_row(
             plain(one.subject.model.name),
             f"{one.subject.accelerators} x {one.subject.hardware.id}",
+            significant(one.subject.concurrency * one.busy, 2),
             significant(one.token_j.value),
             f"{significant(low)} to {significant(high)}",
             format_energy(one.request.energy.value),
@@ -98,9 +109,7 @@ def llm(
         )
     out = console()
     out.print(table)
-    notes = [
-        f"{one.subject}: {note}" for one in answers for note in (*one.request.outside, one.misfit) if note
-    ]
+    notes = [f"{one.subject}: {note}" for one in answers for note in one.notes]
     for note in notes:
         out.print(f"! {plain(note)}", style="yellow", soft_wrap=True)
     if latency is not None or len(answers) > 1:

@@ -1,7 +1,8 @@
 """What a language model is made of, as far as its energy goes: from a shipped table, or from its ``config.json``.
 
 Every row of ``data/models.csv`` names the ``config.json`` that it describes; its shape gives its own stated number of
-parameters within 2 % (tests/predict/llm/test_architecture.py). The rows were written down, not read from those files.
+parameters within 2 % (tests/predict/llm/test_architecture.py). The rows were written down, not read from those files; those
+with ``checked`` were held against what others wrote down of them (tools/check_models.py).
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _PLAIN = frozenset(
 class Architecture:
     """A decoder-only transformer. ``mlp_matrices``: 3 with a gate, else 2. ``dense_layers``: layers of a mixture that have
     no experts. ``kv_rank``, ``rope_dim``, ``q_rank``: of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434), 0
-    elsewhere. ``window``: tokens that a layer looks back, 0 for all; with ``full_every`` n, one layer in n looks at all."""
+    elsewhere. ``window``: tokens that a layer looks back, 0 for all; with ``full_every`` n, one layer in n looks at
+    all. ``checked``: what its shape was held against and is the same in; empty for rows that were only written down."""
 
     name: str
     layers: int
@@ -59,6 +61,7 @@ class Architecture:
     window: int = 0
     full_every: int = 0
     source: str = ""
+    checked: str = ""
 
     @property
     def embedding(self) -> int:
@@ -171,7 +174,7 @@ def _architecture(row: Mapping[str, str]) -> Architecture:
         number("vocabulary"), number("intermediate"), row["tied"] == "1", number("mlp_matrices"), number("experts"),
         number("experts_per_token"), number("expert_intermediate"), number("shared_intermediate"),
         number("dense_layers"), number("kv_rank"), number("rope_dim"), number("q_rank"), number("window"),
-        number("full_every"), row["source"],
+        number("full_every"), row["source"], row["checked"],
     )  # fmt: skip
 
 
@@ -256,6 +259,7 @@ def of_config(config: Mapping[str, Any], source: str = "config.json") -> Archite
         fields.number("q_lora_rank", default=0) if kv_rank else 0,
         window,
         fields.number("sliding_window_pattern", default=pattern),
+        source,
         source,
     )
 

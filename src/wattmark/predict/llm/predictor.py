@@ -39,12 +39,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class LlmPredictor:
-    """Factors of the parts, of joules and of seconds; half widths (90 %) of their logarithms; what was seen."""
+    """Factors of the parts, of joules and of seconds; half widths (90 %) of their logarithms, in units of what errors
+    are near a model of this size; what was seen."""
 
     energy: tuple[float, ...]
     time: tuple[float, ...]
     energy_width: float
     time_width: float
+    energy_likeness: conformal.Likeness
+    time_likeness: conformal.Likeness
     low: tuple[float, ...]
     high: tuple[float, ...]
     hardware: tuple[str, ...]
@@ -67,11 +70,20 @@ class LlmPredictor:
         times = np.array([physics.seconds(one.subject) for one in observations])
         joules = times * np.array([physics.watts(one.subject) for one in observations])
         features = np.array([_features(one.subject) for one in observations])
+        sizes = features[:, 0]
+        energy_width, energy_likeness = conformal.local_width(
+            left_out(joules, measured[:, 0], models), models, sizes
+        )
+        time_width, time_likeness = conformal.local_width(
+            left_out(times, measured[:, 1], models, physics.LEAST), models, sizes
+        )
         return cls(
             tuple(factors(joules, measured[:, 0])),
             tuple(factors(times, measured[:, 1], physics.LEAST)),
-            conformal.width(left_out(joules, measured[:, 0], models), models),
-            conformal.width(left_out(times, measured[:, 1], models, physics.LEAST), models),
+            energy_width,
+            time_width,
+            energy_likeness,
+            time_likeness,
             tuple(features.min(axis=0).tolist()),
             tuple(features.max(axis=0).tolist()),
             tuple(sorted({one.subject.hardware.id for one in observations})),
@@ -89,7 +101,11 @@ class LlmPredictor:
         power = min(joules / time, board)  # no accelerator draws more than its limit
         joules_seen = power * time
         outside, extra = self._outside(subject)
-        wide = math.hypot(self.energy_width, extra), math.hypot(self.time_width, extra)
+        size = _features(subject)[0]
+        wide = (
+            math.hypot(self.energy_width * self.energy_likeness.at(size), extra),
+            math.hypot(self.time_width * self.time_likeness.at(size), extra),
+        )
         name, tokens = f"llm/{subject.model.name}", subject.output
         scale = joules_seen / joules
         return Prediction(
@@ -170,6 +186,8 @@ def shipped() -> LlmPredictor:
     data: dict[str, Any] = json.loads(_SHIPPED.read_text(encoding="utf-8"))
     del data["attribution"]
     fields = {key: _tuple(value) for key, value in data.items()}
+    for name in ("energy_likeness", "time_likeness"):
+        fields[name] = conformal.Likeness(*(_tuple(data[name][part]) for part in ("places", "errors")))
     return LlmPredictor(**fields)
 
 
