@@ -171,8 +171,8 @@ class RunResult:
     started_at: ISO 8601, UTC. energy: the total of the counted channels; energy_by_component also has components of
     which no channel is counted. above_idle: less the idle baseline; attributed: of the measured process tree.
     others_busy: the share of the machine's CPU time that other processes used. coverage: share of the counted channels'
-    time, 0..1. wall: at the plug, where that is known. mean_power_w, peak_power_w: the machine's. carbon: of the headline. recorder: the recorder's settings
-    and cost. spans: the first of them, where there are many.
+    time, 0..1. mean_power_w, peak_power_w: the machine's. carbon: of the headline. recorder: the recorder's settings
+    and cost. wall: at the plug, where that is known. spans: the first of them, where there are many.
     """
 
     run_id: str
