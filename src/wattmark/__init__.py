@@ -31,6 +31,7 @@ _HOMES = {
     "current_run": "wattmark.tracker.measure",
     "export": "wattmark.workspace.library",
     "fit_predictors": "wattmark.predict.scores.question",
+    "gate": "wattmark.advise.gate.question",
     "health": "wattmark.workspace.library",
     "import_files": "wattmark.workspace.library",
     "load": "wattmark.workspace.library",

@@ -183,7 +183,8 @@ def test_every_command_has_its_function_in_python() -> None:
         "run": "measure", "sources": "sources", "ls": "runs", "show": "load", "compare": "compare", "export": "export",
         "import": "import_files", "rm": "remove", "tag": "tag", "prune": "prune", "config": "Settings",
         "calibrate": "calibrate", "study": "study", "llm": "benchmark", "whatif": "what_if", "totals": "totals",
-        "health": "health", "predict": "predict_llm", "calibrate --meter": "calibrate_wall", "show --scope wall": "at_plug",
+        "health": "health", "predict": "predict_llm", "calibrate --meter": "calibrate_wall", "gate": "gate",
+        "show --scope wall": "at_plug",
     }  # fmt: skip
     screens = {"ui", "top"}
     tools = {"anatomy", "recover"}

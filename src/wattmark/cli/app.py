@@ -31,6 +31,7 @@ COMMANDS = {
     "recover": "store.recover",
     "config": "config",
     "calibrate": "calibrate",
+    "gate": "gate",
     "study": "study.command",
     "anatomy": "anatomy",
     "llm": "llm.command",
