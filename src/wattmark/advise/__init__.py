@@ -1,1 +1,1 @@
-"""What to change and what it saves: power caps; what was saved stays saved: gates and budgets. May import all layers above."""
+"""What to change and what it saves: power caps; what was saved stays saved: gates, budgets. May import all layers above."""
