@@ -10,12 +10,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from wattmark.quantity import Quantity
 from wattmark.statistics import (
     NORMAL_MEAN_FROM,
+    Pooled,
     beta_cdf,
     central,
     difference_of_means,
+    f_tail,
     finite,
+    jointly_drawn,
     mean_half_width,
     mean_interval,
     mean_of,
@@ -248,3 +252,39 @@ def test_residuals_that_are_alike_tell_less() -> None:
     assert linear_fit(x, drift, in_order=True).errors()[0, 0] > 3 * linear_fit(x, drift).errors()[0, 0]
     plain = rng.normal(0, 1, 200)
     assert linear_fit(x, plain, in_order=True).errors()[0, 0] < 1.4 * linear_fit(x, plain).errors()[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "freedom", "other"), [(1.0, 3, 7), (4.2, 2, 18), (0.3, 10, 5), (19.0, 1, 9)]
+)
+def test_the_tail_of_f_is_scipys(ratio: float, freedom: int, other: int) -> None:
+    expected = float(stats.f.sf(ratio, freedom, other))
+    assert f_tail(3.0 * ratio, freedom, 3.0, other) == pytest.approx(expected, rel=1e-9)
+    assert f_tail(1.0, freedom, 0.0, other) == 0.0
+
+
+def test_groups_that_scatter_alike_tell_of_one_another_and_one_that_does_not_is_judged_alone() -> None:
+    groups = [[10.0, 10.2], [20.0, 20.2], [30.0, 30.2], [40.0, 40.2], [50.0, 53.0]]
+    even = Pooled.of(groups[:4])
+    assert even is not None
+    assert (even.variance, even.freedom) == (pytest.approx(0.02), 4)
+    assert even.half_width(groups[0], groups[1]) == pytest.approx(t_quantile(4) * 0.02**0.5)
+    assert even.half_width(groups[0], [7.0]) == pytest.approx(t_quantile(4) * (0.02 * 1.5) ** 0.5)
+    assert even.half_width(groups[0], groups[4]) is None  # scatters fifteen times as far
+    assert Pooled.of([[1.0], [2.0]]) is None
+
+
+def test_errors_that_several_numbers_have_are_drawn_once() -> None:
+    def sensed(value: float, own: str) -> Quantity:
+        terms = {"scale": (-0.4 * value, 0.6 * value), own: (-1.0, 1.0)}
+        return Quantity(value, terms=terms, at_least=0.0)
+
+    drawn = jointly_drawn([sensed(10, "a"), sensed(20, "b"), sensed(1, "c")], 20_000, seed=3)
+    assert drawn.shape == (20_000, 3)
+    assert drawn.min() >= 0.0
+    alike = np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1]
+    assert alike > 0.95
+    low, high = np.quantile(drawn[:, 1], (0.025, 0.975))
+    assert (low, high) == (pytest.approx(20 - 64**0.5, abs=0.4), pytest.approx(20 + 12.04, abs=0.5))
+    student = jointly_drawn([Quantity(0.0, terms={"x": (-1.0, 1.0)})], 40_000, freedoms={"x": 2})
+    assert np.mean(np.abs(student) > 1) == pytest.approx(0.05, abs=0.006)

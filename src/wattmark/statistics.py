@@ -111,6 +111,44 @@ def difference_of_means(reference: Sequence[float], other: Sequence[float]) -> t
     return gap, 0.0 if error == 0 else t_quantile(freedom) * error
 
 
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """The variance within groups that are taken to scatter alike, and its degrees of freedom."""
+
+    variance: float
+    freedom: int
+
+    @classmethod
+    def of(cls, groups: Iterable[Sequence[float]]) -> Pooled | None:
+        """None unless some group has two values."""
+        known = [group for group in groups if len(group) > 1]
+        freedom = sum(len(group) - 1 for group in known)
+        if not freedom:
+            return None
+        return cls(sum(variance(group) * (len(group) - 1) for group in known) / freedom, freedom)
+
+    def half_width(self, *groups: Sequence[float]) -> float | None:
+        """Half the interval of a difference of means of two of the groups; None where these scatter more than the others do
+        (by an F test at 5 %), so that they must be judged by themselves."""
+        own = Pooled.of(groups)
+        scatters = own is not None and own.variance > 0
+        if (
+            own is not None
+            and scatters
+            and f_tail(own.variance, own.freedom, self.variance, self.freedom) < ALPHA
+        ):
+            return None
+        return t_quantile(self.freedom) * math.sqrt(self.variance * sum(1 / len(group) for group in groups))
+
+
+def f_tail(variance: float, freedom: float, of: float, of_freedom: float) -> float:
+    """The chance that chance alone makes ``variance`` so many times ``of``: Fisher's F beyond their ratio (Abramowitz and
+    Stegun, 26.6.2). Of no variance at all any is too much."""
+    if of <= 0:
+        return 0.0
+    return beta_cdf(of_freedom / (of_freedom + freedom * variance / of), of_freedom / 2, freedom / 2)
+
+
 def welch(variances: Sequence[float], freedoms: Sequence[float]) -> tuple[float, float]:
     """Standard error of a sum of independent means whose ``variances`` were estimated with ``freedoms``, and its degrees
     of freedom after Satterthwaite (Biometrics Bulletin 2, 1946); 1 where nothing scatters."""

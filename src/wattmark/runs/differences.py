@@ -14,7 +14,7 @@ from typing import Any
 
 from wattmark.quantity import KINDS, SCATTER, Quantity, Shift, kind_of, own_error, total
 from wattmark.runs.record import RunRecord, Spans
-from wattmark.statistics import difference_of_means, mean_half_width
+from wattmark.statistics import Pooled, difference_of_means, mean_half_width
 from wattmark.units import significant
 
 _MOST_CAUSES = 2
@@ -103,17 +103,24 @@ def of_quantities(reference: Quantity, other: Quantity) -> Difference:
     return Difference(other - reference, ratio, tuple(shared))
 
 
-def of_repeats(reference: Sequence[Quantity], other: Sequence[Quantity]) -> Difference:
+def of_repeats(
+    reference: Sequence[Quantity], other: Sequence[Quantity], pooled: Pooled | None = None
+) -> Difference:
     """Means of two groups of repeats, of which at least one has two or more; what the repeats share does not shrink.
 
-    The scatter of the ratio is that of the logarithms, so that halves and doubles weigh alike.
+    The scatter of the ratio is that of the logarithms, so that halves and doubles weigh alike. pooled: theirs over further
+    groups that are taken to scatter alike, which two or three repeats say little of by themselves.
     """
     found = of_quantities(mean_of(reference), mean_of(other))
     groups = [[part.value for part in group] for group in (reference, other)]
     half = difference_of_means(*groups)[1]
     ratio = found.ratio
     if ratio is not None and all(value > 0 for group in groups for value in group):
-        reach = difference_of_means(*([math.log(value) for value in group] for group in groups))[1]
+        logs = [[math.log(value) for value in group] for group in groups]
+        common = None if pooled is None else pooled.half_width(*logs)
+        reach = difference_of_means(*logs)[1] if common is None else common
+        if common is not None:
+            half = math.expm1(common) * fmean(groups[1])
         down, up = ratio.value * -math.expm1(-reach), ratio.value * math.expm1(reach)
         ratio = ratio.with_error(f"{SCATTER}/{own_error()}", down, up)
     return Difference(found.gap.with_error(f"{SCATTER}/{own_error()}", half), ratio, found.common)

@@ -16,7 +16,8 @@ from wattmark.quantity import CHARACTER, CURVE, EDGES, OFFSET, SCALE
 from wattmark.runs.record import RunRecord
 from wattmark.sources.base import Channel
 
-_NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?(e[+-]?\d+)?(?![\w.])")
+"""A number by itself, not the 18 of ``resnet18``, the 20 of ``20m`` or the 7 of ``model-7b``, which name a thing."""
 
 
 class ChannelErrors(NamedTuple):

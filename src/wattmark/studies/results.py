@@ -62,7 +62,7 @@ class TrialResult:
     methods: component -> ``counter`` / ``integrated`` / ``modelled``. idle_w: baseline by component. series: mean of every
     side series over the trial. power_profile: (t_s, watts) of the whole trial thinned to at most 400 points.
     contention: share of the machine's CPU time used by others during the trial, 0..1, None if unknown.
-    tree_j: as energy_j, of the trial's process tree.
+    tree_j: as energy_j, of the trial's process tree. machine_j: as energy_j, of the machine, where that is the tree's.
     recorder: what measuring took of the machine: ``cpu_s`` of the recorder's process over ``over_s``, ``rss_bytes``.
     """
 
@@ -91,10 +91,12 @@ class TrialResult:
     outlier: bool = False
     recorder: Mapping[str, float] = field(default_factory=dict[str, float])
     tree_j: Mapping[str, Mapping[str, float]] | None = None
+    machine_j: Mapping[str, Mapping[str, float]] | None = None
 
     def of_tree(self) -> TrialResult:
         """With the energies of its process tree."""
-        return replace(self, energy_j=self.tree_j, stages=tuple(stage.of_tree() for stage in self.stages))
+        stages = tuple(stage.of_tree() for stage in self.stages)
+        return replace(self, energy_j=self.tree_j, machine_j=self.machine_j or self.energy_j, stages=stages)
 
     @property
     def total_j(self) -> float | None:

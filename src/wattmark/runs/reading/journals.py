@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import numpy as np
 
 from wattmark.errors import JournalError
 from wattmark.recorder import journal
+from wattmark.runs.reading.pairs import pairs_at
 from wattmark.runs.record import Anchor, Float64, Int64
 from wattmark.sources.base import Channel, Series
 
@@ -70,6 +72,8 @@ _OPEN = np.dtype(
     [("type", "u1"), ("span", "<u4"), ("parent", "<u4"), ("name", "<u4"), ("t_ns", "<i8"), ("thread", "<u8")]
 )
 _CLOSE = np.dtype([("type", "u1"), ("span", "<u4"), ("t_ns", "<i8")])
+_PATIENCE, _MOST_PATIENCE = 1, 1_000
+"""Records that are read one by one before spans are looked for again that stand end to end."""
 
 
 @dataclass(slots=True)
@@ -225,7 +229,7 @@ class EventsFollower:
                 opens, closes, others = tail.events()
             except JournalError:
                 continue
-            for kind, payload in others:
+            for kind, payload in _without_details(others, events):
                 _understood(
                     lambda kind, payload, events=events, channels=reading_channels: _take_event(
                         events, channels, kind, payload
@@ -259,11 +263,12 @@ class _Tail:
         return (journal.Record(body[0], body[1:]) for body in self._bodies())
 
     def events(self) -> tuple[list[bytes], list[bytes], list[journal.Record]]:
-        """The same in bulk: bodies (type and payload) of records that open and close spans, and the others whole."""
+        """The same in bulk: bodies (type and payload) of records that open and close spans, of several end to end where they
+        stood so, and the other records whole."""
         opens: list[bytes] = []
         closes: list[bytes] = []
         others: list[journal.Record] = []
-        for body in self._bodies():
+        for body in self._bodies(opens, closes):
             kind = body[0]
             if kind == journal.SPAN_OPEN and len(body) == _OPEN.itemsize:
                 opens.append(body)
@@ -273,13 +278,27 @@ class _Tail:
                 others.append(journal.Record(kind, body[1:]))
         return opens, closes, others
 
-    def _bodies(self) -> Iterator[bytes]:
-        """Type and payload of every record that is new, also of those behind damage."""
+    def _bodies(self, opens: list[bytes] | None = None, closes: list[bytes] | None = None) -> Iterator[bytes]:
+        """Type and payload of every record that is new, also of those behind damage. opens, closes: where the spans go that
+        begin and end one right after the other; they are not given one by one then."""
         data = self._new()
         unpack, frame = journal.PREFIX.unpack_from, journal.PREFIX_BYTES - 1
         start, offset, end = self._offset, 0, len(data)
+        wait, patience = 0, _PATIENCE
         while True:
             while offset + frame < end:
+                if opens is not None and closes is not None:
+                    wait -= 1
+                    if wait < 0:
+                        pairs = pairs_at(data, offset)
+                        # where other records stand between, it is not worth looking at each
+                        patience = _PATIENCE if pairs.read else min(2 * patience, _MOST_PATIENCE)
+                        wait = patience
+                        if pairs.read:
+                            opens.append(pairs.opens)
+                            closes.append(pairs.closes)
+                            offset += pairs.read
+                            continue
                 length, crc, _ = unpack(data, offset)
                 stop = offset + frame + length
                 if length == 0 or length > journal.MAX_RECORD_BYTES or stop > end:
@@ -343,6 +362,44 @@ def _understood(
 
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _without_details(records: list[journal.Record], events: ProcessEvents) -> Iterator[journal.Record]:
+    """The records that are left when details of spans have been taken in together; all of them if one of those is not what
+    it should be, so that it is named."""
+    payloads = [bytes(payload) for kind, payload in records if kind == journal.SPAN_DETAIL]
+    details: list[dict[str, Any]] = []
+    try:
+        details = json.loads(b"[" + b",".join(payloads) + b"]") if len(payloads) > 1 else []
+        whole = len(details) == len(payloads) and all(_is_plain(detail) for detail in details)
+    except ValueError:
+        whole = False
+    if not whole:
+        yield from records
+        return
+    for detail in details:
+        attributes = events.details.setdefault(detail["span"], {"counts": {}, "attrs": {}})
+        if "counts" in detail:
+            attributes["counts"].update(_numbers(detail["counts"]))
+        if "attrs" in detail:
+            attributes["attrs"].update(detail["attrs"])
+    yield from (record for record in records if record[0] != journal.SPAN_DETAIL)
+
+
+def _is_plain(detail: object) -> bool:
+    """Whether a span's details are what this version writes."""
+    if not isinstance(detail, dict):
+        return False
+    told = cast("dict[str, Any]", detail)
+    return (
+        type(told.get("span")) is int
+        and told.keys() <= {"span", "counts", "attrs"}
+        and isinstance(told.get("counts", _NOTHING), dict)
+        and isinstance(told.get("attrs", _NOTHING), dict)
+    )
+
+
+_NOTHING: dict[str, Any] = {}
 
 
 def _take_event(

@@ -44,7 +44,7 @@ class ServingCell:
         """Mean of a metric that is made of joules, with what repeating does not shrink; None where it is not known."""
         parts: list[Quantity] = []
         for trial in self.trials:
-            value, whole = trial.metrics.get(metric), energy_of(trial)
+            value, whole = trial.metrics.get(metric), energy_of(trial, of_machine=True)
             if value is not None and value > 0:
                 ends = trial.metrics.get(f"{metric}_low"), trial.metrics.get(f"{metric}_high")
                 own = None if ends[0] is None or ends[1] is None else (float(ends[0]), float(ends[1]))

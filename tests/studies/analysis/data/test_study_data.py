@@ -213,3 +213,36 @@ def test_repeats_are_compared_by_students_t_on_logarithms() -> None:
 def test_a_study_that_does_not_know_a_metric_says_nothing_of_it() -> None:
     data = data_of(trial({"m": "a"}), trial({"m": "b"}))
     assert data.difference(data.cells[0], data.cells[1], "j_per_token") is None
+
+
+def test_what_a_workload_makes_of_the_machines_joules_has_the_machines_errors_in_a_study_of_trees() -> None:
+    def energy(joules: float) -> dict[str, Any]:
+        shifts = {"scale/lab": (-0.4 * joules, 0.6 * joules)}
+        return {"total": Quantity(joules, terms=shifts, at_least=0.0).as_dict()}
+
+    def served(model: str, cost: float, repeat: int) -> TrialResult:
+        ends = {"j_per_token": cost, "j_per_token_low": 0.6 * cost, "j_per_token_high": 1.6 * cost}
+        tree = {"total": Quantity(5.0, terms={"share/x": (-0.1, 0.1)}, at_least=0.0).as_dict()}
+        return trial(
+            {"model": model}, repeat=repeat, metrics=ends, energy_j=energy(30.0), tree_j=tree, contention=0.2
+        )
+
+    costs = {"a": (1.0, 1.01), "b": (1.5, 1.52)}
+    trials = [served(model, cost, n) for model, pair in costs.items() for n, cost in enumerate(pair)]
+    results = StudyResults("s", "S", {}, trials).in_scope()
+    assert results.scope == "tree"
+    data = StudyData(results)
+    apart = data.difference(data.cells[0], data.cells[1], "j_per_token")
+    assert apart is not None
+    assert apart.ratio is not None
+    assert apart.ratio.low > 1.3  # +-60 % of each is the machine's scale, which both have
+    assert data.mean(data.cells[0], "j_per_token").unit == "J"
+
+
+def test_a_utilisation_is_a_percentage() -> None:
+    trials = [trial({}, repeat=n, series={"cpu/utilisation": used}) for n, used in enumerate((99.0, 60.0))]
+    busy = [replace(one, stages=tuple(replace(s, series=one.series) for s in one.stages)) for one in trials]
+    data = StudyData(StudyResults("s", "S", {}, busy))
+    mean = data.mean(data.cells[0], "cpu_utilisation")
+    assert mean is not None
+    assert (mean.value, mean.low, mean.high) == (pytest.approx(79.5), 0.0, 100.0)

@@ -232,7 +232,7 @@ def _epochs(trials: Sequence[TrialResult]) -> list[Epoch]:
 
 def _metrics(data: StudyData) -> tuple[StudyMetric, ...]:
     from wattmark.studies.analysis.data.metrics import METRICS
-    from wattmark.studies.analysis.data.study_data import DURATION
+    from wattmark.studies.analysis.data.study_data import DURATION, unit_of
 
     metrics: list[StudyMetric] = []
     for name in data.metric_names:
@@ -241,7 +241,7 @@ def _metrics(data: StudyData) -> tuple[StudyMetric, ...]:
             continue
         metric = METRICS.get(name)
         unit, meaning = (
-            (metric.unit, metric.formula) if metric else (_unit(name), "as the workload reports it")
+            (metric.unit, metric.formula) if metric else (unit_of(name), "as the workload reports it")
         )
         metrics.append(StudyMetric(name, "" if unit == "1" else unit, meaning))
     return tuple(metrics)
@@ -308,19 +308,6 @@ def _is_locked(path: Path) -> bool:
         fields[1] == "FLOCK" and fields[5].rsplit(":", 1)[-1] == str(inode)
         for fields in map(str.split, locks.splitlines())
         if len(fields) > 5
-    )
-
-
-def _unit(name: str) -> str:
-    """The unit that a workload's metric has by its name."""
-    if name.endswith("_s") and not name.endswith("per_s"):
-        return "s"
-    return (
-        "J"
-        if name.startswith(("j_per", "request_j")) or name.endswith("_j")
-        else "W"
-        if name.endswith("_w")
-        else ""
     )
 
 

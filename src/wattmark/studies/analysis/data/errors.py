@@ -8,10 +8,12 @@ from wattmark.quantity import EDGES, SCALE, Quantity, Shift, spread
 from wattmark.studies.results import TrialResult
 
 
-def energy_of(trial: TrialResult, component: str = "total") -> Quantity | None:
-    """The trial's energy in J, or that of one component. Records of old versions have no terms: all that they may be wrong
-    by is then taken to be the scale of the host's sensor."""
-    part = (trial.energy_j or {}).get(component)
+def energy_of(trial: TrialResult, component: str = "total", *, of_machine: bool = False) -> Quantity | None:
+    """The trial's energy in J, or that of one component; the machine's, also where the study is one of process trees, for
+    what a workload makes of all that was measured. Records of old versions have no terms: all that they may be wrong by is
+    then taken to be the scale of the host's sensor."""
+    energies = trial.machine_j if of_machine and trial.machine_j is not None else trial.energy_j
+    part = (energies or {}).get(component)
     if part is None:
         return None
     host = trial.host or f"?{trial.trial_id}"

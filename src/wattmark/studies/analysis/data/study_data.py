@@ -14,7 +14,7 @@ from wattmark.quantity import EDGES, OWN, REPEAT, SCATTER, Quantity
 from wattmark.runs.comparison import run_to_run, verdict
 from wattmark.runs.differences import Difference, mean_with_scatter, of_quantities, of_repeats
 from wattmark.sources.base import COMPONENTS
-from wattmark.statistics import Float64, Int64
+from wattmark.statistics import Float64, Int64, Pooled
 from wattmark.studies.analysis.data.cells import codes
 from wattmark.studies.analysis.data.columns import Columns, Frame
 from wattmark.studies.analysis.data.columns import frame as read_frame
@@ -68,6 +68,7 @@ class StudyData:
         self._reported_columns: dict[str, Float64] = {}
         self._known_ends: dict[str, tuple[Float64, Float64] | None] = {}
         self._means: dict[tuple[bytes, str], Quantity | None] = {}
+        self._scatters: dict[str, Pooled | None] = {}
 
     @cached_property
     def cells(self) -> list[Group]:
@@ -176,7 +177,7 @@ class StudyData:
         """A metric of each of the group's trials that knows it. What is made of joules shares the errors of the trial's
         energy under their names, so that they cancel between cells."""
         values = self.values(name)
-        unit = METRICS[name].unit if name in METRICS else "s" if name == DURATION else ""
+        unit = METRICS[name].unit if name in METRICS else unit_of(name)
         ends = self._ends(name)
         made_of = (
             _POWERS.get(name, "total") if name in _JOULES or name in _POWERS or of_joules(name) else None
@@ -184,6 +185,7 @@ class StudyData:
         share = name in UNIT_SHARES or (
             self.outcome is not None and self.outcome.share and name == self.outcome.name
         )
+        told = made_of is not None and not (name in _JOULES or name in _POWERS)
         found: list[Quantity] = []
         rows: list[int] = group.rows.tolist()
         for row in rows:
@@ -191,7 +193,7 @@ class StudyData:
             if not math.isfinite(value):
                 continue
             own = None if ends is None else (float(ends[0][row]), float(ends[1][row]))
-            energy = None if made_of is None else energy_of(self.trials[row], made_of)
+            energy = None if made_of is None else energy_of(self.trials[row], made_of, of_machine=told)
             if name in _JOULES or name in _POWERS:
                 error = f"{EDGES}/{self.trials[row].trial_id}/{name}"
             else:  # beside the sensor: of the load and of its idle, which repeats may have in common
@@ -204,6 +206,8 @@ class StudyData:
                 one = Quantity.exact(value, unit)
             if share:
                 one = one.bounded(0.0, 1.0)
+            elif name.endswith("utilisation"):
+                one = one.bounded(0.0, 100.0)
             elif value >= 0:
                 one = one.bounded(0.0)
             found.append(one)
@@ -238,13 +242,22 @@ class StudyData:
         if not all(groups):
             return None
         if max(map(len, groups)) > 1:
-            return of_repeats(*groups)
+            return of_repeats(groups[0], groups[1], self._pooled(name))
         if reference.rows.tolist() == other.rows.tolist():
             return of_quantities(groups[0][0], groups[1][0])
         single = [
             self._once(part, group, name) for (part,), group in zip(groups, (reference, other), strict=True)
         ]
         return of_quantities(*single)
+
+    def _pooled(self, name: str) -> Pooled | None:
+        """How far repeats of a cell scatter, over all cells, on logarithms; None where some value has none."""
+        if name not in self._scatters:
+            values = [[part.value for part in self.quantities(cell, name)] for cell in self.cells]
+            known = all(value > 0 for group in values for value in group)
+            logs = [[math.log(value) for value in group] for group in values] if known else []
+            self._scatters[name] = Pooled.of(logs)
+        return self._scatters[name]
 
     def _once(self, quantity: Quantity, group: Group, name: str) -> Quantity:
         """With the scatter that one run does not show."""
@@ -377,6 +390,15 @@ def of_joules(metric: str) -> bool:
     """Whether a metric that a workload reports is made of joules, by its name: ``j_per_token``, ``request_j_p95``,
     ``serving_w``."""
     return not {"j", "w"}.isdisjoint(metric.split("_"))
+
+
+def unit_of(metric: str) -> str:
+    """The unit that a workload's metric has by its name."""
+    if metric == DURATION or (metric.endswith("_s") and not metric.endswith("per_s")):
+        return "s"
+    if metric.startswith(("j_per", "request_j")) or metric.endswith("_j"):
+        return "J"
+    return "W" if metric.endswith("_w") else ""
 
 
 def show_level(level: object) -> str:

@@ -257,6 +257,10 @@ def _gain_words(gain: _Gain, quality: Quality) -> str:
         return f" at the same {quality.name}"
     low, high = (significant(end / quality.step, 2) for end in (gain.low, gain.high))
     points = " points" if quality.share else ""
+    if gain.low > 0 or gain.high < 0:  # by itself, and not beside all that was compared
+        some = "gain" if quality.sign * gain.value > 0 else "loss"
+        ends = f"({low} to {high}{points})"
+        return f" with a {some} of {quality.name} {ends} that the correction for all comparisons leaves open"
     return f" with no difference in {quality.name} beyond noise ({low} to {high}{points})"
 
 
