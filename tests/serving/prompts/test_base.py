@@ -234,3 +234,12 @@ def test_rows_without_a_limit_get_one_drawn_from_a_range_and_recorded_answers_ar
     assert len(set(lengths[:30])) > 3
     assert lengths[30] == 5
     assert (found[-1].turns[0].text, found[-1].before) == ("hi", ())
+
+
+def test_a_server_with_a_short_context_is_asked_with_shorter_units() -> None:
+    """A token a character and room for 256: a probe of words is refused, one of signs is not."""
+
+    async def short_context(text: str) -> int | None:
+        return len(text) if len(text) <= 256 else None
+
+    assert asyncio.run(calibrate(short_context)) == Filler(SIGNS, 1.0, 0, exact=True)

@@ -31,9 +31,26 @@ def test_a_percentile_lies_in_its_bucket() -> None:
     first = Histogram(40, 60, BUCKETS).percentile(10)
     assert first is not None
     assert (first.low, first.high) == (0.0, 1.0)
-    assert Histogram(40, 60, BUCKETS).percentile(99) == (2.0, 2.0, None)
+    assert Histogram(40, 600, BUCKETS).percentile(99) == (
+        pytest.approx(1461.5, abs=40),
+        2.0,
+        pytest.approx(1500),
+    )
     assert Histogram(0, 0, {}).percentile(50) is None
     assert Histogram(0, 0, {}).mean is None
+
+
+def test_a_bucket_that_holds_all_values_tells_less_than_their_mean() -> None:
+    """vLLM's first bucket of waiting times ends at 0.3 s; a queue that nobody waited in has a mean of some microseconds."""
+    queue = Histogram(60, 60 * 15e-6, {0.3: 60.0, math.inf: 60.0})
+    half, tail = queue.percentile(50), queue.percentile(99)
+    assert half is not None
+    assert tail is not None
+    assert (half.low, half.high) == (0.0, pytest.approx(30e-6))
+    assert tail.high == pytest.approx(1.5e-3)
+    beyond = Histogram(10, 50.0, {1.0: 0.0, math.inf: 10.0}).percentile(50)
+    assert beyond is not None
+    assert beyond.high == pytest.approx(10.0)  # five times two, though the last bucket has no end
 
 
 def test_a_server_that_was_started_anew_tells_nothing_of_the_time() -> None:

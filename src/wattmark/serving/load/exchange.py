@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from wattmark.serving.load.answers import read_answer
 from wattmark.serving.load.records import Outcome, RequestRecord
-from wattmark.serving.load.usage import merge_usage, usage_counts
+from wattmark.serving.load.usage import merge_usage, usage_counts, usage_of_timings
 from wattmark.serving.load.wire.body import loads
 from wattmark.serving.load.wire.connection import Connection
 from wattmark.serving.load.wire.endpoints import GENERATING, Endpoint
@@ -354,6 +354,8 @@ class Exchange:
         record.outcome = "ok"
         if record.chunk_ns:
             record.first_token_ns, record.last_token_ns = record.chunk_ns[0], record.chunk_ns[-1]
+        if self._usage is None and record.timings:
+            self._usage = usage_of_timings(record.timings)
         if self._usage is not None:
             try:
                 wanted = record.wanted_output_tokens
@@ -470,8 +472,8 @@ def _error_in(event: Any, data: bytes) -> Any:
 
 
 def _usage_elsewhere(event: Any) -> Any:
-    """Token counts of Groq, whose streams have them in ``x_groq``."""
-    own = event.get("x_groq")
+    """Token counts of Groq, whose streams have them in ``x_groq``, and of Moonshot, whose last choice has them."""
+    own = event.get("x_groq") or next(iter(event.get("choices") or ()), None)
     return own.get("usage") if isinstance(own, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 

@@ -7,6 +7,7 @@ object with details only (SGLang) or one with every chunk (vLLM, ``continuous_us
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from wattmark.serving.load.records import RequestRecord
@@ -23,6 +24,15 @@ def merge_usage(before: dict[str, Any] | None, usage: Any) -> dict[str, Any]:
         return {**(before or {}), "not_an_object": True}
     given = cast("dict[str, Any]", usage)
     return {**(before or {}), **{name: value for name, value in given.items() if value is not None}}
+
+
+def usage_of_timings(timings: Mapping[str, float]) -> dict[str, Any] | None:
+    """llama.cpp's counts where its answer has ``timings`` and no ``usage`` (tools/server/README.md: ``prompt_n`` tokens were
+    worked through, ``cache_n`` were in its cache); None where they are not there."""
+    given, made = timings.get("prompt_n"), timings.get("predicted_n")
+    if given is None or made is None:
+        return None
+    return {"prompt_tokens": given + timings.get("cache_n", 0.0), "completion_tokens": made}
 
 
 def usage_counts(record: RequestRecord, usage: dict[str, Any], asked_tokens: int | None) -> None:

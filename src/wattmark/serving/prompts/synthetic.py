@@ -76,8 +76,8 @@ async def calibrate(count_tokens: Callable[[str], Awaitable[int | None]]) -> Fil
         pool = Pool(units, seed=0)
         few, many = PROBE_UNITS
         first, second = await count_tokens(pool.text(0, few)), await count_tokens(pool.text(few, many))
-        if first is None or second is None:
-            return fallback
+        if first is None or second is None:  # too long for its context, say: other units are shorter
+            continue
         rate = (second - first) / (many - few)
         overhead = max(0, round(first - few * rate))
         if rate == 1:

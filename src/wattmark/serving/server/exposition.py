@@ -77,7 +77,8 @@ class Histogram:
     def percentile(self, percent: float) -> Between | None:
         """A percentile, evenly spread within its bucket, with the bounds of the bucket as its interval; None without values.
 
-        Beyond the last bound there is no upper end, and the value is that bound.
+        No more than one in n values that are not negative exceeds n times their mean (Markov's inequality), which tells more
+        than a first bucket that holds them all. Beyond the last bound there is no upper end, and the value is that bound.
         """
         if self.count <= 0 or not self.below:
             return None
@@ -85,6 +86,8 @@ class Histogram:
         edges = [(0.0, 0.0), *sorted(self.below.items())]
         for (low, fewer), (high, count) in pairwise(edges):
             if count >= rank and count > fewer:
+                if percent < 100 and self.total >= 0:
+                    high = min(high, max(low, self.total / self.count / (1 - percent / 100)))
                 if math.isinf(high):
                     return Between(low, low, None)
                 return Between(low + (high - low) * max(0.0, rank - fewer) / (count - fewer), low, high)
