@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +132,13 @@ def test_more_epochs_are_extrapolated_and_say_so(client: TestClient):
     assert course["epoch"] == list(range(1, 13))
     assert course["extrapolated"] == [False] * 8 + [True] * 4
     total = course["total"]["carbon"]
+    terms = {term["symbol"]: term["quantity"] for term in found["estimate"]["terms"]}
+    joules, grid = course["total"]["energy"], terms["I"]
+    for side, sign in (("low", -1), ("high", 1)):  # errors of joules and of the grid are independent
+        off = [
+            sign * (part[side] / part["value"] - 1) for part in ({k: v[-1] for k, v in joules.items()}, grid)
+        ]
+        assert total[side][-1] == pytest.approx(total["value"][-1] * (1 + sign * np.hypot(*off)), rel=1e-6)
     widths = [high - low for low, high in zip(total["low"], total["high"], strict=True)]
     assert widths == sorted(widths)
     assert found["estimate"]["energy"]["high"] > found["estimate"]["energy"]["low"]

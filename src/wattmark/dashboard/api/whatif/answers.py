@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from wattmark.dashboard.api.whatif.runs import started_at
@@ -95,8 +96,17 @@ def _stages(estimate: Estimate, joules: Sequence[Quantity]) -> Stages:
 
 
 def _series(joules: Sequence[Quantity], per_joule: Quantity) -> Series:
-    return Series(
-        value=tuple(part.value * per_joule.value for part in joules),
-        low=tuple(part.low * per_joule.low for part in joules),
-        high=tuple(part.high * per_joule.high for part in joules),
-    )
+    """Of many epochs: the errors of joules and of rates are independent, so that each side is that of their product."""
+    rate_low, rate_high = per_joule.interval()
+    value: list[float] = []
+    low: list[float] = []
+    high: list[float] = []
+    for part in joules:
+        least, most = part.interval()
+        middle = part.value * per_joule.value
+        below = math.hypot((part.value - least) * per_joule.value, (per_joule.value - rate_low) * part.value)
+        above = math.hypot((most - part.value) * per_joule.value, (rate_high - per_joule.value) * part.value)
+        value.append(middle)
+        low.append(max(0.0, middle - below))
+        high.append(middle + above)
+    return Series(tuple(value), tuple(low), tuple(high))
