@@ -197,10 +197,28 @@ def test_a_step_at_the_end_counts_where_the_cpus_were_busier(tmp_path: Path) -> 
     idle = np.column_stack((t_ns.astype(float), np.arange(8) * 0.1))
     busy = idle.copy()
     busy[-1, 1] += 3.0
-    assert [note["code"] for note in unconfirmed(curve, idle, None)] == ["unconfirmed"]
-    assert unconfirmed(curve, busy, None) == []
+    assert [note["code"] for note in unconfirmed(curve, idle, False)] == ["unconfirmed"]
+    assert unconfirmed(curve, busy, False) == []
+    elsewhere = Curve(LAPTOP, t_ns, np.array([0, 6, 12, 18, 88, 94, 100, 106]) * 10**6)
+    assert [note["code"] for note in unconfirmed(elsewhere, idle, False)] == ["unconfirmed"]
+    assert unconfirmed(elsewhere, None, False) == []  # who knows how busy the CPUs were?
+    busy_then = np.column_stack((t_ns.astype(float), np.array([0, 0.1, 0.2, 0.3, 3.3, 3.4, 3.5, 3.6])))
+    assert unconfirmed(elsewhere, busy_then, False) == []
     impossible = Curve(LAPTOP, t_ns, np.array([0, 6, 12, 18, 24, 30, 36, 300]) * 10**6)
-    assert [note["code"] for note in unconfirmed(impossible, busy, None)] == ["unconfirmed"]
+    assert [note["code"] for note in unconfirmed(impossible, busy, False)] == ["unconfirmed"]
+
+
+def test_what_was_refused_at_the_very_end_is_told(tmp_path: Path) -> None:
+    refused = {
+        "code": "refused_jump",
+        "t_ns": 5 * SECOND + 3_000_000,
+        "since_ns": 4 * SECOND,
+        "channel": PACKAGE.id,
+        "message": "cpu0/package stepped too far",
+    }
+    session = SessionData(write_session(tmp_path / "s", [10**6 * n for n in range(6)], [refused]))
+    (run,) = session.runs()
+    assert "refused_jump" in [warning.code for warning in run.warnings]
 
 
 def test_what_a_curve_says_in_a_hole_is_in_no_sum() -> None:

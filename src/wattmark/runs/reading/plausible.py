@@ -5,6 +5,7 @@ The recorder judges each reading by the ones before it; here the whole curve is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,9 +33,9 @@ _TAKEN_BACK = ("hole", "reset", "refused_jump")
 
 _MOST_CPUS = 4_096
 _UNLIKE = 3.0
-"""A step at the end of a curve that is this many times any other is doubted ..."""
+"""A step that is this many times any other is doubted ..."""
 _MORE_BUSY, _MORE_CPUS = 1.5, 0.2
-"""... unless the device was busier by this factor, or a CPU by this share."""
+"""... unless the CPUs were busier by this factor and this share of one."""
 _END_NS = 1_000_000_000
 _END_STEPS = 2
 """How near to an end a step is that nothing before (or after) it can confirm: so long, or so many readings."""
@@ -111,75 +112,65 @@ def doubted(
     ]
 
 
-def unconfirmed(curve: Curve, busy_s: Float64 | None, gpu_share: Float64 | None) -> list[Note]:
-    """The step of a counter at the beginning or the end of its curve that no reading beyond it can confirm: notes
-    ``unconfirmed`` with their time.
+def unconfirmed(curve: Curve, busy_s: Float64 | None, gpu_looked_at: bool) -> list[Note]:
+    """The one step of a counter that is unlike all others and that nothing confirms: a note ``unconfirmed`` with its time.
 
     A counter may leave its line for a moment, and where it comes back that is mended; the first and the last readings have
-    nothing on one side. A step of more than half of what the device can do, or one that is :data:`_UNLIKE` times all
-    others while the device was not busier, is not counted.
-    busy_s: (n, 2), times and cumulative busy CPU seconds. gpu_share: (k, 2), times and the busy share of the GPU.
+    nothing on one side, and some counters never come back. A step that is :data:`_UNLIKE` times all others is not counted
+
+    - at an end of the curve, if it is more than half of what the device can do, or the device was not busier;
+    - elsewhere, if it is more than a sixth of what a processor can do, and the CPUs are known not to have been busier.
+
+    busy_s: (n, 2), times and cumulative busy CPU seconds. gpu_looked_at: whether the utilisation of the GPU is known, which
+    says nothing of a short time.
     """
     channel, t_ns, energy = curve.channel, curve.t_ns, curve.energy_uj
     if channel.method == "modelled" or channel.kind == "power" or channel.source == "replay" or len(t_ns) < 2:
         return []
     seconds = np.diff(t_ns) / 1e9
-    rows = np.arange(len(seconds))
     # What came at once may have gathered since the counter moved before, and for as long as it is not renewed.
-    moved = np.maximum.accumulate(np.where(np.diff(energy) > 0, rows + 1, 0))
+    moved = np.maximum.accumulate(np.where(np.diff(energy) > 0, np.arange(1, len(t_ns)), 0))
     since_s = (t_ns[1:] - t_ns[np.concatenate(([0], moved[:-1]))]) / 1e9
     watts = np.diff(energy) / 1e6 / (since_s + SLACK_NS / 1e9 + channel.update_period_s)
-    at_start = (rows < _END_STEPS) | (t_ns[:-1] < t_ns[0] + _END_NS)
-    at_end = (rows >= len(watts) - _END_STEPS) | (t_ns[1:] > t_ns[-1] - _END_NS)
-    notes: list[Note] = []
-    for row in np.flatnonzero(at_start | at_end).tolist():
-        others = np.delete(watts, row)
-        usual_w = float(others.max()) if len(others) else 0.0
-        if watts[row] <= _UNLIKE * usual_w or energy[row + 1] - energy[row] <= 2 * channel.resolution_uj:
-            continue
-        alone_w = channel.max_power_w / 2
-        from_ns, to_ns = int(t_ns[row]), int(t_ns[row + 1])
-        if watts[row] <= alone_w and (
-            not len(others) or _was_busier(channel, from_ns, to_ns, busy_s, gpu_share)
-        ):
-            continue
-        where = "last" if at_end[row] else "first"
-        joules = float(energy[row + 1] - energy[row]) / 1e6
-        notes.append(
-            {
-                "code": "unconfirmed",
-                "channel": channel.id,
-                "t_ns": to_ns,
-                "from_ns": from_ns,
-                "to_ns": to_ns,
-                "message": f"{channel.id} stepped by {joules:.3g} J in its {where} {seconds[row]:.3g} s, "
-                f"{watts[row]:.3g} W where it never said more than {usual_w:.3g} W, and no reading "
-                f"{'after' if at_end[row] else 'before'} it says that this was so: not counted",
-            }
-        )
-    return notes
+    row = int(watts.argmax())
+    others = np.delete(watts, row)
+    usual_w, most_w = float(others.max()) if len(others) else 0.0, float(watts[row])
+    step_uj, from_ns, to_ns = int(energy[row + 1] - energy[row]), int(t_ns[row]), int(t_ns[row + 1])
+    if most_w <= _UNLIKE * usual_w or step_uj <= 2 * channel.resolution_uj:
+        return []
+    at_start = row < _END_STEPS or from_ns < int(t_ns[0]) + _END_NS
+    at_end = row >= len(watts) - _END_STEPS or to_ns > int(t_ns[-1]) - _END_NS
+    busier = None if channel.component == "gpu" else _was_busier(busy_s, from_ns, to_ns)
+    if at_start or at_end:
+        explained = busier or (channel.component == "gpu" and gpu_looked_at) or not len(others)
+        doubted_w = channel.max_power_w / 2 if explained else 0.0
+    else:
+        doubted_w = channel.max_power_w / 6 if busier is False and channel.component == "cpu" else math.inf
+    if most_w <= doubted_w:
+        return []
+    which = "last" if at_end else "first" if at_start else "strangest"
+    return [
+        {
+            "code": "unconfirmed",
+            "channel": channel.id,
+            "t_ns": to_ns,
+            "from_ns": from_ns,
+            "to_ns": to_ns,
+            "message": f"{channel.id} stepped by {step_uj / 1e6:.3g} J in its {which} {seconds[row]:.3g} s, {most_w:.3g} W "
+            f"where it never said more than {usual_w:.3g} W, and nothing else says that this was so: not counted",
+        }
+    ]
 
 
-def _was_busier(
-    channel: Channel, from_ns: int, to_ns: int, busy_s: Float64 | None, gpu_share: Float64 | None
-) -> bool:
-    """Whether a device was busier in one time than in the rest, or may have been as nobody looked."""
-    if channel.component == "gpu":
-        if gpu_share is None or not len(gpu_share):
-            return False
-        then = gpu_share[gpu_share[:, 0] >= to_ns]
-        if not len(then):
-            return True  # it is looked at once a second only
-        before = gpu_share[gpu_share[:, 0] <= from_ns]
-        usual = float(before[:, 1].max()) if len(before) else 0.0
-        return float(then[0, 1]) > _MORE_BUSY * usual
-    if busy_s is None or len(busy_s) < 2:
-        return False
+def _was_busier(busy_s: Float64 | None, from_ns: int, to_ns: int) -> bool | None:
+    """Whether the CPUs were busier in one time than in the rest; None where that is not known."""
+    if busy_s is None or len(busy_s) < 2 or busy_s[-1, 1] <= busy_s[0, 1]:
+        return None
     first_ns, last_ns = float(busy_s[0, 0]), float(busy_s[-1, 0])
     marks = np.interp([first_ns, from_ns, to_ns, last_ns], busy_s[:, 0], busy_s[:, 1])
     rest_ns = last_ns - first_ns - (to_ns - from_ns)
     if rest_ns <= 0 or to_ns <= from_ns:
-        return False
+        return None
     cpus = 1e9 * float(marks[2] - marks[1]) / (to_ns - from_ns)
     usual = 1e9 * float(marks[3] - marks[0] - (marks[2] - marks[1])) / rest_ns
     return cpus > _MORE_BUSY * usual + _MORE_CPUS

@@ -238,7 +238,9 @@ class SessionData:
         needless = recorder.roles.keys() - {curve.channel.id for curve in record.curves}
         for note in (*self._notes, *window.events.notes):
             since_ns = 0 if note["code"] in _LASTING else record.start_ns - 1_000_000_000
-            at_ns = min(note["t_ns"], max(note.get("from_ns", note["t_ns"]), record.start_ns))
+            # what was noticed at the very end may be written a moment after it
+            began_ns = note.get("from_ns", note.get("since_ns", note["t_ns"]))
+            at_ns = min(note["t_ns"], max(began_ns, record.start_ns))
             if note.get("channel") in needless:
                 continue
             if note["code"] == PROBLEM_CODE and "from_ns" in note and not _was_vague(record, note):
@@ -415,7 +417,7 @@ def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curv
         curve_notes = plausible.doubted(curve, groups[curve.channel.id], busy_s, gpu_share)
         if curve.channel.id in witnesses:
             curve_notes += plausible.contradicted(curve, witnesses[curve.channel.id])
-        curve_notes += plausible.unconfirmed(curve, recorder.tree_cpu[:, [0, 2]], gpu_share)
+        curve_notes += plausible.unconfirmed(curve, recorder.tree_cpu[:, [0, 2]], gpu_share is not None)
         notes += curve_notes
         result.append(plausible.flattened(curve, [(note["from_ns"], note["to_ns"]) for note in curve_notes]))
     return result, notes
