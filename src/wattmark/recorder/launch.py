@@ -370,7 +370,7 @@ def _paths() -> list[str]:
 
 
 def _spawn(folder: str, config: str) -> int:
-    executable = _interpreter()
+    executable = interpreter()
     if not executable:
         raise RecorderError(
             "this Python is embedded in another program, so no recorder can be started",
@@ -397,7 +397,7 @@ def _spawn(folder: str, config: str) -> int:
         raise RecorderError(f"the recorder could not be started: {error.strerror}") from error
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """The Python that runs this, or where another program has embedded it, one of its version; else an empty string."""
     name = os.path.basename(sys.executable or "").lower()
     if name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False):

@@ -7,6 +7,7 @@ It has side series only and adds no energy.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -24,6 +25,7 @@ _MEMORY = Series("memory/used", "B", NAME, "memory that is not available to new 
 _MEMORY_TOTAL = Series("memory/total", "B", NAME, "memory of the machine")
 _CLOCK = Series("cpu/clock", "MHz", NAME, "clock of the first CPU")
 _TEMPERATURE = Series("cpu/temperature", "°C", NAME, "temperature of the CPU")
+_PLACES = re.compile(r"^(processor|physical id)\s*:\s*(\d+)\s*$", re.MULTILINE)
 _TEMPERATURE_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 
 
@@ -139,11 +141,10 @@ def sockets_of(host: Host) -> dict[str, list[int]]:
     """The CPUs of each socket (``cpu0``, ``cpu1``, as RAPL's packages are named); empty where only one is known."""
     sockets: dict[str, list[int]] = {}
     number = -1
-    for line in (read_text(host.proc("cpuinfo")) or "").splitlines():
-        key, _, value = (part.strip() for part in line.partition(":"))
-        if key == "processor" and value.isdigit():
+    for key, value in _PLACES.findall(read_text(host.proc("cpuinfo")) or ""):
+        if key == "processor":
             number = int(value)
-        elif key == "physical id" and value.isdigit():
+        else:
             sockets.setdefault(f"cpu{value}", []).append(number)
     return sockets if len(sockets) > 1 else {}
 

@@ -66,6 +66,7 @@ class Run:
         self.tags = tags
         self._settings = settings
         self._window: Window | None = None
+        self._elsewhere: tuple[Quantity | None, dict[str, Quantity], list[str]] | None = None
         self._process: Process | None = None
         self._folder = ""
         self._precise: PreciseReader | None = None
@@ -275,13 +276,18 @@ class Run:
 
     @property
     def energy(self) -> Quantity | None:
-        """Energy in joules, all components that are counted; None if nothing was measured, and in a sub-interpreter."""
-        return None if self._is_out_of_reach() else self.view.energy
+        """Energy in joules, all components that are counted; None if nothing was measured.
+
+        In a sub-interpreter a process of its own works it out when the run has ended; None before.
+        """
+        told = self._from_elsewhere()
+        return self.view.energy if told is None else told[0]
 
     @property
     def energy_by_component(self) -> dict[str, Quantity]:
         """Energy in joules by component."""
-        return {} if self._is_out_of_reach() else self.view.energy_by_component
+        told = self._from_elsewhere()
+        return self.view.energy_by_component if told is None else told[1]
 
     @property
     def status(self) -> str:
@@ -332,9 +338,8 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """What a reader of the numbers must know."""
-        if self._is_out_of_reach():
-            return [f"{_SUB_INTERPRETER}: wattmark show {self.id}"]
-        return [warning.message for warning in self.view.record.warnings]
+        told = self._from_elsewhere()
+        return [warning.message for warning in self.view.record.warnings] if told is None else told[2]
 
     def between(self, start_s: float, end_s: float) -> Quantity | None:
         """Energy in joules from one moment to another, in seconds from the run's start; None where nothing is covered.
@@ -418,12 +423,23 @@ class Run:
         """In another process it is the run of this id, read from the store when something is asked of it."""
         return _by_id, (self.id, self.name, dict(self.tags))
 
-    def _is_out_of_reach(self) -> bool:
-        """Whether the results cannot be read in this interpreter, which is said once."""
+    def _from_elsewhere(self) -> tuple[Quantity | None, dict[str, Quantity], list[str]] | None:
+        """Energy, energies by component and warnings where this interpreter cannot work them out; None where it can."""
         if not _in_sub_interpreter():
-            return False
-        this_process().warn("sub-interpreter", f"{_SUB_INTERPRETER}: wattmark show {self.id}")
-        return True
+            return None
+        if self._elsewhere is None:
+            nothing: tuple[Quantity | None, dict[str, Quantity], list[str]]
+            nothing = (None, {}, [f"{_SUB_INTERPRETER}: wattmark show {self.id}"])
+            if not self.end_ns and self._load is None:
+                return nothing  # it still runs
+            from wattmark.tracker.elsewhere import energies
+
+            try:
+                self._elsewhere = energies(self.id)
+            except RecorderError as error:
+                this_process().warn("sub-interpreter", f"{error}; try wattmark show {self.id}")
+                return nothing
+        return self._elsewhere
 
     def _must_be_ours(self, what: str) -> None:
         if self._load is not None:
