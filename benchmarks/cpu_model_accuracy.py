@@ -145,6 +145,26 @@ def split(left_out: list[tuple[fitting.Point, float]]) -> dict[str, float]:
     }
 
 
+LOADS = {"idle": (0.0, IDLE), "light": (IDLE, 0.25), "middle": (0.25, 0.75), "full": (0.75, 1.01)}
+
+
+def by_load(left_out: list[tuple[fitting.Point, float]]) -> dict[str, dict[str, float]]:
+    """Mean error and mean ln(modelled / measured) by how busy the machine was, every CPU counting alike."""
+    result: dict[str, dict[str, float]] = {}
+    for load, (low, high) in LOADS.items():
+        cpus: dict[str, list[float]] = defaultdict(list)
+        for point, modelled_w in left_out:
+            if low <= point.utilisation < high:
+                cpus[point.cpu.name].append(math.log(modelled_w / point.power_w))
+        off = [statistics.fmean(abs(math.exp(v) - 1) for v in values) for values in cpus.values()]
+        result[load] = {
+            "cpus": float(len(cpus)),
+            "error": statistics.fmean(off),
+            "bias_ln": statistics.fmean(statistics.fmean(values) for values in cpus.values()),
+        }
+    return result
+
+
 def markdown(result: dict[str, Any]) -> str:
     percent = lambda v: "-" if v is None else f"{100 * v:.0f} %"  # noqa: E731
     lines = [
@@ -175,6 +195,13 @@ def markdown(result: dict[str, Any]) -> str:
         "With idle and full watts of the machine given, loads between: "
         f"{percent(summary['error_ends_given'])} against {percent(summary['error_ends_not_given'])} without; "
         f"{percent(summary['inside_ends_given'])} inside.",
+        "",
+        "By load: "
+        + "; ".join(
+            f"{load} {percent(row['error'])} of {row['cpus']:.0f} CPUs (mean ln {row['bias_ln']:+.2f})"
+            for load, row in result["by_load"].items()
+        )
+        + ".",
         "",
         "Standard deviation of ln(measured / modelled), CPUs left out, machines under load: "
         + ", ".join(f"{k.replace('_', ' ')} {v:.3g}" for k, v in result["split"].items())
@@ -207,6 +234,7 @@ def main() -> None:
             "inside_ends_given": sum(one[2] for one in ends) / judged_ends,
         },
         "split": split([pair for _, pairs in judged for pair in pairs]),
+        "by_load": by_load([pair for _, pairs in judged for pair in pairs]),
         "cpus": rows,
     }
     out = ROOT / "benchmarks/results"
