@@ -21,6 +21,7 @@ from wattmark.errors import RunNotFound, StoreError
 from wattmark.runs.record import Anchor, Curve, RunRecord, RunWarning, SeriesData, Spans
 from wattmark.sources.base import Accuracy, Channel, Series
 from wattmark.store import Store, open_store
+from wattmark.store.predictions.rows import StoredPrediction
 
 S = 1_000_000_000
 _MONDAY_NS = 1_700_000_000 * S
@@ -383,6 +384,29 @@ class StoreContract:
             store.prune()
         assert [run.run_id for run in store.prune(keep=0)] == ["d4", "d3", "d2", "d1", "d0"]
         assert [run.run_id for run in store.summaries()] == ["d5"]
+
+    def test_a_prediction_is_kept_and_settled_by_the_run_that_is_tagged_so(self, store: Store) -> None:
+        made = StoredPrediction(
+            "p1", _MONDAY_NS, "llm", "node7", "a server \u2713", 100.0, 80.0, 130.0, details={"basis": "x"}
+        )
+        store.add_prediction(made)
+        assert store.predictions() == [made]
+        summary = {"energy_j": {"total": {"value": 120.0, "low": 110.0, "high": 130.0}}}
+        store.add(example_record(tags={"prediction": "p1"}), summary)
+        (found,) = store.predictions(predictor="llm", host="node7", run_id="a1b2c3d4e5f6")
+        assert (found.actual_status, found.actual_energy_j) == ("completed", 120.0)
+        store.remove(["a1b2c3d4e5f6"])
+        assert store.predictions() == []
+
+    def test_what_was_predicted_of_a_run_while_it_went_on_comes_with_it(self, store: Store) -> None:
+        ends = {"value": 100.0, "low": 80.0, "high": 130.0}
+        said = [
+            {"t_ns": 6 * S, "predictor": "early", "share": share, "energy_j": ends, "time_s": ends}
+            for share in (0.02, 0.03, 0.3)
+        ]
+        store.add(example_record(extra={"predictions": said}), None)
+        store.replace(example_record(extra={"predictions": said}), None)
+        assert sorted(one.share or 0.0 for one in store.predictions()) == [0.02, 0.3]
 
     def test_two_stores_see_each_other(self, url: str, store: Store) -> None:
         with open_store(url) as other:

@@ -9,7 +9,9 @@ import pytest
 
 from wattmark.errors import ConfigError
 from wattmark.predict.live.length import length_like, length_of
-from wattmark.predict.live.progress import Progress
+from wattmark.predict.live.progress import Progress, of_spans
+from wattmark.recorder.events import EventLog
+from wattmark.runs.reading.journals import read_events
 
 
 def marked(total: float | None, *marks: tuple[float, float], unit: str = "epochs") -> Progress:
@@ -55,6 +57,19 @@ def test_the_start_of_the_program_is_not_taken_for_an_epoch() -> None:
     assert length_of(progress, 18.0)[0].value == pytest.approx(30.0)
     low, _ = length_of(marked(10, (12.0, 1)), 12.0)[0].interval(0.9)
     assert low < 30.0
+
+
+def test_spans_say_when_the_first_one_began(tmp_path) -> None:
+    log = EventLog(str(tmp_path), {})
+    start_ns = 1_000_000_000
+    for number in range(3):
+        span = log.open_span("epoch", 0, start_ns + (10 + 2 * number) * 1_000_000_000)
+        log.close_span(span, start_ns + (12 + 2 * number) * 1_000_000_000)
+    log.close()
+    progress = of_spans(read_events(str(tmp_path)), start_ns)["epochs"]
+    progress.total = 10.0
+    assert progress.marks == [(10.0, 0.0), (12.0, 1.0), (14.0, 2.0), (16.0, 3.0)]
+    assert length_of(progress, 16.0)[0].value == pytest.approx(30.0)
 
 
 def test_an_epoch_that_takes_twice_as_long_is_no_stall() -> None:

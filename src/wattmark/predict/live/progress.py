@@ -106,10 +106,11 @@ def _of_process(events: ProcessEvents, start_ns: int) -> dict[str, Progress]:
         if (unit := _SPAN_NAMES.get(name.casefold())) is not None
     }
     for number, unit in units.items():
-        spans = opens["span"][opens["name"] == number].tolist()
-        times = np.sort(np.array([ends[span] for span in spans if span in ends], np.int64))
-        if len(times):
-            _add(found, unit, times - start_ns, np.arange(1.0, len(times) + 1))
+        own = opens[opens["name"] == number]
+        times = np.sort(np.array([ends[span] for span in own["span"].tolist() if span in ends], np.int64))
+        if len(times):  # what was before the first one began (importing, loading) is no part of it
+            times = np.append(own["t_ns"].min(), times)
+            _add(found, unit, times - start_ns, np.arange(float(len(times))))
     counted: dict[str, list[tuple[int, float]]] = {}
     for span, detail in events.details.items():
         if span in ends:
