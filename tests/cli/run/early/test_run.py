@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -177,3 +178,34 @@ def test_without_progress_it_says_what_it_waits_for(cli) -> None:
     done = cli("run", "--predict", "--", "sleep", "4")
     assert done.returncode == 0
     assert "Not predicted: nothing says how much there is to do" in done.stderr
+
+
+@pytest.mark.slow
+def test_top_and_the_dashboard_show_what_the_whole_run_will_cost(cli, powercap, monkeypatch) -> None:
+    from fakes.dashboard import api
+    from wattmark.cli.top.watch import Watcher
+    from wattmark.store import open_store
+
+    powercap()
+    process = cli.start(
+        "run", "-q", "--name", "training", "--predict", *python(LINES), stdout=subprocess.DEVNULL
+    )
+    monkeypatch.setenv("WATTMARK_DATA_DIR", str(cli.data))
+    watcher = Watcher(str(cli.data / "journals"))
+    state = shown = None
+    with open_store(str(cli.data / "store.db")) as store:
+        client = api(store)
+        while process.poll() is None and (state is None or shown is None):
+            time.sleep(0.1)
+            state = next((one for one in watcher.look() if one.prediction is not None), state)
+            live = client.get("/api/v1/runs/live").json()
+            told = client.get(f"/api/v1/runs/{live[0]['run_id']}").json() if live else {}
+            shown = told.get("prediction") or shown
+        assert process.wait(timeout=30) == 0
+        assert state is not None
+        assert state.prediction is not None
+        assert state.prediction.energy_low_j < state.prediction.energy_j < state.prediction.energy_high_j
+        assert "of 12 epochs" in state.prediction.progress
+        assert state.as_dict()["prediction"]["energy_j"] == state.prediction.energy_j
+        assert shown is not None
+        assert shown["energy_low_j"] < shown["energy_j"] < shown["energy_high_j"]
