@@ -20,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if behind:
             body = urllib.request.urlopen(behind, timeout=10).read()  # a connection for each request
         else:
-            import time; time.sleep(0.3)
+            import time; time.sleep(1.5)
         self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
         self.wfile.write(body)
     def log_message(self, *a): pass
