@@ -12,7 +12,8 @@ from wattmark.errors import ConfigError
 from wattmark.predict.layers import storage
 from wattmark.predict.layers.kinds import KINDS
 from wattmark.predict.layers.predictor import LayerPredictor
-from wattmark.predict.layers.profiler import CERTAIN, MOST, Budget, Profile, profile
+from wattmark.predict.layers.process import Process
+from wattmark.predict.layers.profiler import CERTAIN, FIRST, MOST, Budget, Profile, profile
 from wattmark.predict.layers.question import budget_of
 from wattmark.testing.simulated_device import SimulatedDevice
 
@@ -22,7 +23,7 @@ def test_kinds_are_known_or_measured_as_often_as_may_be_or_the_budget_is_spent()
     kept = profile(device, networks()[:1], Budget(60.0), kinds=["relu", "view"])
     count = sum(sample.call.kind == "relu" for sample in kept.layers)
     assert kept.unsure["relu"] <= CERTAIN or count == 2 * MOST
-    assert sum(sample.call.kind == "view" for sample in kept.layers) == 2
+    assert sum(sample.call.kind == "view" for sample in kept.layers) == FIRST
     assert device.spent().seconds < 60.0
 
 
@@ -107,3 +108,16 @@ def test_budgets_in_words(text: str, seconds: float, joules: float) -> None:
 def test_what_is_no_budget_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="budget"):
         budget_of(text)
+
+
+def test_a_small_cost_that_noise_made_nothing_does_not_spoil_the_others() -> None:
+    kind = KINDS["relu"]
+    shapes = [(float(elements),) for elements in np.geomspace(16, 4e6, 24)]
+    costs = [2e-6 + 1e-10 * elements for (elements,) in shapes]
+    clean = Process.fit(kind, shapes, costs, [0.01] * 24)
+    spoilt = Process.fit(kind, shapes, [0.0, *costs[1:]], [0.01] * 24)
+    asked = [(500.0,), (1e5,), (1e6,)]
+    assert spoilt.predict(asked)[0] == pytest.approx(clean.predict(asked)[0], rel=0.15)
+    assert clean.predict(asked)[0] == pytest.approx(
+        [2e-6 + 1e-10 * elements for (elements,) in asked], rel=0.05
+    )

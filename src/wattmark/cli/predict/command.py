@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wattmark.cli.predict import layers, scores
+from wattmark.cli.predict import layers, scores, training
 from wattmark.cli.predict.kept import say_kept
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
@@ -16,6 +16,7 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.command()(scores.score)
 app.command()(scores.fit)
 app.command()(layers.model)
+app.command()(training.training)
 app.add_typer(layers.app, name="layers")
 
 

@@ -23,7 +23,7 @@ _UNKNOWN, _BEYOND, _UNMEASURED = 0.7, 0.3, 1.0
 """What a share of one of unknown functions, of sizes beyond the profiled ones, or of kinds without a profile adds to the
 half width of the logarithm: judgement, not data."""
 _SAME = 1e-6
-_CORRECTIONS = (0.5, 2.0)
+_CORRECTIONS = (0.5, 3.0)
 """No sum of layers is taken to be further off than that."""
 
 Key = tuple[str, str, bool]

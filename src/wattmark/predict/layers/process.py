@@ -48,7 +48,7 @@ class Process:
     ) -> Process:
         """Of shapes (n,) and their costs, with their relative standard errors. hyperparameters: of another fit of the same
         phase, which are then kept: much quicker."""
-        truth = np.maximum(np.array(costs, np.float64), LEAST)
+        truth = _above_noise(np.array(costs, np.float64))
         terms = np.array([kind.terms(shape) for shape in shapes])
         weights = factors(terms, truth) if len(shapes) > 1 else np.array([truth[0], 0.0, 0.0, 0.0])
         left = np.log(truth / np.maximum(terms @ weights, LEAST))
@@ -82,6 +82,12 @@ class Process:
     def hyperparameters(self) -> Any:
         """What to hand to the next fit; None without a process."""
         return None if self.process is None else self.process.kernel_
+
+
+def _above_noise(costs: Float64) -> Float64:
+    """What a subtraction left of a small cost may be nothing, or less: such a one is a part of what small ones cost."""
+    small = np.sort(costs[costs > 0])[: max(1, len(costs) // 4)]
+    return np.maximum(costs, max(LEAST, 0.3 * float(np.median(small))) if len(small) else LEAST)
 
 
 def _processed(x: Float64, y: Float64, noise: Float64, hyperparameters: Any) -> Any:

@@ -123,7 +123,7 @@ class _Search:
         for kind in self._kinds:
             tell(f"first shapes: {kind.name}", self.spent())
             free = _free(kind)
-            for place in range(FIRST * (free + 1) if free else 2):
+            for place in range(FIRST * (free + 1)):
                 self._measure(self._draw(kind, place))
         for kind in self._kinds:
             self._look(kind)
