@@ -11,6 +11,25 @@ from wattmark.serving.load.records import RequestRecord
 from wattmark.serving.load.usage import merge_usage, usage_counts
 
 
+def test_counts_of_one_choice_are_taken_for_each_of_several():
+    record = RequestRecord(0, 0, 0, 0, 0, chunk_ns=array("q", range(16)), answers=2, text_size=40)
+    usage_counts(record, {"prompt_tokens": 9, "completion_tokens": 8}, 16)
+    assert record.output_tokens == 16
+    assert "told of one of 2 choices" in (record.usage_note or "")
+    whole = RequestRecord(0, 0, 0, 0, 0, chunk_ns=array("q", range(16)), answers=2, text_size=40)
+    usage_counts(whole, {"prompt_tokens": 9, "completion_tokens": 16}, 16)
+    assert (whole.output_tokens, whole.usage_note) == (16, None)
+
+
+@pytest.mark.parametrize(
+    ("made", "reason", "tokens"), [(8, "length", 16), (8, "stop", 8), (11, "length", 11)]
+)
+def test_choices_that_came_at_once_are_counted_by_how_the_first_ended(made: int, reason: str, tokens: int):
+    record = RequestRecord(0, 0, 0, 0, 0, answers=2, text_size=40, finish_reason=reason)
+    usage_counts(record, {"prompt_tokens": 9, "completion_tokens": made}, 16)
+    assert record.output_tokens == tokens
+
+
 def taken(
     usage: dict[str, Any], *, chunks: int = 4, asked: int | None = 4, size: int = 16, thoughts: int = 0
 ) -> RequestRecord:

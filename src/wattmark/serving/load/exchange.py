@@ -207,6 +207,9 @@ class Exchange:
 
     def _told_by_its_beginning(self, data: bytes) -> bytes:
         """Whether this is a stream, whatever its content type says; the bytes so far once they are enough to tell."""
+        if data[:1] == b"{" and not self._body:  # the common case
+            self._undecided = False
+            return data
         data = b"".join((*self._body, data))
         begin = data.lstrip(b"\xef\xbb\xbf\r\n\t ")[:5]
         if any(begin.startswith(name) for name in FIELDS_OF_EVENTS):

@@ -54,6 +54,10 @@ def usage_counts(record: RequestRecord, usage: dict[str, Any], asked_tokens: int
     if thought and (thought > made or apart):
         notes.append("reasoning tokens are told beside the output tokens; they are added")
         made += thought
+    several = record.answers
+    if several > 1 and _of_one_choice(record, made, asked_tokens):  # llama.cpp
+        notes.append(f"the output tokens are told of one of {several} choices; they are taken for each")
+        made *= several
     problem = _impossible(given, made, thought or 0, chunks, size)
     if problem is not None:
         record.usage_problem = problem
@@ -74,6 +78,15 @@ def input_counts(record: RequestRecord, usage: Any) -> None:
     if given:
         record.input_tokens = given
         record.output_tokens = _count(named, "completion_tokens", "output_tokens") or 0
+
+
+def _of_one_choice(record: RequestRecord, made: int, asked_tokens: int | None) -> bool:
+    """Whether the output tokens are those of one choice: more chunks came, or the first choice alone needed all of them
+    (it ended at its limit). asked_tokens: of all choices."""
+    several, chunks = record.answers, len(record.chunk_ns)
+    if chunks:
+        return made + HELD_BACK < chunks <= several * (made + HELD_BACK)
+    return record.finish_reason == "length" and asked_tokens == made * several
 
 
 def _impossible(given: int, made: int, thought: int, chunks: int, size: int) -> str | None:

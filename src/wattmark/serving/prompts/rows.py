@@ -153,7 +153,11 @@ def _listed(text: str, skipped: Skipped) -> Iterator[tuple[str, Any]]:
 
 def _why(error: Exception) -> str:
     """Without a place, which would be that within the row."""
-    return error.msg.lower() if isinstance(error, json.JSONDecodeError) else str(error)
+    return (
+        error.msg.lower().removesuffix(" starting at")
+        if isinstance(error, json.JSONDecodeError)
+        else str(error)
+    )
 
 
 def _past(text: str, at: int, signs: str) -> int:
