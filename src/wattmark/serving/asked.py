@@ -9,7 +9,7 @@ from wattmark.errors import ConfigError
 from wattmark.serving.load.arrivals import Arrivals, ClosedLoop, OpenLoop, Process, stages_of
 from wattmark.serving.load.wire.endpoints import ENDPOINT_NAMES, GENERATING, Endpoint
 from wattmark.serving.prompts.base import Lengths, Workload
-from wattmark.serving.prompts.dataset import Dataset, read_dataset
+from wattmark.serving.prompts.dataset import HUBS, Dataset, read_dataset
 from wattmark.serving.prompts.files import Asking
 from wattmark.serving.prompts.media import Batched, Kind, Media, WithMedia
 from wattmark.serving.prompts.synthetic import Synthetic
@@ -84,6 +84,11 @@ class Asked:
             if isinstance(arrivals, OpenLoop):
                 return "rate", max(part.most for part in arrivals.segments)
         return ("rate", rate) if rate is not None else ("concurrency", float(concurrency or 4))
+
+    @property
+    def of_hub(self) -> bool:
+        """Whether the data come from a hub, over the network."""
+        return self.data is not None and self.data.partition(":")[0] in HUBS
 
     def read(self, requests: int | None) -> Dataset | None:
         """The data that were named; None if none were. requests: how many are wanted at most.

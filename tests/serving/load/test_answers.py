@@ -140,9 +140,10 @@ def test_answers_that_are_none_are_failures(endpoint: Endpoint, body: bytes, out
     assert said in (result.records[0].error or "")
 
 
-def test_a_server_that_has_no_such_endpoint_is_told_before_the_load():
-    with pytest.raises(ServerError, match="404"):
-        load("embeddings", Script(status=404, body=b"{}"))
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_that_has_no_such_endpoint_is_told_before_the_load(status: int):
+    with pytest.raises(ServerError, match=f"HTTP {status}: .*no such thing"):
+        load("embeddings", Script(status=status, body=b'{"error":"no such thing"}'))
 
 
 def frame(kbit_place: int) -> bytes:

@@ -226,6 +226,8 @@ def run_bench(
 ) -> BenchOutcome:
     """Open the server, run every load, keep every run. Ctrl-C ends it; a sweep ends once two loads brought no more work, a
     search once it is fine enough or out of time."""
+    if live and ask.asked.of_hub:
+        say(f"the rows of {ask.asked.data} are fetched; without a network this takes half a minute to fail")
     data = ask.asked.read(ask.requests)
     for load in ask.loads:
         ask.plan(load, data)  # what cannot be sent is told before a server starts

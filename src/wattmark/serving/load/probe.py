@@ -281,7 +281,9 @@ async def _check(
         if reply.status == 503 and any(word in reply.body.lower() for word in LOADING_WORDS):
             await loading.pause(f"HTTP 503: {fetcher.shown(reply)}")
             continue
-        if reply.status in (200, 429) or reply.status >= 500:  # busy or ill: the load will show
+        if reply.status in (200, 429) or (
+            reply.status >= 500 and reply.status != 501
+        ):  # busy or ill: the load will show
             return dialect, refused
         shown = fetcher.shown(reply)
         fields = dialects.refused_fields(reply.status, shown, body)

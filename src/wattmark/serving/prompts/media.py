@@ -214,7 +214,10 @@ class Batched:
 
     def describe(self) -> str:
         """One phrase for people."""
-        return f"{self.workload.describe()}, {self.size} {'documents' if self.query else 'texts'} a request"
+        what = "documents" if self.query else "texts"
+        return self.workload.describe() + (
+            f", {self.size} {what} a request" if self.size > 1 or self.query else ""
+        )
 
     def _batch(self, turns: list[Turn]) -> Turn:
         first = turns[0]
