@@ -9,6 +9,7 @@ from wattmark.impact.series.series import IntensitySeries
 
 Float64 = NDArray[np.float64]
 SHORTEST_STEP_S = 60.0
+HISTORY_S = 21 * 86_400.0
 
 
 def on_grid(series: IntensitySeries, start_s: float, end_s: float, step_s: float) -> Float64:
@@ -31,3 +32,18 @@ def on_grid(series: IntensitySeries, start_s: float, end_s: float, step_s: float
 def step_of(series: IntensitySeries) -> float:
     """The grid's step for a series, in seconds: its own, not below a minute."""
     return max(SHORTEST_STEP_S, series.step_s)
+
+
+def history_of(series: IntensitySeries, now_s: float, step_s: float) -> Float64:
+    """The steps before now, three weeks at most, (n,) g/kWh; a gap just before now has the last value.
+
+    Without any, the last value of the series that is not after now, or its first.
+    """
+    count = int(min(HISTORY_S, max(0.0, now_s - series.start_s)) / step_s + 1e-9)
+    past = on_grid(series, now_s - count * step_s, now_s, step_s) if count else np.empty(0)
+    told = np.flatnonzero(np.isfinite(past))
+    if not len(told):
+        before = [value for start, value in zip(series.starts, series.values, strict=True) if start <= now_s]
+        return np.array(before[-1:] or series.values[:1], np.float64)
+    past[int(told[-1]) + 1 :] = past[int(told[-1])]
+    return past

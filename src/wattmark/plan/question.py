@@ -17,13 +17,12 @@ from wattmark.impact.series.readers import read_series
 from wattmark.impact.series.series import IntensitySeries
 from wattmark.plan.backtest import Savings, along, backtest
 from wattmark.plan.forecast import Forecast, forecast, season
-from wattmark.plan.grid import Float64, on_grid, step_of
+from wattmark.plan.grid import Float64, history_of, on_grid, step_of
 from wattmark.plan.schedule import Option, best_pieces, best_start, start_now
 from wattmark.quantity import FIT, Quantity
 from wattmark.units import J_PER_KWH
 from wattmark.workspace.moments import parse_age
 
-HISTORY_S = 21 * 86_400.0
 MOST_STEPS = 50_000
 
 
@@ -211,7 +210,7 @@ def _ways(
     known = told == 1.0
     if 0 < told < 1:
         notes.append(f"the series tells {told:.0%} of the time to the deadline: what is missing is forecast")
-    history = _history(series, at_s, step_s)
+    history = history_of(series, at_s, step_s)
     outlook: Forecast | None = None
     if not known:
         outlook = forecast(history, step_s, window)
@@ -269,19 +268,6 @@ def _expected_run(model: Any, future: Float64, steps: int, pausable: bool, cost:
     running = np.array([controller.step(float(value)) for value in future])
     mean, _ = along(model, future, steps, pausable=pausable, checkpoint_steps=cost)
     return Option(running, mean)
-
-
-def _history(series: IntensitySeries, at_s: float, step_s: float) -> Float64:
-    count = math.floor(min(HISTORY_S, max(0.0, at_s - series.start_s)) / step_s + 1e-9)
-    past = on_grid(series, at_s - count * step_s, at_s, step_s) if count else np.empty(0)
-    if not np.isfinite(past).any():
-        return np.array(series.values[-1:])
-    last = int(np.flatnonzero(np.isfinite(past))[-1])
-    return (
-        past
-        if last == len(past) - 1
-        else np.concatenate((past[: last + 1], np.full(len(past) - last - 1, past[last])))
-    )
 
 
 def _advise(ways: Sequence[Way]) -> tuple[Way, str]:

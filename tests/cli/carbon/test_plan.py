@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 
@@ -27,6 +28,28 @@ def test_the_command_tells_and_hands_over(cli) -> None:
         ([*words, "--for", "pbs"], "--for cannot be"),
         ([*words, "--for", "at"], "needs the command"),
         ([*words, "--now", "noon"], "is no time"),
+    ):
+        failed = cli(*wrong)
+        assert failed.returncode == 2
+        assert why in failed.stderr
+
+
+def test_a_run_waits_for_clean_power_and_says_what_is_missing(cli) -> None:
+    now = int(time.time()) // 3600 * 3600
+    (cli.folder / "grid.csv").write_text(
+        "time,g\n" + "".join(f"{now + 3600 * at},{100 + at}\n" for at in range(-2, 30))
+    )
+    words = ["run", "--quiet", "--when", "green", "--series", "grid.csv"]
+    done = cli(*words, "--duration", "1h", "--deadline", "4h", "--", "sh", "-c", "echo ran; exit 3")
+    assert (done.returncode, done.stdout) == (3, "ran\n")
+    for wrong, why in (
+        ([*words, "--", "true"], "needs --duration"),
+        ([*words, "--duration", "5h", "--deadline", "4h", "--", "true"], "cannot be done within"),
+        (["run", "--series", "grid.csv", "--", "true"], "belong to --when green"),
+        (
+            ["run", "--when", "green", "--series", "no.csv", "--duration", "1h", "--deadline", "2h", "true"],
+            "no.csv",
+        ),
     ):
         failed = cli(*wrong)
         assert failed.returncode == 2

@@ -32,6 +32,8 @@ def run(words: Sequence[str]) -> int:
     """
     options, command = _parse(list(words))
     chosen = _settings(options)
+    if options.when is None and (options.series or options.duration or options.deadline):
+        raise ConfigError("--series, --duration and --deadline belong to --when green")
     wishes = _wishes(options)
     tags = parse_tags(options.tag)
     writable_json(options.json)
@@ -39,6 +41,8 @@ def run(words: Sequence[str]) -> int:
     if trouble is not None:
         say(str(trouble))
         return trouble.exit_code
+    if options.when is not None:
+        _wait(options)
     measured = _begin(options.name or _name_of(command), tags, chosen, options.baseline)
     early = None if wishes is None else _early(wishes, to_stderr=options.json == "-")
     try:
@@ -119,6 +123,10 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--stop-over-budget", action="store_true", help="end the command then: SIGTERM, after --grace SIGKILL"
     )
     add("--grace", type=float, metavar="S", help="seconds for the command to end (default: 30)")
+    add("--when", choices=["green"], help="wait for clean power: with --series, --duration, --deadline")
+    add("--series", metavar="FILE", help="carbon intensity of the grid over time, as for wattmark plan")
+    add("--duration", metavar="T", help="how long the command takes: 4h")
+    add("--deadline", metavar="T", help="it must be done within this time: 24h")
     add("--baseline", type=float, metavar="S", help="measure the idle machine for S seconds first")
     add("--quiet", "-q", action="store_true", help="no live line and no table")
     add("--json", metavar="PATH", help="write the results as JSON to PATH; - is standard output")
@@ -224,6 +232,25 @@ def _wishes(options: argparse.Namespace) -> Wishes | None:
     from wattmark.cli.run.early.wishes import wishes_of
 
     return wishes_of(options)
+
+
+def _wait(options: argparse.Namespace) -> None:
+    """Wait until the command should start. Raises ConfigError for what is missing."""
+    from wattmark.impact.series import read_series
+    from wattmark.plan.waiting import wait
+    from wattmark.workspace.moments import parse_age
+
+    for name in ("series", "duration", "deadline"):
+        if getattr(options, name) is None:
+            raise ConfigError(
+                f"--when green needs --{name}", hint="--series grid.csv --duration 4h --deadline 24h"
+            )
+    lengths = [parse_age(text).total_seconds() for text in (options.duration, options.deadline)]
+    wait(
+        lambda: read_series(options.series),
+        *lengths,
+        tell=(lambda _: None) if options.quiet else say,
+    )
 
 
 def parse_tags(words: list[str]) -> dict[str, str]:
