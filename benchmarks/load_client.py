@@ -41,7 +41,7 @@ import json, resource, sys, time
 from wattmark.serving.load.client import *
 url, job = sys.argv[1], json.loads(sys.argv[2])
 memory, most = [], 0
-def probe(progress):
+def look(progress):
     global most
     most = max(most, progress.in_flight)
     if not memory or progress.elapsed_s - memory[-1][0] >= job["look_s"]:
