@@ -234,12 +234,12 @@ for name in COUNTERS:
         "mended",
         "blip refused_jump",
     )
-    last = at_the_end(true, lambda uj: uj + 10_000_000)
+    last = at_the_end(true, lambda uj: uj + 40_000_000)
     add("a blip as the last reading", name, last, "hole", "unconfirmed refused_jump blip", seconds=1.6)
     add(
         "a blip as the first reading",
         name,
-        at_the_start(true, lambda uj: uj - 10_000_000),
+        at_the_start(true, lambda uj: uj - 40_000_000),
         "hole",
         "unconfirmed refused_jump blip",
     )
