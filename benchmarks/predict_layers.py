@@ -141,6 +141,10 @@ def main() -> None:
     parser.add_argument("--budget", default="5min")
     parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--profile", type=Path, help="one that was kept, instead of measuring")
+    parser.add_argument(
+        "--truths", type=Path, action="append", default=[],
+        help="results of earlier calls: judge --profile by what they re-measured, instead of measuring",
+    )  # fmt: skip
     parser.add_argument("--keep", type=Path, help="where to put the profile")
     options = parser.parse_args()
     networks, known = held_out(options.networks), zoo()
@@ -166,6 +170,9 @@ def main() -> None:
                 options.keep.write_text(as_text(done), encoding="utf-8")
         else:
             done = storage.read(options.profile)
+        if options.truths:
+            judge_again(done, options.truths, trainings, zoo_trainings)
+            return
         spent_s = time.process_time() - began_s[0], time.monotonic() - began_s[1]
         with Machine() as machine:
             measured = [
@@ -195,6 +202,49 @@ def main() -> None:
         "rows": rows(predictor, [*trainings, *zoo_trainings], [*truths, *zoo_truths]),
     }
     path = ROOT / f"benchmarks/results/predict_layers_{options.device}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1))
+
+
+def judge_again(done: Profile, files: list[Path], trainings: list[Training], known: list[Training]) -> None:
+    """A kept profile against networks that were re-measured several times, and how far these differ themselves."""
+    predictor = LayerPredictor.fit((*done.layers, *done.wholes), done.device)
+    measured: list[dict[str, Cost]] = []
+    for file in files:
+        kept = json.loads(file.read_text(encoding="utf-8"))["rows"]
+        measured.append({row["network"]: Cost(row["joules"], row["seconds"]) for row in kept})
+
+    def mean(name: str) -> Cost:
+        logs = [np.log([truth[name].joules, truth[name].seconds]) for truth in measured]
+        joules, seconds = np.exp(np.mean(logs, axis=0))
+        return Cost(float(joules), float(seconds))
+
+    result: dict[str, Any] = {
+        "device": done.device,
+        "profile": {
+            "layers": len(done.layers),
+            "networks": len(done.wholes),
+            "device_s": done.seconds,
+            "additivity": done.additivity,
+            "correction": predictor.correction,
+            "unsure": done.unsure,
+        },
+        "networks": len(trainings),
+    }
+    for name, some in (("held out", trainings), ("zoo", known)):
+        for number, truth in enumerate(measured, start=1):
+            truths = [truth[training.trace.name] for training in some]
+            result[f"{name}, measurement {number}"] = judged(predictor, some, truths)
+        result[f"{name}, mean of both"] = judged(
+            predictor, some, [mean(training.trace.name) for training in some]
+        )
+    apart = np.log([measured[1][t.trace.name].seconds / measured[0][t.trace.name].seconds for t in trainings])
+    result["the two measurements differ by"] = {
+        "median": float(np.exp(np.median(apart)) - 1),
+        "mean absolute, about it": float(np.abs(apart - np.median(apart)).mean()),
+    }
+    result["rows"] = rows(predictor, [*trainings, *known], [mean(t.trace.name) for t in (*trainings, *known)])
+    path = ROOT / "benchmarks/results/predict_layers_cpu.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1))
 

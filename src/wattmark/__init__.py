@@ -40,6 +40,7 @@ _HOMES = {
     "predict_layers": "wattmark.predict.layers.question",
     "predict_llm": "wattmark.predict.llm.question",
     "predict_model": "wattmark.predict.layers.question",
+    "predict_prune": "wattmark.predict.layers.question",
     "predict_training": "wattmark.predict.environment.question",
     "prune": "wattmark.workspace.library",
     "remove": "wattmark.workspace.library",

@@ -16,6 +16,7 @@ from wattmark.plan.question import Plan, SeriesLike
 from wattmark.predict.environment.question import predict_training as predict_training
 from wattmark.predict.layers.question import predict_layers as predict_layers
 from wattmark.predict.layers.question import predict_model as predict_model
+from wattmark.predict.layers.question import predict_prune as predict_prune
 from wattmark.predict.llm.question import predict_llm as predict_llm
 from wattmark.predict.llm.usage import predict_api as predict_api
 from wattmark.predict.question import what_if as what_if

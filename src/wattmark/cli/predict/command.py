@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wattmark.cli.predict import layers, scores, training
+from wattmark.cli.predict import layers, pruning, scores, training
 from wattmark.cli.predict.kept import say_kept
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
@@ -17,6 +17,7 @@ app.command()(scores.score)
 app.command()(scores.fit)
 app.command()(layers.model)
 app.command()(training.training)
+app.command()(pruning.prune)
 app.add_typer(layers.app, name="layers")
 
 

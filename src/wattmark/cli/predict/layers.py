@@ -136,8 +136,10 @@ def model(
     )
     if picture is not None:
         _draw(answer, picture, kind)
-    kept = keep(answer.prediction, "layers", subject={"network": network, "epochs": epochs}, component="tree")
-    if not write_json({**answer.as_dict(), "prediction_id": kept}, json_path):
+    kept = keep(
+        answer.prediction, "layers", subject={"network": network, "device": answer.device}, component="tree"
+    )
+    if not write_json(answer.as_dict(), json_path):
         _render(answer, picture)
         say_kept([kept])
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from wattmark.cli.predict.kept import say_kept
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 
@@ -35,6 +36,7 @@ def training(
     Example: wattmark predict training --gpu rtx-3090 --network resnet50 --batch 32 --epochs 90
     """
     from wattmark.predict.environment.question import predict_training
+    from wattmark.predict.scores.keeping import keep
     from wattmark.units import format_duration, format_energy, format_power
 
     answer = predict_training(
@@ -49,6 +51,7 @@ def training(
         macs=macs,
         depth=depth,
     )
+    kept = keep(answer, "environment", subject={"network": network, "gpu": gpu}, component="gpu")
     if write_json(answer.as_dict(), json_path):
         return
     out = console()
@@ -62,4 +65,5 @@ def training(
         out.print(f"{name:<7} {shown(quantity.value)}  (90 %: {shown(low)} to {shown(high)})")
     for note in answer.outside:
         out.print(f"! {plain(note)}", style="yellow", soft_wrap=True)
+    say_kept([kept])
     out.print(f"GPU only; predicted from {plain(answer.basis)}", style="dim", soft_wrap=True)

@@ -1,7 +1,6 @@
 """This machine as a device: PyTorch on its CPU, seconds of CPU time, joules from the recorder.
 
 A layer is warmed up, repeated until the standard error of its mean is small or its time is over, and followed by a rest.
-Between two repeats other work runs (:class:`Between`), as it does in a network.
 CPU time is what is timed, since it is exact in a process (nanoseconds) and other work on the machine is not in it. The
 joules of a layer are its CPU seconds times the watts per busy core of its kind: the recorder's joules of the process tree
 over all repeats of the kind, divided by the CPU time spent in them. One layer takes less than a sensor can tell.
@@ -37,8 +36,6 @@ MOST_REST_S = 0.02
 TRIMMED = 0.1
 """This share of the repeats, the slowest, is left out: an interrupt is not the layer's."""
 _TENSORS = 8
-_FILLS = 400_000
-"""Bytes that :class:`Between` writes: more than the first caches of a core hold."""
 _LOOKS_S = 5.0
 
 
@@ -64,7 +61,6 @@ class Machine:
     run: Run | None = None
     _windows: list[_Window] = field(default_factory=list[_Window])
     _frame: tuple[float, float] = (0.0, 0.0)
-    _between: Between = field(default_factory=lambda: Between())
     _before: int = 0
     _began_s: float = 0.0
     _looked_s: float = 0.0
@@ -79,7 +75,7 @@ class Machine:
         run: Run = measure("layers", tags={"wattmark": "predict layers"})
         self.run = run.start()
         self._began_s = time.process_time()
-        costs, _ = self._repeated("frame", _stepper(frame(), self._between), most_s=1.0)
+        costs, _ = self._repeated("frame", _stepper(frame()), most_s=1.0)
         self._frame = float(costs[0]), float(costs[1])
         return self
 
@@ -104,7 +100,7 @@ class Machine:
         if call.kind.endswith("_step"):
             return self._step(call)
         layer = build(call)
-        costs, error = self._repeated(call.kind, _stepper(layer, self._between))
+        costs, error = self._repeated(call.kind, _stepper(layer))
         return Sample(call, self._less_frame(costs), error)
 
     def chain(self, calls: Sequence[Call]) -> Sample:
@@ -117,7 +113,7 @@ class Machine:
             return x
 
         others = [leaf for layer in layers for leaf in layer.others]
-        costs, error = self._repeated("chain", _stepper(Layer(layers[0].input, run, others), self._between))
+        costs, error = self._repeated("chain", _stepper(Layer(layers[0].input, run, others)))
         return Sample(calls[0], self._less_frame(costs), error)
 
     def whole(self, network: Network, training: Training) -> WholeSample:
@@ -185,7 +181,6 @@ class Machine:
         def step() -> tuple[int, ...]:
             for leaf, gradient in zip(leaves, gradients, strict=True):
                 leaf.grad = gradient
-            self._between()
             t0 = time.process_time_ns()
             updates.step()
             updates.zero_grad(set_to_none=True)
@@ -271,29 +266,8 @@ def training_step(network: Network, optimizer: str) -> Callable[[], tuple[int, .
     return step
 
 
-class Between:
-    """What a network does between one visit to a layer and the next: other functions run, and other data fill the caches of
-    the core. A layer that is only repeated finds its code, its weights and what it saved for the backward pass where no
-    layer of a network finds them."""
-
-    def __init__(self) -> None:
-        self._network = torch.nn.Sequential(
-            torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.GELU(), torch.nn.Flatten(),
-            torch.nn.Linear(512, 32), torch.nn.LayerNorm(32),
-        )  # fmt: skip
-        self._input = torch.randn(4, 3, 8, 8)
-        self._data = torch.ones(_FILLS // 4)
-
-    def __call__(self, fresh: Tensor | None = None) -> None:
-        """Do it. fresh: what the layer before has just written, and is therefore at hand."""
-        torch.autograd.backward(self._network(self._input).sum())
-        self._data.mul_(1.0)
-        if fresh is not None and fresh.is_floating_point():
-            fresh.detach().mul_(1.0)
-
-
-def _stepper(layer: Layer, between: Between) -> Callable[[], tuple[int, ...]]:
-    """Forward and backward of a layer, each as inside a network. Where nothing needs a gradient there is no backward."""
+def _stepper(layer: Layer) -> Callable[[], tuple[int, ...]]:
+    """Forward and backward of a layer. Where nothing needs a gradient there is no backward."""
     with torch.enable_grad():
         first = layer.run(layer.input)
     backward = first.requires_grad
@@ -301,19 +275,15 @@ def _stepper(layer: Layer, between: Between) -> Callable[[], tuple[int, ...]]:
     del first
 
     def step() -> tuple[int, ...]:
-        between(layer.input)
         t0 = time.process_time_ns()
         output = layer.run(layer.input)
         t1 = time.process_time_ns()
-        if not backward:
-            return t1 - t0, 0
-        between(seed)
+        if backward:
+            torch.autograd.backward(output, seed)
         t2 = time.process_time_ns()
-        torch.autograd.backward(output, seed)
-        t3 = time.process_time_ns()
         del output
         layer.clear()
-        return t1 - t0, t3 - t2
+        return t1 - t0, t2 - t1 if backward else 0
 
     return step
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from wattmark.predict.layers.profiler import Budget, Profile, Progress, profile
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from wattmark.predict.layers.pruning import Data, Pruning
 
 CALIBRATION = 18
 """Whole networks that are measured for the intervals, a third of each family."""
@@ -158,6 +160,42 @@ def answer(training: Training) -> ModelPrediction:
 def fitted(kept: Profile) -> LayerPredictor:
     """The predictor that a profile makes."""
     return LayerPredictor.fit((*kept.layers, *kept.wholes), kept.device)
+
+
+def predict_prune(
+    network: str | Callable[[Sequence[int]], nn.Module],
+    widths: Sequence[int],
+    input: Sequence[int],
+    *,
+    share: float = 0.5,
+    data: str | Data | None = None,
+    batch: int = 64,
+    epochs: int = 3,
+    optimizer: str = "adam",
+) -> Pruning:
+    """Find narrower widths whose step takes ``share`` of the energy on this machine, train both networks for ``epochs``,
+    and measure a step of both.
+
+    network: makes one from a list of widths, or its name (``module:factory``). data: inputs and classes to train on and
+    to test on, or the name of a function that returns them; without them no accuracy is told.
+    Raises ConfigError for what cannot be and where no layers were profiled, MissingExtra without torch.
+    """
+    _needs("torch", "sklearn")
+    from wattmark.anatomy import call_factory, load_factory
+    from wattmark.predict.layers.machine import Machine
+    from wattmark.predict.layers.pruning import Family, prune
+
+    factory = load_factory(network) if isinstance(network, str) else network
+    name = network if isinstance(network, str) else getattr(network, "__name__", "network")
+    rows: Data | None = call_factory(data, load_factory(data)) if isinstance(data, str) else data
+    if rows is not None and len(rows) != 4:
+        raise ConfigError(
+            f"data are four tensors, not {len(rows)}", hint="inputs and classes to train on, and to test on"
+        )
+    family = Family(name, lambda sizes: factory(list(sizes)), tuple(widths), tuple(input), batch, optimizer)
+    predictor = fitted(storage.load())
+    with Machine() as machine:
+        return prune(family, predictor, machine, share=share, data=rows, epochs=epochs)
 
 
 def build(model: str, input: Sequence[Any]) -> nn.Module:
