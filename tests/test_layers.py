@@ -18,7 +18,18 @@ PACKAGES = {
     ".".join(("wattmark", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")
 }
 LAYERS = (
-    ("errors", "units", "quantity", "statistics", "text", "paths", "settings", "redact", "_version"),
+    (
+        "documents",
+        "errors",
+        "units",
+        "quantity",
+        "statistics",
+        "text",
+        "paths",
+        "settings",
+        "redact",
+        "_version",
+    ),
     ("sources",),
     ("recorder",),
     ("runs",),
@@ -43,7 +54,7 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 BASE_ORDER = {
     "settings": {"errors", "paths"},
-    "quantity": {"units", "errors"},
+    "quantity": {"documents", "units", "errors"},
     "units": {"settings"},
     "statistics": {"quantity", "errors"},
     "text": {"units"},

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
+
+from wattmark.documents import items, mapping
 
 Z95 = 1.959963984540054
 """The normal quantile of 0.975: terms are given as the ends of 95 % intervals."""
@@ -76,6 +78,20 @@ def own_error() -> str:
 def kind_of(name: str) -> str:
     """The kind of an error by its name."""
     return name.partition("/")[0]
+
+
+class IntervalDict(TypedDict):
+    """A value and the ends of its 95 % interval, as JSON has them."""
+
+    value: float
+    low: float
+    high: float
+
+
+class QuantityDict(IntervalDict):
+    """A quantity as JSON has it. terms: name -> [lower, upper] shift."""
+
+    terms: dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +156,7 @@ class Quantity:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a quantity does not change: {name} cannot be set")
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return _restored, (self.value, dict(self.terms), self.unit, self.source, self.at_least, self.at_most)
 
     @classmethod
@@ -361,7 +377,7 @@ class Quantity:
         """The same numbers, told to come from elsewhere."""
         return self._with(self.terms, source=source)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> QuantityDict:
         """``{"value", "low", "high", "terms"}`` as every ``--json`` output has it; terms: name -> [lower, upper] shift."""
         low, high = self.interval()
         return {
@@ -373,14 +389,13 @@ class Quantity:
 
     @classmethod
     def from_dict(
-        cls, data: Mapping[str, Any], unit: str = "J", source: str = "", *, error: str | None = None
+        cls, data: Mapping[str, object], unit: str = "J", source: str = "", *, error: str | None = None
     ) -> Quantity:
         """The inverse of :meth:`as_dict`. Data without terms have one, named ``error``."""
-        value, low, high = float(data["value"]), float(data["low"]), float(data["high"])
-        told: Mapping[str, Sequence[float]] | None = data.get("terms")
-        if told is None:
+        value, low, high = (_float(data[end]) for end in ("value", "low", "high"))
+        if data.get("terms") is None:
             return cls(value, low, high, unit, source, error=error)
-        terms = {str(name): (float(shift[0]), float(shift[1])) for name, shift in told.items()}
+        terms = {name: _shift(shift) for name, shift in mapping(data["terms"]).items()}
         return cls(
             value, unit=unit, source=source, terms=terms, at_least=0.0 if low == 0 <= value else -math.inf
         )
@@ -425,6 +440,17 @@ class Quantity:
 
 
 _NONE: Shift = (0.0, 0.0)
+
+
+def _float(value: object) -> float:
+    if isinstance(value, int | float | str):
+        return float(value)
+    raise TypeError(f"{value!r} is no number")
+
+
+def _shift(value: object) -> Shift:
+    down, up = items(value)
+    return _float(down), _float(up)
 
 
 def _restored(

@@ -94,7 +94,7 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
     Known: ``--token x``, ``--token=x``, ``KEY=x``, ``-H 'Authorization: Bearer x'``, ``-u user:x``, logins and queries
     of URLs, JSON, the scripts of ``sh -c`` (whose harmless rest stays), and words that have the shape of a key.
     """
-    kept: list[str] = []
+    words: list[str] = []
     awaited = ""
     program = ""
     short: set[str] = set()
@@ -102,24 +102,24 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
         name = awaited
         awaited = ""
         if name == "shell":
-            kept.append(_redact_shell(argument))
+            words.append(_redact_shell(argument))
         elif name == "login" and ":" in argument:
-            kept.append(_redact_login(argument))
+            words.append(_redact_login(argument))
         elif name not in ("", "shell", "login") and not argument.startswith("--"):
-            kept.append(argument if _is_count(name, argument) else GONE)
+            words.append(argument if _is_count(name, argument) else GONE)
             if argument.lower() in _SCHEMES or _words(name) & _PLURALS:
                 awaited = name
             continue
         elif argument[:2] in short and len(argument) > 2 and argument[1] != "-":
-            kept.append(f"{argument[:2]}{GONE}")
+            words.append(f"{argument[:2]}{GONE}")
         else:
-            kept.append(_redact_word(argument))
+            words.append(_redact_word(argument))
         awaited = "password" if argument in short else _announces(argument, program)
         if not argument.startswith("-"):
             program = argument.rpartition("/")[2]
             if program in _SHORT:
                 short.add(_SHORT[program])
-    return kept
+    return words
 
 
 def redact_text(text: str) -> str:
@@ -127,13 +127,13 @@ def redact_text(text: str) -> str:
     if len(text) < 8 and not any(sign in text for sign in "=: "):
         return text
     if "://" in text:
-        text = re.sub(_LOGIN, lambda found: f"{found['scheme']}{GONE}@", text)
+        text = re.sub(_LOGIN, lambda match: f"{match['scheme']}{GONE}@", text)
     if "@" in text and ":" in text:
-        text = re.sub(_BARE_LOGIN, lambda found: f"{found['user']}{GONE}@", text)
+        text = re.sub(_BARE_LOGIN, lambda match: f"{match['user']}{GONE}@", text)
     if any(sign in text for sign in "=: \t\n"):
-        text = re.sub(_SAID, lambda found: f"{found['lead']}{GONE}", text, flags=re.IGNORECASE)
+        text = re.sub(_SAID, lambda match: f"{match['lead']}{GONE}", text, flags=re.IGNORECASE)
         text = "".join(_without_named(text))
-        text = re.sub(_BEARER, lambda found: f"{found['lead']}{GONE}", text, flags=re.IGNORECASE)
+        text = re.sub(_BEARER, lambda match: f"{match['lead']}{GONE}", text, flags=re.IGNORECASE)
     if any(mark in text for mark in _MARKS) or any(len(part) >= 40 for part in text.split("/")):
         text = re.sub(_SHAPES, GONE, text, flags=re.DOTALL)
     return text
@@ -158,7 +158,7 @@ def _words(name: str) -> frozenset[str]:
     if not name.islower() and not name.isupper():
         name = re.sub(_CAMEL, "_", name)
     words = [word for word in name.lower().replace("-", "_").replace(".", "_").split("_") if word]
-    found: set[str] = set()
+    pieces: set[str] = set()
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
         if word in ("token", "tokens") and (before in _BEFORE_TOKEN or after in _AFTER_TOKEN):
             continue
@@ -168,14 +168,14 @@ def _words(name: str) -> frozenset[str]:
             continue
         glued = any(part in word for part in _SECRET_PARTS) and not _is_harmless_word(word)
         if word in _SECRET_WORDS or glued:
-            found.add(word)
-    return frozenset(found)
+            pieces.add(word)
+    return frozenset(pieces)
 
 
 def _is_harmless_word(word: str) -> bool:
     """``tokenizer``, ``detokenise``, ``maxtokens``: words that hold "token" without being one."""
-    before, found, after = word.partition("token")
-    if not found or any(part in word for part in _SECRET_PARTS if part != "token"):
+    before, token, after = word.partition("token")
+    if not token or any(part in word for part in _SECRET_PARTS if part != "token"):
         return False
     return after.startswith(("iz", "is")) or (after in ("", "s") and before in _BEFORE_TOKEN)
 
@@ -272,24 +272,24 @@ def _without_named(text: str) -> Iterator[str]:
     names = re.compile(_NAME_SIGN)
     values = re.compile(_VALUE, re.DOTALL | re.IGNORECASE)
     done = 0
-    found = names.search(text)
-    while found is not None:
-        end = found.end()
-        is_flag_only = not found["mid"].strip()
-        if is_secret_name(found["name"]) and (found["name"][0] == "-" or not is_flag_only):
-            before = text[found.start() - 1 : found.start()]
+    match = names.search(text)
+    while match is not None:
+        end = match.end()
+        is_flag_only = not match["mid"].strip()
+        if is_secret_name(match["name"]) and (match["name"][0] == "-" or not is_flag_only):
+            before = text[match.start() - 1 : match.start()]
             if before in ("?", "&") and before:
                 value = re.compile(r"[^\s&#\"']+").match(text, end)
-            elif before in ("'", '"') and before and found["mid"].lstrip()[:1] == ":":
+            elif before in ("'", '"') and before and match["mid"].lstrip()[:1] == ":":
                 value = re.compile(f"[^{before}]+").match(text, end)  # a header in quotes
             else:
                 value = values.match(text, end)
             skip = is_flag_only and text.startswith("--", end)
-            if value is not None and not skip and not _is_count(found["name"], value[0]):
+            if value is not None and not skip and not _is_count(match["name"], value[0]):
                 quote = value.groupdict().get("quote") or ""
                 yield f"{text[done:end]}{quote}{GONE}{quote}"
                 done = end = value.end()
-        found = names.search(text, end)
+        match = names.search(text, end)
     yield text[done:]
 
 
@@ -306,13 +306,13 @@ def _redact_shell(script: str) -> str:
         words.clear()
         places.clear()
 
-    for found in re.finditer(f"(?P<gap>{_GAP})|{_WORD}", script, re.DOTALL):
-        if found["gap"] is None:
-            words.append(_unquoted(found[0]))
+    for match in re.finditer(f"(?P<gap>{_GAP})|{_WORD}", script, re.DOTALL):
+        if match["gap"] is None:
+            words.append(_unquoted(match[0]))
             places.append(len(pieces))
-        elif any(sign in found[0] for sign in ";|&()"):
+        elif any(sign in match[0] for sign in ";|&()"):
             finish()
-        pieces.append(found[0])
+        pieces.append(match[0])
     finish()
     return "".join(pieces)
 

@@ -49,8 +49,8 @@ class Estimate:
 
 def mean_of(values: Iterable[float | None]) -> float | None:
     """The mean of what is known; None if nothing is."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    numbers = [value for value in values if value is not None]
+    return fmean(numbers) if numbers else None
 
 
 def mean_half_width(values: Sequence[float]) -> float | None:
@@ -67,10 +67,10 @@ def mean_interval(values: Float64, unit: str = "", *, signed: bool = False) -> Q
 
     Of repeats that have errors of their own: :func:`wattmark.runs.differences.mean_with_scatter`.
     """
-    known = np.isfinite(values)
-    if not known.any():
+    finite = np.isfinite(values)
+    if not finite.any():
         return None
-    repeats: list[float] = values[known].tolist()
+    repeats: list[float] = values[finite].tolist()
     mean = Quantity(
         fmean(repeats), unit=unit, at_least=0.0 if not signed and min(repeats) >= 0 else -math.inf
     )

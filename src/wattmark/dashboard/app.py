@@ -100,8 +100,10 @@ async def _tending(app: FastAPI) -> AsyncGenerator[None]:
 async def _not_as_described(_: Request, error: Exception) -> JSONResponse:
     """A request that does not fit the description: which part of it, in words."""
     problems: list[dict[str, Any]] = list(cast(RequestValidationError, error).errors())
-    told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in problems[:5]]
-    return _json({"message": "; ".join(told), "hint": "see api/v1/openapi.json"}, 422)
+    messages = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in problems[:5]
+    ]
+    return _json({"message": "; ".join(messages), "hint": "see api/v1/openapi.json"}, 422)
 
 
 async def _http_told(_: Request, error: Exception) -> JSONResponse:

@@ -65,7 +65,7 @@ class LiveHub:
         try:
             self.records()
             with self._lock:
-                over = [folder for folder, one in self._sessions.items() if not one.alive]
+                over = [folder for folder, session in self._sessions.items() if not session.alive]
                 sweep = now - self._swept_s > _SWEEP_S
                 self._swept_s = now if sweep else self._swept_s
             for folder in over:
@@ -76,10 +76,10 @@ class LiveHub:
             warnings.warn(f"wattmark: what has ended cannot be stored: {error}", stacklevel=2)
 
     def _look(self) -> None:
-        folders = [one for one in session_folders(self._journals) if not one.endswith(f"/{DAMAGED}")]
+        folders = [path for path in session_folders(self._journals) if not path.endswith(f"/{DAMAGED}")]
         for gone in set(self._sessions) - set(folders):
             del self._sessions[gone]
-        found: list[RunRecord] = []
+        records: list[RunRecord] = []
         for folder in folders:
             session = self._sessions.setdefault(
                 folder, _Followed(RecorderFollower(folder), EventsFollower(folder))
@@ -88,12 +88,14 @@ class LiveHub:
                 living = who_lives(folder)
                 events = session.events.read()
                 data = SessionData(folder, session.recorder.read(), events, living)
-                kept = kept_runs(folder)
-                session.records = [record for record in data.runs() if record.run_id not in kept]
+                stored_ids = kept_runs(folder)
+                session.records = [record for record in data.runs() if record.run_id not in stored_ids]
                 session.alive = data.alive or not data.events
             except _NOT_YET:
                 session.alive = False
-            found += session.records
-        known = {one.run_id for one in self._store.summaries(limit=200)} if found else set[str]()
-        found = [record for record in found if record.run_id not in known]
-        self._found = tuple(sorted(found, key=lambda record: record.started_wall_ns, reverse=True))
+            records += session.records
+        recent_ids = (
+            {summary.run_id for summary in self._store.summaries(limit=200)} if records else set[str]()
+        )
+        records = [record for record in records if record.run_id not in recent_ids]
+        self._found = tuple(sorted(records, key=lambda record: record.started_wall_ns, reverse=True))

@@ -146,7 +146,7 @@ class StoredCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ComponentCurves:
     """What belongs to one component. counted: whether it is in the total."""
 
     component: str
@@ -182,22 +182,22 @@ class OneRun:
     def of_view(cls, view: RunView, *, running: bool) -> OneRun:
         """A run in memory. running: it is not in the store yet."""
         curves = tuple(WholeCurve(curve) for curve in view.curves)
-        found = cls(view.record, curves, lambda: view.record.series, view.record.status == "running")
-        found.running = running
-        found.whole_record = lambda: view.record
-        found.series_described = tuple(one.series for one in view.record.series)
-        return found
+        instance = cls(view.record, curves, lambda: view.record.series, view.record.status == "running")
+        instance.running = running
+        instance.whole_record = lambda: view.record
+        instance.series_described = tuple(line.series for line in view.record.series)
+        return instance
 
     @classmethod
     def of_stored(cls, run: StoredRun) -> OneRun:
         """A run of the store, read in parts."""
         curves = tuple(StoredCurve(run, number) for number in range(len(run.channels)))
-        found = cls(run.record, curves, lambda: tuple(run.side(i) for i in range(len(run.series))))
-        found.whole_record = lambda: dataclasses.replace(
+        instance = cls(run.record, curves, lambda: tuple(run.side(i) for i in range(len(run.series))))
+        instance.whole_record = lambda: dataclasses.replace(
             run.record, curves=tuple(run.curve(i) for i in range(len(run.channels)))
         )
-        found.series_described = run.series
-        return found
+        instance.series_described = run.series
+        return instance
 
     @property
     def spans(self) -> Spans:
@@ -215,19 +215,19 @@ class OneRun:
         return place_of(self.record)
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[ComponentCurves, ...]:
         """Components with their curves; one that is not counted is there by its first channel, as in summaries."""
-        found: list[Part] = []
+        components: list[ComponentCurves] = []
         usable = [curve for curve in self.curves if curve]
         for component in dict.fromkeys(curve.channel.component for curve in usable):
             own = [curve for curve in usable if curve.channel.component == component]
             counted = tuple(curve for curve in own if curve.channel.counted)
             beside = [curve for curve in own if not curve.channel.inside and not curve.channel.copy_of]
             if counted:
-                found.append(Part(component, counted, True))
+                components.append(ComponentCurves(component, counted, True))
             elif beside:
-                found.append(Part(component, (beside[0],), False))
-        return tuple(found)
+                components.append(ComponentCurves(component, (beside[0],), False))
+        return tuple(components)
 
     @cached_property
     def energy(self) -> Quantity | None:

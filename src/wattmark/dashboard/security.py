@@ -143,8 +143,8 @@ class Guard:
             cookies.load(headers.get("cookie", ""))
         except CookieError:
             return None
-        found = cookies.get(_cookie_name(scope))
-        return found.value if found is not None else None
+        cookie = cookies.get(_cookie_name(scope))
+        return cookie.value if cookie is not None else None
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         taken = 0
@@ -162,13 +162,13 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                known = {name for name, _ in message["headers"]}
+                names = {name for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
-                    *(pair for pair in _HEADERS if pair[0] not in known),
+                    *(pair for pair in _HEADERS if pair[0] not in names),
                     *(
                         [(b"cache-control", b"no-store")]
-                        if _is_data(scope) and b"cache-control" not in known
+                        if _is_data(scope) and b"cache-control" not in names
                         else []
                     ),
                 ]

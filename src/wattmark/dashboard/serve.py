@@ -34,20 +34,20 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
     except (socket.gaierror, UnicodeError) as error:
         raise ConfigError(f"there is no address {host}", hint="--host 127.0.0.1 is this machine") from error
-    found = socket.socket(family, kind, protocol)
+    listener = socket.socket(family, kind, protocol)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.listen(128)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
     except OSError as error:
-        found.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             hint = "is another dashboard open there? --port 0 takes a free port"
             raise ConfigError(f"port {port} of {host} is taken", hint=hint) from error
         raise ConfigError(
             f"cannot listen at {host} port {port}: {error.strerror}", hint="try --port 0"
         ) from error
-    return found
+    return listener
 
 
 class _Server(uvicorn.Server):

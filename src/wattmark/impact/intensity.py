@@ -123,4 +123,4 @@ def _choose(zone: Zone, series: list[list[IntensityFigure]], year: int | None) -
 
 def _nearest(figures: list[IntensityFigure], year: int) -> IntensityFigure:
     """The figure nearest in time; of two equally near, the earlier."""
-    return min(figures, key=lambda one: (abs(one.year - year), one.year))
+    return min(figures, key=lambda figure: (abs(figure.year - year), figure.year))

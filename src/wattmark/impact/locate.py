@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from wattmark.documents import mapping
 from wattmark.errors import ConfigError
 from wattmark.impact.places import Zone, find_zone
 
@@ -96,7 +97,7 @@ def _from_cloud_init(root: str) -> Iterator[tuple[str, str]]:
         data: Any = json.loads((Path(root) / CLOUD_INIT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    v1 = _mapping(_mapping(data).get("v1"))
+    v1 = mapping(mapping(data).get("v1"))
     cloud = _CLOUD_INIT_NAMES.get(str(v1.get("cloud_name", "")).casefold())
     for key in ("region", "availability_zone"):
         place = v1.get(key)
@@ -122,8 +123,3 @@ def _firmware(root: str, file: str) -> str:
         return (Path(root) / "sys/class/dmi/id" / file).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    """``value`` if it is a JSON object, else an empty one."""
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}

@@ -20,7 +20,6 @@ from wattmark.errors import JournalError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
 FORMAT = 1
 SUFFIX = ".wmj"
@@ -98,7 +97,7 @@ class Record(tuple[int, "memoryview | bytes"]):
         """What it holds."""
         return self[1]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> dict[str, object]:
         """The payload of a JSON record."""
         import json  # a recorder writes its first JSON after its first reading: it starts faster without
 
@@ -111,7 +110,7 @@ def encode(record_type: int, payload: bytes) -> bytes:
     return PREFIX.pack(len(payload) + 1, crc, record_type) + payload
 
 
-def encode_json(record_type: int, data: dict[str, Any]) -> bytes:
+def encode_json(record_type: int, data: dict[str, object]) -> bytes:
     """One framed JSON record."""
     import json
 
@@ -149,7 +148,7 @@ def after_damage(data: bytes, offset: int) -> int:
     return -1
 
 
-def read_journal(path: str) -> tuple[dict[str, Any], Iterator[Record]]:
+def read_journal(path: str) -> tuple[dict[str, object], Iterator[Record]]:
     """The header of a journal and the records after it.
 
     Raises JournalError if the file cannot be opened, or is no journal of a version that is known here.
@@ -163,7 +162,7 @@ def read_journal(path: str) -> tuple[dict[str, Any], Iterator[Record]]:
     return _header(path, next(records, None)), records
 
 
-def read_header(path: str) -> dict[str, Any]:
+def read_header(path: str) -> dict[str, object]:
     """The header of a journal alone. Raises JournalError as :func:`read_journal` does."""
     try:
         with open(path, "rb") as file:
@@ -176,7 +175,7 @@ def read_header(path: str) -> dict[str, Any]:
     return _header(path, next(decode(head), None))
 
 
-def _header(path: str, first: Record | None) -> dict[str, Any]:
+def _header(path: str, first: Record | None) -> dict[str, object]:
     if first is None or first.type != HEADER:
         raise JournalError(f"{path} has no readable header", hint="its process was killed as it started")
     try:
@@ -216,7 +215,7 @@ class SegmentWriter:
         self,
         folder: str,
         stem: str,
-        header: dict[str, Any],
+        header: dict[str, object],
         segment_bytes: int = 16 * 1024 * 1024,
         waiting_bytes: int = 4 * 1024 * 1024,
     ) -> None:

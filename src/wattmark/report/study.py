@@ -58,9 +58,9 @@ def write_report(
         raise ConfigError(
             f"the study {results.name} has no trials yet", hint="run it first: wattmark study run NAME"
         )
-    found = analyse(results) if analysis is None else analysis
-    data = StudyData(results, found.frame)
-    document = _document(data, found)
+    findings = analyse(results) if analysis is None else analysis
+    data = StudyData(results, findings.frame)
+    document = _document(data, findings)
     if kind == ".pdf":
         return write_pdf(document, target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +83,8 @@ def write_figures(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    found = analyse(results) if analysis is None else analysis
-    for figure in study_figures(StudyData(results, found.frame), found):
+    findings = analyse(results) if analysis is None else analysis
+    for figure in study_figures(StudyData(results, findings.frame), findings):
         for panel in figure.panels:
             drawing = panel.draw()
             for kind in formats:
@@ -185,7 +185,10 @@ def _guidelines(analysis: Analysis) -> Html:
         )
     return tag(
         "ol",
-        (tag("li", one.text, tag("small", f"evidence: {_strength(one)}")) for one in analysis.guidelines),
+        (
+            tag("li", guideline.text, tag("small", f"evidence: {_strength(guideline)}"))
+            for guideline in analysis.guidelines
+        ),
         class_="guidelines",
     )
 

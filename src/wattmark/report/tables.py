@@ -38,14 +38,14 @@ def tables(results: StudyResults, analysis: Analysis | None = None) -> dict[str,
     levels, effects, differences: what the factors do. predictors: what foretells energy. pareto: the cells and the front.
     correlations: a row per pair of metrics of each map. guidelines: the sentences. Raises MissingExtra without scipy.
     """
-    found = analyse(results) if analysis is None else analysis
-    data = StudyData(results, found.frame)
+    findings = analyse(results) if analysis is None else analysis
+    data = StudyData(results, findings.frame)
     return {
         "trials": _trials(results),
-        "metrics": _plain(found.trials),
-        "epochs": _plain(found.epochs),
+        "metrics": _plain(findings.trials),
+        "epochs": _plain(findings.epochs),
         "cells": _cells(data),
-        **_findings(found),
+        **_findings(findings),
     }
 
 
@@ -71,7 +71,7 @@ def write(name: str, columns: Table, folder: Path, kind: str) -> Path:
 
 def _trials(results: StudyResults) -> Table:
     trials = results.trials
-    found: dict[str, list[Any]] = {
+    table: dict[str, list[Any]] = {
         "trial_id": [trial.trial_id for trial in trials],
         "index": [trial.index for trial in trials],
         "repeat": [trial.repeat for trial in trials],
@@ -86,78 +86,84 @@ def _trials(results: StudyResults) -> Table:
         "error": [trial.error for trial in trials],
     }
     for name in dict.fromkeys(key for trial in trials for key in trial.factors):
-        found[f"factor_{name}"] = [trial.factors.get(name) for trial in trials]
+        table[f"factor_{name}"] = [trial.factors.get(name) for trial in trials]
     for part in dict.fromkeys(key for trial in trials for key in trial.energy_j or {}):
         energies = [(trial.energy_j or {}).get(part) for trial in trials]
         for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-            found[f"energy_{part}_j{suffix}"] = [
+            table[f"energy_{part}_j{suffix}"] = [
                 None if energy is None else energy[key] for energy in energies
             ]
         if part != "total":
-            found[f"method_{part}"] = [trial.methods.get(part) for trial in trials]
+            table[f"method_{part}"] = [trial.methods.get(part) for trial in trials]
     for name in dict.fromkeys(key for trial in trials for key in trial.metrics):
-        found[f"metric_{name}"] = [trial.metrics.get(name) for trial in trials]
-    return found
+        table[f"metric_{name}"] = [trial.metrics.get(name) for trial in trials]
+    return table
 
 
 def _cells(data: StudyData) -> Table:
-    found: dict[str, list[Any]] = {name: [cell.levels[name] for cell in data.cells] for name in data.factors}
-    found["runs"] = [cell.count for cell in data.cells]
-    found["joules"] = [data.method_words("total", cell) for cell in data.cells]
-    found["beside_the_cheapest"] = [data.beside_cheapest(cell)[1] or None for cell in data.cells]
+    table: dict[str, list[Any]] = {name: [cell.levels[name] for cell in data.cells] for name in data.factors}
+    table["runs"] = [cell.count for cell in data.cells]
+    table["joules"] = [data.method_words("total", cell) for cell in data.cells]
+    table["beside_the_cheapest"] = [data.beside_cheapest(cell)[1] or None for cell in data.cells]
     for name in (*_CELL_METRICS, *((data.quality,) if data.quality else ())):
         means = [data.mean(cell, name) for cell in data.cells]
         if any(means):
-            column = name if name not in found else f"metric_{name}"
-            found[column] = [mean and mean.value for mean in means]
-            found[f"{column}_low"] = [mean and mean.low for mean in means]
-            found[f"{column}_high"] = [mean and mean.high for mean in means]
-    return found
+            column = name if name not in table else f"metric_{name}"
+            table[column] = [mean and mean.value for mean in means]
+            table[f"{column}_low"] = [mean and mean.low for mean in means]
+            table[f"{column}_high"] = [mean and mean.high for mean in means]
+    return table
 
 
-def _findings(found: Analysis) -> dict[str, Table]:
+def _findings(findings: Analysis) -> dict[str, Table]:
     """What the analysis found, one table for each kind; those without a row are left out."""
-    named = [(effect, {"factor": effect.factor, "metric": effect.metric}) for effect in found.effects]
+    named = [(effect, {"factor": effect.factor, "metric": effect.metric}) for effect in findings.effects]
     rows = {
-        "effects": [_fields(effect, "levels", "differences") for effect in found.effects],
+        "effects": [_fields(effect, "levels", "differences") for effect in findings.effects],
         "levels": [{**name, **_fields(level)} for effect, name in named for level in effect.levels],
         "differences": [{**name, **_fields(pair)} for effect, name in named for pair in effect.differences],
-        "predictors": [_fields(one) for one in found.predictors],
+        "predictors": [_fields(predictor) for predictor in findings.predictors],
         "pareto": [
-            {**_fields(one), "quality_metric": found.quality and found.quality.name} for one in found.pareto
+            {**_fields(entry), "quality_metric": findings.quality and findings.quality.name}
+            for entry in findings.pareto
         ],
-        "correlations": [row for one in found.correlations for row in _correlations(one)],
+        "correlations": [row for correlation in findings.correlations for row in _correlations(correlation)],
         "guidelines": [
             {
-                "text": one.text,
-                "strength": one.strength,
-                "evidence": json.dumps(dict(one.evidence), default=str),
+                "text": guideline.text,
+                "strength": guideline.strength,
+                "evidence": json.dumps(dict(guideline.evidence), default=str),
             }
-            for one in found.guidelines
+            for guideline in findings.guidelines
         ],
     }
     return {name: {key: [row[key] for row in own] for key in own[0]} for name, own in rows.items() if own}
 
 
-def _correlations(one: CorrelationMap) -> list[dict[str, Any]]:
+def _correlations(correlations: CorrelationMap) -> list[dict[str, Any]]:
     """Each pair of a map once."""
-    matrices = {"r": one.r, "low": one.low, "high": one.high, "p_corrected": one.p_corrected}
+    matrices = {
+        "r": correlations.r,
+        "low": correlations.low,
+        "high": correlations.high,
+        "p_corrected": correlations.p_corrected,
+    }
     return [
         {
-            "kind": one.kind,
-            "per": one.per,
-            "scope": one.scope,
-            "a": one.names[i],
-            "b": one.names[j],
+            "kind": correlations.kind,
+            "per": correlations.per,
+            "scope": correlations.scope,
+            "a": correlations.names[i],
+            "b": correlations.names[j],
             **{name: finite(float(matrix[i, j])) for name, matrix in matrices.items()},
-            "cells": int(one.cells[i, j]),
+            "cells": int(correlations.cells[i, j]),
         }
-        for i, j in combinations(range(len(one.names)), 2)
+        for i, j in combinations(range(len(correlations.names)), 2)
     ]
 
 
-def _fields(one: Any, *without: str) -> dict[str, Any]:
-    return {field.name: getattr(one, field.name) for field in fields(one) if field.name not in without}
+def _fields(item: Any, *without: str) -> dict[str, Any]:
+    return {field.name: getattr(item, field.name) for field in fields(item) if field.name not in without}
 
 
 def _plain(columns: Mapping[str, np.ndarray[Any, Any]]) -> Table:

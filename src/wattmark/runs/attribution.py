@@ -17,11 +17,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wattmark.documents import items, mapping, number
 from wattmark.quantity import SHARE, Quantity, total
 from wattmark.runs.energy import Energies
 from wattmark.runs.record import Float64, Int64, RunRecord
@@ -57,10 +58,10 @@ class Counted(NamedTuple):
     between: Callable[[Int64, Int64], Energies]
 
 
-def headline_scope(others: float | None, known: bool) -> Scope:
+def headline_scope(others: float | None, has_tree: bool) -> Scope:
     """Whose energy comes first: the tree's where others used more than :data:`OTHERS_BUSY` of the machine, and it is
     ``known``."""
-    return "tree" if known and others is not None and others > OTHERS_BUSY else "machine"
+    return "tree" if has_tree and others is not None and others > OTHERS_BUSY else "machine"
 
 
 def contention(record: RunRecord) -> float | None:
@@ -148,8 +149,8 @@ def attributed_of(
             "exited children included"
         )
     if any(channel.component == "gpu" for channel, _ in counted):
-        told = record.extra.get("gpu_shares")
-        rule += "; GPUs by the tree's share of their use" if told else "; GPUs whole: no one was told apart"
+        users = record.extra.get("gpu_shares")
+        rule += "; GPUs by the tree's share of their use" if users else "; GPUs whole: no one was told apart"
     by_method = {method: whole for method, some in methods.items() if (whole := total(some))}
     return Share(result, rule, by_component, by_method)
 
@@ -183,7 +184,7 @@ def _weights(
 
 def _gpu_share(record: RunRecord, counted: Sequence[Counted], edges: Int64) -> Float64:
     """The process tree's mean share of the counted GPUs in each interval, (k,); 1 where nothing is known."""
-    looks = cast(list[tuple[int, dict[str, tuple[float, str]]]], record.extra.get("gpu_shares") or [])
+    looks = [tuple(items(look)) for look in items(record.extra.get("gpu_shares"))]
     boards = [channel.id for channel, _ in counted if channel.component == "gpu"]
     shares = np.ones(len(edges) - 1)
     if not looks or not boards:
@@ -192,9 +193,14 @@ def _gpu_share(record: RunRecord, counted: Sequence[Counted], edges: Int64) -> F
     last = np.searchsorted(times, edges[1:], side="right") - 1
     for row in range(len(shares)):
         look = int(last[row])
-        users: dict[str, tuple[float, str]] = looks[look][1] if look >= 0 else {}
-        shares[row] = sum(users[board][0] if board in users else 1.0 for board in boards) / len(boards)
+        users = mapping(looks[look][1] if look >= 0 else None)
+        shares[row] = sum(_first(users.get(board)) for board in boards) / len(boards)
     return shares
+
+
+def _first(share_and_rule: object) -> float:
+    share = number(next(iter(items(share_and_rule)), None))
+    return 1.0 if share is None else share
 
 
 def _is_counted(view: RunView, component: str) -> bool:
@@ -241,6 +247,5 @@ def _busy(record: RunRecord, start_ns: int | None = None, end_ns: int | None = N
     edges = np.concatenate(([start_ns], inner, [end_ns])).astype(np.int64)
     tree = np.diff(np.interp(edges, rows[:, 0], rows[:, 1]))
     busy = np.maximum(np.diff(np.interp(edges, rows[:, 0], rows[:, 2])), tree)
-    cpu = cast("Mapping[str, Any]", record.environment.get("cpu") or {})
-    cpus = cpu.get("threads")
+    cpus = number(mapping(record.environment.get("cpu")).get("threads"))
     return _Busy(edges, tree, busy, np.diff(edges) / 1e9, int(cpus) if cpus else os.cpu_count() or 1)

@@ -6,16 +6,26 @@ Standard library only: measured processes read it on their way into a run.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
+from wattmark.documents import is_mapping, mapping, number, numbers
 from wattmark.errors import ConfigError
 from wattmark.paths import data_dir
 from wattmark.sources.base import COMPONENTS
+
+
+class Baseline(TypedDict):
+    """What was measured of an idle machine. idle_w: component -> W; measured_at: Unix s, None if it is not written down;
+    methods: component -> counter, integrated or modelled."""
+
+    idle_w: dict[str, float]
+    measured_at: float | None
+    seconds: float | None
+    methods: dict[str, str]
 
 
 def baseline_path(host: str, environ: Mapping[str, str] | None = None, folder: str = "baselines") -> str:
@@ -24,19 +34,21 @@ def baseline_path(host: str, environ: Mapping[str, str] | None = None, folder: s
     return os.path.join(data_dir(environ), folder, f"{safe}.json")
 
 
-def load_baseline(host: str, environ: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-    """What :func:`save_baseline` kept: ``idle_w`` (component -> W), ``measured_at`` (Unix s), ``seconds``, ``methods``.
-
-    None if the host was never calibrated or the file cannot be used.
-    """
+def load_baseline(host: str, environ: Mapping[str, str] | None = None) -> Baseline | None:
+    """What :func:`save_baseline` kept; None if the host was never calibrated or the file cannot be used."""
     try:
         with open(baseline_path(host, environ), encoding="utf-8") as file:
-            data: Any = json.load(file)
+            data = mapping(json.load(file))
     except (OSError, ValueError):
         return None
-    if not isinstance(data, dict) or not _usable(data.get("idle_w")):  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    if not _usable(data.get("idle_w")):
         return None
-    return data  # pyright: ignore[reportUnknownVariableType]
+    return {
+        "idle_w": numbers(data["idle_w"]),
+        "measured_at": number(data.get("measured_at")),
+        "seconds": number(data.get("seconds")),
+        "methods": {name: str(method) for name, method in mapping(data.get("methods")).items()},
+    }
 
 
 def save_baseline(
@@ -64,7 +76,7 @@ def save_baseline(
     return path
 
 
-def write_calibration(path: str, data: Mapping[str, Any]) -> None:
+def write_calibration(path: str, data: Mapping[str, object]) -> None:
     """Put a file of a calibration in place of the one before, whole or not at all. Raises ConfigError."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -78,8 +90,8 @@ def write_calibration(path: str, data: Mapping[str, Any]) -> None:
         ) from error
 
 
-def _usable(idle_w: Any) -> bool:
-    return isinstance(idle_w, dict) and all(
-        component in COMPONENTS and isinstance(watts, int | float) and math.isfinite(watts) and watts >= 0
-        for component, watts in idle_w.items()  # pyright: ignore[reportUnknownVariableType]
+def _usable(idle_w: object) -> bool:
+    return is_mapping(idle_w) and all(
+        component in COMPONENTS and (number(watts) or 0.0) >= 0 and number(watts) is not None
+        for component, watts in idle_w.items()
     )

@@ -89,7 +89,7 @@ def compare(
     return [
         Row(
             entry,
-            {name: mean_with_scatter([one[name] for one in group]) for name in _common(group)},
+            {name: mean_with_scatter([row[name] for row in group]) for name in _common(group)},
             _gaps(base, values[reference], entry, group, refusal(base, entry, only), scope),
             refusal(base, entry, only),
             notes_on(base, entry, only, scope),
@@ -102,8 +102,8 @@ def compare(
 def scope_of(views: Iterable[RunView]) -> Scope:
     """``tree`` where other work kept the machine of one of them busy and the process tree of each is known."""
     some = list(views)
-    known = all(attributed(view) is not None for view in some)
-    scopes = {headline_scope(contention(view.record), known) for view in some}
+    has_tree = all(attributed(view) is not None for view in some)
+    scopes = {headline_scope(contention(view.record), has_tree) for view in some}
     return "tree" if "tree" in scopes else "machine"
 
 
@@ -170,43 +170,43 @@ _NEIGHBOURS = {True: 0.25, False: 1.2}
 
 def denominators(record: RunRecord) -> dict[str, float]:
     """What a run's energy can be divided by: its spans' counts, its epochs, and the points of its accuracy in percent."""
-    found = {
+    counts = {
         name: value
         for name, value in counts_of(record).items()
         if value > 0 and math.isfinite(value) and not name.endswith(_NO_COUNTS)
     }
     names = record.spans.names
-    if "epochs" not in found and "epoch" in names:
-        found["epochs"] = float((record.spans.name_ids == names.index("epoch")).sum())
+    if "epochs" not in counts and "epoch" in names:
+        counts["epochs"] = float((record.spans.name_ids == names.index("epoch")).sum())
     accuracy = accuracy_of(record)
     if accuracy:
-        found[ACCURACY_POINTS] = accuracy * 100
-    return {name: value for name, value in found.items() if value > 0}
+        counts[ACCURACY_POINTS] = accuracy * 100
+    return {name: value for name, value in counts.items() if value > 0}
 
 
 def accuracy_of(record: RunRecord) -> float | None:
     """The accuracy (0..1) that a run reached: its ``extra.metrics``, else the last span that has an ``accuracy``."""
     metrics = record.extra.get("metrics")
-    found = metrics.get("accuracy") if isinstance(metrics, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if isinstance(found, Mapping):  # a series
-        found = metrics_of(record)["accuracy"].last
-    if found is None:
+    reading = metrics.get("accuracy") if isinstance(metrics, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(reading, Mapping):  # a series
+        reading = metrics_of(record)["accuracy"].last
+    if reading is None:
         said = [
             (int(record.spans.end_ns[row]), value)
             for row, detail in record.spans.details.items()
             for value in (detail.get("attrs", {}).get("accuracy"),)
             if isinstance(value, int | float)
         ]
-        found = max(said)[1] if said else None
-    return float(found) if isinstance(found, int | float) and 0 < found <= 1 else None
+        reading = max(said)[1] if said else None
+    return float(reading) if isinstance(reading, int | float) and 0 < reading <= 1 else None
 
 
 def methods_of(view: RunView) -> dict[str, str]:
     """The counted components with the method of each: ``{"cpu": "counter", "dram": "modelled"}``."""
-    found: dict[str, dict[str, None]] = {}
+    by_component: dict[str, dict[str, None]] = {}
     for curve in view.counted:
-        found.setdefault(curve.curve.channel.component, {})[curve.curve.channel.method] = None
-    return {component: " and ".join(sorted(methods)) for component, methods in found.items()}
+        by_component.setdefault(curve.curve.channel.component, {})[curve.curve.channel.method] = None
+    return {component: " and ".join(sorted(methods)) for component, methods in by_component.items()}
 
 
 def refusal(reference: Entry, entry: Entry, components: frozenset[str] | None = None) -> str | None:
@@ -227,12 +227,12 @@ def notes_on(
     notes: list[str] = []
     if scope == "tree":
         notes.append("other work kept a machine busy: the energies are those of the process trees")
-    mine, theirs = (methods_of(one.views[0]) for one in (entry, reference))
+    mine, theirs = (methods_of(side.views[0]) for side in (entry, reference))
     for component in sorted(mine.keys() | theirs.keys()):
         ours, other = mine.get(component, "not counted"), theirs.get(component, "not counted")
         if ours != other and (components is None or component in components):
             notes.append(f"{component} is {ours} here and {other} in the reference")
-    hosts, there = ({view.record.host for view in one.views} for one in (entry, reference))
+    hosts, there = ({view.record.host for view in side.views} for side in (entry, reference))
     if hosts != there:
         names = (" and ".join(sorted(host or "an unknown host" for host in some)) for some in (hosts, there))
         notes.append("it ran on {}, not {}".format(*names))
@@ -250,8 +250,8 @@ def _counted(entry: Entry, components: frozenset[str] | None) -> set[str]:
     return shared if components is None else shared & components
 
 
-def _common(found: Sequence[Mapping[str, Quantity]]) -> list[str]:
-    return [name for name in found[0] if all(name in one for one in found)]
+def _common(rows: Sequence[Mapping[str, Quantity]]) -> list[str]:
+    return [name for name in rows[0] if all(name in row for row in rows)]
 
 
 def _gaps(

@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from wattmark.quantity import KINDS, SCATTER, Quantity, Shift, kind_of, own_error, total
 from wattmark.runs.record import RunRecord, Spans
@@ -74,7 +73,7 @@ class Difference:
             if (below + above) ** 2 >= 0.05 * whole > 0
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """As ``compare --json`` shows it."""
         names = ("value", "low", "high")
         percent = self.percent
@@ -111,10 +110,10 @@ def of_repeats(
     The scatter of the ratio is that of the logarithms, so that halves and doubles weigh alike. pooled: theirs over further
     groups that are taken to scatter alike, which two or three repeats say little of by themselves.
     """
-    found = of_quantities(mean_of(reference), mean_of(other))
+    difference = of_quantities(mean_of(reference), mean_of(other))
     groups = [[part.value for part in group] for group in (reference, other)]
     half = difference_of_means(*groups)[1]
-    ratio = found.ratio
+    ratio = difference.ratio
     if ratio is not None and all(value > 0 for group in groups for value in group):
         logs = [[math.log(value) for value in group] for group in groups]
         common = None if pooled is None else pooled.half_width(*logs)
@@ -123,7 +122,7 @@ def of_repeats(
             half = math.expm1(common) * fmean(groups[1])
         down, up = ratio.value * -math.expm1(-reach), ratio.value * math.expm1(reach)
         ratio = ratio.with_error(f"{SCATTER}/{own_error()}", down, up)
-    return Difference(found.gap.with_error(f"{SCATTER}/{own_error()}", half), ratio, found.common)
+    return Difference(difference.gap.with_error(f"{SCATTER}/{own_error()}", half), ratio, difference.common)
 
 
 def mean_of(repeats: Sequence[Quantity]) -> Quantity:
@@ -209,7 +208,7 @@ def counts_of(record: RunRecord) -> dict[str, float]:
     sums: dict[str, float] = {}
     for row, detail in spans.details.items():
         for name, value in detail.get("counts", {}).items():
-            if isinstance(value, int | float) and not _counted_above(spans, row, name):
+            if not _counted_above(spans, row, name):
                 sums[name] = sums.get(name, 0.0) + value
     return sums
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
+from wattmark.documents import items, mapping
 from wattmark.quantity import CHARACTER, CURVE, EDGES, OFFSET, SCALE
 from wattmark.runs.record import RunRecord
 from wattmark.sources.base import Channel
@@ -65,9 +65,8 @@ def work_of(record: RunRecord) -> str:
     name too. Numbers are left out: with more epochs, or another seed, a program does more or less of the same."""
     if "study" in record.tags:
         return _digest("study", _kind(record.name))
-    process = _facts(record, "process")
-    command = process.get("command")
-    words = [str(word) for word in cast("list[Any]", command)] if isinstance(command, list | tuple) else []
+    process = mapping(record.environment.get("process"))
+    words = [str(word) for word in items(process.get("command"))]
     if not words:
         return _digest("run", record.run_id)
     if "--" in words:  # wattmark run [options] -- the work
@@ -82,15 +81,9 @@ def _kind(word: str) -> str:
 def parts_of(record: RunRecord) -> str:
     """A short name of what the machine is made of: its CPUs and GPUs by model."""
     named = record.environment.get("cpu")  # other tools give a name only
-    cpu = named if isinstance(named, str) else str(_facts(record, "cpu").get("model", ""))
+    cpu = named if isinstance(named, str) else str(mapping(named).get("model", ""))
     models = (cpu, str(record.environment.get("gpus", "")))
     return _digest(*models) if any(models) else _digest("host", record.host or record.run_id)
-
-
-def _facts(record: RunRecord, name: str) -> Mapping[str, Any]:
-    """One part of the environment; empty where an imported run has something else there, or nothing."""
-    facts = record.environment.get(name)
-    return cast("Mapping[str, Any]", facts) if isinstance(facts, Mapping) else {}
 
 
 def _digest(*words: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from wattmark.documents import numbers
 from wattmark.quantity import Quantity, total
 from wattmark.runs.energy import CurveEnergy, Energies
 from wattmark.runs.record import Int64, RunRecord, RunWarning
@@ -115,7 +116,7 @@ def health_of(
 ) -> RunHealth:
     """The health of a run whose curves may be read in parts. gaps: by channel id; coverage: of what is counted."""
     channels = tuple(_channel(record, curve, gaps.get(curve.channel.id)) for curve in curves)
-    cost: Mapping[str, Any] = record.recorder
+    cost = numbers(record.recorder)
     cpu_s, over_s = cost.get("cpu_s"), cost.get("over_s")
     return RunHealth(
         record.run_id,

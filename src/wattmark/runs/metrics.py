@@ -7,16 +7,28 @@ start, a step or a value that is none (not given, not finite) as None.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TypedDict
 
+from wattmark.documents import is_mapping, items, mapping
 from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
 
 KEY = "metrics"
 SERVED = {"requests": "j_per_request", "output_tokens": "j_per_output_token"}
 """Of a benchmark of a model server: what its spans count, and the figure that says what one of it cost."""
+Columns = dict[str, list[float | None]]
+"""``t_s``, ``step`` and ``value`` of one metric."""
+
+
+class Report(TypedDict):
+    """Numbers that the work reported at a moment."""
+
+    run_id: str
+    t_ns: int
+    step: float | None
+    values: dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +41,12 @@ class Metric:
     value: tuple[float | None, ...]
 
     @classmethod
-    def of(cls, name: str, series: Mapping[str, Sequence[Any]]) -> Metric:
+    def of(cls, name: str, series: Mapping[str, object]) -> Metric:
         """The inverse of :meth:`as_dict`."""
-        return cls(name, tuple(series["t_s"]), tuple(series["step"]), tuple(series["value"]))
+        times = tuple(math.nan if t_s is None else t_s for t_s in _column(series["t_s"]))
+        return cls(name, times, _column(series["step"]), _column(series["value"]))
 
-    def as_dict(self) -> dict[str, list[float | None]]:
+    def as_dict(self) -> Columns:
         """As ``--json`` shows it."""
         return {"t_s": list(self.t_s), "step": list(self.step), "value": list(self.value)}
 
@@ -45,29 +58,27 @@ class Metric:
 
 def metrics_of(record: RunRecord) -> dict[str, Metric]:
     """The metrics that a run reported, by name."""
-    columns = cast("Mapping[str, Mapping[str, Sequence[Any]] | float]", record.extra.get(KEY) or {})
-    return {name: Metric.of(name, series) for name, series in columns.items() if isinstance(series, Mapping)}
+    columns = mapping(record.extra.get(KEY))
+    return {name: Metric.of(name, series) for name, series in columns.items() if is_mapping(series)}
 
 
-def series_of(
-    events: Iterable[Mapping[str, Any]], start_ns: int, end_ns: int
-) -> dict[str, dict[str, list[Any]]]:
+def series_of(events: Iterable[Report], start_ns: int, end_ns: int) -> dict[str, Columns]:
     """The events (``t_ns``, ``step``, ``values``) of a run as a record keeps them."""
-    series: dict[str, dict[str, list[Any]]] = {}
+    series: dict[str, Columns] = {}
     for event in sorted(events, key=lambda event: event["t_ns"]):
         if not start_ns <= event["t_ns"] <= end_ns:
             continue
         for name, value in event["values"].items():
             columns = series.setdefault(name, {"t_s": [], "step": [], "value": []})
             columns["t_s"].append((event["t_ns"] - start_ns) / 1e9)
-            columns["step"].append(event.get("step"))
+            columns["step"].append(event["step"])
             columns["value"].append(value if value is not None and math.isfinite(value) else None)
     return series
 
 
-def part_of(record: RunRecord, from_s: float, to_s: float) -> dict[str, dict[str, list[Any]]]:
+def part_of(record: RunRecord, from_s: float, to_s: float) -> dict[str, Columns]:
     """The metrics of a part of a run, their times from the start of the part."""
-    series: dict[str, dict[str, list[Any]]] = {}
+    series: dict[str, Columns] = {}
     for metric in metrics_of(record).values():
         rows = [row for row, t_s in enumerate(metric.t_s) if from_s <= t_s <= to_s]
         if rows:
@@ -82,14 +93,11 @@ def part_of(record: RunRecord, from_s: float, to_s: float) -> dict[str, dict[str
 def served_costs(record: RunRecord) -> dict[str, Quantity]:
     """Joules for one request and for one output token of a benchmark of a model server, idle included, as every surface
     tells them: of its steady window, without the load client and other work. Empty for any other run."""
-    found: Any = record.extra.get("serving")
-    for key in ("energy", "with_idle"):
-        found = cast("Mapping[str, Any]", found).get(key) if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping):
-        return {}
-    costs = cast("Mapping[str, Any]", found)
-    return {
-        name: Quantity.from_dict(costs[field], f"J/{name}")
-        for name, field in SERVED.items()
-        if isinstance(costs.get(field), Mapping)
-    }
+    energy = mapping(mapping(record.extra.get("serving")).get("energy"))
+    costs = mapping(energy.get("with_idle"))
+    pairs = ((name, costs.get(field)) for name, field in SERVED.items())
+    return {name: Quantity.from_dict(cost, f"J/{name}") for name, cost in pairs if is_mapping(cost)}
+
+
+def _column(values: object) -> tuple[float | None, ...]:
+    return tuple(value if isinstance(value, int | float) else None for value in items(values))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,13 @@ class SeriesData:
     values: Float32
 
 
+class Details(TypedDict, total=False):
+    """What a span counted, and what describes it."""
+
+    counts: Mapping[str, float]
+    attrs: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class Spans:
     """All spans of a run, in columns, sorted by start (an outer span before its inner ones).
@@ -64,9 +71,7 @@ class Spans:
     pids: Int64
     tids: Int64
     open: NDArray[np.bool_]
-    details: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(
-        default_factory=dict[int, Mapping[str, Mapping[str, Any]]]
-    )
+    details: Mapping[int, Details] = field(default_factory=dict[int, Details])
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -120,7 +125,7 @@ class RunRecord:
     end_ns: int
     parent_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
-    environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    environment: Mapping[str, object] = field(default_factory=dict[str, object])
     baseline_w: Mapping[str, float] | None = None
     curves: tuple[Curve, ...] = ()
     series: tuple[SeriesData, ...] = ()
@@ -128,8 +133,8 @@ class RunRecord:
     anchors: tuple[Anchor, ...] = ()
     tree_cpu: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     warnings: tuple[RunWarning, ...] = ()
-    recorder: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    recorder: Mapping[str, object] = field(default_factory=dict[str, object])
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def duration_s(self) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wattmark.quantity import Quantity, total
+from wattmark.quantity import Quantity, QuantityDict, total
 from wattmark.runs.attribution import Scope, headline_scope
 from wattmark.runs.metrics import Metric
 from wattmark.runs.record import RunWarning
@@ -37,7 +37,7 @@ class ChannelResult:
     counted: bool
     accuracy: Accuracy
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """An item of ``channels``."""
         energy = self.energy
         return {
@@ -60,13 +60,7 @@ class ChannelResult:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ChannelResult:
         """The inverse of :meth:`to_dict`."""
-        energy = {
-            "value": data["energy_j"],
-            "low": data["low"],
-            "high": data["high"],
-            "terms": data.get("terms"),
-        }
-        accuracy: Mapping[str, Any] = data["accuracy"]
+        energy = {**data, "value": data["energy_j"]}
         return cls(
             id=data["id"],
             component=data["component"],
@@ -78,7 +72,7 @@ class ChannelResult:
             samples=data["samples"],
             max_gap_s=data["max_gap_s"],
             counted=data["counted_in_total"],
-            accuracy=Accuracy(**{name: accuracy[name] for name in Accuracy._fields if name in accuracy}),
+            accuracy=Accuracy.from_dict(data["accuracy"]),
         )
 
 
@@ -93,9 +87,9 @@ class SpanResult:
     duration_s: float
     energy: Quantity | None
     counts: Mapping[str, float] = field(default_factory=dict[str, float])
-    attrs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    attrs: Mapping[str, object] = field(default_factory=dict[str, object])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """An item of ``spans``."""
         return {
             "name": self.name,
@@ -131,9 +125,9 @@ class CarbonResult:
     intensity_g_per_kwh: float
     source: str
     year: int | None
-    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The object ``carbon_g``."""
         grams = self.grams.as_dict()
         return {
@@ -196,7 +190,7 @@ class RunResult:
     spans: tuple[SpanResult, ...]
     span_groups: tuple[SpanGroup, ...]
     warnings: tuple[RunWarning, ...]
-    recorder: Mapping[str, Any]
+    recorder: Mapping[str, object]
     metrics: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
     wall: WallResult | None = None
 
@@ -228,7 +222,7 @@ class RunResult:
                 methods.setdefault(channel.component, set()).add(channel.method)
         return {component: frozenset(names) for component, names in methods.items()}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The documented object: plain data."""
         shares = {"above_idle": self.above_idle, "attributed": self.attributed}
         return {
@@ -342,7 +336,7 @@ def _groups(data: Mapping[str, Any]) -> tuple[SpanGroup, ...]:
     )
 
 
-def _dict(quantity: Quantity | None) -> dict[str, Any] | None:
+def _dict(quantity: Quantity | None) -> QuantityDict | None:
     return None if quantity is None else quantity.as_dict()
 
 

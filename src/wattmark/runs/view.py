@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from wattmark.errors import MissingExtra
 from wattmark.quantity import Quantity, total
 from wattmark.runs.energy import CurveEnergy, Energies, edges_ns
 from wattmark.runs.error_names import ErrorNames
@@ -32,7 +30,7 @@ class SpanView:
     by_component: dict[str, Quantity]
     coverage: float
     counts: dict[str, float]
-    attrs: dict[str, Any]
+    attrs: dict[str, object]
     pid: int
     tid: int
     open: bool
@@ -262,22 +260,15 @@ class RunView:
             result[component] = result[component] + power if component in result else power
         return result
 
-    def table(self, pandas: bool = False) -> Any:
-        """The spans as flat dicts (``energy_j``, ``energy_low_j``, ..., one column per count), or a pandas data frame."""
-        rows = [row_of(span) for span in self.spans()]
-        if not pandas:
-            return rows
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "pandas") from error
-        return pd.DataFrame(rows)
+    def table(self) -> list[dict[str, object]]:
+        """The spans as flat dicts: ``energy_j``, ``energy_low_j``, ..., one column per count."""
+        return [row_of(span) for span in self.spans()]
 
     def _bounds(self) -> tuple[Int64, Int64]:
         return np.array([self.record.start_ns]), np.array([self.record.end_ns])
 
 
-def row_of(span: SpanView) -> dict[str, Any]:
+def row_of(span: SpanView) -> dict[str, object]:
     """A span as a flat dict: ``energy_j`` with its ends, joules by component, then its attributes and counts."""
     return {
         "name": span.name,

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from wattmark.documents import mapping
 from wattmark.errors import ConfigError, ServerError
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity
@@ -508,7 +509,7 @@ def with_figures(record: RunRecord, result: BenchResult) -> RunRecord:
     told = tuple(item for item in result.load.series if item.series.id not in known)
     status = "interrupted" if result.load.interrupted else record.status
     place = {name: value for name in ("zone", "pue") if (value := getattr(result.place, name)) is not None}
-    settings = {**record.extra.get("settings", {}), **place}
+    settings = {**mapping(record.extra.get("settings")), **place}
     curves = record.curves
     if result.power is not None:  # the energy of this machine is the client's
         curves = (

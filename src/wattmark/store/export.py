@@ -11,6 +11,7 @@ import csv
 import gzip
 import importlib
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -140,7 +141,7 @@ def _power_rows(run: RunRecord, index: int) -> Table:
         "time": np.datetime_as_string(wall.astype("datetime64[ns]"), "us", timezone="UTC").tolist(),
         "energy_uj": curve.energy_uj.tolist(),
         "energy_j": ((curve.energy_uj - curve.energy_uj[:1]) / 1e6).tolist(),
-        "power_w": strict(power.tolist()),
+        "power_w": [watts if math.isfinite(watts) else None for watts in power.tolist()],
     }
 
 

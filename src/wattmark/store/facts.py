@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from wattmark.documents import mapping
 from wattmark.quantity import SCALE, Quantity, total
 from wattmark.runs.record import RunRecord
 from wattmark.store import tables, trash
@@ -34,7 +35,7 @@ def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, 
         error = f"{SCALE}/{record.host or record.run_id}/{channel.get('id', channel['method'])}"
         part = Quantity.from_dict({**value, "terms": channel.get("terms")}, error=error)
         sums.setdefault(channel["method"], []).append(part)
-    chosen: Mapping[str, Any] = record.extra.get("settings") or {}
+    chosen = mapping(record.extra.get("settings"))
     headline: Mapping[str, Any] = (summary or {}).get("headline") or {}
     return {
         "headline": headline if headline.get("scope") == "tree" else None,

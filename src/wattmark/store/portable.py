@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wattmark.documents import is_list, is_mapping, number
 from wattmark.runs.record import Anchor, Curve, Int64, RunRecord, RunWarning, SeriesData, Spans, Status
 from wattmark.sources.base import COMPONENTS, Channel, Method, ReadingKind, Series
 
@@ -41,7 +42,7 @@ _SPAN_TYPES = {
 }
 
 
-def to_plain(record: RunRecord, summary: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def to_plain(record: RunRecord, summary: Mapping[str, object] | None = None) -> dict[str, object]:
     """The run as dicts, lists, strings and finite numbers."""
     spans = record.spans
     return {
@@ -76,9 +77,9 @@ def to_plain(record: RunRecord, summary: Mapping[str, Any] | None = None) -> dic
     }
 
 
-def mended(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def mended(data: object) -> tuple[dict[str, object], list[str]]:
     """A run without those of its dispensable parts that are of a wrong type, and what they are; all else as it was."""
-    if not isinstance(cast("object", data), Mapping):
+    if not is_mapping(data):
         raise TypeError("it is no object")
     whole = dict(data)
     faults: list[str] = []
@@ -87,8 +88,8 @@ def mended(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             whole[name] = None if name in ("baseline_w", "exit_code", "parent_id") else {}
             faults.append(f"{name} is no {what}")
     spans = whole.get("spans")
-    if isinstance(spans, Mapping):
-        columns = dict(cast("Mapping[str, Any]", spans))
+    if is_mapping(spans):
+        columns = dict(spans)
         details = columns.get("details")
         if not _is_details(details):
             columns["details"] = {}
@@ -142,21 +143,23 @@ def from_plain(data: Mapping[str, Any]) -> RunRecord:
     return record
 
 
-def strict(value: Any) -> Any:
+def strict(value: object) -> object:
     """A copy that JSON can hold: NaN and infinity become None, foreign objects their text."""
-    match value:
-        case None | str() | bool() | int():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {str(key): strict(item) for key, item in cast("Mapping[Any, Any]", value).items()}
-        case list() | tuple():
-            return [strict(item) for item in cast("Sequence[Any]", value)]
-        case np.generic() | np.ndarray():
-            return strict(cast("NDArray[Any]", value).tolist())
-        case _:
-            return str(value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_mapping(value):
+        return {str(key): strict(item) for key, item in value.items()}
+    if is_list(value):
+        return [strict(item) for item in value]
+    if _is_array(value):
+        return strict(value.tolist())
+    return str(value)
+
+
+def _is_array(value: object) -> TypeGuard[NDArray[np.generic]]:
+    return isinstance(value, np.generic | np.ndarray)
 
 
 def storable(text: str) -> str:
@@ -266,45 +269,32 @@ def _floats(values: Any, name: str) -> NDArray[np.float64]:
     return np.where(np.abs(numbers) < 3e38, numbers, np.nan)  # what float32 holds
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_size(value: object) -> bool:
-    return _is_number(value) and cast("float", value) >= 0
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, Mapping)
+    size = number(value)
+    return size is not None and size >= 0
 
 
 def _is_words(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(word, str) for word in cast("Mapping[object, object]", value).values()
-    )
+    return is_mapping(value) and all(isinstance(word, str) for word in value.values())
 
 
 def _is_powers(value: object) -> bool:
-    return value is None or (
-        isinstance(value, Mapping)
-        and all(_is_number(watts) for watts in cast("Mapping[object, object]", value).values())
-    )
+    return value is None or (is_mapping(value) and all(number(watts) is not None for watts in value.values()))
 
 
 def _is_details(value: object) -> bool:
-    rows = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {"": None}
-    return all(
-        row.isascii() and row.isdecimal() and len(row) < 12 and isinstance(detail, Mapping)
-        and all(isinstance(part, Mapping) for part in cast("Mapping[object, object]", detail).values())
-        for row, detail in rows.items()
+    return is_mapping(value) and all(
+        row.isascii() and row.isdecimal() and len(row) < 12 and is_mapping(detail)
+        and all(is_mapping(part) for part in detail.values())
+        for row, detail in value.items()
     )  # fmt: skip
 
 
 _PARTS: dict[str, tuple[Callable[[object], bool], str]] = {
     "tags": (_is_words, "words"),
-    "environment": (_is_object, "object"),
-    "recorder": (_is_object, "object"),
-    "extra": (_is_object, "object"),
+    "environment": (is_mapping, "object"),
+    "recorder": (is_mapping, "object"),
+    "extra": (is_mapping, "object"),
     "baseline_w": (_is_powers, "powers by component"),
     "exit_code": (lambda value: value is None or (type(value) is int and abs(value) < 2**31), "exit code"),
     "parent_id": (lambda value: value is None or isinstance(value, str), "id of a run"),

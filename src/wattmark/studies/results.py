@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
+from wattmark.quantity import IntervalDict
 from wattmark.runs.attribution import Scope, headline_scope
 
 TrialStatus = Literal["completed", "failed", "timeout", "out-of-memory", "interrupted"]
@@ -35,12 +36,12 @@ class Stage:
     path: str
     start_s: float
     duration_s: float
-    energy_j: Mapping[str, float] | None
+    energy_j: IntervalDict | None
     by_component_j: Mapping[str, float] = field(default_factory=dict[str, float])
     counts: Mapping[str, Number] = field(default_factory=dict[str, Number])
-    attrs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    attrs: Mapping[str, object] = field(default_factory=dict[str, object])
     series: Mapping[str, float] = field(default_factory=dict[str, float])
-    tree_j: Mapping[str, Mapping[str, float]] | None = None
+    tree_j: Mapping[str, IntervalDict] | None = None
 
     def of_tree(self) -> Stage:
         """With the energies of the trial's process tree."""
@@ -74,7 +75,7 @@ class TrialResult:
     run_id: str | None = None
     started_at: str = ""
     duration_s: float = 0.0
-    energy_j: Mapping[str, Mapping[str, float]] | None = None
+    energy_j: Mapping[str, IntervalDict] | None = None
     methods: Mapping[str, str] = field(default_factory=dict[str, str])
     power_w: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     idle_w: Mapping[str, float] | None = None
@@ -90,8 +91,8 @@ class TrialResult:
     warnings: Sequence[Mapping[str, str]] = ()
     outlier: bool = False
     recorder: Mapping[str, float] = field(default_factory=dict[str, float])
-    tree_j: Mapping[str, Mapping[str, float]] | None = None
-    machine_j: Mapping[str, Mapping[str, float]] | None = None
+    tree_j: Mapping[str, IntervalDict] | None = None
+    machine_j: Mapping[str, IntervalDict] | None = None
 
     def of_tree(self) -> TrialResult:
         """With the energies of its process tree."""
@@ -201,9 +202,6 @@ def merge_hosts(results: Iterable[StudyResults]) -> StudyResults:
     environment: dict[str, Mapping[str, Any]] = {}
     for part in parts:
         environment.update(part.environment)
-        for trial in part.trials:
-            data = {item.name: getattr(trial, item.name) for item in fields(TrialResult)}
-            data["factors"] = {**trial.factors, "host": trial.host}
-            trials.append(TrialResult(**data))
+        trials += [replace(trial, factors={**trial.factors, "host": trial.host}) for trial in part.trials]
     first = parts[0]
     return StudyResults(first.name, first.title, first.design, trials, environment).in_scope()

@@ -83,8 +83,8 @@ class PredictorContract:
 
     def test_two_fits_of_the_same_observations_predict_the_same(self) -> None:
         """Deterministic, whatever was predicted before."""
-        assert [_numbers(one) for one in self._predictions()] == [
-            _numbers(one) for one in self._predictions()
+        assert [_numbers(prediction) for prediction in self._predictions()] == [
+            _numbers(prediction) for prediction in self._predictions()
         ]
 
     def test_it_pickles(self) -> None:
@@ -117,7 +117,7 @@ class PredictorContract:
             return
         far = self.fitted().predict(subject)
         assert far.outside
-        assert all(_relative(far.energy) > _relative(one.energy) for one in self._predictions())
+        assert all(_relative(far.energy) > _relative(prediction.energy) for prediction in self._predictions())
 
     def _predictions(self) -> list[Prediction]:
         predictor = self.fitted()

@@ -228,24 +228,24 @@ class StoreContract:
                 replace(run, started_wall_ns=hour, environment={"host": f"h{index}"}), example_summary(energy)
             )
 
-        def found(**filters: Any) -> list[str]:
+        def ids(**filters: Any) -> list[str]:
             return [run.run_id for run in store.summaries(**filters)]
 
-        assert found() == ["r2", "r1", "r0"]
-        assert found(order="oldest", limit=2) == ["r0", "r1"]
-        assert found(order="energy") == ["r1", "r2", "r0"]
-        assert found(order="name") == ["r2", "r0", "r1"]
-        assert found(status="failed") == ["r1"]
-        assert found(status=["failed", "completed"], host="h2") == ["r2"]
-        assert found(name="train/*") == ["r1", "r0"]
-        assert found(name="train/?") == ["r1", "r0"]
-        assert found(name="Train*") == found(name="train") == found(name="*.*") == []
-        assert found(tag="n") == ["r2", "r1", "r0"]
-        assert found(tag="n=1") == ["r1"]
-        assert found(tag=["n", "even"]) == ["r2", "r0"]
-        assert found(since=_MONDAY + timedelta(hours=1)) == ["r2", "r1"]
-        assert found(until=_MONDAY + timedelta(hours=1)) == ["r0"]
-        assert found(since=datetime.fromtimestamp(_MONDAY.timestamp() + 3600)) == ["r2", "r1"]  # local time
+        assert ids() == ["r2", "r1", "r0"]
+        assert ids(order="oldest", limit=2) == ["r0", "r1"]
+        assert ids(order="energy") == ["r1", "r2", "r0"]
+        assert ids(order="name") == ["r2", "r0", "r1"]
+        assert ids(status="failed") == ["r1"]
+        assert ids(status=["failed", "completed"], host="h2") == ["r2"]
+        assert ids(name="train/*") == ["r1", "r0"]
+        assert ids(name="train/?") == ["r1", "r0"]
+        assert ids(name="Train*") == ids(name="train") == ids(name="*.*") == []
+        assert ids(tag="n") == ["r2", "r1", "r0"]
+        assert ids(tag="n=1") == ["r1"]
+        assert ids(tag=["n", "even"]) == ["r2", "r0"]
+        assert ids(since=_MONDAY + timedelta(hours=1)) == ["r2", "r1"]
+        assert ids(until=_MONDAY + timedelta(hours=1)) == ["r0"]
+        assert ids(since=datetime.fromtimestamp(_MONDAY.timestamp() + 3600)) == ["r2", "r1"]  # local time
 
     def test_a_line_of_a_list_has_what_lists_show(self, store: Store) -> None:
         store.add(example_record(), example_summary(100.0))

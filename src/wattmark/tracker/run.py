@@ -365,7 +365,10 @@ class Run:
 
     def table(self, pandas: bool = False) -> Any:
         """The spans as a list of dicts, or as a pandas data frame."""
-        return self.view.table(pandas=pandas)
+        from wattmark.runs.display.frames import data_frame
+
+        rows = self.view.table()
+        return data_frame(rows) if pandas else rows
 
     def to_pandas(self) -> pd.DataFrame:
         """One row for each span, with its joules, counts and attributes, and one for each moment at which metrics were

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from wattmark import settings
+from wattmark.documents import mapping
 from wattmark.errors import RunNotFound, StoreError
 from wattmark.impact.emissions import Carbon, PueLike, carbon
 from wattmark.impact.locate import FoundZone, resolve_zone
@@ -156,7 +157,7 @@ def summary_of(view: RunView) -> RunSummary:
         note="",
         stored_bytes=0,
         energy_by_method={method: part for method, part in sums.items() if part is not None},
-        settings=dict(record.extra.get("settings") or {}),
+        settings=dict(mapping(record.extra.get("settings"))),
         tree=tree and tree.energy,
         tree_by_method=tree.by_method if tree else {},
     )
@@ -169,7 +170,7 @@ def place_of(
 
     Raises ConfigError for a zone that does not exist.
     """
-    return place_for(record.host, record.extra.get("settings") or {}, zone, pue)
+    return place_for(record.host, mapping(record.extra.get("settings")), zone, pue)
 
 
 def place_for(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattmark.serving.figures.latency import Goal, Metrics, distribution, measure
-from wattmark.serving.figures.sweep import SweepPoint, doubling, find_knee, run_sweep
+from wattmark.serving.figures.sweep import Climb, SweepPoint, doubling, find_knee
 from wattmark.serving.load.records import LoadResult, RequestRecord
 
 MS = 1_000_000
@@ -116,16 +116,10 @@ def figures_at(tokens_per_s: float | None) -> Metrics:
 def test_the_knee_is_where_more_load_buys_no_more_work():
     rates = {1: 100, 2: 195, 4: 380, 8: 700, 16: 760, 32: 770, 64: 775}
 
-    async def run_at(load: float) -> Metrics:
-        asked.append(load)
-        return figures_at(rates[int(load)])
-
-    import asyncio
-
-    asked: list[float] = []
-    sweep = asyncio.run(run_sweep(doubling(1, 64), run_at))
+    climb = Climb()
+    assert [climb.add(load, figures_at(rates[int(load)])) for load in doubling(1, 64)] == [*[False] * 6, True]
+    sweep = climb.sweep()
     assert sweep.saturated
-    assert asked == [1, 2, 4, 8, 16, 32, 64][: len(asked)]
     assert len(sweep.points) == 7
     assert sweep.knee.load == 8
 

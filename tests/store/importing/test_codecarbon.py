@@ -59,7 +59,7 @@ def test_a_file_that_has_grown_takes_the_place_of_what_it_was(imported, tmp_path
         # on_csv_write="update": the row is written again, with another stamp
         updated = take_in(store, imported(HEADER + row(14, 14_400, 0.004)))
         again = take_in(store, imported(HEADER + FLUSHED[1]))
-        assert (len(first.added), grown.grown, updated.grown, again.known) == (1, *[first.added] * 3)
+        assert (len(first.added), grown.grown, updated.grown, again.repeated) == (1, *[first.added] * 3)
         (stored,) = store.summaries()
         assert stored.energy_j == pytest.approx(14_400)
 

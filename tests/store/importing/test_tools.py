@@ -136,7 +136,7 @@ def test_a_log_that_has_grown_is_kept_once(imported, tmp_path):
         first = take_in(store, imported(header + "".join(rows[:20])))
         second = take_in(store, imported(header + "".join(rows)))
         third = take_in(store, imported(header + "".join(rows[:30])))
-        assert (second.grown, third.known) == (first.added, first.added)
+        assert (second.grown, third.repeated) == (first.added, first.added)
         (stored,) = store.summaries()
         assert stored.duration_s == 59
 
@@ -351,7 +351,8 @@ def test_both_files_of_one_carbontracker_are_one_run_and_predictions_are_none(im
         assert joules(output[0]) == {"carbontracker/host": pytest.approx(36_000.0)}
         added = take_in(store, output).added
         assert (
-            take_in(store, imported(TRACKED, name="7.1_2024-03-01T100000Z_carbontracker.log")).known == added
+            take_in(store, imported(TRACKED, name="7.1_2024-03-01T100000Z_carbontracker.log")).repeated
+            == added
         )
 
 

@@ -60,8 +60,8 @@ def import_files(
                 continue
             intake = take_in(store, reading)
             added += intake.added
-            already_stored += intake.grown + intake.known
-            reports.append(_told(file, reading, intake.added + intake.grown + intake.known))
+            already_stored += intake.grown + intake.repeated
+            reports.append(_told(file, reading, intake.added + intake.grown + intake.repeated))
             _say(file, reading)
     if not write_json({"imported": added, "known_before": already_stored, "files": reports}, json_path):
         for run_id in added:

@@ -10,6 +10,7 @@ import typer
 
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
+from wattmark.documents import mapping
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _environment(out: Console, view: RunView) -> None:
 
     table = new_table("fact", "value", prose=("value",), title="environment", show_header=False)
     facts = view.record.environment
-    process: dict[str, Any] = facts.get("process") or {}
+    process = mapping(facts.get("process"))
     rows = {**{key: value for key, value in facts.items() if key != "process"}, **process}
     rows.pop("environment", None)
     for key, value in rows.items():

@@ -12,7 +12,7 @@ from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wattmark.quantity import Quantity
+    from wattmark.quantity import Quantity, QuantityDict
     from wattmark.runs.totals import Sum, Totals
 
 app = typer.Typer(rich_markup_mode=None)
@@ -76,7 +76,7 @@ def _sum(part: Sum) -> dict[str, Any]:
     return {**counts, **{name: _quantity(getattr(part, name)) for name in quantities}}
 
 
-def _quantity(quantity: Quantity | None) -> dict[str, Any] | None:
+def _quantity(quantity: Quantity | None) -> QuantityDict | None:
     return None if quantity is None else quantity.as_dict()
 
 

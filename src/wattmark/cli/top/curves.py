@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from wattmark.cli.top.state import Component
+from wattmark.documents import mappings, number
 from wattmark.quantity import Quantity, total
 from wattmark.recorder import journal
 from wattmark.recorder.live import Live
@@ -59,21 +59,23 @@ class Curves:
             if record.type == journal.SAMPLE:
                 self._add(record.payload)
             elif record.type == journal.GROUPS or (record.type == journal.HEADER and not self._groups):
-                self._open(record.json()["groups"])
+                self._open(mappings(record.json()["groups"]))
         following = Path(f"{self._folder}/recorder-{self._segment + 1:06d}{journal.SUFFIX}")
         if not following.exists():
             return False
         self._segment, self._offset = self._segment + 1, 0
         return True
 
-    def _open(self, groups: list[dict[str, Any]]) -> None:
-        channels = [[Channel.from_dict(item) for item in group["channels"]] for group in groups]
+    def _open(self, groups: list[Mapping[str, object]]) -> None:
+        channels = [[Channel.from_dict(item) for item in mappings(group["channels"])] for group in groups]
         counted = {member.component for group in channels for member in group if member.counted}
         for group, members in zip(groups, channels, strict=True):
             curves: list[_Curve | None] = []
             for channel in members:
                 beside = channel.component not in counted and not channel.inside and not channel.copy_of
-                curve = _Curve(channel, float(group["period_s"])) if channel.counted or beside else None
+                curve = (
+                    _Curve(channel, number(group["period_s"]) or 0.1) if channel.counted or beside else None
+                )
                 curves.append(curve)
                 if curve is not None:
                     (self.channels if channel.counted else self._beside).append(curve)

@@ -17,6 +17,7 @@ import numpy as np
 
 from wattmark.cli.top.curves import Curves
 from wattmark.cli.top.state import Count, RunPrediction, RunState, SpanRow
+from wattmark.documents import numbers
 from wattmark.recorder import journal, tree
 from wattmark.recorder.live import ENDED, Live, LiveReader
 from wattmark.runs.reading.session import session_folders
@@ -73,7 +74,7 @@ class _Run:
     end: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
     shown: bool = False
-    told: bool = False
+    ended: bool = False
     rows: dict[str, _Row] = field(default_factory=dict[str, _Row])
     pending: list[tuple[_Span, int]] = field(default_factory=list["tuple[_Span, int]"])
     seen: deque[tuple[int, dict[str, float]]] = field(default_factory=deque[tuple[int, dict[str, float]]])
@@ -123,12 +124,12 @@ class _Session:
         for run in self._runs:
             _settle(run, self._curves, live.t_ns if live is not None and recorder_lives else _NEVER_NS)
         for run in self._runs:
-            if run.told:
+            if run.ended:
                 continue
-            run.told = run.end is not None or run.pid not in owners
-            if run.shown or not run.told:
+            run.ended = run.end is not None or run.pid not in owners
+            if run.shown or not run.ended:
                 run.shown = True
-                yield self._state(run, live, run.told, recorder_lives)
+                yield self._state(run, live, run.ended, recorder_lives)
         self.alive = recorder_lives or bool(owners)
 
     def _page(self) -> LiveReader:
@@ -323,8 +324,9 @@ class _EventTail:
                     self._closed.append((ended, t_ns))
             elif kind == journal.SPAN_DETAIL:
                 detail = record.json()
-                if detail["span"] in self.open:
-                    self.open[detail["span"]].counts.update(detail.get("counts", {}))
+                current = self.open.get(int(str(detail["span"])))
+                if current is not None:
+                    current.counts.update(numbers(detail.get("counts")))
             elif kind == journal.NAME:
                 number = journal.NAME_HEAD.unpack_from(payload)[0]
                 self._names[number] = bytes(payload[journal.NAME_HEAD.size :]).decode("utf-8", "replace")

@@ -22,7 +22,7 @@ def machine(here: Here) -> MachineHealth:
 @router.get("/runs/{ref}/health")
 def run(here: Here, ref: RunRef) -> RunHealth:
     """Coverage, gaps, wraps and agreement of a run's channels; its recorder's cost; what would have been better."""
-    found = here.runs.get(ref)
-    results = results_of(here, found)
+    current = here.runs.get(ref)
+    results = results_of(here, current)
     gaps = {channel.id: Gaps(channel.samples, channel.max_gap_s) for channel in results.channels}
-    return health_of(found.record, found.curves, gaps, results.coverage)
+    return health_of(current.record, current.curves, gaps, results.coverage)

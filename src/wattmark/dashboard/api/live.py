@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from wattmark.dashboard.api.schemas import RunRef
 from wattmark.dashboard.context import Context, Here
 from wattmark.dashboard.looks import EVERY_S
+from wattmark.documents import mappings
 from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
@@ -77,8 +78,11 @@ def events(here: Here, request: Request) -> StreamingResponse:
     """``runs`` whenever a run begins, grows, ends, or comes into the store: those that go on, and the newest kept."""
 
     def look() -> tuple[str, dict[str, Any]]:
-        kept = [run.run_id for run in here.store.summaries(limit=20)]
-        return "runs", {"live": [_told(one).model_dump() for one in here.live.records()], "kept": kept}
+        run_ids = [run.run_id for run in here.store.summaries(limit=20)]
+        return "runs", {
+            "live": [_told(record).model_dump() for record in here.live.records()],
+            "kept": run_ids,
+        }
 
     return _stream(here, request, "", look)
 
@@ -101,9 +105,8 @@ def _told(record: RunRecord) -> LiveRun:
 
 def forecast(record: RunRecord) -> RunForecast | None:
     """The last prediction that was made of a run while it went on, or None."""
-    said: Sequence[Mapping[str, Any]] = record.extra.get("predictions") or ()
     try:
-        last = said[len(said) - 1]
+        last: Mapping[str, Any] = mappings(record.extra.get("predictions"))[-1]
         return RunForecast(
             share=last["share"],
             energy_j=last["energy_j"]["value"],

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
@@ -14,6 +14,7 @@ from wattmark.dashboard.api.studies.answers import cheapest_of, quantity, told_a
 from wattmark.dashboard.api.studies.routes import Limits, Metric
 from wattmark.dashboard.api.studies.schemas import Cell, Cheapest, Level
 from wattmark.dashboard.context import Context, Here
+from wattmark.documents import is_mapping, mapping, number
 from wattmark.quantity import REPEAT, Quantity
 from wattmark.runs.comparison import run_to_run
 from wattmark.runs.differences import Difference, of_quantities
@@ -38,11 +39,11 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 @router.get("/benches")
 def benches(here: Here, limit: Limit = 100) -> Benches:
     """Runs of ``wattmark llm bench`` with energy, latency and load, newest first."""
-    found = _found(here, limit)
-    cells, common = told_apart([cell for _, cell in found])
+    pairs = _stored(here, limit)
+    cells, common = told_apart([cell for _, cell in pairs])
     return Benches(
         cells=cells,
-        started_at={run.run_id: run.started_at.isoformat() for run, _ in found},
+        started_at={run.run_id: run.started_at.isoformat() for run, _ in pairs},
         common=common,
     )
 
@@ -52,57 +53,59 @@ def benches_cheapest(here: Here, cost: Metric, limits: Limits = "", limit: Limit
     """The bench that cost least within limits, and those that may cost as little."""
     from wattmark.studies.analysis.choice import Candidate, cheapest, parse_limits
 
-    found = _found(here, limit)
+    pairs = _stored(here, limit)
 
     def difference(first: int, second: int) -> Difference:
-        one, other = (_once(*found[place], cost) for place in (first, second))
-        return of_quantities(one, other)
+        first_cost, other = (_once(*pairs[place], cost) for place in (first, second))
+        return of_quantities(first_cost, other)
 
-    candidates = [Candidate(cell.label, cell.metrics) for _, cell in found]
+    candidates = [Candidate(cell.label, cell.metrics) for _, cell in pairs]
     return cheapest_of(cheapest(candidates, cost, parse_limits(limits), difference))
 
 
 def _once(run: RunSummary, cell: Cell, cost: str) -> Quantity:
     """With the scatter that one run does not show."""
-    known = cell.metrics[cost]
+    once = cell.metrics[cost]
     share = run_to_run(run.duration_s, None, of_tree=False)
-    return known.with_error(f"{REPEAT}/{run.run_id}", known.value * share)
+    return once.with_error(f"{REPEAT}/{run.run_id}", once.value * share)
 
 
-def _found(here: Context, limit: int) -> list[tuple[RunSummary, Cell]]:
+def _stored(here: Context, limit: int) -> list[tuple[RunSummary, Cell]]:
     cells: list[tuple[RunSummary, Cell]] = []
     for run in here.store.summaries(tag="kind=serving", limit=limit):
-        data = _part(here.store.part(run.run_id).record.extra, "serving")
+        data = mapping(here.store.part(run.run_id).record.extra.get("serving"))
         if data:
             cells.append((run, _cell(run, data)))
     return cells
 
 
-def _cell(run: RunSummary, data: Mapping[str, Any]) -> Cell:
-    server, energy = _part(data, "server"), _part(data, "energy")
+def _cell(run: RunSummary, data: Mapping[str, object]) -> Cell:
+    server, energy = mapping(data.get("server")), mapping(data.get("energy"))
     load = next((name for name in ("rate", "concurrency") if name in run.tags), None)
     levels: dict[str, Level] = {"model": str(server.get("model", ""))}
     if load is not None:
         levels[load] = _level(run.tags[load])
-    measured, modelled = (_part(energy, name).get("value") for name in ("measured_j", "modelled_j"))
-    known = (measured or 0.0) + (modelled or 0.0)
+    measured, modelled = (
+        number(mapping(energy.get(name)).get("value")) for name in ("measured_j", "modelled_j")
+    )
+    split_j = (measured or 0.0) + (modelled or 0.0)
     return Cell(
         label=f"{run.name} ({run.run_id[-8:]})",
         factors=levels,
         trials=(run.run_id,),
         completed=1,
         metrics=dict(_metrics(data)),
-        modelled=(modelled or 0.0) / known if known > 0 else None,
+        modelled=(modelled or 0.0) / split_j if split_j > 0 else None,
         command=_command(server, levels),
         verdict="",
         own={},
     )
 
 
-def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Quantity]]:
+def _metrics(data: Mapping[str, object]) -> Iterator[tuple[str, Quantity]]:
     """The names are those of the trials of a serving study (``studies.llm_trial.figures``)."""
-    metrics, energy = _part(data, "metrics"), _part(data, "energy")
-    found: dict[str, tuple[Any, str]] = {
+    metrics, energy = mapping(data.get("metrics")), mapping(data.get("energy"))
+    numbers: dict[str, tuple[object, str]] = {
         "requests_per_s": (metrics.get("requests_per_s"), "1/s"),
         "output_tokens_per_s": (metrics.get("output_tokens_per_s"), "1/s"),
         "goodput": (metrics.get("goodput_per_s"), "1/s"),
@@ -110,15 +113,15 @@ def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Quantity]]:
         "idle_share": (energy.get("idle_share"), ""),
     }
     for name in ("ttft", "tpot", "e2e"):
-        for at, value in _part(_part(metrics, f"{name}_s"), "percentiles").items():
-            found[f"{name}_p{at}_s"] = (value, "s")
+        for at, value in mapping(mapping(metrics.get(f"{name}_s")).get("percentiles")).items():
+            numbers[f"{name}_p{at}_s"] = (value, "s")
     for part, end in (("with_idle", ""), ("without_idle", "_own")):
-        costs = _part(energy, part)
-        found[f"j_per_token{end}"] = (costs.get("j_per_output_token"), "J")
-        found[f"j_per_request{end}"] = (costs.get("j_per_request"), "J")
+        costs = mapping(energy.get(part))
+        numbers[f"j_per_token{end}"] = (costs.get("j_per_output_token"), "J")
+        numbers[f"j_per_request{end}"] = (costs.get("j_per_request"), "J")
     for at in ("p5", "p25", "p50", "p75", "p90", "p95", "p99"):
-        found[f"request_j_{at}"] = (_part(energy, "request_j").get(at), "J")
-    for name, (value, unit) in found.items():
+        numbers[f"request_j_{at}"] = (mapping(energy.get("request_j")).get(at), "J")
+    for name, (value, unit) in numbers.items():
         figure = _quantity(value, unit)
         if figure is not None:
             yield name, figure
@@ -126,16 +129,15 @@ def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, Quantity]]:
 
 def _quantity(entry: object, unit: str) -> Quantity | None:
     """A number, a value with its error terms, or one with its ends; an end that is not known is left at the value."""
-    if isinstance(entry, Mapping):
-        ends = cast("Mapping[str, object]", entry)
-        if isinstance(ends.get("terms"), Mapping):
-            return Quantity.from_dict(ends, unit)
-        value, low, high = (_number(ends.get(key)) for key in ("value", "low", "high"))
+    if is_mapping(entry):
+        if is_mapping(entry.get("terms")):
+            return Quantity.from_dict(entry, unit)
+        value, low, high = (number(entry.get(key)) for key in ("value", "low", "high"))
         return quantity(value, low, high, unit)
-    return quantity(_number(entry), None, None, unit)
+    return quantity(number(entry), None, None, unit)
 
 
-def _command(server: Mapping[str, Any], levels: Mapping[str, Any]) -> str:
+def _command(server: Mapping[str, object], levels: Mapping[str, object]) -> str:
     where = server.get("model") if server.get("local") else server.get("url") or server.get("base_url")
     words = ["wattmark", "llm", "bench", str(where)]
     for name, level in levels.items():
@@ -144,18 +146,9 @@ def _command(server: Mapping[str, Any], levels: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = data.get(name)
-    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
-
-
 def _level(text: str) -> float | str:
     try:
         value = float(text)
     except ValueError:
         return text
     return value if math.isfinite(value) else text
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wattmark.runs.reading.journals import ProcessEvents
+from wattmark.runs.record import Details
 
 UNITS = ("epochs", "steps")
 """What is counted, the one that says most first: a step may be one of training, of evaluation, or of loading."""
@@ -130,5 +131,7 @@ def _add(found: dict[str, Progress], unit: str, times_ns: Any, done: Any) -> Non
         found[unit] = progress
 
 
-def _counts(detail: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, float]]:
-    return [(key, float(value)) for key, value in detail["counts"].items() if key in UNITS and value > 0]
+def _counts(detail: Details) -> list[tuple[str, float]]:
+    return [
+        (key, float(value)) for key, value in detail.get("counts", {}).items() if key in UNITS and value > 0
+    ]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from wattmark.impact import Carbon
 from wattmark.predict.hardware.devices import Machine
 from wattmark.predict.whatif.state import Step
-from wattmark.quantity import Quantity
+from wattmark.quantity import Quantity, QuantityDict
 
 Basis = Literal["measured", "modelled", "imported", "predicted"]
 
@@ -168,5 +168,5 @@ class Outcome:
         }
 
 
-def _plain(quantity: Quantity | None) -> dict[str, float] | None:
+def _plain(quantity: Quantity | None) -> QuantityDict | None:
     return None if quantity is None else quantity.as_dict()

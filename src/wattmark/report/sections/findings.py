@@ -116,12 +116,16 @@ def predictors_section(analysis: Analysis) -> Html | None:
             "p, corrected",
         )
     )
-    known = {one.target for one in analysis.predictors}
+    targets = {predictor.target for predictor in analysis.predictors}
     whole = {
         "energy_per_sample": "training_energy_j",
         "inference_energy_per_sample": "inference_energy_j",
     }  # differ by the samples alone
-    rows = [_predictor(one) for one in analysis.predictors if whole.get(one.target) not in known]
+    rows = [
+        _predictor(predictor)
+        for predictor in analysis.predictors
+        if whole.get(predictor.target) not in targets
+    ]
     return join(tag("p", _PREDICTORS_LEAD, class_="lead"), _table("What foretells energy", head, rows))
 
 
@@ -153,32 +157,32 @@ def _whole(effects: Sequence[Effect]) -> Html:
 
 def _medians(effect: Effect) -> Html:
     show = shown_as(effect.metric)
-    levels = sorted(effect.levels, key=lambda one: one.median)
-    kept = levels if len(levels) <= 6 else [*levels[:2], *levels[-2:]]
+    levels = sorted(effect.levels, key=lambda level: level.median)
+    shown = levels if len(levels) <= 6 else [*levels[:2], *levels[-2:]]
     parts = [
         tag(
             "div",
-            tag("strong", show_level(one.level)),
-            f" {show(one.median)}",
+            tag("strong", show_level(level.level)),
+            f" {show(level.median)}",
             None
-            if one.low is None or one.high is None or one.low == one.high
-            else tag("small", f" {show(one.low)} to {show(one.high)}", class_="inline"),
+            if level.low is None or level.high is None or level.low == level.high
+            else tag("small", f" {show(level.low)} to {show(level.high)}", class_="inline"),
         )
-        for one in kept
+        for level in shown
     ]
-    if len(kept) < len(levels):
-        parts.insert(2, tag("div", f"… {len(levels) - len(kept)} between …", class_="muted"))
+    if len(shown) < len(levels):
+        parts.insert(2, tag("div", f"… {len(levels) - len(shown)} between …", class_="muted"))
     return join(parts)
 
 
 def _differs(effect: Effect) -> bool:
-    return len({one.median for one in effect.levels}) > 1 or any(
+    return len({level.median for level in effect.levels}) > 1 or any(
         d.p is not None and d.p < 1 for d in effect.differences
     )
 
 
 def _reference(effect: Effect) -> object:
-    return min(effect.levels, key=lambda one: one.median).level
+    return min(effect.levels, key=lambda level: level.median).level
 
 
 def _pairs(effect: Effect) -> list[Difference]:
@@ -212,22 +216,22 @@ def _pair(pair: Difference, metric: str) -> Html:
     )
 
 
-def _predictor(one: Predictor) -> Html:
+def _predictor(predictor: Predictor) -> Html:
     return tag(
         "tr",
-        tag("th", name_of(one.target), scope="row"),
-        tag("td", name_of(one.predictor)),
-        tag("td", one.architectures, class_="n"),
-        tag("td", f"{one.exponent:.2f}", class_="n"),
-        tag("td", f"{one.r_squared:.2f}", class_="n"),
+        tag("th", name_of(predictor.target), scope="row"),
+        tag("td", name_of(predictor.predictor)),
+        tag("td", predictor.architectures, class_="n"),
+        tag("td", f"{predictor.exponent:.2f}", class_="n"),
+        tag("td", f"{predictor.r_squared:.2f}", class_="n"),
         tag(
             "td",
-            f"{100 * one.error:.0f} %",
-            tag("small", f"{100 * one.error_low:.0f} to {100 * one.error_high:.0f} %"),
+            f"{100 * predictor.error:.0f} %",
+            tag("small", f"{100 * predictor.error_low:.0f} to {100 * predictor.error_high:.0f} %"),
             class_="n",
         ),
-        tag("td", f"{100 * one.error_without:.0f} %", class_="n"),
-        _p(one.p_corrected),
+        tag("td", f"{100 * predictor.error_without:.0f} %", class_="n"),
+        _p(predictor.p_corrected),
     )
 
 

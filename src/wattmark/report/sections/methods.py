@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from wattmark._version import __version__
@@ -197,9 +198,9 @@ def _procedure(results: StudyResults) -> str:
         )
     idle = [trial.idle_w for trial in results.trials if trial.idle_w]
     if idle:
-        names = dict.fromkeys(name for one in idle for name in one)
+        names = dict.fromkeys(name for powers in idle for name in powers)
         means = [
-            f"{name.upper()} {format_power(_mean([one[name] for one in idle if name in one]))}"
+            f"{name.upper()} {format_power(fmean([powers[name] for powers in idle if name in powers]))}"
             for name in names
         ]
         sentences.append(f"Idle power: {_list(means)}.")
@@ -218,7 +219,7 @@ def _procedure(results: StudyResults) -> str:
     others = [trial.contention for trial in results.trials if trial.contention is not None]
     if others:
         sentences.append(
-            f"Other work took {100 * _mean(others):.1f} % of the machine's CPU time on average, "
+            f"Other work took {100 * fmean(others):.1f} % of the machine's CPU time on average, "
             f"{100 * max(others):.1f} % at most."
         )
     return " ".join(sentences)
@@ -244,7 +245,3 @@ def _versions(results: StudyResults) -> str:
 
 def _list(words: Sequence[str]) -> str:
     return ", ".join(words[:-1]) + (f" and {words[-1]}" if len(words) > 1 else "".join(words))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

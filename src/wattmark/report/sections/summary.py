@@ -147,10 +147,10 @@ def _plain(value: float) -> str:
 def warnings(data: StudyData, flagged: Sequence[str]) -> Html | None:
     """What a reader must know before believing a number; None where there is nothing. flagged: sentences on outliers."""
     trials = data.results.trials
-    found: list[Html] = []
+    items: list[Html] = []
 
     def warn(title: str, text: str) -> None:
-        found.append(tag("li", tag("strong", title), f" {text}"))
+        items.append(tag("li", tag("strong", title), f" {text}"))
 
     if data.planned is not None and len(trials) < data.planned:
         warn(
@@ -211,10 +211,10 @@ def warnings(data: StudyData, flagged: Sequence[str]) -> Html | None:
         )
     for message, count in _messages(data.trials):
         warn("From the runs.", f"{message} ({count} run{'s' if count > 1 else ''})")
-    if not found:
+    if not items:
         return None
     return tag(
-        "div", tag("strong", "Before you quote a number"), tag("ul", found), class_="notice", role="note"
+        "div", tag("strong", "Before you quote a number"), tag("ul", items), class_="notice", role="note"
     )
 
 

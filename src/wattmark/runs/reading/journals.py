@@ -7,15 +7,19 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
+from wattmark.documents import is_mapping, items, mapping, mappings, numbers
 from wattmark.errors import JournalError
 from wattmark.recorder import journal
+from wattmark.runs.metrics import Report
+from wattmark.runs.reading import entries
+from wattmark.runs.reading.entries import Document, End, Expected, GpuUsers, Note, Opening, Prediction
 from wattmark.runs.reading.pairs import pairs_at
-from wattmark.runs.record import Anchor, Float64, Int64
+from wattmark.runs.record import Anchor, Details, Float64, Int64
 from wattmark.sources.base import Channel, Series
 
 
@@ -30,7 +34,7 @@ class GroupData:
     t_ns: Int64
     energy_uj: Int64
     series_t_ns: Int64
-    series_values: np.ndarray[Any, np.dtype[np.float32]]
+    series_values: NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -40,17 +44,17 @@ class RecorderData:
     later: descriptions of groups that were read from some time on; roles: channel id -> those in whose place it counts.
     """
 
-    header: dict[str, Any] = field(default_factory=dict[str, Any])
+    header: Document = field(default_factory=dict[str, object])
     groups: list[GroupData] = field(default_factory=list[GroupData])
     anchors: list[Anchor] = field(default_factory=list[Anchor])
-    notes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    notes: list[Note] = field(default_factory=list[Note])
     tree_cpu: Float64 = field(default_factory=lambda: np.empty((0, 3)))
     cost: Float64 = field(default_factory=lambda: np.empty((0, 3)))
-    end: dict[str, Any] | None = None
-    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    end: Document | None = None
+    facts: Document = field(default_factory=dict[str, object])
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    later: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    gpu_users: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    later: list[Document] = field(default_factory=list[Document])
+    gpu_users: list[GpuUsers] = field(default_factory=list[GpuUsers])
     problems: list[str] = field(default_factory=list[str])
 
     @property
@@ -58,7 +62,7 @@ class RecorderData:
         """The time of the last thing written."""
         ends = [int(group.t_ns[-1]) for group in self.groups if len(group.t_ns)]
         if self.end is not None:
-            ends.append(int(self.end["t_ns"]))
+            ends.append(entries.nanoseconds(self.end["t_ns"]))
         return max(ends, default=None)
 
 
@@ -68,10 +72,12 @@ NOT_UNDERSTOOD = (struct.error, KeyError, IndexError, TypeError, ValueError, Att
 PASSED_OVER = "were passed over"
 """What a problem says of bytes that nothing can be made of."""
 
-_OPEN = np.dtype(
+Rows = NDArray[np.void]
+"""Records as written, a structured array."""
+_OPEN: np.dtype[np.void] = np.dtype(
     [("type", "u1"), ("span", "<u4"), ("parent", "<u4"), ("name", "<u4"), ("t_ns", "<i8"), ("thread", "<u8")]
 )
-_CLOSE = np.dtype([("type", "u1"), ("span", "<u4"), ("t_ns", "<i8")])
+_CLOSE: np.dtype[np.void] = np.dtype([("type", "u1"), ("span", "<u4"), ("t_ns", "<i8")])
 _PATIENCE, _MOST_PATIENCE = 1, 1_000
 """Records that are read one by one before spans are looked for again that stand end to end."""
 
@@ -83,42 +89,40 @@ class ProcessEvents:
     ``windows`` are measures that began inside a run, ``runs`` those that did not. ``problems`` names what was left out.
     """
 
-    header: dict[str, Any]
-    runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    windows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    run_ends: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    header: Document
+    runs: list[Opening] = field(default_factory=list[Opening])
+    windows: list[Opening] = field(default_factory=list[Opening])
+    run_ends: dict[str, End] = field(default_factory=dict[str, End])
     names: dict[int, str] = field(default_factory=dict[int, str])
-    details: dict[int, dict[str, dict[str, Any]]] = field(
-        default_factory=dict[int, dict[str, dict[str, Any]]]
-    )
+    details: dict[int, Details] = field(default_factory=dict[int, Details])
     readings: dict[str, list[tuple[int, int]]] = field(default_factory=dict[str, list[tuple[int, int]]])
-    notes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    notes: list[Note] = field(default_factory=list[Note])
     problems: list[str] = field(default_factory=list[str])
-    _opens: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
-    _closes: list[np.ndarray[Any, Any]] = field(default_factory=list["np.ndarray[Any, Any]"])
-    metrics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    expected: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    predictions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    _opens: list[Rows] = field(default_factory=list["Rows"])
+    _closes: list[Rows] = field(default_factory=list["Rows"])
+    metrics: list[Report] = field(default_factory=list[Report])
+    expected: list[Expected] = field(default_factory=list[Expected])
+    predictions: list[Prediction] = field(default_factory=list[Prediction])
 
     @property
     def pid(self) -> int:
         """The process."""
-        return int(self.header["pid"])
+        return entries.nanoseconds(self.header["pid"])
 
     @property
-    def opens(self) -> np.ndarray[Any, Any]:
+    def opens(self) -> Rows:
         """Beginnings of spans, as written: a structured array of ``span``, ``parent``, ``name``, ``t_ns``, ``thread``."""
         return _joined(self._opens, _OPEN)
 
     @property
-    def closes(self) -> np.ndarray[Any, Any]:
+    def closes(self) -> Rows:
         """Ends of spans, as written: a structured array of ``span`` and ``t_ns``."""
         return _joined(self._closes, _CLOSE)
 
     @property
     def last_ns(self) -> int:
         """The time of the last thing that it wrote; 0 for nothing."""
-        times = [int(record["t_ns"]) for record in (*self.runs, *self.windows, *self.run_ends.values())]
+        times = [record["t_ns"] for record in (*self.runs, *self.windows, *self.run_ends.values())]
         times += [int(rows["t_ns"].max()) for rows in (self.opens, self.closes) if len(rows)]
         return max(times, default=0)
 
@@ -130,7 +134,7 @@ class ProcessEvents:
             self._closes.append(np.frombuffer(b"".join(closes), _CLOSE))
 
 
-def _joined(chunks: list[np.ndarray[Any, Any]], kind: np.dtype[Any]) -> np.ndarray[Any, Any]:
+def _joined(chunks: list[Rows], kind: np.dtype[np.void]) -> Rows:
     if len(chunks) != 1:
         chunks[:] = [np.concatenate(chunks) if chunks else np.empty(0, kind)]
     return chunks[0]
@@ -177,9 +181,10 @@ class RecorderFollower:
         data.tree_cpu = np.array(self._tree, np.float64).reshape(-1, 3)
         data.cost = np.array(self._cost, np.float64).reshape(-1, 3)
         data.groups = []
-        for description in (*data.header.get("groups", ()), *data.later):
+        for description in (*mappings(data.header.get("groups")), *data.later):
             try:
-                data.groups.append(_group(description, *self._chunks.get(description["index"], ([], []))))
+                chunks = self._chunks.get(entries.nanoseconds(description["index"]), ([], []))
+                data.groups.append(_group(description, *chunks))
             except NOT_UNDERSTOOD as error:
                 data.problems.append(f"a source of {self._folder} was not understood: {_said(error)}")
         return data
@@ -197,15 +202,15 @@ class RecorderFollower:
         elif kind == journal.ANCHOR:
             data.anchors.append(Anchor(*journal.ANCHOR_BODY.unpack(payload)))
         elif kind == journal.NOTE:
-            data.notes.append(_note(journal.Record(kind, payload).json()))
+            data.notes.append(entries.note(journal.Record(kind, payload).json()))
         elif kind == journal.FACTS:
             data.facts = journal.Record(kind, payload).json()
         elif kind == journal.GROUPS:
             more = journal.Record(kind, payload).json()
-            data.later += more["groups"]
-            data.roles = {name: tuple(replaced) for name, replaced in more["roles"].items()}
+            data.later += mappings(more["groups"])
+            data.roles = entries.roles(more)
         elif kind == journal.GPU_USERS:
-            data.gpu_users.append(journal.Record(kind, payload).json())
+            data.gpu_users.append(entries.gpu_users(journal.Record(kind, payload).json()))
         elif kind == journal.END:
             data.end = journal.Record(kind, payload).json()
 
@@ -252,7 +257,7 @@ class _Tail:
     """
 
     def __init__(self, path: str, *, salvage: bool = False) -> None:
-        self.header: dict[str, Any] = {}
+        self.header: Document = {}
         self.damage: list[str] = []
         self._path = path
         self._salvage = salvage
@@ -368,9 +373,9 @@ def _without_details(records: list[journal.Record], events: ProcessEvents) -> It
     """The records that are left when details of spans have been taken in together; all of them if one of those is not what
     it should be, so that it is named."""
     payloads = [bytes(payload) for kind, payload in records if kind == journal.SPAN_DETAIL]
-    details: list[dict[str, Any]] = []
+    details: list[Document] = []
     try:
-        details = json.loads(b"[" + b",".join(payloads) + b"]") if len(payloads) > 1 else []
+        details = mappings(json.loads(b"[" + b",".join(payloads) + b"]")) if len(payloads) > 1 else []
         whole = len(details) == len(payloads) and all(_is_plain(detail) for detail in details)
     except ValueError:
         whole = False
@@ -378,61 +383,54 @@ def _without_details(records: list[journal.Record], events: ProcessEvents) -> It
         yield from records
         return
     for detail in details:
-        attributes = events.details.setdefault(detail["span"], {"counts": {}, "attrs": {}})
-        if "counts" in detail:
-            attributes["counts"].update(_numbers(detail["counts"]))
-        if "attrs" in detail:
-            attributes["attrs"].update(detail["attrs"])
+        _take_detail(events, detail)
     yield from (record for record in records if record[0] != journal.SPAN_DETAIL)
 
 
-def _is_plain(detail: object) -> bool:
+def _is_plain(detail: Document) -> bool:
     """Whether a span's details are what this version writes."""
-    if not isinstance(detail, dict):
-        return False
-    told = cast("dict[str, Any]", detail)
     return (
-        type(told.get("span")) is int
-        and told.keys() <= {"span", "counts", "attrs"}
-        and isinstance(told.get("counts", _NOTHING), dict)
-        and isinstance(told.get("attrs", _NOTHING), dict)
+        type(detail.get("span")) is int
+        and detail.keys() <= {"span", "counts", "attrs"}
+        and is_mapping(detail.get("counts", {}))
+        and is_mapping(detail.get("attrs", {}))
     )
 
 
-_NOTHING: dict[str, Any] = {}
+def _take_detail(events: ProcessEvents, detail: Document) -> None:
+    span = entries.nanoseconds(detail["span"])
+    before = events.details.get(span, {})
+    events.details[span] = {
+        "counts": {**before.get("counts", {}), **numbers(detail.get("counts"))},
+        "attrs": {**before.get("attrs", {}), **mapping(detail.get("attrs"))},
+    }
 
 
 def _take_event(
     events: ProcessEvents, reading_channels: list[str], kind: int, payload: memoryview | bytes
 ) -> None:
     if kind == journal.SPAN_DETAIL:
-        detail = journal.Record(kind, payload).json()
-        attributes = events.details.setdefault(int(detail.pop("span")), {"counts": {}, "attrs": {}})
-        for key, values in detail.items():
-            attributes[key].update(_numbers(values) if key == "counts" else values)
+        _take_detail(events, journal.Record(kind, payload).json())
     elif kind == journal.NAME:
         number = journal.NAME_HEAD.unpack_from(payload)[0]
         events.names[number] = bytes(payload[journal.NAME_HEAD.size :]).decode("utf-8", "replace")
     elif kind == journal.RUN_OPEN:
-        events.runs.append(_opened(journal.Record(kind, payload).json()))
+        events.runs.append(entries.opening(journal.Record(kind, payload).json()))
     elif kind == journal.WINDOW_OPEN:
-        events.windows.append(_opened(journal.Record(kind, payload).json()))
+        events.windows.append(entries.opening(journal.Record(kind, payload).json()))
     elif kind in (journal.RUN_CLOSE, journal.WINDOW_CLOSE):
-        end = _ended(journal.Record(kind, payload).json())
+        end = entries.end(journal.Record(kind, payload).json())
         events.run_ends[end["run_id"]] = end
     elif kind == journal.NOTE:
-        events.notes.append(_note(journal.Record(kind, payload).json()))
+        events.notes.append(entries.note(journal.Record(kind, payload).json()))
     elif kind == journal.METRICS:
-        events.metrics.append(_logged(journal.Record(kind, payload).json()))
-    elif kind in (journal.EXPECTED, journal.PREDICTION):
-        said = journal.Record(kind, payload).json()
-        event = {**said, "run_id": str(said["run_id"]), "t_ns": _time(said["t_ns"])}
-        if kind == journal.EXPECTED:
-            events.expected.append({**event, "counts": _numbers(_table(said, "counts"))})
-        else:
-            events.predictions.append(event)
+        events.metrics.append(entries.report(journal.Record(kind, payload).json()))
+    elif kind == journal.EXPECTED:
+        events.expected.append(entries.expected(journal.Record(kind, payload).json()))
+    elif kind == journal.PREDICTION:
+        events.predictions.append(entries.prediction(journal.Record(kind, payload).json()))
     elif kind == journal.READING_CHANNELS:
-        reading_channels[:] = journal.Record(kind, payload).json()["channels"]
+        reading_channels[:] = map(str, items(journal.Record(kind, payload).json()["channels"]))
     elif kind == journal.READING:
         t_ns, *values = np.frombuffer(payload, "<i8").tolist()
         for channel, raw in zip(reading_channels, values, strict=False):
@@ -440,81 +438,9 @@ def _take_event(
                 events.readings.setdefault(channel, []).append((t_ns, raw))
 
 
-def _opened(data: dict[str, Any]) -> dict[str, Any]:
-    """The beginning of a run with everything of the type that readers count on; other versions wrote numbers as tags."""
-    return {
-        **data,
-        "run_id": str(data["run_id"]),
-        "name": str(data["name"]),
-        "t_ns": _time(data["t_ns"]),
-        "wall_ns": _time(data["wall_ns"]),
-        "tags": {
-            str(key): "" if value is None else str(value) for key, value in _table(data, "tags").items()
-        },
-        "settings": _table(data, "settings"),
-        "baseline_w": _numbers(_table(data, "baseline_w")) or None,
-        **({"process": _table(data, "process")} if "process" in data else {}),
-    }
-
-
-def _ended(data: dict[str, Any]) -> dict[str, Any]:
-    status = data["status"] if data["status"] in ("completed", "failed", "interrupted") else "failed"
-    exit_code = data.get("exit_code")
-    return {
-        **data,
-        "run_id": str(data["run_id"]),
-        "t_ns": _time(data["t_ns"]),
-        "status": status,
-        "exit_code": exit_code if isinstance(exit_code, int) else None,
-    }
-
-
-def _note(data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **data,
-        "code": str(data["code"]),
-        "t_ns": _time(data["t_ns"]),
-        "message": str(data.get("message", "")),
-    }
-
-
-def _logged(data: dict[str, Any]) -> dict[str, Any]:
-    """What a run reported, its values numbers or None."""
-    step = data.get("step")
-    return {
-        "run_id": str(data["run_id"]),
-        "t_ns": _time(data["t_ns"]),
-        "step": step if isinstance(step, int | float) else None,
-        "values": {
-            str(name): value if isinstance(value, int | float) else None
-            for name, value in _table(data, "values").items()
-        },
-    }
-
-
-def _time(value: object) -> int:
-    """Nanoseconds of a clock. Raises ValueError for what does not fit into one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:
-        raise ValueError(f"{value!r} is no time")
-    return int(value)
-
-
-def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
-    value = data.get(key)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _numbers(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        str(key): value
-        for key, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-    }
-
-
-def _group(description: dict[str, Any], samples: list[bytes], sides: list[bytes]) -> GroupData:
-    channels = tuple(Channel.from_dict(item) for item in description["channels"])
-    series = tuple(Series.from_dict(item) for item in description["series"])
+def _group(description: Document, samples: list[bytes], sides: list[bytes]) -> GroupData:
+    channels = tuple(Channel.from_dict(item) for item in mappings(description["channels"]))
+    series = tuple(Series.from_dict(item) for item in mappings(description["series"]))
     sample_type = np.dtype(
         [("group", "<u2"), ("t_ns", "<i8"), ("width", "<u4"), ("energy", "<i8", (len(channels),))]
     )
@@ -522,8 +448,8 @@ def _group(description: dict[str, Any], samples: list[bytes], sides: list[bytes]
     rows = np.frombuffer(b"".join(item for item in samples if len(item) == sample_type.itemsize), sample_type)
     side_rows = np.frombuffer(b"".join(item for item in sides if len(item) == side_type.itemsize), side_type)
     return GroupData(
-        description["source"],
-        float(description["period_s"]),
+        str(description["source"]),
+        float(str(description["period_s"])),
         channels,
         series,
         rows["t_ns"].astype(np.int64),

@@ -63,7 +63,11 @@ def who_lives(folder: str) -> Liveness:
         if header.get("boot_id"):
             boots.add(str(header["boot_id"]))
         pid, ticks = header.get("pid"), header.get("start_ticks")
-        if name.startswith("events-") and isinstance(pid, int) and tree.is_alive(pid, ticks):
+        if (
+            name.startswith("events-")
+            and isinstance(pid, int)
+            and tree.is_alive(pid, ticks if isinstance(ticks, int) else None)
+        ):
             living.add(pid)
     owner = _owner(folder)
     if owner is not None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wattmark.recorder.unwrap import SLACK_NS
+from wattmark.runs.reading.entries import Note, interval
 from wattmark.runs.reading.journals import GroupData
 from wattmark.runs.record import Curve, Float64, Int64
 from wattmark.sources.base import Channel
@@ -44,8 +44,6 @@ _BRIEF_NS = 1_000_000_000
 _LEAST_NS = 50_000_000
 """What stands in for less than this says nothing."""
 
-Note = Mapping[str, Any]
-
 
 def settled(notes: Sequence[Note]) -> list[Note]:
     """The notes without the holes and resets that a later ``blip`` or ``catch_up`` of their channel took back."""
@@ -56,7 +54,7 @@ def settled(notes: Sequence[Note]) -> list[Note]:
         if note["code"] not in _TAKEN_BACK
         or not any(
             from_ns <= note.get("from_ns", note["t_ns"]) and note["t_ns"] <= to_ns
-            for from_ns, to_ns in voids.get(str(note.get("channel")), ())
+            for from_ns, to_ns in voids.get(note.get("channel", ""), ())
         )
     ]
 
@@ -72,8 +70,9 @@ def standing(channel: str, t_ns: Int64, notes: Sequence[Note]) -> NDArray[np.boo
 def _voids(notes: Iterable[Note]) -> dict[str, list[tuple[int, int]]]:
     voids: dict[str, list[tuple[int, int]]] = {}
     for note in notes:
-        if note["code"] in _VOID and note.get("channel"):
-            voids.setdefault(str(note["channel"]), []).append((int(note["from_ns"]), int(note["to_ns"])))
+        times = interval(note)
+        if note["code"] in _VOID and "channel" in note and times is not None:
+            voids.setdefault(note["channel"], []).append(times)
     return voids
 
 

@@ -10,20 +10,21 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wattmark.recorder import journal
 from wattmark.sources.base import Host, Source
 
 if TYPE_CHECKING:
     from wattmark.recorder.events import EventLog
+    from wattmark.runs.reading.entries import Note
     from wattmark.runs.record import Curve
 
 
 class PreciseReader:
     """Reads the RAPL counters of this machine into an event log."""
 
-    def __init__(self, options: Mapping[str, Mapping[str, Any]] | None) -> None:
+    def __init__(self, options: Mapping[str, Mapping[str, object]] | None) -> None:
         from wattmark.sources.rapl import source as rapl
 
         self._pid = os.getpid()
@@ -55,7 +56,7 @@ class PreciseReader:
 
 def merge(
     curves: Sequence[Curve],
-    notes: Sequence[Mapping[str, Any]],
+    notes: Sequence[Note],
     readings: Mapping[str, Sequence[tuple[int, int]]],
 ) -> list[Curve]:
     """The curves with further samples: ``readings`` gives (time ns, raw µJ) by channel id.
@@ -71,9 +72,12 @@ def merge(
     for curve in curves:
         channel = curve.channel
         bases = sorted(
-            (int(note["t_ns"]), (int(note["raw"]), int(note["cumulative_uj"])))
+            (note["t_ns"], (note["raw"], note["cumulative_uj"]))
             for note in notes
-            if note["code"] == "base" and note.get("channel") == channel.id
+            if note["code"] == "base"
+            and note.get("channel") == channel.id
+            and "raw" in note
+            and "cumulative_uj" in note
         )
         points: list[tuple[int, int]] = []
         if bases and len(curve.t_ns) > 1:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from wattmark.documents import mapping, mappings, number
 from wattmark.recorder import journal
 from wattmark.recorder.launch import LOG
 from wattmark.runs import metrics
 from wattmark.runs.energy import CurveEnergy
 from wattmark.runs.reading import plausible, precise
+from wattmark.runs.reading.entries import Document, End, Note, interval
 from wattmark.runs.reading.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
 from wattmark.runs.reading.liveness import Liveness, who_lives
 from wattmark.runs.reading.spans import collect_spans
@@ -126,23 +127,29 @@ class SessionData:
             start_ns,
             end_ns,
         )
-        environment: dict[str, Any] = {
+        environment: dict[str, object] = {
             **self.recorder.facts,
             "host": events.header.get("host", ""),
-            "process": _last_said("process", events.runs, run["t_ns"]),
-            "packages": _last_said("modules", events.run_ends.values(), (end or {}).get("t_ns", 0)),
+            "process": _latest(
+                ((opening["t_ns"], opening["process"]) for opening in events.runs if "process" in opening),
+                run["t_ns"],
+            ),
+            "packages": _latest(
+                ((past["t_ns"], past["modules"]) for past in events.run_ends.values() if "modules" in past),
+                end["t_ns"] if end else 0,
+            ),
         }
         record = RunRecord(
             run_id=run["run_id"],
             name=run["name"],
             status=status,
-            exit_code=(end or {}).get("exit_code"),
-            started_wall_ns=int(run["wall_ns"]),
+            exit_code=end["exit_code"] if end else None,
+            started_wall_ns=run["wall_ns"],
             start_ns=start_ns,
             end_ns=end_ns,
-            tags=run.get("tags", {}),
+            tags=run["tags"],
             environment=environment,
-            baseline_w=run.get("baseline_w"),
+            baseline_w=run["baseline_w"],
             curves=tuple(cut),
             series=tuple(
                 item for group in self.recorder.groups for item in _cut_series(group, start_ns, end_ns)
@@ -167,7 +174,7 @@ class SessionData:
             },
             extra={
                 "session": os.path.basename(self.folder),
-                "settings": run.get("settings", {}),
+                "settings": run["settings"],
                 "selection": self.recorder.header.get("selection", {}),
                 "gpu_shares": [
                     [users["t_ns"], users["shares"]]
@@ -177,7 +184,7 @@ class SessionData:
                 "update_periods_s": {
                     note["channel"]: note["period_s"]
                     for note in self.recorder.notes
-                    if note["code"] == "update-period"
+                    if note["code"] == "update-period" and "channel" in note and "period_s" in note
                 },
                 **self._metrics(run["run_id"], start_ns, end_ns),
                 **self._foreseen(run["run_id"]),
@@ -185,7 +192,7 @@ class SessionData:
         )
         return replace(record, warnings=tuple(self._warnings(record, window)))
 
-    def _metrics(self, run_id: str, start_ns: int, end_ns: int) -> dict[str, Any]:
+    def _metrics(self, run_id: str, start_ns: int, end_ns: int) -> dict[str, object]:
         """What the processes of the session reported in a run, if anything."""
         logged = [
             event
@@ -196,7 +203,7 @@ class SessionData:
         series = metrics.series_of(logged, start_ns, end_ns)
         return {metrics.KEY: series} if series else {}
 
-    def _foreseen(self, run_id: str) -> dict[str, Any]:
+    def _foreseen(self, run_id: str) -> dict[str, object]:
         """What the run was said to have before it, and what was predicted of it while it went on, if anything."""
         expected: dict[str, float] = {}
         for events in self.events:
@@ -204,18 +211,18 @@ class SessionData:
                 if (root := self.windows.root(event["run_id"])) is not None and root.run_id == run_id:
                     expected.update(event["counts"])
         predictions = [
-            {key: value for key, value in event.items() if key != "run_id"}
+            prediction
             for events in self.events
-            for event in events.predictions
-            if event["run_id"] == run_id
+            for prediction in events.predictions
+            if prediction.run_id == run_id
         ]
-        predictions.sort(key=lambda event: event["t_ns"])
+        predictions.sort(key=lambda prediction: prediction.t_ns)
         return {
             **({"expected": expected} if expected else {}),
-            **({"predictions": predictions} if predictions else {}),
+            **({"predictions": [prediction.as_dict() for prediction in predictions]} if predictions else {}),
         }
 
-    def _status(self, window: Window, end: dict[str, Any] | None) -> Status:
+    def _status(self, window: Window, end: End | None) -> Status:
         if end is not None:
             return end["status"]
         return "running" if math.isinf(window.end_ns) else "interrupted"
@@ -224,7 +231,7 @@ class SessionData:
         """Until when a process that died lived: the recorder outlives the one that began the session by a moment."""
         if joined(events):
             return events.last_ns
-        gone = [int(note["t_ns"]) for note in self.recorder.notes if note["code"] == "owner-gone"]
+        gone = [note["t_ns"] for note in self.recorder.notes if note["code"] == "owner-gone"]
         return max(events.last_ns, min([*gone, self.recorder.last_ns or 0]))
 
     def _warnings(self, record: RunRecord, window: Window) -> Iterator[RunWarning]:
@@ -243,16 +250,15 @@ class SessionData:
             at_ns = min(note["t_ns"], max(began_ns, record.start_ns))
             if note.get("channel") in needless:
                 continue
-            if note["code"] == PROBLEM_CODE and "from_ns" in note and not _was_vague(record, note):
+            began_ns = note.get("from_ns")
+            if note["code"] == PROBLEM_CODE and not _was_vague(record, note.get("channel", ""), began_ns):
                 continue
-            if note["code"] == "silent" and not _was_silent(record, str(note["channel"])):
+            if note["code"] == "silent" and not _was_silent(record, note.get("channel", "")):
                 continue
             if note["code"] in _NOTES_THAT_WARN and since_ns <= at_ns <= record.end_ns:
-                channel = str(note.get("channel") or "")
-                where = f"{channel}: " if channel and not str(note["message"]).startswith(channel) else ""
-                messages_by_kind.setdefault((str(note["code"]), channel), []).append(
-                    f"{where}{note['message']}"
-                )
+                channel = note.get("channel", "")
+                where = f"{channel}: " if channel and not note["message"].startswith(channel) else ""
+                messages_by_kind.setdefault((note["code"], channel), []).append(f"{where}{note['message']}")
         for (code, _), messages in messages_by_kind.items():
             for message in messages[:_ALIKE]:
                 yield RunWarning(code, message)
@@ -265,13 +271,13 @@ class SessionData:
             yield RunWarning("journal-damaged", problem)
         last_ns = recorder.last_ns or record.start_ns
         missing_s = (record.end_ns - last_ns) / 1e9
-        period_s = float(recorder.header.get("period_s", 0.1))
+        period_s = number(recorder.header.get("period_s")) or 0.1
         if recorder.end is None and record.status != "running" and missing_s > 3 * period_s + 0.5:
             yield RunWarning(
                 "recorder-lost",
                 f"the recorder ended {missing_s:.1f} s before the run did; that time is not covered",
             )
-        yield from _modelled(record, recorder.header.get("selection", {}))
+        yield from _modelled(record, mapping(recorder.header.get("selection")))
         yield from _by_duration(record)
         yield from _not_covered(record)
         if not any(curve.channel.counted for curve in record.curves):
@@ -280,7 +286,7 @@ class SessionData:
             )
 
 
-def _modelled(record: RunRecord, selection: dict[str, Any]) -> Iterator[RunWarning]:
+def _modelled(record: RunRecord, selection: Document) -> Iterator[RunWarning]:
     """That a component is modelled, why no sensor of it was usable, and what would mend that."""
     channels = [curve.channel for curve in record.curves if curve.channel.method == "modelled"]
     if not channels:
@@ -291,7 +297,7 @@ def _modelled(record: RunRecord, selection: dict[str, Any]) -> Iterator[RunWarni
     yield RunWarning("modelled", f"{names} {verb} modelled here, not measured: no sensor was usable{beside}")
     if not any(channel.component == "cpu" for channel in channels):
         return
-    for row in selection.get("sources", ()):
+    for row in mappings(selection.get("sources")):
         if row.get("source") == "rapl" and row.get("problem"):
             fix = f" To mend it: {row['fix']}" if row.get("fix") else ""
             yield RunWarning("sensor-unusable", f"rapl: {row['problem']}{fix}")
@@ -318,10 +324,12 @@ def _by_duration(record: RunRecord) -> Iterator[RunWarning]:
         )
 
 
-def _was_vague(record: RunRecord, note: Mapping[str, Any]) -> bool:
-    """Whether a time of unknown activity reaches into a run."""
-    vague = [curve.vague for curve in record.curves if curve.channel.id == note.get("channel")]
-    return any(from_ns <= note["from_ns"] < to_ns for times in vague for from_ns, to_ns in times.tolist())
+def _was_vague(record: RunRecord, name: str, at_ns: int | None) -> bool:
+    """Whether a time of unknown activity reaches into a run; one that does not say when it began may."""
+    vague = [curve.vague for curve in record.curves if curve.channel.id == name]
+    return at_ns is None or any(
+        from_ns <= at_ns < to_ns for times in vague for from_ns, to_ns in times.tolist()
+    )
 
 
 def _was_silent(record: RunRecord, name: str) -> bool:
@@ -376,11 +384,12 @@ def session_folders(journals: str) -> list[str]:
     ]
 
 
-def _curves(recorder: RecorderData, notes: Sequence[Mapping[str, Any]]) -> Iterator[Curve]:
+def _curves(recorder: RecorderData, notes: Sequence[Note]) -> Iterator[Curve]:
     holes: dict[str, list[tuple[int, int]]] = {}
     for note in notes:
-        if note["code"] == "hole" and note.get("channel") and note["to_ns"] > note["from_ns"]:
-            holes.setdefault(note["channel"], []).append((note["from_ns"], note["to_ns"]))
+        times = interval(note)
+        if note["code"] == "hole" and "channel" in note and times is not None:
+            holes.setdefault(note["channel"], []).append(times)
     for group in recorder.groups:
         for column, channel in enumerate(group.channels):
             valid = group.energy_uj[:, column] != journal.MISSING
@@ -391,23 +400,24 @@ def _curves(recorder: RecorderData, notes: Sequence[Mapping[str, Any]]) -> Itera
             yield plausible.flattened(Curve(channel, t_ns[rising], energy[rising]), holes.get(channel.id, []))
 
 
-def _with_vague(curve: Curve, notes: Sequence[Mapping[str, Any]]) -> Curve:
+def _with_vague(curve: Curve, notes: Sequence[Note]) -> Curve:
     """A model's curve with the times in which it did not know how busy its device was; the last may still go on."""
-    mine = [note for note in notes if note.get("channel") == curve.channel.id and "from_ns" in note]
-    ended = {note["from_ns"]: note["to_ns"] for note in mine if note["code"] == KNOWN_CODE}
+    mine = [note for note in notes if note.get("channel") == curve.channel.id]
+    spans = [times for note in mine if note["code"] == KNOWN_CODE and (times := interval(note))]
+    ends = dict(spans)
     times = [
-        (int(note["from_ns"]), int(ended.get(note["from_ns"], _NEVER_NS)))
+        (note["from_ns"], ends.get(note["from_ns"], _NEVER_NS))
         for note in mine
-        if note["code"] == PROBLEM_CODE
+        if note["code"] == PROBLEM_CODE and "from_ns" in note
     ]
     return replace(curve, vague=plausible.disjoint(times)) if times else curve
 
 
-def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curve], list[Mapping[str, Any]]]:
+def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curve], list[Note]]:
     """The curves with holes where a sensor said less than it can have measured, and a note for each."""
     channels = [curve.channel for curve in curves]
     groups = {channel.id: group for group in recorder.groups for channel in group.channels}
-    notes: list[Mapping[str, Any]] = []
+    notes: list[Note] = []
     result: list[Curve] = []
     witnesses = {name: curve for curve in curves for name in curve.channel.stands_in_for}
     for curve in curves:
@@ -419,7 +429,9 @@ def _with_doubts(curves: list[Curve], recorder: RecorderData) -> tuple[list[Curv
             curve_notes += plausible.contradicted(curve, witnesses[curve.channel.id])
         curve_notes += plausible.unconfirmed(curve, recorder.tree_cpu[:, [0, 2]], gpu_share is not None)
         notes += curve_notes
-        result.append(plausible.flattened(curve, [(note["from_ns"], note["to_ns"]) for note in curve_notes]))
+        result.append(
+            plausible.flattened(curve, [times for note in curve_notes if (times := interval(note))])
+        )
     return result, notes
 
 
@@ -501,14 +513,14 @@ def _window(t_ns: Int64, start_ns: int, end_ns: int) -> slice:
     return slice(max(0, first), last)
 
 
-def _rows_around(rows: Any, start_ns: int, end_ns: int) -> Any:
+def _rows_around(rows: Float64, start_ns: int, end_ns: int) -> Float64:
     """The rows inside [start, end], and the nearest one on either side."""
     first = int(np.searchsorted(rows[:, 0], start_ns, side="right")) - 1
     last = int(np.searchsorted(rows[:, 0], end_ns, side="left")) + 1
     return rows[max(0, first) : last]
 
 
-def _rows_within(rows: Any, start_ns: int, end_ns: int, margin_ns: int) -> Any:
+def _rows_within(rows: Float64, start_ns: int, end_ns: int, margin_ns: int) -> Float64:
     return rows[(rows[:, 0] >= start_ns - margin_ns) & (rows[:, 0] <= end_ns + margin_ns)]
 
 
@@ -523,10 +535,10 @@ def _own_cost(recorder: RecorderData, start_ns: int, end_ns: int) -> dict[str, f
     }
 
 
-def _last_said(key: str, records: Iterable[dict[str, Any]], until_ns: int) -> dict[str, Any]:
+def _latest(facts: Iterable[tuple[int, Document]], until_ns: int) -> Document:
     """A process writes its facts down when they are news; what it said last holds."""
-    said = [record for record in records if key in record and record["t_ns"] <= until_ns]
-    return max(said, key=lambda record: record["t_ns"])[key] if said else {}
+    earlier = [(t_ns, table) for t_ns, table in facts if t_ns <= until_ns]
+    return max(earlier, key=lambda pair: pair[0])[1] if earlier else {}
 
 
 def _overlap(window: Window, beside: list[Window], end_ns: int) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wattmark.runs.reading.journals import ProcessEvents
+from wattmark.runs.reading.journals import ProcessEvents, Rows
 from wattmark.runs.reading.windows import Window, Windows
-from wattmark.runs.record import Int64, Spans
+from wattmark.runs.record import Details, Int64, Spans
 
 
 def collect_spans(
@@ -27,8 +27,8 @@ def collect_spans(
     """
     earliest_ns = start_ns if not_before_ns is None else min(start_ns, not_before_ns)
     names: dict[str, int] = {}
-    columns: list[tuple[np.ndarray[Any, Any], ...]] = []
-    details: dict[tuple[int, int], Mapping[str, Mapping[str, Any]]] = {}
+    columns: list[tuple[Int64, ...]] = []
+    details: dict[tuple[int, int], Details] = {}
     for number, events in enumerate(processes):
         opens = events.opens
         if not len(opens):
@@ -51,7 +51,7 @@ def collect_spans(
                 np.full(len(ids), number, np.int64),
                 ids,
                 opens["parent"].astype(np.int64),
-                name_ids,
+                name_ids.astype(np.int64),
                 opens["t_ns"].astype(np.int64),
                 ends,
                 np.full(len(ids), events.pid, np.int64),
@@ -102,7 +102,7 @@ class _Rows:
         return np.where(self._sorted[at] == keys, self._order[at], -1)
 
 
-def _ends(events: ProcessEvents, spans: np.ndarray[Any, Any]) -> Int64:
+def _ends(events: ProcessEvents, spans: Rows) -> Int64:
     """When each span ended, -1 for one that did not."""
     closes = events.closes
     rows = _Rows(closes["span"].astype(np.int64))(spans.astype(np.int64))
@@ -110,7 +110,7 @@ def _ends(events: ProcessEvents, spans: np.ndarray[Any, Any]) -> Int64:
     return np.where(rows >= 0, end_ns, -1).astype(np.int64)
 
 
-def _inside(events: ProcessEvents, run: Window, windows: Windows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _inside(events: ProcessEvents, run: Window, windows: Windows) -> NDArray[np.bool_]:
     """Which spans of a process belong to a run: by the innermost window that each was begun in, if there is one."""
     opens = events.opens
     own = {int(opened.get("span") or 0): opened for opened in (*events.runs, *events.windows)}

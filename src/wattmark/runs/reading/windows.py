@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from wattmark.recorder.launch import CHILD, RANK
+from wattmark.runs.reading.entries import Opening
 from wattmark.runs.reading.journals import ProcessEvents
 
 
@@ -22,7 +22,7 @@ class Window:
     ``parts`` are the windows of other ranks that belong to this run.
     """
 
-    opened: dict[str, Any]
+    opened: Opening
     events: ProcessEvents
     start_ns: int
     end_ns: float

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wattmark.quantity import SCATTER, SHARE, Quantity, own_error, total
+from wattmark.quantity import SCATTER, SHARE, Quantity, QuantityDict, own_error, total
 from wattmark.runs.record import Float64
 from wattmark.serving.energy.attribution import (
     EQUAL_WEIGHTS,
@@ -517,5 +517,5 @@ def _notes(components: tuple[ComponentEnergy, ...], covered: list[float], work: 
     return tuple(notes)
 
 
-def _dict(quantity: Quantity | None) -> dict[str, float] | None:
+def _dict(quantity: Quantity | None) -> QuantityDict | None:
     return None if quantity is None else quantity.as_dict()

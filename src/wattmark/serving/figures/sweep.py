@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from wattmark.errors import ConfigError
 from wattmark.serving.figures.latency import Metrics
@@ -52,17 +51,6 @@ class Climb:
     def sweep(self) -> Sweep:
         """All loads so far."""
         return Sweep(tuple(self._points), find_knee(self._points), self._flat >= 2)
-
-
-async def run_sweep(loads: Sequence[float], run_at: Callable[[float], Awaitable[Metrics]]) -> Sweep:
-    """Run rising loads until two in a row bring no more throughput. ``run_at(load)`` runs one and measures it."""
-    if not loads or any(later <= earlier for earlier, later in pairwise(loads)):
-        raise ConfigError("a sweep needs loads that rise")
-    climb = Climb()
-    for load in loads:
-        if climb.add(load, await run_at(load)):
-            break
-    return climb.sweep()
 
 
 def work_rate(metrics: Metrics) -> float | None:

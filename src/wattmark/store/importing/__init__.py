@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import timezone, tzinfo
-from typing import Any
 
+from wattmark.documents import is_mapping, mappings
 from wattmark.errors import ImportFileError
 from wattmark.store.importing import own
 from wattmark.store.importing.logs import dmon, nvidia_smi, perun, wandb
@@ -82,14 +83,15 @@ def reading_of(file: TextFile, zone: tzinfo = timezone.utc) -> Reading:
     raise ImportFileError(f"{file.path} is none of the files that can be imported", hint=_HINT)
 
 
-def summaries_in(path: str | os.PathLike[str]) -> dict[str, Any]:
+def summaries_in(path: str | os.PathLike[str]) -> dict[str, Mapping[str, object]]:
     """The summaries (objects of ``show --json``) that a JSON export holds, by run id."""
     file = read(os.fspath(path))
-    data = own.content(file, _json(file))
-    return {run["run_id"]: run["summary"] for run in data["runs"] if isinstance(run.get("summary"), dict)}
+    exported = mappings(own.content(file, _json(file)))
+    summaries = ((str(run["run_id"]), run.get("summary")) for run in exported)
+    return {run_id: summary for run_id, summary in summaries if is_mapping(summary)}
 
 
-def _json(file: TextFile) -> Any:
+def _json(file: TextFile) -> object:
     try:
         return json.loads(file.text)
     except json.JSONDecodeError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Sequence
 
+from wattmark.documents import is_list, mapping
 from wattmark.errors import ImportFileError
 from wattmark.runs.record import RunRecord
 from wattmark.store.importing.reading import Problem, Reading, TextFile
@@ -15,7 +15,7 @@ def runs(file: TextFile, data: object) -> Reading:
     """The runs of an export; what cannot be read of one is named and left out, the whole run if it must be."""
     records: list[RunRecord] = []
     problems: list[Problem] = []
-    for number, run in enumerate(content(file, data)["runs"], 1):
+    for number, run in enumerate(content(file, data), 1):
         try:
             whole, faults = mended(run)
             records.append(from_plain(whole))
@@ -26,11 +26,12 @@ def runs(file: TextFile, data: object) -> Reading:
     return Reading("wattmark", tuple(records), tuple(problems))
 
 
-def content(file: TextFile, data: object) -> dict[str, Any]:
-    """The document of an export. Raises ImportFileError for other JSON, and for a later version's."""
-    document = cast("dict[str, Any]", data) if isinstance(data, Mapping) else {}
-    if document.get("format") != FORMAT or not isinstance(document.get("runs"), list):
+def content(file: TextFile, data: object) -> Sequence[object]:
+    """The runs in the document of an export. Raises ImportFileError for other JSON, and for a later version's."""
+    document = mapping(data)
+    exported = document.get("runs")
+    if document.get("format") != FORMAT or not is_list(exported):
         raise ImportFileError(f"{file.path} is JSON, but no export of Wattmark and no profile of EnergyVis")
     if document.get("version") != VERSION:
         raise ImportFileError(f"{file.path} was written by a later Wattmark", hint="update Wattmark")
-    return document
+    return exported

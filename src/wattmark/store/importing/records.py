@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -101,8 +100,8 @@ def power_run(
     accuracy: Accuracy,
     units: Mapping[str, str],
     warnings: Sequence[RunWarning] = (),
-    environment: Mapping[str, Any] | None = None,
-    extra: Mapping[str, Any] | None = None,
+    environment: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> RunRecord | None:
     """A log of powers as a run; None where no device has two readings. ``units``: of the side series by name."""
     notes = list(warnings)
@@ -177,9 +176,9 @@ def reported_run(
     run_id: str,
     name: str,
     started_ns: int,
-    environment: Mapping[str, Any],
+    environment: Mapping[str, object],
     warnings: Sequence[RunWarning],
-    extra: Mapping[str, Any],
+    extra: Mapping[str, object],
     spans: Spans | None = None,
 ) -> RunRecord:
     """A run of reported totals: constant power between ``edges_ns`` (nanoseconds since its start, beginning with 0).

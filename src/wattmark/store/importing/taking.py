@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
 
 import numpy as np
 
+from wattmark.documents import mapping
 from wattmark.runs.record import RunRecord
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
@@ -24,7 +23,7 @@ class Intake:
 
     added: list[str] = field(default_factory=list[str])
     grown: list[str] = field(default_factory=list[str])
-    known: list[str] = field(default_factory=list[str])
+    repeated: list[str] = field(default_factory=list[str])
 
 
 def take_in(store: Store, reading: Reading) -> Intake:
@@ -41,14 +40,14 @@ def take_in(store: Store, reading: Reading) -> Intake:
         earlier = next((stored for stored in map(store.get, near) if _is_same_work(stored, record)), None)
         if earlier is not None:
             longer = record.end_ns - record.start_ns > earlier.end_ns - earlier.start_ns
-            (intake.grown if longer else intake.known).append(earlier.run_id)
+            (intake.grown if longer else intake.repeated).append(earlier.run_id)
             if longer:
                 again = replace(record, run_id=earlier.run_id)
                 store.replace(again, summarise(RunView(again)))
         elif store.add(record, summarise(RunView(record))):
             intake.added.append(record.run_id)
         else:
-            intake.known.append(record.run_id)
+            intake.repeated.append(record.run_id)
     return intake
 
 
@@ -71,10 +70,8 @@ def _is_same_work(stored: RunRecord, record: RunRecord) -> bool:
     return bool(stored.curves)
 
 
-def _tracker(values: Any) -> tuple[str, ...]:
+def _tracker(values: object) -> tuple[str, ...]:
     """What the row of a tool says of whose it is; all empty where it does not."""
-    if not isinstance(values, Mapping):
-        return ()
-    row = cast("Mapping[str, Any]", values)
+    row = mapping(values)
     named = tuple(str(row.get(key) or "") for key in ("run_id", "experiment_id", "id", "task_name", "epoch"))
     return named if any(named[:3]) else ()

@@ -3,57 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from wattmark.quantity import Quantity
+from wattmark.documents import mapping, numbers
+from wattmark.quantity import IntervalDict, Quantity, QuantityDict
 from wattmark.runs.attribution import attributed, contention
 from wattmark.runs.record import Float64, RunRecord
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView, SpanView
-from wattmark.studies.results import Stage
+from wattmark.studies.results import Stage, TrialResult
 
 PROFILE_POINTS = 400
 MAX_STAGES = 5_000
 """Of a trial with more spans than this only the outer levels are kept as stages; its run in the store has all."""
 
 
-def measured_fields(view: RunView) -> dict[str, Any]:
-    """The fields of a :class:`~wattmark.studies.results.TrialResult` that come from its run."""
+def with_run(trial: TrialResult, view: RunView) -> TrialResult:
+    """A trial with what its run measured."""
     record = view.record
     summary = summarise(view, spans=False)
     stages, warnings = _stages(view)
-    energy = summary.to_dict()["energy_j"]
     tree = _tree(view)
-    return {
-        "run_id": record.run_id,
-        "started_at": summary.started_at,
-        "duration_s": record.duration_s,
-        "energy_j": None if summary.energy is None else energy,
-        "methods": {curve.curve.channel.component: curve.curve.channel.method for curve in view.counted},
-        "power_w": {"mean": summary.mean_power_w, "peak": summary.peak_power_w},
-        "coverage": summary.coverage,
-        "stages": stages,
-        "series": _means(record, record.start_ns, record.end_ns),
-        "power_profile": _profile(view),
-        "contention": contention(record),
-        "tree_j": None if tree is None else {name: energy.as_dict() for name, energy in tree.items()},
-        "recorder": {
-            key: value
-            for key in ("cpu_s", "over_s", "rss_bytes")
-            if (value := record.recorder.get(key)) is not None
-        },
-        "host": record.host,
-        "warnings": [*(warning.as_dict() for warning in summary.warnings), *warnings],
-    }
+    energies = {"total": summary.energy, **summary.energy_by_component}
+    return replace(
+        trial,
+        run_id=record.run_id,
+        started_at=summary.started_at,
+        duration_s=record.duration_s,
+        energy_j=None if summary.energy is None else _as_dicts(energies),
+        methods={curve.curve.channel.component: curve.curve.channel.method for curve in view.counted},
+        power_w={"mean": summary.mean_power_w, "peak": summary.peak_power_w},
+        coverage=summary.coverage,
+        stages=stages,
+        series=_means(record, record.start_ns, record.end_ns),
+        power_profile=_profile(view),
+        contention=contention(record),
+        tree_j=None if tree is None else _as_dicts(tree),
+        recorder=numbers({key: record.recorder.get(key) for key in ("cpu_s", "over_s", "rss_bytes")}),
+        host=record.host,
+        warnings=[*trial.warnings, *(warning.as_dict() for warning in summary.warnings), *warnings],
+    )
 
 
-def environment_of(record: RunRecord) -> dict[str, Any]:
+def environment_of(record: RunRecord) -> dict[str, object]:
     """What a report says of the machine; nothing of the one process."""
     left_out = ("process", "session")
     facts = {key: value for key, value in record.environment.items() if key not in left_out}
-    process: Mapping[str, Any] = record.environment.get("process") or {}
+    process = mapping(record.environment.get("process"))
     channels = [
         {
             "id": c.id,
@@ -109,7 +107,11 @@ def _stage(view: RunView, span: SpanView) -> Stage:
     )
 
 
-def _ends(energy: Quantity) -> dict[str, float]:
+def _as_dicts(energies: Mapping[str, Quantity | None]) -> dict[str, QuantityDict]:
+    return {name: energy.as_dict() for name, energy in energies.items() if energy is not None}
+
+
+def _ends(energy: Quantity) -> IntervalDict:
     """Without its terms: of thousands of stages they would fill the file."""
     low, high = energy.interval()
     return {"value": energy.value, "low": low, "high": high}

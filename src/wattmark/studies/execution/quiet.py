@@ -11,8 +11,9 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from wattmark.documents import mapping, number, numbers
 from wattmark.recorder import launch
 from wattmark.recorder.live import Live
 from wattmark.tracker.process import this_process
@@ -23,27 +24,49 @@ BUSY_SHARE = 0.1
 """More than this share of the CPUs busy while the machine should idle is somebody else's work."""
 
 
+class Rest(TypedDict):
+    """How the machine is brought to rest before a trial, as :class:`~wattmark.studies.designs.design.Quiet` says it."""
+
+    baseline_s: float
+    cooldown_within_pct: float
+    cooldown_max_s: float
+
+
+class Idle(TypedDict):
+    """What was measured of the idle machine. idle_w: component -> W; cpu_busy: 0..1, None if not known."""
+
+    idle_w: dict[str, float]
+    seconds: float | None
+    cpu_busy: float | None
+    measured_at: float | None
+
+
 def baseline_file(folder: Path, host: str) -> Path:
     """Where a study keeps the idle power of a host."""
     return folder / "baselines" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', host)[:100] or '_'}.json"
 
 
-def read_baseline(path: Path) -> dict[str, Any] | None:
-    """What :func:`prepare` kept: ``idle_w`` (component -> W), ``seconds``, ``cpu_busy`` (0..1 or None)."""
+def read_baseline(path: Path) -> Idle | None:
+    """What :func:`prepare` kept."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data = mapping(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-    return data
+    return {
+        "idle_w": numbers(data.get("idle_w")),
+        "seconds": number(data.get("seconds")),
+        "cpu_busy": number(data.get("cpu_busy")),
+        "measured_at": number(data.get("measured_at")),
+    }
 
 
-def prepare(path: Path, quiet: Mapping[str, Any]) -> tuple[dict[str, float] | None, list[dict[str, str]]]:
+def prepare(path: Path, quiet: Rest) -> tuple[dict[str, float] | None, list[dict[str, str]]]:
     """Before a trial: measure the idle machine if that was not done yet, and wait until it is idle again.
 
     quiet: ``baseline_s``, ``cooldown_within_pct``, ``cooldown_max_s`` of the design. Returns idle watts by component
     (None if unknown) and what a reader of the trial must know.
     """
-    wanted = float(quiet["baseline_s"])
+    wanted = quiet["baseline_s"]
     baseline = read_baseline(path)
     if wanted <= 0 or (baseline is not None and not baseline["idle_w"]):
         return None, []
@@ -61,7 +84,7 @@ def prepare(path: Path, quiet: Mapping[str, Any]) -> tuple[dict[str, float] | No
     return baseline["idle_w"] or None, warnings
 
 
-def _measure(session: launch.Session, seconds: float) -> dict[str, Any]:
+def _measure(session: launch.Session, seconds: float) -> Idle:
     cpu, before = _cpu_seconds(), _reading(session)
     time.sleep(seconds)
     after, cpu_after = _reading(session), _cpu_seconds()
@@ -71,12 +94,10 @@ def _measure(session: launch.Session, seconds: float) -> dict[str, Any]:
     return {"idle_w": _watts(before, after), "seconds": seconds, "cpu_busy": busy, "measured_at": time.time()}
 
 
-def _cool_down(
-    session: launch.Session, idle_w: Mapping[str, float], quiet: Mapping[str, Any]
-) -> list[dict[str, str]]:
+def _cool_down(session: launch.Session, idle_w: Mapping[str, float], quiet: Rest) -> list[dict[str, str]]:
     idle = sum(idle_w.values())
-    limit = idle * (1 + float(quiet["cooldown_within_pct"]) / 100)
-    deadline = time.monotonic() + float(quiet["cooldown_max_s"])
+    limit = idle * (1 + quiet["cooldown_within_pct"] / 100)
+    deadline = time.monotonic() + quiet["cooldown_max_s"]
     before = _reading(session)
     while True:
         left = deadline - time.monotonic()
@@ -93,7 +114,7 @@ def _cool_down(
     return [{"code": "not-quiet", "message": f"{message} after {quiet['cooldown_max_s']} s"}]
 
 
-def _busy(baseline: Mapping[str, Any]) -> list[dict[str, str]]:
+def _busy(baseline: Idle) -> list[dict[str, str]]:
     share = baseline["cpu_busy"]
     if share is None or share < BUSY_SHARE:
         return []
@@ -135,7 +156,7 @@ def _cpu_seconds() -> tuple[float, float] | None:
     return (sum(ticks) - ticks[3] - ticks[4], sum(ticks)) if len(ticks) >= 5 else None
 
 
-def _write(path: Path, data: Mapping[str, Any]) -> None:
+def _write(path: Path, data: Idle) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}")
     new.write_text(json.dumps(data), encoding="utf-8")

@@ -32,7 +32,7 @@ from wattmark.studies.execution.executors import (
     log_tail,
     read_result,
 )
-from wattmark.studies.execution.measured import environment_of, measured_fields
+from wattmark.studies.execution.measured import environment_of, with_run
 from wattmark.studies.execution.memory import speaks_of_memory
 from wattmark.studies.execution.preparation import prepare
 from wattmark.studies.execution.quiet import baseline_file, read_baseline
@@ -89,7 +89,7 @@ def run_study(
             prepare(
                 design,
                 folder.path,
-                lambda told: on_progress(StudyProgress(0, 0, 0, 0.0, 0.0, None, preparing=told)),
+                lambda step: on_progress(StudyProgress(0, 0, 0, 0.0, 0.0, None, preparing=step)),
             )
         _Runner(design, folder, executor or LocalExecutor(), on_progress).run(retry_failed)
     return folder.results()
@@ -197,7 +197,7 @@ class _Runner:
         result = TrialResult(trial.id, trial.index, trial.repeat, trial.factors, "failed")
         record = store.run_of_trial(self.design.name, trial.id)
         if record is not None:
-            result = replace(result, **measured_fields(RunView(record)))
+            result = with_run(result, RunView(record))
             self.folder.set_environment(record.host, environment_of(record))
             baseline = read_baseline(baseline_file(self.folder.path, record.host))
             result = replace(result, idle_w=(baseline or {}).get("idle_w") or None)
@@ -283,12 +283,12 @@ class _StoreOrJournals:
         if self._store is None:
             return
         try:
-            found = self._store.summaries(tag=f"study={study}", since=since)
-            kept = {run.run_id for run in found}
+            stored = self._store.summaries(tag=f"study={study}", since=since)
+            stored_ids = {run.run_id for run in stored}
             others = [
                 run.run_id
-                for run in found
-                if runs.get(run.tags.get("trial", ""), run.run_id) in kept - {run.run_id}
+                for run in stored
+                if runs.get(run.tags.get("trial", ""), run.run_id) in stored_ids - {run.run_id}
             ]
             if others:
                 self._store.discard(others)
@@ -311,8 +311,8 @@ class _StoreOrJournals:
         if self._store is None:
             return None
         # another command may have been quicker to read it into the store
-        found = self._store.summaries(tag=[f"study={study}", f"trial={trial_id}"], limit=1)
-        return self._store.get(found[0].run_id) if found and found[0].status != "completed" else None
+        stored = self._store.summaries(tag=[f"study={study}", f"trial={trial_id}"], limit=1)
+        return self._store.get(stored[0].run_id) if stored and stored[0].status != "completed" else None
 
     def _without(self, error: StoreError) -> None:
         warnings.warn(

@@ -149,7 +149,7 @@ class StudyFolder:
         """Handles of the trials that run, or ran when the last runner was killed, by trial id."""
         return _read(self.path / RUNNING)
 
-    def set_running(self, handles: Mapping[str, Mapping[str, Any]]) -> None:
+    def set_running(self, handles: Mapping[str, Mapping[str, object]]) -> None:
         """Note what runs now."""
         _replace(self.path / RUNNING, json.dumps(handles))
 
@@ -157,7 +157,7 @@ class StudyFolder:
         """The machines on which trials ran, by host."""
         return _read(self.path / ENVIRONMENT)
 
-    def set_environment(self, host: str, facts: Mapping[str, Any]) -> None:
+    def set_environment(self, host: str, facts: Mapping[str, object]) -> None:
         """Note what is known of a host."""
         environments = self.environment()
         if facts and environments.get(host) != facts:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypedDict
 
+from wattmark.documents import mappings
 from wattmark.studies.execution.memory import oom_kills, speaks_of_memory
-from wattmark.studies.execution.quiet import baseline_file, prepare
+from wattmark.studies.execution.quiet import Rest, baseline_file, prepare
 from wattmark.tracker.measure import Run, measure
 from wattmark.workloads import registry
 from wattmark.workloads.command import CommandFailed, CommandWorkload, numbers_of
@@ -25,12 +26,42 @@ if TYPE_CHECKING:
     from wattmark.studies.designs.design import Design
     from wattmark.studies.designs.plan import Trial
     from wattmark.studies.results import Stage, TrialStatus
+    from wattmark.workloads.registry import Config, Level
 
 MESSAGE_LENGTH = 500
 
 
-def spec_of(design: Design, trial: Trial, folder: Path) -> dict[str, Any]:
+class CommandSpec(TypedDict):
+    """A :class:`~wattmark.studies.designs.design.Command` as plain data."""
+
+    argv: list[str]
+    shell: bool
+    cwd: str | None
+    env: dict[str, str]
+    metrics_from: str
+
+
+class TrialSpec(TypedDict):
+    """What a trial's process must know."""
+
+    study: str
+    id: str
+    index: int
+    repeat: int
+    factors: dict[str, Level]
+    fixed: dict[str, Level]
+    seed: int
+    workload: str | None
+    command: CommandSpec | None
+    warm_up: bool
+    quiet: Rest
+    folder: str
+    result: str
+
+
+def spec_of(design: Design, trial: Trial, folder: Path) -> TrialSpec:
     """What a trial's process must know; the opposite of reading it below."""
+    command, quiet = design.command, design.quiet
     return {
         "study": design.name,
         "id": trial.id,
@@ -40,9 +71,20 @@ def spec_of(design: Design, trial: Trial, folder: Path) -> dict[str, Any]:
         "fixed": dict(design.fixed),
         "seed": design.seed,
         "workload": design.workload,
-        "command": None if design.command is None else design.command.model_dump(),
+        "command": command
+        and {
+            "argv": command.argv,
+            "shell": command.shell,
+            "cwd": command.cwd,
+            "env": command.env,
+            "metrics_from": command.metrics_from,
+        },
         "warm_up": design.warm_up,
-        "quiet": design.quiet.model_dump(),
+        "quiet": {
+            "baseline_s": quiet.baseline_s,
+            "cooldown_within_pct": quiet.cooldown_within_pct,
+            "cooldown_max_s": quiet.cooldown_max_s,
+        },
         "folder": str(folder),
         "result": str(result_file(folder, trial.id)),
     }
@@ -60,7 +102,7 @@ def log_file(folder: Path, trial_id: str) -> Path:
 
 def main(spec_path: str) -> int:
     """Run the trial; 0 if it ended well, 1 with a traceback in the log if not."""
-    spec: dict[str, Any] = json.loads(Path(spec_path).read_text(encoding="utf-8"))
+    spec: TrialSpec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     folder = Path(spec["folder"])
     idle_w, warnings = prepare(baseline_file(folder, os.uname().nodename), spec["quiet"])
     workload, config = _work(spec)
@@ -69,7 +111,7 @@ def main(spec_path: str) -> int:
         f"{spec['study']} {label(spec['factors'])}".strip(),
         tags={"study": spec["study"], "trial": spec["id"]},
     )
-    metrics: dict[str, Any] = {}
+    metrics: Mapping[str, object] = {}
     failure: BaseException | None = None
     try:
         if spec["warm_up"]:
@@ -88,17 +130,18 @@ def main(spec_path: str) -> int:
     return 0 if failure is None else 1
 
 
-def label(factors: Mapping[str, Any]) -> str:
+def label(factors: Mapping[str, object]) -> str:
     """``network=LeNet batch_size=16``: how people tell trials apart."""
     return " ".join(f"{name}={level}" for name, level in factors.items())
 
 
-def _work(spec: Mapping[str, Any]) -> tuple[registry.Workload, dict[str, Any]]:
+def _work(spec: TrialSpec) -> tuple[registry.Workload, Config]:
     config = {**spec["fixed"], **spec["factors"]}
-    if spec["command"] is not None:
-        given = {key: value for key, value in spec["command"].items() if key != "metrics_from"}
-        return CommandWorkload(**given), {**config, "repeat": spec["repeat"], "seed": spec["seed"]}
-    workload = registry.load(spec["workload"])
+    command = spec["command"]
+    if command is not None:
+        work = CommandWorkload(command["argv"], command["shell"], command["cwd"], command["env"])
+        return work, {**config, "repeat": spec["repeat"], "seed": spec["seed"]}
+    workload = registry.load(spec["workload"] or "")
     config = registry.complete(workload, config)
     if "seed" in workload.factors and "seed" not in {**spec["fixed"], **spec["factors"]}:
         config["seed"] = (
@@ -119,61 +162,54 @@ def _status(failure: BaseException | None, kernel_killed: bool) -> TrialStatus:
 
 
 def _write(
-    spec: Mapping[str, Any],
+    spec: TrialSpec,
     run: Run,
     status: TrialStatus,
     failure: BaseException | None,
-    metrics: Mapping[str, Any],
+    metrics: Mapping[str, object],
     idle_w: Mapping[str, float] | None,
     warnings: list[dict[str, str]],
 ) -> None:
-    from wattmark.studies.execution.measured import environment_of, measured_fields
+    from wattmark.studies.execution.measured import environment_of, with_run
     from wattmark.studies.results import TrialResult
 
-    fields: dict[str, Any] = {"host": os.uname().nodename, "warnings": []}
-    data: dict[str, Any] = {"environment": {}, "session": None}
-    if run.end_ns:
-        view = run.view
-        fields = measured_fields(view)
-        data = {"environment": environment_of(view.record), "session": view.record.extra.get("session")}
-        if spec["command"] is not None and spec["command"]["metrics_from"] == "spans":
-            metrics = _span_metrics(fields["stages"])
-        fields["stages"] = _described(fields["stages"], metrics)
-    fields["warnings"] = [*warnings, *fields["warnings"]]
+    data: dict[str, object] = {"environment": {}, "session": None}
     result = TrialResult(
         trial_id=spec["id"],
         index=spec["index"],
         repeat=spec["repeat"],
         factors=spec["factors"],
         status=status,
-        metrics=numbers_of(metrics),
         idle_w=idle_w,
         error=None if failure is None else f"{type(failure).__name__}: {failure}"[:MESSAGE_LENGTH],
-        **fields,
+        host=os.uname().nodename,
+        warnings=warnings,
     )
+    if run.end_ns:
+        view = run.view
+        data = {"environment": environment_of(view.record), "session": view.record.extra.get("session")}
+        result = with_run(result, view)
+        if spec["command"] is not None and spec["command"]["metrics_from"] == "spans":
+            metrics = _span_metrics(result.stages)
+        result = replace(result, stages=_described(result.stages, metrics))
+    result = replace(result, metrics=numbers_of(metrics))
     path = Path(spec["result"])
     new = path.with_name(f"{path.name}.{os.getpid()}")
     new.write_text(json.dumps({**data, "result": result.to_json()}, default=str), encoding="utf-8")
     new.replace(path)
 
 
-def _described(stages: list[Stage], metrics: Mapping[str, Any]) -> list[Stage]:
+def _described(stages: Sequence[Stage], metrics: Mapping[str, object]) -> list[Stage]:
     """The stages with what the workload said of them afterwards, matched by name and order."""
-    said: dict[str, Iterator[Mapping[str, Any]]] = {
-        name: iter(cast("list[Mapping[str, Any]]", rows))
-        for name, rows in metrics.items()
-        if isinstance(rows, list)
-    }
-    nothing: Mapping[str, Any] = {}
+    rows_by_name = {name: iter(mappings(rows)) for name, rows in metrics.items()}
+    nothing: Mapping[str, object] = {}
     return [
-        replace(stage, attrs={**stage.attrs, **next(said[stage.name], nothing)})
-        if stage.name in said
-        else stage
+        replace(stage, attrs={**stage.attrs, **next(rows_by_name.get(stage.name, iter(())), nothing)})
         for stage in stages
     ]
 
 
-def _span_metrics(stages: list[Stage]) -> dict[str, float]:
+def _span_metrics(stages: Sequence[Stage]) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for stage in stages:
         metrics.update(numbers_of(stage.attrs))

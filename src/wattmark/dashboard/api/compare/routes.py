@@ -141,13 +141,13 @@ def compare_runs(
     views = [here.runs.view(ref) for ref in dict.fromkeys(run)]
     entries = grouped(views) if repeats else [Entry(view.name, (view,)) for view in views]
     at = _place(entries, baseline)
-    known = {component for view in views for component in methods_of(view)}
-    strange = sorted(set(only or ()) - known)
+    counted = {component for view in views for component in methods_of(view)}
+    strange = sorted(set(only or ()) - counted)
     if strange:
         raise ConfigError(
-            f"none of these runs counted {strange[0]!r}", hint=f"they counted {', '.join(sorted(known))}"
+            f"none of these runs counted {strange[0]!r}", hint=f"they counted {', '.join(sorted(counted))}"
         )
-    shared = sorted(known.intersection(*(methods_of(view) for view in views)))
+    shared = sorted(counted.intersection(*(methods_of(view) for view in views)))
     rows = compare(entries, at, only or None)
     different, same = differences([entry.views[0] for entry in entries])
     chosen = set(only) if only else None
@@ -159,7 +159,7 @@ def compare_runs(
         differs=[Different(group=group, name=name, values=values) for group, name, values in different],
         same=same,
         shared=shared,
-        components=sorted(known),
+        components=sorted(counted),
         only=sorted(only) if only else None,
         repeats=repeats,
         spans=sorted({name for view in views for name in view.record.spans.names})[:200],
@@ -184,15 +184,15 @@ def measures(rows: Sequence[Row]) -> list[Measure]:
     names = {name for row in rows for view in row.entry.views for name in _counted_by(view)}
     ordered = [name for name in _USUAL if name in names] + sorted(names - set(_USUAL))
     absent = [name for name in _USUAL if name not in names]
-    found = [
+    choices = [
         Measure(id="energy_j", label="energy", unit="J", why=_why(rows, "energy_j")),
         Measure(id="power_w", label="mean power", unit="W", why=_why(rows, "power_w")),
         Measure(id="duration_s", label="time", unit="s", why=None),
     ]
     for name in (*ordered, *absent):
         why = _why(rows, PER + name) if name in names else _NOBODY.get(name, _NOBODY[""])
-        found.append(Measure(id=PER + name, label=f"energy per {per(name)}", unit="J", why=why))
-    return found
+        choices.append(Measure(id=PER + name, label=f"energy per {per(name)}", unit="J", why=why))
+    return choices
 
 
 _NOBODY = {
@@ -271,8 +271,16 @@ def _components(view: RunView, scope: Scope) -> list[ComponentMethod]:
 def _part(view: RunView, scope: Scope, only: set[str] | None, *, modelled: bool) -> Quantity | None:
     """The joules of one run that were modelled, or those that were not."""
     if scope == "tree":
-        own = [one for one in _components(view, scope) if only is None or one.component in only]
-        return total([one.energy for one in own if one.energy and (one.method == "modelled") == modelled])
+        own = [
+            component for component in _components(view, scope) if only is None or component.component in only
+        ]
+        return total(
+            [
+                component.energy
+                for component in own
+                if component.energy and (component.method == "modelled") == modelled
+            ]
+        )
     return total(
         [
             view.energy_by_channel[curve.curve.channel.id]

@@ -36,7 +36,7 @@ class _Holders:
 
 def counts_between(run: OneRun, start_ns: int, end_ns: int) -> dict[str, tuple[float, bool]]:
     """By name: how many inside [start_ns, end_ns), and whether no span was cut for it."""
-    found: dict[str, tuple[float, bool]] = {}
+    counts: dict[str, tuple[float, bool]] = {}
     for name, holders in run.derived(_collect).items():
         length = np.maximum(holders.end_ns - holders.start_ns, 1)
         inside = np.minimum(holders.end_ns, end_ns) - np.maximum(holders.start_ns, start_ns)
@@ -47,8 +47,8 @@ def counts_between(run: OneRun, start_ns: int, end_ns: int) -> dict[str, tuple[f
         )
         share = np.where(at_once, 1.0, np.clip(inside / length, 0.0, 1.0))
         if share.any():
-            found[name] = float((holders.value * share).sum()), bool(np.isin(share, (0.0, 1.0)).all())
-    return found
+            counts[name] = float((holders.value * share).sum()), bool(np.isin(share, (0.0, 1.0)).all())
+    return counts
 
 
 def _collect(run: OneRun) -> dict[str, _Holders]:
@@ -56,10 +56,10 @@ def _collect(run: OneRun) -> dict[str, _Holders]:
     rows: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for row, detail in spans.details.items():
         for name, value in detail.get("counts", {}).items():
-            if isinstance(value, int | float) and np.isfinite(value):
+            if np.isfinite(value):
                 rows[name][row] = float(value)
     parents = spans.parents.tolist()
-    found: dict[str, _Holders] = {}
+    holders: dict[str, _Holders] = {}
     for name, values in rows.items():
         outer: set[int] = set()
         for row in values:
@@ -68,7 +68,7 @@ def _collect(run: OneRun) -> dict[str, _Holders]:
                 outer.add(above)
                 above = parents[above]
         inner = np.array(sorted(set(values) - outer), np.int64)
-        found[name] = _Holders(
+        holders[name] = _Holders(
             spans.start_ns[inner], spans.end_ns[inner], np.array([values[row] for row in inner.tolist()])
         )
-    return found
+    return holders

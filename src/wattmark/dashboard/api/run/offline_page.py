@@ -71,15 +71,15 @@ def packed(static: Path, answers: dict[str, Any]) -> str:
     if not scripts:
         raise ConfigError("the page was not built", hint="npm run build in frontend/ makes it")
     # Scripts that the first one imports come along in an import map; it knows them by names that are no addresses.
-    known = {Path(name).name: f"#wattmark/{Path(name).name}" for name in shared}
-    urls = {known[Path(name).name]: _as_url(_renamed(text, known)) for name, text in shared.items()}
+    addresses = {Path(name).name: f"#wattmark/{Path(name).name}" for name in shared}
+    urls = {addresses[Path(name).name]: _as_url(_renamed(text, addresses)) for name, text in shared.items()}
     # In a script only its own end tag ends it; in JavaScript "<\\/" means the same as "</".
-    told = [
-        _renamed(script, known).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    module_scripts = [
+        _renamed(script, addresses).replace("</script", "<\\/script").replace("<!--", "<\\!--")
         for script in scripts
     ]
     imports = json.dumps({"imports": urls})
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in [imports, *told])
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in [imports, *module_scripts])
     policy = (
         f"default-src 'none'; script-src data: {hashes}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -92,13 +92,13 @@ def packed(static: Path, answers: dict[str, Any]) -> str:
     bare = bare.replace('<meta charset="utf-8" />', f'<meta charset="utf-8" />{head}', 1)
     body = f'<script type="application/json" id="wattmark-data">{data}</script>'
     body += f'<script type="importmap">{imports}</script>'
-    body += "".join(f'<script type="module">{script}</script>' for script in told)
+    body += "".join(f'<script type="module">{script}</script>' for script in module_scripts)
     return bare.replace("</body>", f"{body}</body>", 1)
 
 
-def _renamed(script: str, known: dict[str, str]) -> str:
-    for name, told in known.items():
-        script = script.replace(f'"./{name}"', f'"{told}"').replace(f"'./{name}'", f"'{told}'")
+def _renamed(script: str, addresses: dict[str, str]) -> str:
+    for name, address in addresses.items():
+        script = script.replace(f'"./{name}"', f'"{address}"').replace(f"'./{name}'", f"'{address}'")
     return script
 
 

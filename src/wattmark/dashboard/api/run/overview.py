@@ -139,10 +139,10 @@ class Run(BaseModel):
 @router.get("")
 def run(here: Here, ref: RunRef) -> Run:
     """The run: energies with intervals, carbon and its equation, channels, warnings, environment."""
-    found = here.runs.get(ref)
-    results = results_of(here, found)
-    record = found.record
-    zone, pue = found.place
+    current = here.runs.get(ref)
+    results = results_of(here, current)
+    record = current.record
+    zone, pue = current.place
     emitted = carbon(results.headline, zone, pue=pue)
     channels = [_channel(channel) for channel in results.channels]
     whole = results.energy
@@ -150,7 +150,7 @@ def run(here: Here, ref: RunRef) -> Run:
         run_id=record.run_id,
         name=record.name,
         status=record.status,
-        live=found.live,
+        live=current.live,
         exit_code=record.exit_code,
         started_at=results.started_at,
         duration_s=record.duration_s,
@@ -174,18 +174,22 @@ def run(here: Here, ref: RunRef) -> Run:
         mean_power_w=results.mean_power_w,
         peak_power_w=results.peak_power_w,
         coverage=results.coverage,
-        measured=sorted({one.component for one in channels if one.counted and one.method != "modelled"}),
-        modelled=sorted({one.component for one in channels if one.counted and one.method == "modelled"}),
+        measured=sorted(
+            {channel.component for channel in channels if channel.counted and channel.method != "modelled"}
+        ),
+        modelled=sorted(
+            {channel.component for channel in channels if channel.counted and channel.method == "modelled"}
+        ),
         carbon=emitted.grams if emitted else None,
         equation=_equation(results, channels, emitted),
-        prediction=forecast(record) if found.live else None,
+        prediction=forecast(record) if current.live else None,
         channels=channels,
         series=[
-            SideSeries(id=one.id, unit=one.unit, label=one.label, source=one.source)
-            for one in found.series_described
+            SideSeries(id=side.id, unit=side.unit, label=side.label, source=side.source)
+            for side in current.series_described
         ],
-        spans=len(found.spans),
-        samples=sum(one.samples for one in channels),
+        spans=len(current.spans),
+        samples=sum(channel.samples for channel in channels),
         warnings=list(results.warnings),
         environment=plain(record.environment),
         recorder=plain(record.recorder),
@@ -200,20 +204,20 @@ def _budget(headline: Quantity | None) -> list[ErrorRow]:
     return rows
 
 
-def results_of(here: Context, found: OneRun) -> RunResult:
+def results_of(here: Context, run: OneRun) -> RunResult:
     """The results as they are kept, or worked out for a run that goes on or was kept without."""
-    kept = None if found.running else here.store.summary(found.record.run_id)
-    if kept is not None and "channels" in kept and "started_at" in kept:
-        return RunResult.from_dict(kept)
-    return summarise(RunView(found.whole_record()), spans=False)
+    stored = None if run.running else here.store.summary(run.record.run_id)
+    if stored is not None and "channels" in stored and "started_at" in stored:
+        return RunResult.from_dict(stored)
+    return summarise(RunView(run.whole_record()), spans=False)
 
 
 def plain(value: Any) -> Any:
     """Data that JSON can carry: numbers that are none become null."""
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(key): plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+        return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, float) and value - value != 0:
         return None
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
@@ -245,9 +249,9 @@ def _equation(results: RunResult, channels: list[ChannelSummary], emitted: Carbo
     whose = "this process tree" if tree else "all counted channels"
     if whole is not None:
         parts = [
-            CarbonTerm(key=one.id, name=one.id, amount=one.energy, year=None, url="", parts=[])
-            for one in channels
-            if one.counted and one.energy is not None and not tree
+            CarbonTerm(key=channel.id, name=channel.id, amount=channel.energy, year=None, url="", parts=[])
+            for channel in channels
+            if channel.counted and channel.energy is not None and not tree
         ]
         url = f"{DOCS}en/latest/science/how-joules-are-computed.html"
         terms.append(CarbonTerm(key="energy", name="energy", amount=whole, year=None, url=url, parts=parts))

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from wattmark.dashboard.api.run.counts import BRUSHED_RULE, COUNT_RULE, SERVED_RULE, counts_between
 from wattmark.dashboard.api.schemas import Moment, RunRef, Width, numbers
 from wattmark.dashboard.context import Here
-from wattmark.dashboard.run_cache import OneRun, Part
+from wattmark.dashboard.run_cache import ComponentCurves, OneRun
 from wattmark.errors import ConfigError
 from wattmark.impact.emissions import carbon
 from wattmark.quantity import Quantity, total
@@ -125,7 +125,7 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
     run = here.runs.get(ref)
     start, end = window_ns(run, from_s, to_s)
     length_s = (end - start) / 1e9
-    found: list[WindowComponent] = []
+    components: list[WindowComponent] = []
     counted: list[Quantity] = []
     covered: list[float] = []
     powers: list[float] = []
@@ -136,7 +136,7 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
             powers.append(power_w or 0.0)
         share = min(1.0, covered_s / (length_s * len(part.curves))) if length_s > 0 else 0.0
         covered += [share] * len(part.curves) if part.counted else []
-        found.append(
+        components.append(
             WindowComponent(
                 name=part.component,
                 energy=run.within(quantity) if quantity is not None and part.counted else quantity,
@@ -171,7 +171,7 @@ def energy(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None) 
         mean_power_w=mean_w,
         coverage=coverage,
         carbon=grams.grams if grams else None,
-        components=found,
+        components=components,
         counts=[
             _count(name, value, exact, divided, served if is_whole else None)
             for name, (value, exact) in counts_between(run, start, end).items()
@@ -194,13 +194,17 @@ def window_ns(run: OneRun, from_s: float | None, to_s: float | None) -> tuple[in
     return start, end
 
 
-def _parts(run: OneRun, apart: bool) -> list[Part]:
+def _parts(run: OneRun, apart: bool) -> list[ComponentCurves]:
     if not apart:
         return list(run.parts)
-    return [Part(curve.channel.component, (curve,), curve.channel.counted) for curve in run.curves if curve]
+    return [
+        ComponentCurves(curve.channel.component, (curve,), curve.channel.counted)
+        for curve in run.curves
+        if curve
+    ]
 
 
-def _line(run: OneRun, part: Part, edges: Int64, apart: bool) -> PowerLine:
+def _line(run: OneRun, part: ComponentCurves, edges: Int64, apart: bool) -> PowerLine:
     columns = [curve.columns(edges) for curve in part.curves]
     begin = run.record.start_ns
     holes = sorted(
@@ -211,7 +215,8 @@ def _line(run: OneRun, part: Part, edges: Int64, apart: bool) -> PowerLine:
         }
     )
     mean, low, high = (
-        np.sum([getattr(one, name) for one in columns], axis=0) for name in ("mean_w", "low_w", "high_w")
+        np.sum([getattr(column, name) for column in columns], axis=0)
+        for name in ("mean_w", "low_w", "high_w")
     )
     return PowerLine(
         name=part.curves[0].channel.id if apart else part.component,
@@ -230,7 +235,7 @@ def _energies(run: OneRun, start: int, end: int) -> dict[str, Quantity | None]:
     return {part.component: _energy_of(part, start, end)[0] for part in run.parts if part.counted}
 
 
-def _energy_of(part: Part, start: int, end: int) -> tuple[Quantity | None, float, float | None]:
+def _energy_of(part: ComponentCurves, start: int, end: int) -> tuple[Quantity | None, float, float | None]:
     """Energy, seconds covered (summed over channels), and mean power over the covered time."""
     quantities: list[Quantity] = []
     covered_s = power_w = 0.0

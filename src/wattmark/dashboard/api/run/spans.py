@@ -140,11 +140,11 @@ def bands(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None, w
     rows = np.flatnonzero((all_spans.start_ns < end) & (all_spans.end_ns >= start))
     joined = len(rows) > BANDS_MOST
     begin = run.record.start_ns
-    found: list[Band] = []
+    layout: list[Band] = []
     pixel = 0 if not joined else 2 * (end - start) / width
     for (depth, name), own in _kinds(run, rows, tree.depths).items():
         for first, last in _runs_of(all_spans.start_ns[own], all_spans.end_ns[own], pixel):
-            found.append(
+            layout.append(
                 Band(
                     name=all_spans.names[name],
                     depth=depth,
@@ -155,10 +155,10 @@ def bands(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None, w
                 )
             )
     return Bands(
-        bands=found,
+        bands=layout,
         depths=int(tree.depths.max()) + 1 if len(all_spans) else 0,
         spans=len(rows),
-        joined=any(band.spans > 1 for band in found),
+        joined=any(band.spans > 1 for band in layout),
     )
 
 
@@ -168,7 +168,7 @@ def series(here: Here, ref: RunRef, from_s: Moment = None, to_s: Moment = None, 
     run = here.runs.get(ref)
     start, end = window_ns(run, from_s, to_s)
     edges = edges_ns(start, end, width)
-    lines = [_side(one, edges) for one in run.series]
+    lines = [_side(side, edges) for side in run.series]
     in_flight = _in_flight(run, edges)
     middles = (edges[:-1] + (edges[1:] - edges[:-1]) // 2 - run.record.start_ns) / 1e9
     return Sides(
@@ -205,10 +205,10 @@ def _spans(run: OneRun, rows: Int64) -> list[SpanRow]:
     for part in run.parts:
         for curve in part.curves if part.counted and len(rows) else ():
             whole = whole + curve.energies(starts, ends)
-    found: list[SpanRow] = []
+    span_rows: list[SpanRow] = []
     for place, row in enumerate(rows.tolist()):
         detail = spans.details.get(row, {})
-        found.append(
+        span_rows.append(
             SpanRow(
                 row=row,
                 name=spans.names[int(spans.name_ids[row])],
@@ -222,16 +222,16 @@ def _spans(run: OneRun, rows: Int64) -> list[SpanRow]:
                 open=bool(spans.open[row]),
             )
         )
-    return found
+    return span_rows
 
 
 def _kinds(run: OneRun, rows: Int64, depths: Int64) -> dict[tuple[int, int], Int64]:
     """Rows by depth and name, in the order of depth."""
-    found: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    kinds: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     names = run.spans.name_ids[rows].tolist()
     for row, name, depth in zip(rows.tolist(), names, depths[rows].tolist(), strict=True):
-        found[depth, name].append(row)
-    return {key: np.array(found[key], np.int64) for key in sorted(found)}
+        kinds[depth, name].append(row)
+    return {key: np.array(kinds[key], np.int64) for key in sorted(kinds)}
 
 
 def _runs_of(starts: Int64, ends: Int64, pixel: float) -> list[tuple[int, int]]:
@@ -246,8 +246,8 @@ def _runs_of(starts: Int64, ends: Int64, pixel: float) -> list[tuple[int, int]]:
 
 
 def _side(data: SeriesData, edges: Int64) -> SideLine | None:
-    known = ~np.isnan(data.values)
-    t, values = data.t_ns[known], data.values[known].astype(np.float64)
+    present = ~np.isnan(data.values)
+    t, values = data.t_ns[present], data.values[present].astype(np.float64)
     first, last = np.searchsorted(t, [edges[0], edges[-1]])
     t, values = t[max(0, first - 1) : last + 1], values[max(0, first - 1) : last + 1]
     if not len(t):
@@ -264,12 +264,12 @@ def _side(data: SeriesData, edges: Int64) -> SideLine | None:
     padded = np.append(values, [np.nan, np.nan])
     low[some] = np.fmin.reduceat(padded, pairs)[::2][some]  # pyright: ignore[reportUnknownMemberType]
     high[some] = np.fmax.reduceat(padded, pairs)[::2][some]  # pyright: ignore[reportUnknownMemberType]
-    one = data.series
+    series = data.series
     return SideLine(
-        id=one.id,
-        label=one.label or one.id,
-        unit=one.unit,
-        source=one.source,
+        id=series.id,
+        label=series.label or series.id,
+        unit=series.unit,
+        source=series.source,
         mean=numbers(mean.tolist()),
         low=numbers(low.tolist()),
         high=numbers(high.tolist()),

@@ -45,8 +45,15 @@ class Equivalent(BaseModel):
 def equivalents() -> list[Equivalent]:
     """What energies and grams of CO2e compare with, each with its source."""
     return [
-        Equivalent(name=one.name, of=one.of, amount=one.amount, source=one.source, year=one.year, url=one.url)
-        for one in EQUIVALENTS
+        Equivalent(
+            name=equivalent.name,
+            of=equivalent.of,
+            amount=equivalent.amount,
+            source=equivalent.source,
+            year=equivalent.year,
+            url=equivalent.url,
+        )
+        for equivalent in EQUIVALENTS
     ]
 
 
@@ -58,7 +65,7 @@ def export_runs(
 ) -> FileResponse:
     """Runs as one file: a zip of tables (runs, spans, power), a JSON file that Wattmark imports, or a page to read."""
     views = [find_run(here.store, ref) for ref in dict.fromkeys(run)]
-    told = {view.id: result(view).to_dict() for view in views}
+    results = {view.id: result(view).to_dict() for view in views}
     name = export_name(views[0].record) if len(views) == 1 else f"wattmark-{len(views)}-runs"
     folder = Path(tempfile.mkdtemp(prefix="wattmark-export-"))
     try:
@@ -67,10 +74,10 @@ def export_runs(
             file.write_text(page_of(views), encoding="utf-8")
         elif format == "json":
             file = folder / "runs.json"
-            export([view.record for view in views], file, "json", told)
+            export([view.record for view in views], file, "json", results)
         else:
             file = folder / "tables.zip"
-            tables = export([view.record for view in views], folder / name, format, told)
+            tables = export([view.record for view in views], folder / name, format, results)
             with zipfile.ZipFile(
                 file, "w", zipfile.ZIP_DEFLATED if format == "csv" else zipfile.ZIP_STORED
             ) as archive:

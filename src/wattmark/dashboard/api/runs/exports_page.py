@@ -44,9 +44,9 @@ def page_of(views: Sequence[RunView]) -> Html:
     warnings = tag(
         "ul",
         (
-            tag("li", f"{view.name} {view.id}: {one.message}")
+            tag("li", f"{view.name} {view.id}: {warning.message}")
             for view in views
-            for one in view.record.warnings
+            for warning in view.record.warnings
         ),
     )
     sections = [Section("runs", "Runs", body), Section("warnings", "What to know", warnings)]

@@ -52,10 +52,12 @@ def runs(here: Here) -> Response:
     # Running ones first: a run that ends meanwhile is then in the store's list, and is in one of the two in any case.
     live = live_runs(here.store)
     stamp = here.store.stamp()
-    kept = here.tables.get("runs", (stamp, repr(settings.load())), lambda: _table(stamp, stored(here)))
-    ended = set(kept.id)
+    table_of_all = here.tables.get(
+        "runs", (stamp, repr(settings.load())), lambda: _table(stamp, stored(here))
+    )
+    ended = set(table_of_all.id)
     table = _table(stamp, (run for run in live if run.run_id not in ended))
-    return Response(table.before(kept).model_dump_json(), media_type="application/json")
+    return Response(table.before(table_of_all).model_dump_json(), media_type="application/json")
 
 
 def stored(here: Context) -> list[RunSummary]:
@@ -86,12 +88,12 @@ def edit_run(here: Here, run_id: Annotated[str, Path(pattern=ID)], change: Edit)
         raise ConfigError(
             f"the tag {sorted(clash)[0]!r} cannot be both set and removed", hint="do one of the two"
         )
-    (found,) = find_ended(here.store, [run_id])
+    (ended_id,) = find_ended(here.store, [run_id])
     if change.tags or change.remove_tags:
-        here.store.tag(found, change.tags, change.remove_tags)
+        here.store.tag(ended_id, change.tags, change.remove_tags)
     if change.note is not None:
-        here.store.note(found, change.note)
-    tags, note = here.store.marks(found)
+        here.store.note(ended_id, change.note)
+    tags, note = here.store.marks(ended_id)
     return Edited(tags=tags, note=note)
 
 

@@ -25,8 +25,10 @@ from wattmark.dashboard.api.studies.schemas import (
     Trial,
 )
 from wattmark.dashboard.study_cache import NoStudy
+from wattmark.documents import number
 from wattmark.quantity import Quantity
 from wattmark.runs.differences import apart
+from wattmark.statistics import mean_of
 from wattmark.studies.designs.plan import further_trials, plan
 from wattmark.studies.execution.state import DESIGN, LOCK, StudyFolder
 from wattmark.studies.results import StudyResults, TrialResult
@@ -135,14 +137,14 @@ def findings(analysis: Analysis) -> Findings:
         ),
         correlations=tuple(
             CorrelationMap(
-                kind=found.kind,
-                per=found.per,
-                scope=found.scope,
-                names=tuple(found.names),
-                r=_rows(found.r),
-                p=_rows(found.p_corrected),
+                kind=correlation.kind,
+                per=correlation.per,
+                scope=correlation.scope,
+                names=tuple(correlation.names),
+                r=_rows(correlation.r),
+                p=_rows(correlation.p_corrected),
             )
-            for found in analysis.correlations
+            for correlation in analysis.correlations
         ),
         shares=tuple(
             CellShares(
@@ -207,26 +209,26 @@ def quantity(value: float | None, low: float | None, high: float | None, unit: s
 def _epochs(trials: Sequence[TrialResult]) -> list[Epoch]:
     by_number: dict[int, list[dict[str, float | None]]] = {}
     for trial in trials:
-        for number, stage in enumerate(trial.stages_named("epoch")):
+        for epoch, stage in enumerate(trial.stages_named("epoch")):
             joules = None if stage.energy_j is None else stage.energy_j["value"]
-            by_number.setdefault(number, []).append(
+            by_number.setdefault(epoch, []).append(
                 {
                     "energy_j": joules,
                     "power_w": joules / stage.duration_s if joules is not None and stage.duration_s else None,
-                    "loss": _number(stage.attrs.get("loss")),
-                    "accuracy": _number(stage.attrs.get("accuracy")),
+                    "loss": number(stage.attrs.get("loss")),
+                    "accuracy": number(stage.attrs.get("accuracy")),
                 }
             )
     return [
         Epoch(
-            epoch=number + 1,
+            epoch=epoch + 1,
             trials=len(rows),
-            energy_j=_mean(row["energy_j"] for row in rows),
-            power_w=_mean(row["power_w"] for row in rows),
-            loss=_mean(row["loss"] for row in rows),
-            accuracy=_mean(row["accuracy"] for row in rows),
+            energy_j=mean_of(row["energy_j"] for row in rows),
+            power_w=mean_of(row["power_w"] for row in rows),
+            loss=mean_of(row["loss"] for row in rows),
+            accuracy=mean_of(row["accuracy"] for row in rows),
         )
-        for number, rows in sorted(by_number.items())
+        for epoch, rows in sorted(by_number.items())
     ]
 
 
@@ -313,12 +315,3 @@ def _is_locked(path: Path) -> bool:
 
 def _rows(matrix: Iterable[Iterable[float]]) -> tuple[tuple[float | None, ...], ...]:
     return tuple(tuple(float(x) if math.isfinite(x) else None for x in row) for row in matrix)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -40,7 +40,7 @@ def hardware(
     q: Text = "", kind: Kind | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 20
 ) -> list[CataloguePart]:
     """Parts whose names fit ``q`` best, best first; without ``q`` the first of the catalogue."""
-    return [_part(one) for one in near(q, limit, kind)]
+    return [_part(match) for match in near(q, limit, kind)]
 
 
 @router.get("/hardware/{part_id}")
@@ -49,5 +49,5 @@ def part(part_id: str) -> CataloguePart:
     return _part(find(part_id[:200]))
 
 
-def _part(one: Hardware) -> CataloguePart:
-    return CataloguePart.model_validate(one.as_dict())
+def _part(part: Hardware) -> CataloguePart:
+    return CataloguePart.model_validate(part.as_dict())

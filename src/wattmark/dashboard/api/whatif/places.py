@@ -85,7 +85,7 @@ def _place(zone: Zone, year: int | None) -> Place | None:
         intensity=intensity.g_per_kwh,
         year=intensity.year,
         url=intensity.source.url,
-        years=sorted({one.year for one in zone.estimates}),
+        years=sorted({estimate.year for estimate in zone.estimates}),
         lat=lat,
         lon=lon,
     )

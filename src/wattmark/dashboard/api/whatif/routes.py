@@ -16,7 +16,6 @@ from wattmark.predict.whatif.difference import differences
 from wattmark.predict.whatif.question import accounting_of, with_hardware
 from wattmark.runs.view import RunView
 from wattmark.studies.results import StudyResults
-from wattmark.workspace.runs import running
 
 router = APIRouter(tags=["what if"])
 router.include_router(profiles.router)
@@ -61,8 +60,12 @@ def runs_to_choose(
     limit: Annotated[int, Query(ge=1, le=200)] = 30,
 ) -> list[RunChoice]:
     """Runs whose name or id holds ``q`` (any case), those that still run first, then the newest; of one study if asked."""
-    live = running(here.store)
-    return choices(live, here.store.summaries(tag=f"study={study}" if study else None), q, study, limit)
+    live = [
+        RunView(record) for record in here.live.records()
+    ]  # first, so that one that ends now is in one of both
+    stored = here.store.summaries(tag=f"study={study}" if study else None)
+    stored_ids = {run.run_id for run in stored}
+    return choices([view for view in live if view.id not in stored_ids], stored, q, study, limit)
 
 
 def _study_of(here: Context, view: RunView, name: str | None = None) -> StudyResults | None:

@@ -12,13 +12,13 @@ from wattmark.store import RunSummary
 
 
 def choices(
-    running: Iterable[RunView], kept: Iterable[RunSummary], words: str, study: str, limit: int
+    running: Iterable[RunView], stored: Iterable[RunSummary], words: str, study: str, limit: int
 ) -> list[RunChoice]:
     """Runs whose name, id or study hold all of these words (any case), running ones first; of one study if given."""
     wanted = words.casefold().split()
     fitting = [
         run
-        for run in (*map(choice_of, running), *map(_choice_of_summary, kept))
+        for run in (*map(choice_of, running), *map(_choice_of_summary, stored))
         if (not study or run.study == study)
         and all(word in f"{run.name} {run.id} {run.study or ''}".casefold() for word in wanted)
     ]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
+from wattmark.documents import is_list, is_mapping, items, mapping
 from wattmark.errors import ImportFileError
 from wattmark.runs.record import RunRecord, RunWarning
 from wattmark.sources.base import Accuracy, Component
@@ -23,6 +23,7 @@ from wattmark.store.importing.reading import (
     TextFile,
     UnreadableCell,
     number,
+    shortened,
 )
 from wattmark.store.importing.records import (
     TOOL_CITATION,
@@ -64,9 +65,7 @@ def recognises(file: TextFile) -> bool:
 
 def recognises_data(data: object) -> bool:
     """Whether parsed JSON is a tree of perun."""
-    if not isinstance(data, Mapping):
-        return False
-    return {"id", "type", "metadata", "nodes", "processed"} <= cast("Mapping[str, Any]", data).keys()
+    return is_mapping(data) and {"id", "type", "metadata", "nodes", "processed"} <= data.keys()
 
 
 def runs(file: TextFile) -> Reading:
@@ -102,15 +101,15 @@ def runs_of_data(file: TextFile, data: object) -> Reading:
     """The runs of a JSON export."""
     problems: list[Problem] = []
     sensors: _Sensors = {}
-    for path, node in _nodes(cast("Mapping[str, Any]", data), (), 0):
+    for path, node in _nodes(mapping(data), (), 0):
         group = path[-1].lower() if path else ""
         component = _GROUPS.get(group)
         raw = node.get("raw_data")
-        if node.get("type") != _SENSOR or not isinstance(raw, Mapping) or component is None:
+        if node.get("type") != _SENSOR or not is_mapping(raw) or component is None:
             continue
         name = str(node.get("id"))
         try:
-            sensor = _raw(name, component, cast("Mapping[str, Any]", raw))
+            sensor = _raw(name, component, raw)
         except (UnreadableCell, KeyError, TypeError, ValueError, OverflowError) as error:
             problems.append(Problem(None, f"sensor {name[:60]!r}: {type(error).__name__}: {error}"))
             continue
@@ -121,41 +120,41 @@ def runs_of_data(file: TextFile, data: object) -> Reading:
 
 
 def _nodes(
-    node: Mapping[str, Any], path: tuple[str, ...], depth: int
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    node: Mapping[str, object], path: tuple[str, ...], depth: int
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
     """Every node with the ids of those around it, outermost first."""
     yield path, node
-    children: Any = node.get("nodes")
-    groups = (
-        cast("list[object]", children) if isinstance(children, list) else [children]
-    )  # perun writes a list of one
-    for group in groups:
-        if isinstance(group, Mapping) and depth < _DEPTH:
-            for child in cast("Mapping[str, Any]", group).values():
-                if isinstance(child, Mapping):
-                    yield from _nodes(
-                        cast("Mapping[str, Any]", child), (*path, str(node.get("id"))), depth + 1
-                    )
+    children = node.get("nodes")
+    for group in children if is_list(children) else [children]:  # perun writes a list of one
+        for child in mapping(group).values() if depth < _DEPTH else ():
+            if is_mapping(child):
+                yield from _nodes(child, (*path, str(node.get("id"))), depth + 1)
 
 
-def _raw(name: str, component: Component, raw: Mapping[str, Any]) -> _Sensor | None:
+def _raw(name: str, component: Component, raw: Mapping[str, object]) -> _Sensor | None:
     """Samples in joules or watts; processed ones have powers, and the counter beside them."""
-    unit, magnitude = raw["v_md"]["unit"], float(raw["v_md"]["mag"])
+    about = mapping(raw["v_md"])
+    unit, magnitude = str(about["unit"]), _real(about["mag"])
     if unit not in ("J", "W"):
         return None
-    times: Sequence[Any] = raw["timesteps"]
-    values: Sequence[Any] = raw["values"]
+    times, values = items(raw["timesteps"]), items(raw["values"])
     sensor = _Sensor(
-        1, unit, name, component, [float(t) for t in times], [float(v) * magnitude for v in values]
+        1, unit, name, component, [_real(t) for t in times], [_real(value) * magnitude for value in values]
     )
     if len(sensor.t_s) != len(sensor.values):
         raise UnreadableCell("times and values differ in number")
     if not all(math.isfinite(number) for number in (magnitude, *sensor.t_s, *sensor.values)):
         raise UnreadableCell("not all of its samples are finite")
-    most = float(raw["v_md"].get("max") or 0) * magnitude
+    most = _real(about.get("max") or 0) * magnitude
     if unit == "J" and 0 < most < 1e9:
         sensor.wrap = most
     return sensor
+
+
+def _real(value: object) -> float:
+    if not isinstance(value, int | float | str):
+        raise UnreadableCell(f"{shortened(value)} is no number")
+    return float(value)
 
 
 def _finite(text: str) -> float:

@@ -11,8 +11,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
-from typing import Any, cast
 
+from wattmark.documents import is_mapping, mappings
 from wattmark.errors import ImportFileError
 from wattmark.runs.record import RunRecord, RunWarning
 from wattmark.store.importing.logs.nvidia_smi import ACCURACY, UNITS
@@ -99,16 +99,14 @@ def _rows(file: TextFile, problems: list[Problem]) -> Iterator[tuple[int, Mappin
     """(line, cells by column) of every row, whichever way the rows are written."""
     text = file.text.lstrip()
     if text[:1] == "[":
-        rows = _parsed(text, 1, problems)
-        for row in cast("list[object]", rows) if isinstance(rows, list) else []:
-            if isinstance(row, Mapping):
-                yield 1, _texts(cast("Mapping[str, Any]", row))
+        for row in mappings(_parsed(text, 1, problems)):
+            yield 1, _texts(row)
         return
     if text[:1] == "{":
         for line, words in enumerate(file.lines(), 1):
             row = _parsed(words, line, problems) if words.strip() else None
-            if isinstance(row, Mapping):
-                yield line, _texts(cast("Mapping[str, Any]", row))
+            if is_mapping(row):
+                yield line, _texts(row)
         return
     table = file.rows()
     header = next(table).cells
@@ -119,7 +117,7 @@ def _rows(file: TextFile, problems: list[Problem]) -> Iterator[tuple[int, Mappin
             problems.append(Problem(line, f"{len(cells)} values where the header has {len(header)} names"))
 
 
-def _parsed(text: str, line: int, problems: list[Problem]) -> Any:
+def _parsed(text: str, line: int, problems: list[Problem]) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -127,7 +125,7 @@ def _parsed(text: str, line: int, problems: list[Problem]) -> Any:
         return None
 
 
-def _texts(row: Mapping[str, Any]) -> dict[str, str]:
+def _texts(row: Mapping[str, object]) -> dict[str, str]:
     return {key: "" if value is None else str(value) for key, value in row.items()}
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
 
 import numpy as np
 
+from wattmark.documents import is_list, is_mapping, items, mapping, number
 from wattmark.runs.record import RunRecord, RunWarning
 from wattmark.sources.base import Accuracy, Component
 from wattmark.store.importing.reading import MOST_KWH, Problem, Reading, TextFile, UnreadableCell, shortened
@@ -35,26 +35,23 @@ _COMPONENTS: tuple[Component, ...] = ("cpu", "gpu")
 
 def recognises(data: object) -> bool:
     """Whether parsed JSON is a profile of EnergyVis, or a list of them."""
-    profiles = cast("list[object]", data) if isinstance(data, list) else [data]
-    return bool(profiles) and all(
-        isinstance(profile, dict) and "serverData" in profile for profile in profiles
-    )
+    profiles = data if is_list(data) else [data]
+    return bool(profiles) and all("serverData" in mapping(profile) for profile in profiles)
 
 
 def runs(file: TextFile, data: object) -> Reading:
     """One run a profile; profiles that cannot be read are named."""
-    profiles = cast("list[dict[str, Any]]", data if isinstance(data, list) else [data])
     records: list[RunRecord] = []
     problems: list[Problem] = []
-    for place, profile in enumerate(profiles, 1):
+    for place, profile in enumerate(data if is_list(data) else [data], 1):
         try:
-            records.append(_run(file, profile))
+            records.append(_run(file, mapping(profile)))
         except UnreadableCell as error:
             problems.append(Problem(None, f"profile {place}: {error}"))
     return Reading("energyvis", tuple(records), tuple(problems))
 
 
-def _run(file: TextFile, profile: Mapping[str, Any]) -> RunRecord:
+def _run(file: TextFile, profile: Mapping[str, object]) -> RunRecord:
     measured = _object("serverData", profile["serverData"])
     per_epoch: dict[Component, list[float]] = {
         name: _kwh(f"serverData.{name}", _object(f"serverData.{name}", measured[name]), "epoch")
@@ -95,7 +92,7 @@ def _run(file: TextFile, profile: Mapping[str, Any]) -> RunRecord:
         extra={
             "energyvis": {
                 "location": place_name if isinstance(place_name, str) else None,
-                "pue": pue if isinstance(pue, int | float) and not isinstance(pue, bool) else None,
+                "pue": number(pue),
                 "author": str(profile["author"]) if profile.get("author") else None,
             },
             "duration_known": timed,
@@ -103,25 +100,26 @@ def _run(file: TextFile, profile: Mapping[str, Any]) -> RunRecord:
     )
 
 
-def _object(name: str, value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _object(name: str, value: object) -> Mapping[str, object]:
+    if not is_mapping(value):
         raise UnreadableCell(f"{name} is no object")
-    return cast("dict[str, Any]", value)
+    return value
 
 
-def _kwh(where: str, component: Mapping[str, Any], name: str) -> list[float]:
-    listed: Any = component.get(name) or []
-    if not isinstance(listed, list):
+def _kwh(where: str, component: Mapping[str, object], name: str) -> list[float]:
+    listed = component.get(name)
+    if listed and not is_list(listed):
         raise UnreadableCell(f"{where}.{name} is no list")
-    values = cast("list[Any]", listed)
-    for value in values:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and 0 <= value <= MOST_KWH):
-            raise UnreadableCell(f"{where}.{name} holds {shortened(value)}, which is no energy in kWh")
-    return [float(value) for value in values]
+    values: list[float] = []
+    for item in items(listed):
+        value = number(item)
+        if value is None or not 0 <= value <= MOST_KWH:
+            raise UnreadableCell(f"{where}.{name} holds {shortened(item)}, which is no energy in kWh")
+        values.append(value)
+    return values
 
 
-def _devices(components: Mapping[str, Any], kind: str) -> list[str]:
+def _devices(components: Mapping[str, object], kind: str) -> list[str]:
     """``{"Intel i7 2600K": 2}`` -> ``["2 x Intel i7 2600K"]``."""
     devices: list[str] = []
     for name, count in _object(f"components.{kind}", components.get(kind) or {}).items():

@@ -37,8 +37,8 @@ def upgrade() -> None:
         row = connection.execute(
             sa.select(runs.c.header, runs.c.summary).where(runs.c.run_id == run_id)
         ).one()
-        told = _facts(_read(row.header), _read(row.summary))
-        connection.execute(sa.insert(facts).values(run_id=run_id, facts=json.dumps(told)))
+        written = _facts(_read(row.header), _read(row.summary))
+        connection.execute(sa.insert(facts).values(run_id=run_id, facts=json.dumps(written)))
 
 
 def downgrade() -> None:

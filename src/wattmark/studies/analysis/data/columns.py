@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wattmark.quantity import IntervalDict
 from wattmark.statistics import Float64, Int64
 from wattmark.studies.results import Stage, TrialResult
 
@@ -201,10 +202,10 @@ def _means(values: Float64, weights: Float64, owner: Int64, count: int) -> Float
     return np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
 
 
-def _bounds(energy: Mapping[str, float] | None) -> tuple[float, float, float]:
+def _bounds(energy: IntervalDict | None) -> tuple[float, float, float]:
     if energy is None:
         return np.nan, np.nan, np.nan
-    return _float(energy.get("value")), _float(energy.get("low")), _float(energy.get("high"))
+    return _float(energy["value"]), _float(energy["low"]), _float(energy["high"])
 
 
 def _floats(values: Iterable[Any]) -> Float64:
