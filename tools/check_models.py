@@ -50,7 +50,9 @@ def differences(row: dict[str, str], shape) -> dict[str, tuple]:
         }
     else:
         theirs["intermediate"] = shape.intermediate_size
-    found = {name: (row[name], value) for name, value in theirs.items() if row[name] != str(value)}
+    found: dict[str, tuple[object, ...]] = {
+        name: (row[name], value) for name, value in theirs.items() if row[name] != str(value)
+    }
     if int(row["vocabulary"]) not in (shape.vocab_size, shape.padded_vocab_size):
         found["vocabulary"] = (row["vocabulary"], shape.vocab_size, shape.padded_vocab_size)
     return found

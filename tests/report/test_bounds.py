@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fakes.studies import study
-from wattmark.quantity import Quantity
+from wattmark.quantity import Quantity, QuantityDict
 from wattmark.report.drawing.charts import bars, dots, lines, points
 from wattmark.report.drawing.marks import Line, Part, Point
 from wattmark.report.study import study_figures
@@ -44,7 +44,7 @@ def ends(axes: Any) -> Iterator[tuple[str, float]]:
 def wide(trial: TrialResult, low: float, high: float) -> TrialResult:
     """The trial with errors that reach far below nothing, of its sensor and of its own."""
 
-    def with_terms(part: Any) -> dict[str, Any]:
+    def with_terms(part: Any) -> QuantityDict:
         joules = part["value"]
         terms = {
             "scale/lab": (low * joules, high * joules),

@@ -13,7 +13,7 @@ import pytest
 
 from fakes.vision_study import METHODS, vision_study
 from wattmark.errors import ConfigError, MissingExtra
-from wattmark.quantity import Quantity
+from wattmark.quantity import Quantity, QuantityDict
 from wattmark.report.drawing import style
 from wattmark.report.drawing.charts import points
 from wattmark.report.drawing.marks import Point
@@ -405,7 +405,7 @@ def test_the_report_says_where_the_uncertainty_comes_from() -> None:
     def with_terms(trial: TrialResult) -> TrialResult:
         shifts = {"scale/lab": (-0.3, 0.5), f"character/{trial.factors['model']}": (-0.1, 0.1)}
 
-        def with_shifts(joules: float) -> dict[str, Any]:
+        def with_shifts(joules: float) -> QuantityDict:
             terms = {name: (down * joules, up * joules) for name, (down, up) in shifts.items()}
             return Quantity(joules, terms=terms).as_dict()
 

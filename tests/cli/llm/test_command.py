@@ -70,8 +70,8 @@ def test_a_load_is_measured_shown_and_kept(replayed, server: str) -> None:
     rows = [row for row, name in enumerate(names) if name == "request"]
     assert {int(record.spans.parents[row]) for row in rows} == {names.index("load")}
     details = [record.spans.details[row] for row in rows]
-    assert all(one["counts"]["output_tokens"] == 5 for one in details)
-    given = sum(one["attrs"]["attributed_j"] for one in details)
+    assert all(one.get("counts", {})["output_tokens"] == 5 for one in details)
+    given = sum(float(str(one.get("attrs", {})["attributed_j"])) for one in details)
     assert given == pytest.approx(data["energy"]["without_idle"]["energy_j"]["value"])
 
 
@@ -275,7 +275,10 @@ def test_requests_are_shared_out_among_adapters(replayed, server: str) -> None:
     models = data["load"]["models"]
     assert {name: part["ok"] for name, part in models.items()} == {"base": 15, "lora": 5}
     assert models["lora"]["output_tokens"] == 10
-    assert models["lora"]["mean_j"] > 0
+    given = (
+        15 * models["base"]["mean_j"] + 5 * models["lora"]["mean_j"]
+    )  # the replayed machine draws the same at rest
+    assert given == pytest.approx(data["energy"]["without_idle"]["energy_j"]["value"], abs=1e-9)
     assert "lora: 5 answers of 5" in shown
 
 

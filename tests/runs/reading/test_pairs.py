@@ -87,7 +87,7 @@ def test_events_are_those_of_their_records_in_any_order(
     journal_of(folder, records)
     (events,) = read_events(str(folder))
     assert events.opens["span"].tolist() == spans
-    assert {number: found["counts"] for number, found in events.details.items()} == counts
+    assert {number: found.get("counts") for number, found in events.details.items()} == counts
     assert bool(events.problems) == damage
 
 
@@ -96,6 +96,6 @@ def test_details_that_are_not_what_they_should_be_are_named_and_the_others_kept(
     torn = journal.encode(journal.SPAN_DETAIL, b"{no json")
     journal_of(tmp_path, [detail(1, a=1), strange, torn, detail(2, a=2), detail(2, b=3)])
     (events,) = read_events(str(tmp_path))
-    assert events.details[1]["counts"] == {"a": 1}
-    assert events.details[2]["counts"] == {"a": 2, "b": 3}
+    assert events.details[1].get("counts") == {"a": 1}
+    assert events.details[2].get("counts") == {"a": 2, "b": 3}
     assert len(events.problems) == 2

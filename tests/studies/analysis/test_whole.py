@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from fakes.studies import study, trial
-from wattmark.quantity import Quantity
+from wattmark.quantity import Quantity, QuantityDict
 from wattmark.studies.analysis import analyse
 from wattmark.studies.results import StudyResults, TrialResult
 
@@ -58,7 +57,7 @@ def test_shares_of_stages_and_components() -> None:
 
 
 def test_a_share_does_not_know_the_scale_of_the_sensor_and_stays_within_0_and_1() -> None:
-    def wide(part: Mapping[str, float], **own: float) -> dict[str, Any]:
+    def wide(part: Mapping[str, float], **own: float) -> QuantityDict:
         terms = {"scale/lab": (-0.4, 0.7), **{f"edges/{name}": (-off, off) for name, off in own.items()}}
         value = part["value"]
         shifts = {name: (down * value, up * value) for name, (down, up) in terms.items()}

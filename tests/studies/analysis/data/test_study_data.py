@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes.studies import trial
-from wattmark.quantity import Quantity
+from wattmark.quantity import Quantity, QuantityDict
 from wattmark.runs.differences import Difference
 from wattmark.statistics import mean_half_width
 from wattmark.studies.analysis.data.errors import with_errors_of
@@ -98,7 +98,7 @@ def test_cells_come_in_the_order_of_the_design() -> None:
 SHIFTS = st.tuples(st.floats(-0.6, 0), st.floats(0, 0.9))
 
 
-def terms_of(joules: float, shifts: dict[str, tuple[float, float]]) -> dict[str, Any]:
+def terms_of(joules: float, shifts: dict[str, tuple[float, float]]) -> QuantityDict:
     terms = {name: (down * joules, up * joules) for name, (down, up) in shifts.items()}
     return Quantity(joules, unit="J", terms=terms, at_least=0.0).as_dict()
 
