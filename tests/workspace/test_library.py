@@ -184,7 +184,7 @@ def test_every_command_has_its_function_in_python() -> None:
         "import": "import_files", "rm": "remove", "tag": "tag", "prune": "prune", "config": "Settings",
         "calibrate": "calibrate", "study": "study", "llm": "benchmark", "whatif": "what_if", "totals": "totals",
         "health": "health", "predict": "predict_llm", "calibrate --meter": "calibrate_wall", "gate": "gate",
-        "show --scope wall": "at_plug",
+        "show --scope wall": "at_plug", "impact": "impact", "plan": "plan",
     }  # fmt: skip
     screens = {"ui", "top"}
     tools = {"anatomy", "recover"}
