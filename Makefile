@@ -47,10 +47,11 @@ types: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/python -m coverage erase
-	@# The browser's tests mostly wait, and their driver keeps an event loop: a process of its own, at the same time.
+	@# The tests of the browser, of commands and of the recorder mostly wait: each in a process of its own, at the same time.
 	@$(BIN)/python -m coverage run -m pytest tests/browser > .browser.log 2>&1 & browser=$$!; \
-	$(BIN)/python -m coverage run -m pytest --ignore=tests/browser $(PYTEST_ARGS); unit=$$?; \
-	wait $$browser; seen=$$?; cat .browser.log; exit $$((unit + seen))
+	$(BIN)/python -m coverage run -m pytest tests/cli tests/recorder > .waiting.log 2>&1 & waiting=$$!; \
+	$(BIN)/python -m coverage run -m pytest --ignore=tests/browser --ignore=tests/cli --ignore=tests/recorder $(PYTEST_ARGS); unit=$$?; \
+	wait $$waiting; waited=$$?; wait $$browser; seen=$$?; cat .waiting.log .browser.log; exit $$((unit + waited + seen))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
