@@ -92,7 +92,7 @@ def model(told: Told, cell: Cell) -> None:
     assert "cpu" in {one["component"] for one in modelled}
     assert measured is None or (measured["energy_j"] or 0.0) <= 1.15 * cell.watts * told.run["duration_s"]
     assert told.run["energy_j"]["total"]["value"] > 0
-    assert told.run["coverage"] > 0.75
+    assert told.run["coverage"] > 0.5  # of a few seconds, about one passes until a counter is known to stand still
 
 
 def sensor(told: Told, cell: Cell) -> None:
