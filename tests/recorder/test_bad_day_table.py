@@ -92,7 +92,9 @@ def model(told: Told, cell: Cell) -> None:
     assert "cpu" in {one["component"] for one in modelled}
     assert measured is None or (measured["energy_j"] or 0.0) <= 1.15 * cell.watts * told.run["duration_s"]
     assert told.run["energy_j"]["total"]["value"] > 0
-    assert told.run["coverage"] > 0.5  # of a few seconds, about one passes until a counter is known to stand still
+    assert (
+        told.run["coverage"] > 0.5
+    )  # of a few seconds, about one passes until a counter is known to stand still
 
 
 def sensor(told: Told, cell: Cell) -> None:
@@ -257,8 +259,8 @@ add("no number at all", "rapl", lambda m: "", "model", "sensor-unusable")
 for name in POWERS:
     true = steady(SENSORS[name].watts)
     nothing = "model" if name in CPU_SENSORS else "hole"
-    add("reads 0", name, during(true, lambda w: 0.0, ONSET_S), nothing, "below_idle", seconds=4.4)
-    add("far below idle", name, during(true, lambda w: 0.012, ONSET_S), nothing, "below_idle", seconds=4.4)
+    add("reads 0", name, during(true, lambda w: 0.0, ONSET_S), nothing, "below_idle", seconds=7.0)
+    add("far below idle", name, during(true, lambda w: 0.012, ONSET_S), nothing, "below_idle", seconds=7.0)
     add("beyond all bounds", name, during(true, lambda w: 4.29e6, 0.9, 1.1), "mended", "refused_power")
     add("a blip as the last reading", name, at_the_end(true, lambda w: 4.29e6), "mended", "")
     add("a blip as the first reading", name, at_the_start(true, lambda w: 4.29e6), "mended", "refused_power")
@@ -269,7 +271,7 @@ for name in POWERS:
         during(true, lambda w: "", ONSET_S),
         nothing,
         "silent stand-in not-covered",
-        seconds=4.4,
+        seconds=7.0,
     )
 
 

@@ -39,6 +39,8 @@ _MORE_BUSY, _MORE_CPUS = 1.5, 0.2
 _END_NS = 1_000_000_000
 _END_STEPS = 2
 """How near to an end a step is that nothing before (or after) it can confirm: so long, or so many readings."""
+_FEW_STEPS, _FEW_S = 3, 0.5
+"""So few other steps, or so little other time, say nothing of what is usual: then only what the device can do counts."""
 _BRIEF_NS = 1_000_000_000
 """A sensor that missed less of a run than this and than a fifth of it needs no stand-in."""
 _LEAST_NS = 50_000_000
@@ -117,7 +119,8 @@ def unconfirmed(curve: Curve, busy_s: Float64 | None, gpu_looked_at: bool) -> li
     A counter may leave its line for a moment, and where it comes back that is mended; the first and the last readings have
     nothing on one side, and some counters never come back. A step that is :data:`_UNLIKE` times all others is not counted
 
-    - at an end of the curve, if it is more than half of what the device can do, or the device was not busier;
+    - at an end of the curve, if it is more than half of what the device can do, or the device was not busier (where there
+      are others enough to tell);
     - elsewhere, if it is more than a sixth of what a processor can do, and the CPUs are known not to have been busier.
 
     busy_s: (n, 2), times and cumulative busy CPU seconds. gpu_looked_at: whether the utilisation of the GPU is known, which
@@ -141,7 +144,9 @@ def unconfirmed(curve: Curve, busy_s: Float64 | None, gpu_looked_at: bool) -> li
     at_end = row >= len(watts) - _END_STEPS or to_ns > int(t_ns[-1]) - _END_NS
     busier = None if channel.component == "gpu" else _was_busier(busy_s, from_ns, to_ns)
     if at_start or at_end:
-        explained = busier or (channel.component == "gpu" and gpu_looked_at) or not len(others)
+        seen_s = float(seconds.sum() - seconds[row])
+        few = len(others) < _FEW_STEPS or seen_s < _FEW_S
+        explained = busier or (channel.component == "gpu" and gpu_looked_at) or few
         doubted_w = channel.max_power_w / 2 if explained else 0.0
     else:
         doubted_w = channel.max_power_w / 6 if busier is False and channel.component == "cpu" else math.inf
