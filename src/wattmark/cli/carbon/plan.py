@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -140,7 +141,7 @@ def _render(answer: Plan) -> None:
         certain = mean.low == mean.high
         cells = [
             *([plain(way.place)] if many else []),
-            way.words,
+            re.split("[,:]", way.words)[0],  # the sentence below has all of it
             f"{start:%a %d %b %H:%M}",
             str(len(way.starts)),
             significant(mean.value),

@@ -113,7 +113,7 @@ class Watch:
         """What this needs takes longer to import than a short command lives; meanwhile signals go through."""
         try:
             self._state = _State.of(self._window.name, self._session.folder, self._wishes.epochs)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the command runs on without a prediction, and is told why
             say(f"there is no prediction: {type(error).__name__}: {error}")
 
     def _now_s(self) -> float:
