@@ -137,6 +137,7 @@ def test_gaps_duplicates_disorder_and_bad_lines_are_named(tmp_path: Path) -> Non
         ("a.json", "[" * 5000, "no JSON"),
         ("a.json", '{"error": "no zone"}', "no times"),
         ("a.json", '{"history": [{"datetime": "2026-01-01T00:00Z", "carbonIntensity": null}]}', "no value"),
+        ("a.json", '{"history": [{"datetime": "2026-01-01T00:00Z", "carbonIntensity": true}]}', "no value"),
         ("a.csv.gz", "not compressed", "a.csv.gz"),
     ],
 )

@@ -120,6 +120,9 @@ def _iso(text: str) -> float | None:
 
 
 def _number(value: object) -> float | None:
+    """A number of JSON or of a cell of text; true and false are none."""
+    if isinstance(value, bool):
+        return None
     try:
         number = float(cast("str", value))
     except (TypeError, ValueError):
