@@ -1,8 +1,10 @@
-"""Words for people: what may stand in a page, a table or a picture."""
+"""Words for people: what may stand in a page, a table or a picture, and that it gets there whole."""
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -23,3 +25,17 @@ def inert(cell: object) -> object:
     if isinstance(cell, str) and cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
+
+
+def keep_output_whole() -> None:
+    """Put a buffer under standard output where there is none, so that nothing of a long text is lost.
+
+    With ``PYTHONUNBUFFERED`` or ``-u``, as container images have it, Python hands a text to one ``write(2)`` and
+    forgets what that did not take: a pipe takes 64 KiB, and no more if a signal comes in between (pipe(7), signal(7)).
+    """
+    stream = sys.stdout
+    raw = getattr(stream, "buffer", None)
+    if isinstance(stream, io.TextIOWrapper) and isinstance(raw, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), encoding=stream.encoding, errors=stream.errors, line_buffering=True
+        )

@@ -11,12 +11,14 @@ from typing import TextIO
 from wattmark import settings
 from wattmark.cli.terminal.output import report_error, say
 from wattmark.errors import ConfigError, WattmarkError
+from wattmark.text import keep_output_whole
 from wattmark.units import show_energies_in
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry of the ``wattmark`` command; ends the process with the command's exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    keep_output_whole()
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:

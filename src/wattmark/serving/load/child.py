@@ -16,6 +16,7 @@ from wattmark.serving.load.client import run
 from wattmark.serving.load.generator.engine import Engine
 from wattmark.serving.load.processes import READY, Ending, Job
 from wattmark.serving.load.records import LoadProgress, RequestRecord
+from wattmark.text import keep_output_whole
 
 BATCH = 256
 """Records sent at once: a pickle of many is far cheaper than many pickles."""
@@ -90,6 +91,7 @@ def main() -> None:
     """Read a job, do it, say how it ended."""
     size = int.from_bytes(sys.stdin.buffer.read(8), "little")
     job: Job = pickle.loads(sys.stdin.buffer.read(size))  # noqa: S301 (our own parent)
+    keep_output_whole()
     outbox = _Outbox(sys.stdout.buffer)
     try:
         ending = run(work(job, outbox))

@@ -122,6 +122,8 @@ def _count(data: dict[str, Any], *names: str) -> int | None:
     """The first of the names that holds a whole number of at least 0 (12, 12.0 and "12" alike)."""
     for name in names:
         value = data.get(name)
+        if type(value) is int and 0 <= value < 1 << 53:  # what nearly all servers send
+            return value
         if isinstance(value, str) and value.isascii() and value.isdigit():
             value = int(value[:18])
         if isinstance(value, float) and value.is_integer():

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypedDict
 from wattmark.documents import mappings
 from wattmark.studies.execution.memory import oom_kills, speaks_of_memory
 from wattmark.studies.execution.quiet import Rest, baseline_file, prepare
+from wattmark.text import keep_output_whole
 from wattmark.tracker.measure import Run, measure
 from wattmark.workloads import registry
 from wattmark.workloads.command import CommandFailed, CommandWorkload, numbers_of
@@ -102,6 +103,7 @@ def log_file(folder: Path, trial_id: str) -> Path:
 
 def main(spec_path: str) -> int:
     """Run the trial; 0 if it ended well, 1 with a traceback in the log if not."""
+    keep_output_whole()
     spec: TrialSpec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     folder = Path(spec["folder"])
     idle_w, warnings = prepare(baseline_file(folder, os.uname().nodename), spec["quiet"])
