@@ -31,7 +31,7 @@ COMMANDS = {
     "recover": "store.recover",
     "config": "config",
     "calibrate": "calibrate",
-    "gate": "gate",
+    "gate": "advise.gate",
     "study": "study.command",
     "anatomy": "anatomy",
     "llm": "llm.command",

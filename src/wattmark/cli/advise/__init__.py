@@ -1,0 +1,1 @@
+"""``wattmark gate`` and what advises: commands over :mod:`wattmark.advise`. May import all layers above."""
