@@ -38,6 +38,7 @@ PURPOSES = {
     "predict": "the same run elsewhere, longer, or with other settings",
     "advise": "gates, caps, levers tried",
     "plan": "when and where to run",
+    "lifecycle": "a model from its data to its use; whole fleets",
     "agent": "one for each node",
     "report": "tables, figures, one HTML file",
     "dashboard": "an HTTP API and the built page",

@@ -45,6 +45,7 @@ LAYERS = (
     ("predict",),
     ("advise",),
     ("plan",),
+    ("lifecycle",),
     ("agent",),
     ("report",),
     ("dashboard",),

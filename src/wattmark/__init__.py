@@ -29,6 +29,7 @@ _HOMES = {
     "carbon": "wattmark.workspace.library",
     "compare": "wattmark.workspace.comparing",
     "current_run": "wattmark.tracker.measure",
+    "cycle": "wattmark.lifecycle.cycle.question",
     "export": "wattmark.workspace.library",
     "fit_predictors": "wattmark.predict.scores.question",
     "gate": "wattmark.advise.gate.question",

@@ -12,6 +12,7 @@ from wattmark.errors import WattmarkError as WattmarkError
 from wattmark.impact.emissions import Carbon as Carbon
 from wattmark.impact.series import IntensitySeries
 from wattmark.impact.series.emitted import CarbonOverTime
+from wattmark.lifecycle.cycle.question import cycle as cycle
 from wattmark.plan.question import Plan, SeriesLike
 from wattmark.predict.environment.question import predict_training as predict_training
 from wattmark.predict.layers.question import predict_layers as predict_layers

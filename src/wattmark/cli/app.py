@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "predict.command",
     "impact": "carbon.impact",
     "plan": "carbon.plan",
+    "cycle": "carbon.cycle",
     "totals": "store.totals",
     "health": "store.health",
     "export": "store.export",
