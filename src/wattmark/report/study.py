@@ -14,7 +14,9 @@ from wattmark.report import tables as study_tables
 from wattmark.report.drawing.style import file_bytes
 from wattmark.report.figures import analysis as figures_analysis
 from wattmark.report.figures import batch_size as figures_more
+from wattmark.report.figures import densities as figures_densities
 from wattmark.report.figures import epochs as figures_epochs
+from wattmark.report.figures import reach as figures_reach
 from wattmark.report.figures import tools as figures_tools
 from wattmark.report.figures import training as figures_first
 from wattmark.report.figures.serving import load as figures_serving
@@ -129,6 +131,8 @@ def study_figures(data: StudyData, analysis: Analysis) -> list[Figure]:
     serving = figures_serving.figures(data)
     others = [
         figures_analysis.pareto(data, analysis.pareto, analysis.pareto_metric),
+        *figures_reach.figures(data),
+        *figures_densities.figures(data),
         *(figure(data) for figure in _PLAIN),
         figures_analysis.correlations(analysis.correlations),
         figures_analysis.profiling(profile(data.trials)),

@@ -19,6 +19,7 @@ from wattmark.statistics import finite
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.correlate import CorrelationMap
 from wattmark.studies.analysis.data.study_data import StudyData
+from wattmark.studies.analysis.reach import reaches, target_of
 from wattmark.studies.results import StudyResults
 from wattmark.text import inert
 
@@ -35,7 +36,8 @@ def tables(results: StudyResults, analysis: Analysis | None = None) -> dict[str,
 
     trials: one row per trial, failed ones included. metrics: one row per completed trial, every metric of
     docs/science/metrics.md. epochs: one row per training epoch. cells: means with 95 % intervals per combination of levels.
-    levels, effects, differences: what the factors do. predictors: what foretells energy. pareto: the cells and the front.
+    reach: joules of learning until the design's target. levels, effects, differences: what the factors do.
+    predictors: what foretells energy. pareto: the cells and the front.
     correlations: a row per pair of metrics of each map. guidelines: the sentences. Raises MissingExtra without scipy.
     """
     findings = analyse(results) if analysis is None else analysis
@@ -45,6 +47,7 @@ def tables(results: StudyResults, analysis: Analysis | None = None) -> dict[str,
         "metrics": _plain(findings.trials),
         "epochs": _plain(findings.epochs),
         "cells": _cells(data),
+        **_reach(data),
         **_findings(findings),
     }
 
@@ -113,6 +116,25 @@ def _cells(data: StudyData) -> Table:
             table[f"{column}_low"] = [mean and mean.low for mean in means]
             table[f"{column}_high"] = [mean and mean.high for mean in means]
     return table
+
+
+def _reach(data: StudyData) -> dict[str, Table]:
+    """Joules of learning until the design's target, a row a cell; no table where there is none."""
+    found = reaches(data)
+    if not found:
+        return {}
+    table: dict[str, list[Any]] = {
+        name: [entry.group.levels[name] for entry in found] for name in data.factors
+    }
+    table["quality_metric"] = [data.quality] * len(found)
+    table["target"] = [target_of(data)] * len(found)
+    table["runs"] = [entry.group.count for entry in found]
+    table["reached"] = [entry.reached for entry in found]
+    table["energy_j"] = [entry.energy and entry.energy.value for entry in found]
+    table["energy_j_low"] = [entry.energy and entry.energy.low for entry in found]
+    table["energy_j_high"] = [entry.energy and entry.energy.high for entry in found]
+    table["spent_without_j"] = [entry.spent_j for entry in found]
+    return {"reach": table}
 
 
 def _findings(findings: Analysis) -> dict[str, Table]:

@@ -75,6 +75,7 @@ WORKLOADS = {
     "vision": "wattmark.workloads.vision.workload:VisionWorkload",
     "tabular": "wattmark.workloads.tabular.workload:TabularWorkload",
     "llm": "wattmark.workloads.llm.workload:LlmWorkload",
+    "ebm": "wattmark.workloads.ebm.workload:EbmWorkload",
 }
 
 

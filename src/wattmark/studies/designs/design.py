@@ -67,6 +67,11 @@ class Quality(_Table):
         description="A metric that the workload reports. Default: accuracy, else f1, auc, r2 and the like."
     )
     better: Literal["higher", "lower"] = Field("higher", description="lower: an error, a loss, a perplexity.")
+    target: float | None = Field(
+        None,
+        description="Good enough: the report says how many joules of learning each cell needs to come so far. Needs a "
+        "workload with a stage evaluation after each stage epoch.",
+    )
 
 
 class Quiet(_Table):
@@ -114,7 +119,9 @@ class Design(_Table):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="What the study is called.")
     title: str = Field("", description="A title for its report.")
-    workload: str = Field("command", description="vision, tabular, command, or package.module:Class.")
+    workload: str = Field(
+        "command", description="vision, tabular, llm, ebm, command, or package.module:Class."
+    )
     combinations: Literal["full", "listed"] = Field(
         "full", description="full: every combination of levels. listed: those of the [[trial]] tables."
     )

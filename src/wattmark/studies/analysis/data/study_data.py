@@ -25,7 +25,7 @@ from wattmark.studies.analysis.data.quality import UNIT_SHARES, Quality, quality
 from wattmark.studies.results import StudyResults, TrialResult
 from wattmark.text import clean
 
-SUBJECTS = ("model", "architecture", "network", "estimator", "algorithm", "tool")
+SUBJECTS = ("model", "architecture", "network", "estimator", "algorithm", "method", "tool")
 LONGEST_LABEL = 34
 DURATION = "total_duration_s"
 """Seconds of the whole trial."""
