@@ -32,6 +32,7 @@ _HOMES = {
     "cycle": "wattmark.lifecycle.cycle.question",
     "export": "wattmark.workspace.library",
     "fit_predictors": "wattmark.predict.scores.question",
+    "fleet": "wattmark.lifecycle.fleet.question",
     "gate": "wattmark.advise.gate.question",
     "health": "wattmark.workspace.library",
     "import_files": "wattmark.workspace.library",

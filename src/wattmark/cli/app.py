@@ -22,6 +22,7 @@ COMMANDS = {
     "impact": "carbon.impact",
     "plan": "carbon.plan",
     "cycle": "carbon.cycle",
+    "fleet": "carbon.fleet",
     "totals": "store.totals",
     "health": "store.health",
     "export": "store.export",
