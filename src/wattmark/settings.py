@@ -21,6 +21,7 @@ DEFAULT_PERIOD_S = 0.1
 KNOWN: dict[str, str] = {
     "sources": 'names of sources to use ("!name" leaves one out), e.g. ["rapl", "nvml"]',
     "period_s": "seconds between samples, 0.001 to 10 (default 0.1)",
+    "project": "whose work runs are, for totals: the tag project of every run that has none",
     "zone": "where the power comes from, for carbon: FR, US-CAL-CISO, gcp:europe-west1",
     "pue": "power usage effectiveness of the building, from 1.0, or a range (1.1-1.3); a later stage, never in the joules",
     "energy_unit": "how joules are shown: auto (default; J, kJ, MJ ...), J, Wh or kWh",
@@ -55,12 +56,13 @@ def load(environ: Mapping[str, str] | None = None, folder: str | None = None) ->
     return merged
 
 
-def recorder_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a recorder needs to know, from code (``given``, whose other keys are left out) and everywhere else.
+def recorder_settings(given: Mapping[str, Any], loaded: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a recorder needs to know, from code (``given``, whose other keys are left out) and everywhere else (``loaded``,
+    where :func:`load` was asked already).
 
     ``period_s`` always; ``wanted`` and ``options`` where they are set. Raises ConfigError as :func:`load` does.
     """
-    merged = load()
+    merged = load() if loaded is None else dict(loaded)
     _merge(merged, _checked({key: value for key, value in given.items() if key in KNOWN}, "measure()"))
     result: dict[str, Any] = {"period_s": merged.get("period_s", DEFAULT_PERIOD_S)}
     if merged.get("sources"):

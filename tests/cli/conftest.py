@@ -62,6 +62,7 @@ def cli(tmp_path: Path, empty_store: Path):
     (tmp_path / "sys").mkdir()
     (tmp_path / "data").mkdir()
     shutil.copy(empty_store, tmp_path / "data/store.db")
+    (tmp_path / "data/zone-asked").touch()  # no test waits for an answer that nobody gives
     cli = Cli(tmp_path)
     yield cli
     for process in cli.processes:

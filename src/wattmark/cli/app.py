@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Annotated, Any
 
 import typer
@@ -41,6 +42,17 @@ COMMANDS = {
 }
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Measure": ("run", "top", "sources", "calibrate", "gate"),
+    "Look": ("ls", "show", "compare", "health", "ui"),
+    "Know before": ("predict", "whatif", "plan", "anatomy"),
+    "Study": ("study",),
+    "Serve": ("llm",),
+    "Share": ("totals", "impact", "export", "import"),
+    "Keep in order": ("tag", "rm", "prune", "recover", "config"),
+}
+"""How the help sorts the commands; those in none stand under "Others"."""
+
 
 class LazyGroup(TyperGroup):
     """Imports a command's module when the command is asked for."""
@@ -48,6 +60,18 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """All commands, in the order of the table."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands in groups, each with as much of its first sentence as a line takes."""
+        others = tuple(name for name in COMMANDS if not any(name in names for names in GROUPS.values()))
+        room = formatter.width - max(map(len, COMMANDS)) - 6
+        for title, names in (*GROUPS.items(), ("Others", others)):
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            if commands:
+                with formatter.section(title):
+                    formatter.write_dl(
+                        [(name, _first_words(command.help or "", room)) for name, command in commands]
+                    )
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, or None if there is no such one."""
@@ -58,6 +82,15 @@ class LazyGroup(TyperGroup):
         command: Any = typer.main.get_command(module.app)
         command.name = cmd_name
         return command
+
+
+def _first_words(text: str, room: int) -> str:
+    """The beginning of a help text up to the last end of a sentence or clause that fits."""
+    first = " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
+    if len(first) <= room:
+        return first
+    ends = [match.start() for match in re.finditer(r"[,:;(]", first) if match.start() <= room]
+    return first[: ends[-1]].rstrip() if ends else f"{first[: room - 1].rpartition(' ')[0]}…"
 
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.options import JsonPath, RunRef
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 
@@ -18,9 +18,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def whatif(
-    ref: Annotated[
-        str, typer.Argument(metavar="RUN", help="An id, its beginning, a name, last or @-1.")
-    ] = "last",
+    ref: RunRef = "last",
     zone: Annotated[str | None, typer.Option(help="Where the power would come from: FR.")] = None,
     year: Annotated[int | None, typer.Option(help="Of the grid's carbon intensity.")] = None,
     pue: Annotated[str | None, typer.Option(help="Of the building: 1.2, 1.1-1.3, or a name.")] = None,

@@ -266,6 +266,7 @@ class RunResult:
                     "times": group.times,
                     "duration_s": group.duration_s,
                     "energy_j": _dict(group.energy),
+                    "counts": dict(group.counts),
                 }
                 for group in self.span_groups
             ],
@@ -317,6 +318,7 @@ def _groups(data: Mapping[str, Any]) -> tuple[SpanGroup, ...]:
                 group["times"],
                 group["duration_s"],
                 _quantity(group["energy_j"]),
+                group.get("counts", {}),
             )
             for group in data["span_groups"]
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -38,7 +38,8 @@ class SpanView:
 
 @dataclass(frozen=True, slots=True)
 class SpanGroup:
-    """All spans of one path (names from the outermost span, joined with ``/``). energy: J, None if nothing was covered."""
+    """All spans of one path (names from the outermost span, joined with ``/``). energy: J, None if nothing was covered;
+    counts: what they counted, added up."""
 
     path: str
     name: str
@@ -46,6 +47,7 @@ class SpanGroup:
     times: int
     duration_s: float
     energy: Quantity | None
+    counts: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 class RunView:
@@ -320,6 +322,7 @@ def grouped(
     ends = np.cumsum(counts)
     times_s = np.bincount(own, (spans.end_ns - spans.start_ns) / 1e9, len(paths))
     chosen: list[int] = sorted(np.argsort(-times_s, kind="stable")[:longest].tolist())
+    counted = _counts_by_path(spans, numbers)
     groups: list[SpanGroup] = []
     for number in chosen:
         rows = order[ends[number] - counts[number] : ends[number]]
@@ -332,6 +335,19 @@ def grouped(
             SpanGroup(
                 paths[number], spans.names[int(spans.name_ids[rows[0]])], depth, len(rows), float(times_s[number]),
                 None if energy is None else energy.bounded(at_most=max(at_most_j, energy.value)),
+                counted.get(number, {}),
             )
         )  # fmt: skip
     return groups
+
+
+def _counts_by_path(spans: Spans, numbers: list[int]) -> dict[int, dict[str, float]]:
+    """What the spans of each path counted, by the number of the path."""
+    sums: dict[int, dict[str, float]] = {}
+    for row, detail in spans.details.items():
+        counts = detail.get("counts")
+        if counts:
+            own = sums.setdefault(numbers[row], {})
+            for name, value in counts.items():
+                own[name] = own.get(name, 0.0) + value
+    return sums

@@ -1,7 +1,12 @@
-"""Which run is meant, and what is said when none is: ids, beginnings of ids, names, ``last`` and ``@-1``."""
+"""Which run is meant, and what is said when none is: ids, beginnings of ids or of their ends, names, ``last``, ``@-1``.
+
+An id is a time and random digits (``20260301T120000-1f2e3d4a``). Lists show the first few of the digits (``1f2e``), as
+many as no other run has: :func:`short_ids`.
+"""
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +19,9 @@ from wattmark.store import tables, trash
 from wattmark.store.portable import storable
 
 _RECENT = re.compile(r"@-([1-9][0-9]{0,8})")
+_ID = re.compile(r"\d{8}T\d{6}-([0-9a-f]{8})")
+_SHORTEST = 4
+_END = re.compile(rf"[0-9a-f]{{{_SHORTEST},8}}")
 _CANDIDATES = 5  # how many runs a message names
 
 
@@ -45,8 +53,11 @@ def resolve(connection: sa.Connection, ref: str, others: Sequence[Candidate] = (
         return named[0].run_id
     if not ref:
         raise _not_found(connection, ref, others)
-    begins = _kept(connection, r.run_id.startswith(ref, autoescape=True), _CANDIDATES + 1)
-    begins = _newest([*begins, *(run for run in others if run.run_id.startswith(ref))])
+    fits = r.run_id.startswith(ref, autoescape=True)
+    if _END.fullmatch(ref):
+        fits = sa.or_(fits, r.run_id.contains(f"-{ref}", autoescape=True))
+    begins = _kept(connection, fits, _CANDIDATES + 1)
+    begins = _newest([*begins, *(run for run in others if _begins(run.run_id, ref))])
     if len(begins) == 1:
         return begins[0].run_id
     if begins:
@@ -54,6 +65,38 @@ def resolve(connection: sa.Connection, ref: str, others: Sequence[Candidate] = (
         more = " and more" if len(begins) > _CANDIDATES else ""
         raise RunNotFound(f"{ref!r} fits several runs: {lines}{more}", hint="give more of the id")
     raise _not_found(connection, ref, others)
+
+
+def short_ids(connection: sa.Connection, run_ids: Iterable[str]) -> dict[str, str]:
+    """For each id the shortest words that mean it and no other run that is kept or among these; ids that were made
+    elsewhere, in another form, stay as they are."""
+    wanted = list(run_ids)
+    r = tables.runs.c
+    rows = connection.execute(sa.select(r.run_id, r.name).where(trash.kept())).all()
+    names = {row.name for row in rows}
+    ids = sorted({row.run_id for row in rows} | set(wanted))
+    ends = sorted(run_id[at + 1 :] for run_id in ids for at, sign in enumerate(run_id) if sign == "-")
+    return {run_id: _short(run_id, ids, ends, names) for run_id in wanted}
+
+
+def _short(run_id: str, ids: Sequence[str], ends: Sequence[str], names: set[str]) -> str:
+    match = _ID.fullmatch(run_id)
+    if match is None:
+        return run_id
+    for length in range(_SHORTEST, len(match[1]) + 1):
+        short = match[1][:length]
+        if _beginning_with(ends, short) == 1 and not _beginning_with(ids, short) and short not in names:
+            return short
+    return run_id
+
+
+def _beginning_with(words: Sequence[str], beginning: str) -> int:
+    """How many of the sorted words begin so."""
+    return bisect.bisect_left(words, f"{beginning}\U0010ffff") - bisect.bisect_left(words, beginning)
+
+
+def _begins(run_id: str, ref: str) -> bool:
+    return run_id.startswith(ref) or (_END.fullmatch(ref) is not None and f"-{ref}" in run_id)
 
 
 def _kept(connection: sa.Connection, where: sa.ColumnElement[bool], limit: int) -> list[Candidate]:

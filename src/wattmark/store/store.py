@@ -20,7 +20,7 @@ from wattmark.runs.result import RunResult
 from wattmark.store import pack, summaries, tables, trash
 from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
 from wattmark.store.facts import facts_of, renew_revision, revision_of, revision_of_all
-from wattmark.store.lookup import Candidate, by_id, is_kept, resolve, tags_of
+from wattmark.store.lookup import Candidate, by_id, is_kept, resolve, short_ids, tags_of
 from wattmark.store.partial import StoredRun
 from wattmark.store.portable import RUN_ID, storable
 from wattmark.store.predictions import table as predictions
@@ -90,6 +90,11 @@ class Store:
         others = list(running())
         with self._reading() as connection:
             return resolve(connection, ref, others)
+
+    def short_ids(self, run_ids: Iterable[str]) -> dict[str, str]:
+        """For each id, kept or running, the fewest signs that mean it and no other run here."""
+        with self._reading() as connection:
+            return short_ids(connection, run_ids)
 
     def get(self, ref: str) -> RunRecord:
         """The whole run."""

@@ -186,6 +186,23 @@ class StoreContract:
         wanted |= {"last": "xyz3", "@-1": "xyz3", "@-3": "abc1"}
         assert {ref: store.resolve(ref) for ref in wanted} == wanted
 
+    def test_short_ids_are_as_long_as_they_must_be_and_mean_their_run(self, store: Store) -> None:
+        """A promise of the contract; its name says which."""
+        short = {
+            "20260301T120000-abcd1234": "abcd1",
+            "20260301T120001-abcd9999": "abcd9",
+            "20260301T120002-20260301": "20260301T120002-20260301",  # its digits begin other ids
+            "20260301T120003-beef0000": "beef0",  # there is a run of the name "beef"
+            "20260301T120004-0123feed": "0123",
+            "from-another-tool": "from-another-tool",
+        }
+        for number, run_id in enumerate(short):
+            store.add(example_record(run_id, name="beef" if number == 0 else "x", parent_id=None))
+        assert store.short_ids(short) == short
+        assert [store.resolve(word) for word in short.values()] == list(short)
+        with pytest.raises(RunNotFound, match="fits several"):
+            store.resolve("abcd")
+
     def test_what_is_not_found_says_what_could_be_meant(self, store: Store) -> None:
         with pytest.raises(RunNotFound, match="empty"):
             store.get("last")

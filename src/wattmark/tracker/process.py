@@ -39,6 +39,8 @@ class Process:
         self.windows: dict[str, Window] = {}
         """The windows that are open, by the id of their run; the oldest first."""
         self.rank = launch.rank(os.environ)
+        self.project = ""
+        """The setting ``project``, as it was when the recorder was started or joined."""
         self._inherited = {name: os.environ.get(name) for name in (launch.SESSION_ENV, launch.RUN_ENV)}
         self._settings: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
@@ -52,7 +54,9 @@ class Process:
                 return
             self._forget()
             self._given = dict(settings)
-            self._settings = configuration.recorder_settings(settings)
+            loaded = configuration.load()
+            self.project = loaded.get("project", "")
+            self._settings = configuration.recorder_settings(settings, loaded)
             self.session = launch.start_or_join(
                 journals_dir(os.environ), self._settings, os.environ, self._prepare
             )

@@ -121,7 +121,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - measuring never breaks the work
             process.warn("not-measured", f"{self.name} is not measured: {type(error).__name__}: {error}")
         self._folder = "" if process.session is None else process.session.folder
-        self.id = window.root_id
+        self.id, self.tags = window.root_id, window.tags
         self.start_ns = window.start_ns or monotonic_ns()
         return self
 

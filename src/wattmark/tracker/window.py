@@ -87,6 +87,8 @@ class Window:
             self.span = Span.root(self.name, process, log)
         self.span.window = self.run_id
         self.start_ns = self.span.start_ns
+        if process.project and "project" not in self.tags:
+            self.tags = {**self.tags, "project": process.project}
         from wattmark.tracker import process_facts as facts
 
         log.write_json(

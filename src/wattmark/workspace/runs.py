@@ -83,6 +83,14 @@ def find_run(store: Store, ref: str, live: Sequence[RunView] | None = None) -> R
     return match if isinstance(match, RunView) else RunView(store.get(match))
 
 
+def note_of(store: Store, view: RunView) -> str:
+    """The note that someone put on a run; empty for none, and for a run that still goes on."""
+    try:
+        return store.marks(view.id)[1]
+    except RunNotFound:
+        return ""
+
+
 def find_ended(store: Store, refs: Iterable[str]) -> list[str]:
     """The ids of the runs that are meant, by the words of :func:`find_run`, each once.
 

@@ -66,7 +66,7 @@ def test_unreadable_counters_fall_back_to_the_model_and_say_so(cli, here, powerc
     assert data["status"] == "failed"
     assert data["exit_code"] == 7
     assert {channel["method"] for channel in data["channels"] if channel["counted_in_total"]} == {"modelled"}
-    assert "modelled here, not measured" in err
+    assert "modelled, no sensor is usable (wattmark sources)" in err
     assert "sources --fix" in here("sources")[1]
     assert "udevadm" in here("sources", "--fix")[1]
 
@@ -348,3 +348,75 @@ def test_a_short_command_has_the_joules_of_its_own_cpu_time(cli) -> None:
     assert code == 0
     assert data["energy_attributed_j"]["value"] > 0
     assert "CPU time" in data["rules"]["attributed"]
+
+
+def at_a_terminal(cli, *arguments: str, answers: str = "") -> str:
+    """What ``wattmark`` shows someone who sits at a terminal and types ``answers`` ahead of each question."""
+    (cli.data / "zone-asked").unlink(missing_ok=True)
+    leader, follower = pty.openpty()
+    terminal = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    terminal += "os.execv(sys.argv[1], sys.argv[1:])"
+    env = {key: value for key, value in cli.env.items() if key != "CI"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", terminal, *cli.command, *arguments],
+        stdin=follower, stdout=follower, stderr=follower, env=env, cwd=cli.folder,
+    )  # fmt: skip
+    os.close(follower)
+    shown, left = b"", answers.splitlines(keepends=True)
+    try:
+        while chunk := os.read(leader, 65536):
+            shown += chunk
+            if shown.endswith(b"Enter: none): ") and left:
+                os.write(leader, left.pop(0).encode())
+    except OSError:  # the last process that had the terminal is gone
+        pass
+    finally:
+        os.close(leader)
+    assert process.wait(timeout=30) == 0
+    return shown.decode()
+
+
+def test_the_zone_is_asked_for_once_after_the_run_and_kept(cli, powercap) -> None:
+    powercap()
+    shown = at_a_terminal(cli, "run", "--", "true", answers="Atlantis\nfr\n")
+    assert "no zone is called 'Atlantis'" in shown
+    assert "FR (France) is kept" in shown
+    assert cli("config", "get", "zone").stdout.strip() == "FR"
+    assert "where does this machine's power come from" not in at_a_terminal(cli, "run", "--", "true")
+
+
+def test_no_answer_is_an_answer(cli, powercap) -> None:
+    powercap()
+    assert "none; later: wattmark config set zone FR" in at_a_terminal(cli, "run", "--", "true", answers="\n")
+    assert (cli.data / "zone-asked").exists()
+    assert cli("config", "get", "zone").returncode == 1
+
+
+def test_nobody_is_asked_where_nobody_sits(cli, powercap) -> None:
+    powercap()
+    (cli.data / "zone-asked").unlink()
+    assert "where does" not in cli("run", "--", "true", stdin=subprocess.DEVNULL).stderr
+    assert not (cli.data / "zone-asked").exists()
+
+
+def test_a_project_is_a_tag_of_every_run(cli, read, powercap) -> None:
+    powercap()
+    (cli.folder / "pyproject.toml").write_text('[tool.wattmark]\nproject = "of-the-folder"\n')
+    script = "import wattmark as wm\nwith wm.measure('in-python'): pass\n"
+    for words in (
+        ["--name", "one"],
+        ["--name", "two", "--project", "given"],
+        ["--name", "three", "--tag", "project=tagged"],
+    ):
+        assert cli("run", *words, "--", "true").returncode == 0
+    subprocess.run([sys.executable, "-c", script], env=cli.env, cwd=cli.folder, check=True)
+    projects = {row["name"]: row["tags"].get("project") for row in read("ls")}
+    assert projects == {
+        "one": "of-the-folder",
+        "two": "given",
+        "three": "tagged",
+        "in-python": "of-the-folder",
+    }
+    cli.env["WATTMARK_PROJECT"] = "of-the-shell"
+    assert cli("run", "--name", "four", "--", "true").returncode == 0
+    assert read("ls", "--project", "of-the-shell")[0]["name"] == "four"

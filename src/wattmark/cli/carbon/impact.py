@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.options import JsonPath, RunRef
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 
@@ -29,9 +29,7 @@ def impact(
             "Intensity or the Carbon Aware SDK answer.",
         ),
     ],
-    ref: Annotated[
-        str, typer.Argument(metavar="RUN", help="An id, its beginning, a name, last or @-1.")
-    ] = "last",
+    ref: RunRef = "last",
     zone: Annotated[
         str | None, typer.Option(help="Whose yearly figure stands beside it, and in for gaps: FR.")
     ] = None,

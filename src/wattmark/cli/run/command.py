@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wattmark.cli.run.early.wishes import Wishes
     from wattmark.cli.terminal.live_line import LiveLine
     from wattmark.runs.record import Status
+    from wattmark.runs.result import RunResult
     from wattmark.runs.view import RunView
 
 
@@ -36,6 +37,8 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError("--series, --duration and --deadline belong to --when green")
     wishes = _wishes(options)
     tags = parse_tags(options.tag)
+    if options.project is not None:
+        tags["project"] = options.project
     writable_json(options.json)
     trouble = cannot_run(command[0])
     if trouble is not None:
@@ -74,7 +77,9 @@ def run(words: Sequence[str]) -> int:
         if early is not None and early.stopped:
             status, exit_code = "interrupted", STOPPED_OVER_BUDGET
         measured.end(status, exit_code)
-        _report(measured, quiet=options.quiet, json_path=options.json)
+        told = _report(measured, quiet=options.quiet, json_path=options.json)
+        if told is not None and told.carbon is None and told.energy is not None and not options.quiet:
+            _ask_zone()
         if early is not None and not options.quiet:
             early.report()
     except WattmarkError as error:  # the command's exit code stands, whatever became of the numbers
@@ -86,8 +91,8 @@ def run(words: Sequence[str]) -> int:
     return exit_code
 
 
-def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Options and command; the command begins after ``--`` or with the first word that is no option."""
+def parser_of() -> tuple[argparse.ArgumentParser, list[argparse.Action]]:
+    """The parser of what stands before the command, and its options."""
     parser = argparse.ArgumentParser(
         prog="wattmark run",
         usage="wattmark run [options] -- CMD...",
@@ -97,7 +102,11 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog="Example: wattmark run --name resnet --tag lr=0.1 -- python train.py --epochs 3",
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    options: list[argparse.Action] = []
+
+    def add(*names: str, **more: Any) -> None:
+        options.append(parser.add_argument(*names, **more))
+
     add("--name", help="what the run is called (default: the command)")
     add(
         "--tag",
@@ -130,7 +139,14 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--baseline", type=float, metavar="S", help="measure the idle machine for S seconds first")
     add("--quiet", "-q", action="store_true", help="no live line and no table")
     add("--json", metavar="PATH", help="write the results as JSON to PATH; - is standard output")
-    add("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    add("--project", metavar="NAME", help="whose work it is, for totals: the tag project")
+    return parser, options
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Options and command; the command begins after ``--`` or with the first word that is no option."""
+    parser, _ = parser_of()
+    parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     at = words.index("--") if "--" in words else len(words)
     options = parser.parse_args(words[:at])
     command = [*options.command, *words[at:]] if options.command else words[at + 1 :]
@@ -276,7 +292,15 @@ def _live_line(session: Session, early: Early | None) -> LiveLine | None:
         return None  # the recorder is gone; the run's warnings will say so
 
 
-def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
+def _ask_zone() -> None:
+    from wattmark.cli.run.zone import ask_zone, may_ask
+
+    if may_ask():
+        ask_zone()
+
+
+def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> RunResult | None:
+    """Keep and show the run; what it is known by, None for a part of another run."""
     from wattmark.cli.terminal.output import console
     from wattmark.cli.terminal.render import render_run
     from wattmark.workspace.runs import result
@@ -287,6 +311,7 @@ def _report(measured: _Measured, *, quiet: bool, json_path: str | None) -> None:
     write_json(run.to_dict(), json_path)
     if not quiet:
         render_run(console(stderr=True), run, closing=listed)
+    return None if measured.nested else run
 
 
 def _part(measured: _Measured) -> RunView:

@@ -50,10 +50,11 @@ def _render(data: dict[str, Any]) -> None:
         "duration_s": ("time", format_duration),
     }
     numbers = ("value", "difference", "%")
-    table = new_table("", "value", "difference", "%", numbers=numbers)
+    table = new_table("", "value", "difference", "%", numbers=numbers, spare=("difference",))
     out = console()
-    for row in data["rows"]:
-        title = plain(row.get("group") or f"{row['name']} {row['run_id']}")
+    names = [row.get("group") or row["name"] for row in data["rows"]]
+    for row, name in zip(data["rows"], names, strict=True):
+        title = plain(name if names.count(name) == 1 else f"{name} {row['run_id']}")
         if "runs" in row:
             title += f" ({len(row['runs'])} runs, means)"
         table.add_row(title, style="bold")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.options import JsonPath, RunRef
 from wattmark.cli.terminal.output import console, plain, write_json
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def health(
-    ref: Annotated[
-        str, typer.Argument(metavar="RUN", help="An id, its beginning, a name, last or @-1.")
-    ] = "last",
+    ref: RunRef = "last",
     json_path: JsonPath = None,
 ) -> None:
     """Show coverage, holes and wraps of a run's channels, sensors that disagree, and what measuring cost.

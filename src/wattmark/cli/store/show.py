@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.options import JsonPath, RunRef, Zone
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.documents import mapping
 from wattmark.errors import ConfigError
@@ -17,21 +16,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wattmark.quantity import Quantity
-    from wattmark.runs.result import ChannelResult, RunResult
+    from wattmark.runs.result import ChannelResult, RunResult, SpanResult
     from wattmark.runs.view import RunView
     from wattmark.sources.base import Accuracy
 
 app = typer.Typer(rich_markup_mode=None)
-CHART_HEIGHT = 4
+CHART_HEIGHT = 3
+CHART_WIDTH_IN_FILES = 100
+"""Columns of a chart where nothing says how wide it may be."""
 
 
 @app.command()
 def show(
-    ref: Annotated[
-        str, typer.Argument(metavar="RUN", help="An id, its beginning, a name, last or @-1.")
-    ] = "last",
+    ref: RunRef = "last",
     spans: Annotated[int, typer.Option(min=0, metavar="N", help="How many kinds of spans to show.")] = 20,
-    zone: Annotated[str | None, typer.Option(help="Where the power came from, for carbon: FR.")] = None,
+    zone: Zone = None,
     pue: Annotated[
         str | None, typer.Option(help="Power usage effectiveness of the building: 1.2, 1.1-1.3, or gcp.")
     ] = None,
@@ -45,13 +44,14 @@ def show(
     \b
     Example: wattmark show last --json -
     """
-    from wattmark.workspace.runs import find_run, result, store_here, wall_of
+    from wattmark.workspace.runs import find_run, note_of, result, store_here, wall_of
 
     if scope not in (None, "machine", "tree", "wall"):
         raise ConfigError(f"--scope is machine, tree or wall, not {scope!r}")
 
     with store_here() as store:
         view = find_run(store, ref)
+        note = note_of(store, view)
     run = result(view, zone, pue)
     if scope == "wall" and run.wall is None:
         raise ConfigError(
@@ -61,25 +61,35 @@ def show(
     if scope == "tree" and run.attributed is None:
         raise ConfigError("the process tree's part of this run is not known")
     if not write_json(run.to_dict(), json_path):
-        _render(console(), view, run, spans, scope)
+        _render(console(), view, run, spans, scope, note)
 
 
-def _render(out: Console, view: RunView, run: RunResult, spans: int, scope: str | None) -> None:
-    from wattmark.cli.terminal.render import render_run, render_spans, render_uncertainty
+def _render(out: Console, view: RunView, run: RunResult, spans: int, scope: str | None, note: str) -> None:
+    from wattmark.cli.terminal.render import (
+        render_energy,
+        render_footer,
+        render_metrics,
+        render_spans,
+        render_uncertainty,
+    )
 
     out.print(f"{run.run_id}  {run.started_at}  {plain(run.host)}", style="dim")
     if run.tags:
         out.print(
             "tags: " + ", ".join(plain(f"{k}={v}" if v else k) for k, v in run.tags.items()), style="dim"
         )
-    render_run(out, replace(run, spans=()), closing=False)
-    _chart(out, view)
-    render_spans(out, run.span_groups, spans)
+    if note:
+        out.print(f"note: {plain(note)}", soft_wrap=True)
+    render_energy(out, run)
+    _chart(out, view, run)
+    render_spans(out, run, spans)
+    render_metrics(out, run.metrics)
     figure = _figure(run, scope)
     if figure is not None:
         render_uncertainty(out, figure)
     _channels(out, run.channels)
     _environment(out, view)
+    render_footer(out, run)
 
 
 def _figure(run: RunResult, scope: str | None) -> Quantity | None:
@@ -91,30 +101,56 @@ def _figure(run: RunResult, scope: str | None) -> Quantity | None:
     return run.energy if scope == "machine" else run.headline
 
 
-def _chart(out: Console, view: RunView) -> None:
-    """Power over time by component, as wide as the terminal."""
-    from wattmark.cli.terminal.chart import HOLE, block_chart
+def _chart(out: Console, view: RunView, run: RunResult) -> None:
+    """Power over time, a band for each component, as wide as the terminal; below them the spans of the time."""
+    from wattmark.cli.terminal.chart import HOLE, block_chart, stretched
+    from wattmark.cli.terminal.output import is_piped
     from wattmark.units import format_duration, format_power
 
     length_s = view.record.duration_s
     if not view.counted or length_s <= 0:
         return
+    width = CHART_WIDTH_IN_FILES if is_piped(out) else max(8, out.width - 11)
     gap_s = max(max(curve.usual_gap_s for curve in view.counted), length_s / 1e5)
-    width = max(1, min(out.width - 12, 120, int(length_s / gap_s)))
-    power = view.power(bins=width)
+    power = view.power(bins=max(1, min(width, int(length_s / gap_s))))
     hole = False
     for component, watts in power.items():
         if component == "t_s":
             continue
-        values = watts.tolist()
+        values = stretched(watts.tolist(), width)
         numbers = [value for value in values if value == value]
         top = format_power(max(numbers, default=0.0))
         for row, line in enumerate(block_chart(values, CHART_HEIGHT)):
-            label = top if row == 0 else component if row == 1 else "0 W" if row == CHART_HEIGHT - 1 else ""
+            label = plain(component) if row == 0 else top if row == 1 else ""
             out.print(f"{label:>9} │{line}", no_wrap=True, crop=True)
         hole = hole or len(numbers) < len(values)
+    bands = span_bands(run.spans, length_s, width)
+    if bands:
+        out.print(f"{'spans':>9} │{plain(bands)}", no_wrap=True, crop=True)
     foot = f"0 s to {format_duration(length_s)}"
     out.print(f"{'':9} └ {foot}" + (f"   {HOLE} not covered" if hole else ""), style="dim")
+
+
+def span_bands(spans: Sequence[SpanResult], length_s: float, width: int) -> str:
+    """The outermost spans along a line of ``width`` signs, each with its name as far as there is room; empty for none,
+    and where they are too many, or lie over each other."""
+    outer = sorted((span for span in spans if span.path == span.name), key=lambda span: span.start_s)
+    if not outer or len(outer) > width // 2:
+        return ""
+    line = [" "] * width
+    free = 0
+    for span in outer:
+        start = int(span.start_s / length_s * width)
+        end = min(width, max(start + 1, int((span.start_s + span.duration_s) / length_s * width)))
+        if start < free - 1:
+            return ""
+        start = max(start, free)
+        if start < end:
+            number = span.attrs.get(span.name)  # run.span("epoch", epoch=3)
+            name = span.name if number is None else f"{span.name} {number}"
+            line[start:end] = f"▏{name}"[: end - start].ljust(end - start, "─")
+            free = end
+    return "".join(line)
 
 
 def _channels(out: Console, channels: Sequence[ChannelResult]) -> None:
@@ -157,8 +193,8 @@ def accuracy_words(accuracy: Accuracy) -> str:
     """``-2 % to +5 %``, and the part in watts where there is one."""
     from wattmark.units import significant
 
-    low, high = accuracy.relative_low * 100, accuracy.relative_high * 100
-    words = f"±{low:g} %" if low == high else f"-{low:g} % to +{high:g} %"
+    low, high = (f"{100 * end:.3g}" for end in (accuracy.relative_low, accuracy.relative_high))
+    words = f"±{low} %" if low == high else f"-{low} % to +{high} %"
     return words + (f" ±{significant(accuracy.absolute_w, 2)} W" if accuracy.absolute_w else "")
 
 

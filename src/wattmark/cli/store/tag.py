@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.options import JsonPath, RunRef
 from wattmark.cli.terminal.output import plain, write_json
 from wattmark.errors import ConfigError
 
@@ -15,7 +15,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def tag(
-    ref: Annotated[str, typer.Argument(metavar="RUN", help="An id, its beginning, a name, last or @-1.")],
+    ref: RunRef,
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="+a -b k=v", help="What to set and remove.")
     ] = None,

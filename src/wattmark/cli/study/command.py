@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.options import JsonPath, StudyName
 from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 from wattmark.units import format_duration, format_energy
@@ -88,7 +88,7 @@ def run(
 
 @app.command()
 def resume(
-    name: Annotated[str, typer.Argument(help="The study.")],
+    name: StudyName,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
     report: ReportOption = False,
     json_path: JsonPath = None,
@@ -106,7 +106,7 @@ def resume(
 
 @app.command()
 def status(
-    name: Annotated[str, typer.Argument(help="The study.")],
+    name: StudyName,
     json_path: JsonPath = None,
 ) -> None:
     """How a study stands.
@@ -131,7 +131,7 @@ def status(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="The study.")],
+    name: StudyName,
     cost: Annotated[
         str | None,
         typer.Option(
@@ -199,7 +199,7 @@ def ls(json_path: JsonPath = None) -> None:
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(help="The study.")],
+    name: StudyName,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Ends in .html or .pdf (default: NAME.html)."),
@@ -223,7 +223,7 @@ def report(
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="The study.")],
+    name: StudyName,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Ends in .json or .csv.")],
 ) -> None:
     """Write the results: .json has everything (and can be merged), .csv one row per trial.

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
+from wattmark.cli.terminal.completion import complete_run, complete_study, complete_zone
 from wattmark.cli.terminal.output import writable_json
+
+RunRef = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="An id, its beginning, a name, last or @-1.", autocompletion=complete_run
+    ),
+]
+StudyName = Annotated[str, typer.Argument(help="The study.", autocompletion=complete_study)]
+Zone = Annotated[
+    str | None,
+    typer.Option(help="Where the power came from, for carbon: FR.", autocompletion=complete_zone),
+]
 
 JsonPath = Annotated[
     str | None,

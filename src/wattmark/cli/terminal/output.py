@@ -35,6 +35,11 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
+def is_piped(out: Console) -> bool:
+    """Whether nothing limits the width: what is written is for scripts and files, whole and in words."""
+    return out.width >= PIPE_WIDTH
+
+
 def say(message: str) -> None:
     """One line of ours on standard error."""
     sys.stderr.write(f"wattmark: {plain(message)}\n")

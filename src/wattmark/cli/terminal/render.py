@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Console
 from rich.text import Text
 
+from wattmark.cli.terminal.chart import sparkline
 from wattmark.cli.terminal.output import plain
 from wattmark.cli.terminal.table import Table, new_table
 from wattmark.quantity import KINDS, Quantity, total
+from wattmark.runs.metrics import Metric
 from wattmark.runs.result import RunResult
 from wattmark.runs.view import SpanGroup
 from wattmark.units import format_duration, format_energy, format_mass, format_power, significant
 
 SPANS_SHOWN = 20
+SPARKS = 24
+"""The widest course in a cell, in signs."""
 STATUS_STYLES = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
 def render_run(console: Console, run: RunResult, *, closing: bool = True) -> None:
-    """The summary of one run; ``closing`` adds the sentence that says how to see more."""
+    """The summary of one run; ``closing`` adds what it is worth to look at next."""
+    render_energy(console, run)
+    render_spans(console, run, SPANS_SHOWN)
+    render_metrics(console, run.metrics)
+    render_footer(console, run, f"more: wattmark show {run.run_id}" if closing else "")
+
+
+def render_energy(console: Console, run: RunResult) -> None:
+    """What the run is known by, its joules by component, and what follows from them."""
     console.print(headline(run))
     if run.scope == "tree" and run.attributed is not None and run.others_busy is not None:
         own = run.attributed
@@ -35,10 +48,25 @@ def render_run(console: Console, run: RunResult, *, closing: bool = True) -> Non
     console.print(_energy_table(run))
     for line in _facts(run):
         console.print(line, soft_wrap=True)
-    render_spans(console, run.span_groups, SPANS_SHOWN)
-    render_warnings(console, [warning.message for warning in run.warnings])
-    if closing:
-        console.print(f"More: wattmark show {run.run_id}", style="dim")
+
+
+def render_footer(console: Console, run: RunResult, more: str = "") -> None:
+    """Warnings of this run; then, in one line, what is so for every run of this machine."""
+    messages = [warning.message for warning in run.warnings if warning.code not in _STANDING]
+    render_warnings(console, messages)
+    codes = {warning.code for warning in run.warnings}
+    standing: list[str] = []
+    if "modelled" in codes:
+        standing.append("modelled, no sensor is usable (wattmark sources)")
+    if run.carbon is None and run.energy is not None:
+        standing.append("no zone, so no carbon (wattmark config set zone FR)")
+    line = " · ".join([*standing, *filter(None, [more])])
+    if line:
+        console.print(line, style="dim", soft_wrap=True)
+
+
+_STANDING = ("modelled", "sensor-unusable", "by-duration")
+"""Warnings that every run of a machine without sensors has; the table of joules and the footer say them."""
 
 
 def headline(run: RunResult) -> Text:
@@ -59,7 +87,14 @@ def between(energy: Quantity) -> str:
 
 def _energy_table(run: RunResult) -> Table:
     table = new_table(
-        "", "energy", "between", "mean", "how", numbers=("energy", "between", "mean"), prose=("how",)
+        "",
+        "energy",
+        "between",
+        "mean",
+        "how",
+        numbers=("energy", "between", "mean"),
+        prose=("how",),
+        spare=("mean", "how"),
     )
     counted = {channel.component for channel in run.channels if channel.counted}
     sums: dict[str, list[Quantity]] = {"measured": [], "modelled": []}
@@ -95,8 +130,9 @@ def _method_words(run: RunResult, component: str, methods: frozenset[str]) -> It
         "integrated": "measured by a power sensor",
         "modelled": "modelled",
     }
+    by_time = component == "dram" and any(warning.code == "by-duration" for warning in run.warnings)
     for method, source in sorted(sources.items()):
-        yield f"{words.get(method, method)} ({plain(source)})"
+        yield f"{words.get(method, method)} ({plain(source)}{', by time alone' if by_time else ''})"
 
 
 def _energy_row(
@@ -134,28 +170,29 @@ def _facts(run: RunResult) -> Iterator[Text | str]:
             f"Carbon{whose}: {format_mass(grams.value)} CO2e, {format_mass(grams.low)} to {format_mass(grams.high)} "
             f"({carbon.zone}, {significant(carbon.intensity_g_per_kwh)} g/kWh, {plain(carbon.source)} {carbon.year})."
         )
-    elif run.energy is not None:
-        yield Text(
-            "Carbon: the zone is not known; name it with --zone FR or `wattmark config set zone FR`.", "dim"
-        )
 
 
-def render_spans(console: Console, groups: Sequence[SpanGroup], most: int) -> None:
-    """The tree of spans, those of one path together; of many paths the ``most`` that cost most."""
+def render_spans(console: Console, run: RunResult, most: int) -> None:
+    """The tree of spans, those of one path together; of many paths the ``most`` that cost most.
+
+    ``each``: the joules of every span of a path, in their order. ``per``: what one of that which they counted cost.
+    """
+    groups = run.span_groups
     if not groups:
         return
     by_cost = sorted(groups, key=lambda group: group.energy.value if group.energy else -1.0, reverse=True)
     chosen = {group.path for group in by_cost[:most]}
-    title = "spans" if len(groups) <= most else f"spans: the {most} of {len(groups)} that cost most"
+    each = _each(run)
+    columns = ["", "times", "time", "energy"]
+    columns += ["between"]
+    counted = any(group.counts for group in groups)
+    columns += ["per"] if counted else []
+    columns += ["each"] if each else []
     table = new_table(
-        "",
-        "times",
-        "duration",
-        "energy",
-        "between",
-        numbers=("times", "duration", "energy", "between"),
-        spare=("between", "times"),
-        title=title,
+        *columns,
+        numbers=("times", "time", "energy", "between"),
+        spare=("between", "times", "each", "time"),
+        title="spans" if len(groups) <= most else f"spans: the {most} of {len(groups)} that cost most",
     )
     for group in groups:
         if group.path in chosen:
@@ -166,8 +203,46 @@ def render_spans(console: Console, groups: Sequence[SpanGroup], most: int) -> No
                 format_duration(group.duration_s),
                 format_energy(energy.value) if energy else "?",
                 between(energy) if energy else "",
+                *([_per(group)] if counted else []),
+                *([sparkline(each.get(group.path, []), SPARKS)] if each else []),
             )
     console.print(table)
+
+
+def _per(group: SpanGroup) -> str:
+    """``8.46 mJ/sample`` for each thing that was counted."""
+    if group.energy is None:
+        return ""
+    energy = group.energy.value
+    return ", ".join(
+        f"{format_energy(energy / count)}/{plain(name.removesuffix('s'))}"
+        for name, count in group.counts.items()
+        if count > 0
+    )
+
+
+def _each(run: RunResult) -> dict[str, list[float]]:
+    """Joules of each span of the paths that have at least three, as far as all of a path are there."""
+    energies: dict[str, list[float]] = {}
+    for span in run.spans:
+        energies.setdefault(span.path, []).append(math.nan if span.energy is None else span.energy.value)
+    times = {group.path: group.times for group in run.span_groups}
+    return {path: values for path, values in energies.items() if 3 <= len(values) == times.get(path)}
+
+
+def render_metrics(console: Console, metrics: Mapping[str, Metric]) -> None:
+    """What the work reported: its last value, its best and worst ends, its course."""
+    if not metrics:
+        return
+    numbers = ("last", "lowest", "highest", "times")
+    table = new_table("", *numbers, "course", numbers=numbers, spare=("times", "course"), title="metrics")
+    for name, metric in metrics.items():
+        values = [value for value in metric.value if value is not None]
+        if values:
+            ends = (significant(value, 4) for value in (values[-1], min(values), max(values)))
+            table.add_row(plain(name), *ends, str(len(metric.value)), sparkline(values, SPARKS))
+    if table.row_count:
+        console.print(table)
 
 
 def render_uncertainty(console: Console, quantity: Quantity) -> None:
@@ -181,6 +256,7 @@ def render_uncertainty(console: Console, quantity: Quantity) -> None:
         "what makes it smaller",
         numbers=("",),
         prose=("what makes it smaller", "error"),
+        spare=("what makes it smaller",),
         title="where the uncertainty comes from",
     )
     for kind, below, above in rows:
