@@ -45,7 +45,7 @@ COMMANDS = {
 GROUPS: dict[str, tuple[str, ...]] = {
     "Measure": ("run", "top", "sources", "calibrate", "gate"),
     "Look": ("ls", "show", "compare", "health", "ui"),
-    "Know before": ("predict", "whatif", "plan", "anatomy"),
+    "Know before": ("predict", "whatif", "plan", "cycle", "anatomy"),
     "Study": ("study",),
     "Serve": ("llm",),
     "Share": ("totals", "impact", "export", "import"),
