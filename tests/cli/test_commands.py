@@ -452,3 +452,50 @@ def test_python_m_wattmark_is_the_command(cli) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("wattmark ")
+
+
+def logged(record: RunRecord, **metrics: list[float]) -> RunRecord:
+    """The run with metrics logged at even times, the last at its end."""
+    series = {
+        name: {
+            "t_s": [record.duration_s * (row + 1) / len(values) for row in range(len(values))],
+            "step": list(range(len(values))),
+            "value": values,
+        }
+        for name, values in metrics.items()
+    }
+    return replace(record, extra={"metrics": series})
+
+
+def test_compare_says_what_it_took_to_reach_a_value(here, read, store) -> None:
+    keep(
+        store,
+        logged(constant("aa-1", 50, name="slow"), accuracy=[0.5, 0.8, 0.9, 0.95, 0.96], loss=[3, 2, 1, 1, 1]),
+    )
+    keep(
+        store,
+        logged(
+            constant("ab-2", 100, name="quick"), accuracy=[0.8, 0.95, 0.9, 0.9, 0.9], loss=[2, 1, 1, 1, 1]
+        ),
+    )
+    keep(store, constant("ac-3", 70, name="silent"))
+    for words, joules, seconds in (
+        ("accuracy>=0.95", (400, 400), (8, 4)),
+        ("accuracy=0.95", (400, 400), (8, 4)),
+        ("loss=2", (200, 200), (4, 2)),
+        ("loss <= 1.0", (300, 400), (6, 4)),
+    ):
+        rows = read("compare", "slow", "quick", "--reach", words)["rows"]
+        (energy,) = {name for name in rows[0] if name.startswith("energy_j to ")}
+        assert [row[energy]["value"] for row in rows] == pytest.approx(joules)
+        assert [
+            row[f"duration_s{energy.removeprefix('energy_j')}"]["value"] for row in rows
+        ] == pytest.approx(seconds)
+    out = here("compare", "slow", "quick", "silent", "--reach", "accuracy>=0.96")[1]
+    assert "energy to accuracy>=0.96" in out
+    assert "quick: accuracy>=0.96 was not reached" in out
+    assert "silent: accuracy>=0.96 was not reached" in out
+    for wrong in ("f1>=0.5", "accuracy", "accuracy>=much", "accuracy>=nan", "=0.5"):
+        code, _, err = here("compare", "slow", "quick", "--reach", wrong)
+        assert code == 2, wrong
+        assert len(err.splitlines()) == 2

@@ -23,12 +23,14 @@ from wattmark.runs.differences import (
     of_repeats,
     times,
 )
-from wattmark.runs.metrics import metrics_of
+from wattmark.runs.metrics import Target, metrics_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 
 PER = "energy_j/"
 """Measures whose name begins so are joules per something."""
+TO = " to "
+"""Measures with this in their name are joules or seconds up to a value of a metric: ``energy_j to accuracy>=0.95``."""
 ACCURACY_POINTS = "accuracy points"
 _NO_COUNTS = ("_s", "_j", "_w", "_ns")
 """Counts that end so are times, energies or powers, of which nothing is had for joules."""
@@ -79,12 +81,22 @@ _WORDS = {"energy_j": "energy", "power_w": "power", "duration_s": "time"}
 
 
 def compare(
-    entries: Sequence[Entry], reference: int = 0, components: Iterable[str] | None = None
+    entries: Sequence[Entry],
+    reference: int = 0,
+    components: Iterable[str] | None = None,
+    target: Target | None = None,
 ) -> list[Row]:
-    """Every entry against one of them. components: count only these (those that all have make any runs comparable)."""
+    """Every entry against one of them. components: count only these (those that all have make any runs comparable).
+    target: compare also what it took to reach this value of a metric."""
     only = None if components is None else frozenset(components)
     scope = scope_of([view for entry in entries for view in entry.views])
-    values = [[values_of(view, only, scope) for view in entry.views] for entry in entries]
+    values = [
+        [
+            {**values_of(view, only, scope), **({} if target is None else reached(view, target, scope))}
+            for view in entry.views
+        ]
+        for entry in entries
+    ]
     base = entries[reference]
     return [
         Row(
@@ -97,6 +109,14 @@ def compare(
         )
         for entry, group in zip(entries, values, strict=True)
     ]
+
+
+def parts_of(measure: str) -> tuple[str, str]:
+    """A measure's quantity and what it is of, in words: ``("energy_j", "per samples")``, ``(..., "to loss<=0.3")``."""
+    if measure.startswith(PER):
+        return "energy_j", f"per {measure.removeprefix(PER)}"
+    quantity, to, target = measure.partition(TO)
+    return quantity, f"to {target}" if to else ""
 
 
 def scope_of(views: Iterable[RunView]) -> Scope:
@@ -144,6 +164,27 @@ def energy_of(
             if name in components and name in view.energy_by_component
         ]
     )
+
+
+def energy_until(view: RunView, moment_s: float, scope: Scope = "machine") -> Quantity | None:
+    """Joules from the run's start to a moment, the machine's or the process tree's; None where nothing was covered."""
+    if scope == "machine":
+        return view.energy_between(0.0, moment_s)
+    record = view.record
+    end_ns = record.start_ns + round(min(max(0.0, moment_s), record.duration_s) * 1e9)
+    share = attributed(view, record.start_ns, end_ns)
+    return None if share is None else share.energy
+
+
+def reached(view: RunView, target: Target, scope: Scope = "machine") -> dict[str, Quantity]:
+    """Joules and seconds that it took a run to reach a value of a metric, by measure; empty if it never did."""
+    metric = metrics_of(view.record).get(target.metric)
+    moment_s = None if metric is None else target.reached_s(metric)
+    if moment_s is None:
+        return {}
+    energy = energy_until(view, moment_s, scope)
+    values = {} if energy is None else {f"energy_j{TO}{target}": energy}
+    return {**values, f"duration_s{TO}{target}": Quantity.exact(moment_s, "s")}
 
 
 def repeat_error(view: RunView, *, of_tree: bool) -> float:

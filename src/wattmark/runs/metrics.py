@@ -7,17 +7,20 @@ start, a step or a value that is none (not given, not finite) as None.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from wattmark.documents import is_mapping, items, mapping
+from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
 
 KEY = "metrics"
 SERVED = {"requests": "j_per_request", "output_tokens": "j_per_output_token"}
 """Of a benchmark of a model server: what its spans count, and the figure that says what one of it cost."""
+_TARGET = re.compile(r"\s*(?P<metric>.+?)\s*(?P<way>>=|<=|=)\s*(?P<value>[^<>=]+?)\s*")
 Columns = dict[str, list[float | None]]
 """``t_s``, ``step`` and ``value`` of one metric."""
 
@@ -54,6 +57,44 @@ class Metric:
     def last(self) -> float | None:
         """The last value that is a number, or None."""
         return next((value for value in reversed(self.value) if value is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A value that a metric should have reached. way: ``>=``, ``<=``, or ``=`` for the way that it went.
+
+    Nothing is interpolated: between two logged values no one knows when the value was there.
+    """
+
+    metric: str
+    way: Literal[">=", "<=", "="]
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.way}{self.value:g}"
+
+    def reached_s(self, metric: Metric) -> float | None:
+        """Seconds from the run's start to the first value that is as wanted; None if there is none."""
+        values = [
+            (t_s, value) for t_s, value in zip(metric.t_s, metric.value, strict=True) if value is not None
+        ]
+        upward = self.way == ">=" or (self.way == "=" and bool(values) and values[0][1] <= self.value)
+        return next(
+            (t_s for t_s, value in values if (value >= self.value if upward else value <= self.value)), None
+        )
+
+
+def parse_target(text: str) -> Target:
+    """``"accuracy>=0.95"``, ``"loss<=0.3"`` or ``"accuracy=0.95"``. Raises ConfigError for anything else."""
+    match = _TARGET.fullmatch(text)
+    try:
+        value = math.nan if match is None else float(match["value"])
+    except ValueError:
+        value = math.nan
+    if match is None or not math.isfinite(value):
+        raise ConfigError(f"{text!r} is no value to reach", hint="accuracy>=0.95, loss<=0.3 or accuracy=0.95")
+    ways: dict[str, Literal[">=", "<=", "="]] = {">=": ">=", "<=": "<=", "=": "="}
+    return Target(match["metric"], ways[match["way"]], value)
 
 
 def metrics_of(record: RunRecord) -> dict[str, Metric]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wattmark.errors import ConfigError, RunNotFound
 from wattmark.runs.comparison import Entry, Row
 from wattmark.runs.comparison import compare as compare_entries
+from wattmark.runs.metrics import Target, metrics_of, parse_target
 from wattmark.runs.view import RunView
 from wattmark.store import Store
 from wattmark.tracker.run import Run
@@ -75,13 +76,18 @@ class Comparison:
 
 
 def compare(
-    *runs: RunLike | Iterable[RunLike], by: str | None = None, components: Iterable[str] | None = None
+    *runs: RunLike | Iterable[RunLike],
+    by: str | None = None,
+    components: Iterable[str] | None = None,
+    reach: str | None = None,
 ) -> Comparison:
     """How runs differ from the first one, in joules, watts, time and per count, with intervals.
 
     runs: two or more; a list stands for the repeats of one thing. by: ``"name"`` or a tag, of which ``runs`` are then
-    values: groups of completed runs. components: count only these. Raises ConfigError, RunNotFound.
+    values: groups of completed runs. components: count only these. reach: compare also the joules and seconds up to a
+    value of a logged metric, ``"accuracy>=0.95"``. Raises ConfigError, RunNotFound.
     """
+    target = None if reach is None else parse_target(reach)
     if len(runs) < 2:
         raise ConfigError("there must be two or more to compare")
     if by is None:
@@ -89,7 +95,19 @@ def compare(
     else:
         with store_here() as store:
             entries = [_group(store, by, value) for value in runs]
-    return Comparison(compare_entries(entries, components=components), by)
+    if target is not None:
+        _check_logged(entries, target)
+    return Comparison(compare_entries(entries, components=components, target=target), by)
+
+
+def _check_logged(entries: Iterable[Entry], target: Target) -> None:
+    """Raises ConfigError where no run logged the metric, with the names of those that are there."""
+    names: dict[str, None] = {}
+    for view in (view for entry in entries for view in entry.views):
+        names |= dict.fromkeys(metrics_of(view.record))
+    if target.metric not in names:
+        there = f"there are {', '.join(names)}" if names else "run.log(accuracy=0.9) logs one"
+        raise ConfigError(f"no run here logged {target.metric!r}", hint=there)
 
 
 def _entry(run: RunLike | Iterable[RunLike]) -> Entry:

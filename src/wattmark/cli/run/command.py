@@ -47,7 +47,9 @@ def run(words: Sequence[str]) -> int:
     if options.when is not None:
         _wait(options)
     measured = _begin(options.name or _name_of(command), tags, chosen, options.baseline)
-    early = None if wishes is None else _early(wishes, to_stderr=options.json == "-")
+    early = None
+    if wishes is not None or options.metrics:
+        early = _early(wishes, to_stderr=options.json == "-", metrics=options.metrics)
     try:
         child = Child(
             command,
@@ -120,6 +122,11 @@ def parser_of() -> tuple[argparse.ArgumentParser, list[argparse.Action]]:
     add("--sources", metavar="A,B", help="sources to use; !name leaves one out")
     add("--zone", help="where the power comes from, for carbon: FR")
     add("--pue", metavar="X", help="power usage effectiveness of the building: 1.2, or a range 1.1-1.3")
+    add(
+        "--metrics",
+        action="store_true",
+        help="keep numbers of JSON lines that the command prints: loss, accuracy",
+    )
     add("--predict", action="store_true", help="show what the whole run will cost while it goes on")
     add("--epochs", type=float, metavar="N", help="how many there will be, where the command does not say it")
     add(
@@ -277,10 +284,10 @@ def parse_tags(words: list[str]) -> dict[str, str]:
     return tags
 
 
-def _early(wishes: Wishes, *, to_stderr: bool) -> Early:
+def _early(wishes: Wishes | None, *, to_stderr: bool, metrics: bool) -> Early:
     from wattmark.cli.run.early.command import Early
 
-    return Early(wishes, to_stderr=to_stderr)
+    return Early(wishes, to_stderr=to_stderr, metrics=metrics)
 
 
 def _live_line(session: Session, early: Early | None) -> LiveLine | None:

@@ -1,4 +1,4 @@
-"""What ``--predict`` adds to ``wattmark run``: the command's output comes through here, and somebody watches."""
+"""What ``--predict`` and ``--metrics`` add to ``wattmark run``: the output comes through here, and somebody watches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from wattmark.cli.run.early.output import Output, on_resize
 from wattmark.cli.run.early.screen import Screen
 from wattmark.cli.run.early.watch import Watch
 from wattmark.cli.run.early.wishes import Wishes
+from wattmark.cli.run.metrics import MetricLines
 from wattmark.cli.terminal.live_line import LiveLine
 from wattmark.recorder.launch import Session
 from wattmark.tracker.window import Window
@@ -16,11 +17,13 @@ from wattmark.tracker.window import Window
 
 class Early:
     """Made before the command starts, which takes ``output.file_actions``; then ``begin``, ``with_tick``, ``end``,
-    ``report``."""
+    ``report``. wishes: what to predict, None for nothing. metrics: keep the numbers that the command prints."""
 
-    def __init__(self, wishes: Wishes, *, to_stderr: bool) -> None:
+    def __init__(self, wishes: Wishes | None, *, to_stderr: bool, metrics: bool = False) -> None:
         self._wishes = wishes
         self._watch: Watch | None = None
+        self._metrics = metrics
+        self._lines: MetricLines | None = None
         self._screen: Screen | None = None
         self.output = Output(self._read, stdout_to_stderr=to_stderr)
 
@@ -32,7 +35,8 @@ class Early:
     def begin(self, window: Window, pid: int, *, kept: bool) -> None:
         """The command runs. kept: the run is one of its own, whose predictions are kept with it."""
         session = window.process.session
-        if session is not None:
+        self._lines = MetricLines(window) if self._metrics else None
+        if session is not None and self._wishes is not None:
             with suppress(OSError, ValueError):  # no recorder: the run's warnings say so
                 self._watch = Watch(window, session, pid, self._wishes, kept=kept)
         on_resize(self.output)
@@ -70,6 +74,8 @@ class Early:
             with suppress(OSError):
                 self._screen.clear()
         self.output.end()
+        if self._lines is not None:
+            self._lines.end()
 
     def report(self) -> None:
         """What was predicted at which part of the run, below its measured joules; and learn from it, where it is time."""
@@ -81,3 +87,5 @@ class Early:
     def _read(self, data: bytes) -> None:
         if self._watch is not None:
             self._watch.read(data)
+        if self._lines is not None:
+            self._lines.feed(data)
