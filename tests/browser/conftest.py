@@ -197,7 +197,7 @@ def open_page(chromium, board: Board):
                 else None
             ),
         )
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error.stack or error}"))
         page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
 
     def make(**options):

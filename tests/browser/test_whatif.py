@@ -246,9 +246,6 @@ def going_on(board) -> Iterator[str]:
         process.wait()
 
 
-@pytest.mark.skip(
-    reason="a race between page and ending run that is not understood yet: it times out on busy machines"
-)
 def test_energyvis_tick_live_link_grows_with_the_run(board, page, going_on):
     page.goto(board.at(f"#/whatif/{going_on}?alt={quote(json.dumps([{'zone': 'PL'}]))}"))
     page.locator("[data-live]").wait_for()

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from wattmark.errors import ConfigError
+from wattmark.predict.whatif.rates import rates_at
+from wattmark.quantity import Quantity
 from wattmark.runs.record import Curve, RunRecord
 from wattmark.runs.view import RunView
-from wattmark.serving.bench import Bench, Plan, with_figures
+from wattmark.serving.bench import Bench, Place, Plan, with_figures
 from wattmark.serving.energy.measured import CpuMeter, CpuReading, CpuUse, Idle, energy_of, idle_of
 from wattmark.serving.figures.steady import Window
 from wattmark.serving.load.arrivals import ClosedLoop
@@ -362,3 +364,34 @@ def test_longer_sound_is_more_work_where_no_tokens_are_counted() -> None:
     assert got.request_j[0] / got.request_j[1] == pytest.approx(3, rel=0.01)
     assert got.serving.with_idle is not None
     assert got.serving.with_idle.j_per_unit["second of sound"].value == pytest.approx(500 / 40)
+
+
+ENERGY = Quantity(7.2e6, 7.0e6, 7.5e6, "J", "counter", error="own/run")
+
+
+@pytest.mark.parametrize("price", [0.25, "0.25-0.35", 0.0])
+@pytest.mark.parametrize("pue", [None, 1.4, "1.2-1.5"])
+def test_a_benchmark_and_a_what_if_give_one_bill(price, pue):
+    rates = rates_at("FR", None, pue, price, None)
+    bill, grams = Place("FR", pue, price).cost(ENERGY), Place("FR", pue, price).grams(ENERGY)
+    expected, carbon = rates.cost(ENERGY), rates.carbon(ENERGY)
+    assert bill is not None
+    assert expected is not None
+    assert carbon is not None
+    assert bill.interval() == pytest.approx(expected.interval())
+    assert bill.value == pytest.approx(
+        2 * 0.30 * 1.0 if (price, pue) == ("0.25-0.35", None) else expected.value
+    )
+    assert grams is not None
+    assert grams.interval() == pytest.approx(carbon.grams.interval())
+
+
+def test_what_is_not_known_gives_no_figure():
+    assert Place().cost(ENERGY) is None
+    assert Place().grams(ENERGY) is None
+
+
+@pytest.mark.parametrize("price", ["-1", "cheap", "0.4-0.3", -0.1])
+def test_what_is_no_price_is_refused(price):
+    with pytest.raises(ConfigError):
+        Place(price_per_kwh=price)

@@ -91,10 +91,16 @@ async function ask(url: string, init: RequestInit): Promise<Response> {
   }
 }
 
+/** A request that is no longer wanted can end after its first bytes: no answer, and neither is half a document. */
+function cutShort(error: unknown): never {
+  if (error instanceof DOMException && error.name === 'AbortError') throw error
+  throw new ApiError(0, 'the answer of the dashboard was cut short', 'is wattmark ui still running?')
+}
+
 async function read<T>(response: Response): Promise<T> {
   if (response.status === 204) return undefined as T
+  if (response.ok) return (await response.json().catch(cutShort)) as T
   const body: unknown = await response.json().catch(() => null)
-  if (response.ok) return body as T
   const said = (body ?? {}) as { message?: string; hint?: string; detail?: unknown }
   const detail = typeof said.detail === 'string' ? said.detail : ''
   throw new ApiError(

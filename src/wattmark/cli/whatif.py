@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath, RunRef
+from wattmark.cli.terminal.options import JsonPath, RunRef, number_or_words
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 
@@ -43,11 +43,11 @@ def whatif(
         ref,
         zone=zone,
         year=year,
-        pue=_number(pue),
+        pue=number_or_words(pue),
         hardware=hardware or None,
         epochs=epochs,
         power_cap_w=power_cap,
-        price_per_kwh=_number(price),
+        price_per_kwh=number_or_words(price),
         currency=currency,
     )
     if not outcome.changed:
@@ -56,13 +56,6 @@ def whatif(
         )
     if not write_json(outcome.as_dict(), json_path):
         _render(outcome)
-
-
-def _number(text: str | None) -> float | str | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text
 
 
 def _render(outcome: Outcome) -> None:

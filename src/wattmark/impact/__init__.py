@@ -4,7 +4,7 @@ Each stage (PUE, grid intensity) is a factor with its own interval, source and y
 units and quantity; needs no network, no numpy and no store.
 """
 
-from wattmark.impact.emissions import Carbon, Term, carbon, carbon_at
+from wattmark.impact.emissions import Carbon, Term, carbon, carbon_at, cost_at
 from wattmark.impact.intensity import Intensity, intensity_of
 from wattmark.impact.locate import FoundZone, resolve_zone
 from wattmark.impact.places import Zone, find_zone, zones
@@ -25,6 +25,7 @@ __all__ = [
     "as_pue",
     "carbon",
     "carbon_at",
+    "cost_at",
     "data_sources",
     "find_zone",
     "intensity_of",

@@ -165,3 +165,10 @@ def carbon_at(energy: Quantity, intensity: Intensity, pue: Pue, zone_from: str |
         .with_source(intensity.g_per_kwh.source)
     )
     return Carbon(grams, energy, pue, intensity, zone_from)
+
+
+def cost_at(energy: Quantity, price: Quantity, pue: Pue) -> Quantity:
+    """The bill for ``energy`` (J) at a price of the kilowatt-hour, in its unit: what the building adds is paid, too."""
+    return (
+        (energy * (pue.ratio * price / J_PER_KWH)).with_unit(price.unit or "money").with_source(price.source)
+    )

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from wattmark.documents import mapping
 from wattmark.errors import ConfigError, ServerError
+from wattmark.impact import as_price, as_pue, carbon, cost_at
 from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity
 from wattmark.recorder import journal
@@ -64,11 +65,30 @@ FORMAT = "wattmark.llm-bench.v1"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the power comes from and what it costs; None: not known. pue: of the building, 1.0 applies none."""
+    """Where the power comes from and what it costs; None: not known. pue: of the building. price_per_kwh: a number, or a
+    range in words (``0.25-0.35``).
+
+    Raises ConfigError for a PUE or a price that cannot be.
+    """
 
     zone: str | None = None
-    pue: float | None = None
-    price_per_kwh: float | None = None
+    pue: float | str | None = None
+    price_per_kwh: float | str | None = None
+
+    def __post_init__(self) -> None:
+        as_pue(self.pue or 1.0)
+        if self.price_per_kwh is not None:
+            as_price(self.price_per_kwh)
+
+    def grams(self, energy: Quantity) -> Quantity | None:
+        """CO2e of an energy; None where the zone is not known."""
+        return None if self.zone is None else carbon(energy, self.zone, pue=self.pue or 1.0).grams
+
+    def cost(self, energy: Quantity) -> Quantity | None:
+        """The bill for an energy; None where no price is known."""
+        if self.price_per_kwh is None:
+            return None
+        return cost_at(energy, as_price(self.price_per_kwh), as_pue(self.pue or 1.0))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -82,7 +102,7 @@ class Plan:
     input, output: tokens, for synthetic prompts; workload instead of them for given ones. baseline_s: how long the idle
     machine is measured first; 0 takes the calibrated watts, if there are any. goal: limits that make an answer good.
     turns, prefix_tokens: of synthetic conversations, and of what they share. place: what carbon and money rest on, kept with
-    the run; grams: CO2e of an energy there. warm_up: requests that are sent before all else and are in no figure.
+    the run. warm_up: requests that are sent before all else and are in no figure.
     """
 
     arrivals: Arrivals
@@ -93,7 +113,6 @@ class Plan:
     baseline_s: float = BASELINE_S
     goal: Goal | None = None
     seed: int = 0
-    grams: Callable[[Quantity], Quantity | None] | None = None
     turns: int = 1
     prefix_tokens: int = 0
     place: Place = field(default_factory=Place)
@@ -301,8 +320,8 @@ class Bench:
                 self.idle,
                 None if apart else at_work,
                 window=metrics.window,
-                grams=plan.grams,
-                money_per_kwh=plan.place.price_per_kwh,
+                grams=plan.place.grams,
+                money=plan.place.cost,
             )
         if spans:
             _write_requests(load, energy, span.id)

@@ -95,6 +95,7 @@ def test_words_for_models_may_repeat_a_stage_and_have_dots() -> None:
         ("0.5 kW*2d", 500.0 * 2 * 86_400),
         ("10-12 kWh", 11 * 3.6e6),
         ("1e3 J", 1e3),
+        ("1,250.5 kWh", 1250.5 * 3.6e6),
         ("0J", 0.0),
     ],
 )
@@ -102,6 +103,17 @@ def test_energies_are_read_as_people_write_them(words: str, value: float) -> Non
     found = stated(words, "x")
     assert found is not None
     assert found.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize("words", ["1,5 kWh", "1,25,000 kWh", "10-12 kWh +-10%"])
+def test_energies_that_could_mean_two_things_are_refused(words: str) -> None:
+    with pytest.raises(ConfigError):
+        stated(words, "x")
+
+
+@pytest.mark.parametrize("words", ["-3 kWh", "nan J"])
+def test_what_is_no_energy_is_left_to_others(words: str) -> None:
+    assert stated(words, "x") is None
 
 
 def test_models_are_found_by_the_tags_of_their_runs() -> None:

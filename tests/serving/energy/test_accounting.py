@@ -117,7 +117,7 @@ def test_carbon_and_money_follow_from_the_joules():
         four_requests(),
         [pot("cpu", 10, 4)],
         grams=lambda energy: (energy * (360 / 3.6e6)).with_unit("g"),
-        money_per_kwh=0.36,
+        money=lambda energy: (energy * (0.36 / 3.6e6)).with_unit("EUR"),
     )
     assert done.without_idle is not None
     assert done.without_idle.gco2e_per_1000_requests is not None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wattmark import settings
 from wattmark.cli.llm.progress import SAID_EVERY_S, LoadLine, WritingBar
+from wattmark.cli.terminal.options import number_or_words
 from wattmark.cli.terminal.output import say
 from wattmark.errors import ConfigError, WattmarkError
-from wattmark.impact import carbon, resolve_zone
-from wattmark.quantity import Quantity
+from wattmark.impact import resolve_zone
 from wattmark.serving.asked import Asked
 from wattmark.serving.bench import (
     FORMAT,
@@ -64,7 +64,7 @@ class BenchOptions:
     tpot_s: float | None = None
     baseline_s: float = 2.0
     zone: str | None = None
-    price: float | None = None
+    price: str | None = None
     in_flight: int | None = None
     timeout_s: float | None = None
     drain_s: float | None = None
@@ -110,7 +110,7 @@ class BenchOptions:
         enough = requests_for(int(load)) if self.kind == "concurrency" else DEFAULT_REQUESTS
         requests = self.requests if self.requests or (self.seconds and not self.search) else enough
         goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s, e2e_s=self.e2e_s) if self.limited else None
-        place, grams = _place(self.zone, self.price)
+        place = _place(self.zone, self.price)
         asked = self.asked
         found = asked.load(self.kind, load, data)
         seconds = self.seconds or found.lasts_s
@@ -135,7 +135,6 @@ class BenchOptions:
             self.baseline_s,
             goal,
             asked.seed,
-            grams,
             turns=asked.turns or 1,
             prefix_tokens=asked.prefix,
             place=place,
@@ -369,17 +368,8 @@ def _keep(result: BenchResult) -> None:
         say(f"the run is not in the store ({error}); {journal_hint()}")
 
 
-def _place(
-    asked: str | None, price: float | None
-) -> tuple[Place, Callable[[Quantity], Quantity | None] | None]:
-    """Where the power comes from and what it costs, and CO2e of an energy where the zone is known."""
+def _place(asked: str | None, price: str | None) -> Place:
+    """Where the power comes from and what it costs: as told, or as set."""
     configured = settings.load()
     zone = resolve_zone(asked, os.environ, configured=configured.get("zone"))
-    pue = configured.get("pue") or 1.0
-    if zone is None:
-        return Place(price_per_kwh=price), None
-
-    def grams(energy: Quantity) -> Quantity | None:
-        return carbon(energy, zone, pue=pue).grams
-
-    return Place(zone.zone.id, configured.get("pue"), price), grams
+    return Place(None if zone is None else zone.zone.id, configured.get("pue"), number_or_words(price))

@@ -299,7 +299,7 @@ def bench(
     ] = None,
     zone: Annotated[str | None, typer.Option(help="Where the power comes from, for carbon: FR.")] = None,
     price: Annotated[
-        float | None, typer.Option(min=0.0, help="Of a kilowatt-hour, in your currency.")
+        str | None, typer.Option(help="Of a kilowatt-hour, in your currency: 0.30, or a range, 0.25-0.35.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live line and no tables.")] = False,
     json_path: JsonPath = None,

@@ -30,3 +30,11 @@ JsonPath = Annotated[
         callback=writable_json,
     ),
 ]
+
+
+def number_or_words(text: str | None) -> float | str | None:
+    """A number where it is one; words (a range, a name) stay as they are, for who reads them."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

@@ -20,6 +20,7 @@ _ENERGY = re.compile(
     r"(?P<number>.+?)\s*(?P<unit>[µa-zA-Z]*[jJ]|[µa-zA-Z]*[wW][hH])\s*(?:(?:\+-|±|\+/-)\s*(?P<spread>[\d.]+)\s*%)?"
     r"\s*(?:/\s*(?P<uses>[\d.eE+]+))?"
 )
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 _POWER = re.compile(r"(?P<number>.+?)\s*(?P<unit>[mkM]?W)\s*[x*×]\s*(?P<time>\d[\d.]*\s*[smhdw])")
 
 
@@ -56,6 +57,8 @@ def stated(text: str, name: str, unit: str = "J") -> Quantity | None:
         factor /= uses
     error = f"{OWN}/{name}"
     ends = read_range(match["number"])
+    if ends is not None and match["spread"] is not None:
+        raise ConfigError(f"{words!r} is a range and a spread at once", hint="10-12 kWh, or 11 kWh +-10%")
     if ends is not None:
         low, high = ends[0] * factor, ends[1] * factor
         return Quantity((low + high) / 2, low, high, unit, "stated", error=error, at_least=0.0)
@@ -69,10 +72,11 @@ def stated(text: str, name: str, unit: str = "J") -> Quantity | None:
 
 def _number(text: str, words: str) -> float:
     try:
-        value = float(text.replace(",", ""))
+        value = float(text.replace(",", "") if _GROUPED.fullmatch(text) else text)
     except ValueError as error:
         raise ConfigError(
-            f"{words!r}: {text!r} is no number", hint="12 kWh, 10-12 kWh, 11 kWh +-10%"
+            f"{words!r}: {text!r} is no number",
+            hint="12 kWh, 1.5 kWh (a point before decimals), 10-12 kWh, 11 kWh +-10%",
         ) from error
     if not 0 <= value < 1e30:
         raise ConfigError(f"{words!r} cannot be", hint="an energy of 0 or more")

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wattmark.impact import Carbon, Intensity, Pue, as_price, as_pue, carbon_at, find_zone, intensity_of
+from wattmark.impact import (
+    Carbon,
+    Intensity,
+    Pue,
+    as_price,
+    as_pue,
+    carbon_at,
+    cost_at,
+    find_zone,
+    intensity_of,
+)
 from wattmark.predict.whatif.outcome import EquationTerm
 from wattmark.predict.whatif.state import Step
 from wattmark.quantity import Quantity
@@ -31,10 +41,7 @@ class Rates:
 
     def cost(self, energy: Quantity | None) -> Quantity | None:
         """The bill for joules: the building's overhead is paid too."""
-        per_j = self.cost_per_j
-        if energy is None or per_j is None:
-            return None
-        return (energy * per_j).with_unit(per_j.unit).with_source(per_j.source)
+        return None if energy is None or self.price is None else cost_at(energy, self.price, self.pue)
 
     @property
     def grams_per_j(self) -> Quantity | None:

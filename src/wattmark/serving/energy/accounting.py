@@ -30,7 +30,6 @@ from wattmark.serving.energy.attribution import (
 )
 from wattmark.serving.energy.costs import TokenCosts, earlier, fit_costs
 from wattmark.statistics import Estimate, percentile, resampled_mean, t_quantile
-from wattmark.units import J_PER_KWH
 
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 FEWEST_FOR_TAILS = 5
@@ -184,7 +183,7 @@ def account(
     costs: Mapping[str, TokenCosts] | None = None,
     listed: Float64 | None = None,
     grams: Callable[[Quantity], Quantity | None] | None = None,
-    money_per_kwh: float | None = None,
+    money: Callable[[Quantity], Quantity | None] | None = None,
     seed: int = 0,
 ) -> ServingEnergy:
     """Account for a window of serving.
@@ -193,7 +192,7 @@ def account(
     and weighs by them. costs: fitted already, by component (to a longer window). listed: joules of the requests that
     mean and percentiles are of; None takes those that lie whole in the window. A request that only reaches into the
     window counts by the part of its work that does. grams: CO2e of an energy (``lambda energy: carbon(energy,
-    "DE").grams``), PUE its business. money_per_kwh: price of a kilowatt-hour, in any currency.
+    "DE").grams``), PUE its business. money: the bill for an energy, likewise (:func:`~wattmark.impact.cost_at`).
     """
     parts: list[tuple[ComponentEnergy, Shares]] = []
     for energy in energies:
@@ -212,7 +211,7 @@ def account(
     # In a window of a longer load, requests that only reach into it are measured in part by choice, not by a gap.
     seen = np.ones(len(requests), np.bool_) if costs is None else work.worth > 0.999
     covered = [float(shares.covered[seen].mean()) for _, shares in parts if seen.any()]
-    without_idle, with_idle = _Pricing(grams, money_per_kwh), _Pricing(grams, money_per_kwh)
+    without_idle, with_idle = _Pricing(grams, money), _Pricing(grams, money)
     answered_own = None if own is None else own * work.answered_share
     inside = request_j[work.answered & (work.worth > 0.999)] if listed is None else listed
     reasoning_share = _reasoning_share(requests, parts)
@@ -408,7 +407,7 @@ def _ratio_scatter(joules: Float64, work: Float64) -> float | None:
 @dataclass(frozen=True, slots=True)
 class _Pricing:
     grams: Callable[[Quantity], Quantity | None] | None
-    money_per_kwh: float | None
+    money: Callable[[Quantity], Quantity | None] | None
 
     def figures(self, energy: Quantity | None, work: _Work, answered_share: float) -> Figures | None:
         """Energy over what was done with it: per request over all answers, per token over those with counts."""
@@ -443,9 +442,7 @@ class _Pricing:
         return self.grams(energy) if self.grams and energy is not None else None
 
     def _money(self, energy: Quantity | None) -> Quantity | None:
-        if self.money_per_kwh is None or energy is None:
-            return None
-        return (energy * (self.money_per_kwh / J_PER_KWH)).with_unit("money")
+        return self.money(energy) if self.money and energy is not None else None
 
 
 def _over(energy: Quantity, count: float, unit: str, scatter: float | None) -> Quantity | None:

@@ -285,7 +285,7 @@ def energy_of(
     *,
     window: Window | None = None,
     grams: Callable[[Quantity], Quantity | None] | None = None,
-    money_per_kwh: float | None = None,
+    money: Callable[[Quantity], Quantity | None] | None = None,
 ) -> BenchEnergy | None:
     """Account for a load in a window of it, and from its first request to its last answer; None where nothing was measured.
 
@@ -300,7 +300,7 @@ def energy_of(
     if pots is None:
         return None
     columns = _columns(sent)
-    whole = account(columns, pots.own, grams=grams, money_per_kwh=money_per_kwh)
+    whole = account(columns, pots.own, grams=grams, money=money)
     serving, rule = whole, "whole"
     if window is not None and not window.rule.startswith("whole"):
         steady = _own_energies(view, load, idle, cpu, (window.start_ns, window.end_ns))
@@ -312,7 +312,7 @@ def energy_of(
             pots, rule = steady, window.rule
             serving = account(
                 columns, steady.own, costs={part.component: part.costs for part in whole.components},
-                listed=whole.request_j[inside], grams=grams, money_per_kwh=money_per_kwh,
+                listed=whole.request_j[inside], grams=grams, money=money,
             )  # fmt: skip
     notes = list(pots.notes)
     uncounted = int(columns.all_answered.sum() - columns.all_counted.sum())
