@@ -71,6 +71,8 @@ TESTING_MAY = {
     "runs.record",
     "studies",
     "serving",
+    "impact.providers",
+    "impact.series",
     "predict.base",
     "predict.registry",
     "predict.layers",

@@ -10,7 +10,8 @@ from wattmark._version import __version__ as __version__
 from wattmark.advise.gate.question import gate as gate
 from wattmark.errors import WattmarkError as WattmarkError
 from wattmark.impact.emissions import Carbon as Carbon
-from wattmark.impact.series import IntensitySeries
+from wattmark.impact.providers import CarbonProvider
+from wattmark.impact.series import IntensitySeries, Signal
 from wattmark.impact.series.emitted import CarbonOverTime
 from wattmark.lifecycle.cycle.question import cycle as cycle
 from wattmark.lifecycle.fleet.question import fleet as fleet
@@ -69,10 +70,14 @@ def measure(
 def impact(
     run: Run | str,
     *,
-    series: str | Path | IntensitySeries,
+    series: str | Path | IntensitySeries | None = None,
+    provider: str | CarbonProvider | None = None,
     zone: str | None = None,
-    pue: float | None = None,
+    region: str | None = None,
+    pue: float | str | None = None,
     unit: str | None = None,
+    signal: Signal | None = None,
+    offline: bool = False,
 ) -> CarbonOverTime | None: ...
 def plan(
     duration: str | float,

@@ -11,6 +11,7 @@ WattmarkError
 ├── StoreError             the store could not be opened, migrated or queried
 │   └── RunNotFound        no run, or more than one run, fits what was asked for
 ├── ImportFileError        a file offered for import that is not what it should be
+├── ProviderError          a publisher of carbon intensity that does not answer, or not usefully
 ├── ServerError            a model server that cannot be reached, or not be used as asked
 └── MissingExtra           an optional dependency is not installed
 
@@ -73,6 +74,10 @@ class RunNotFound(StoreError):
 
 class ImportFileError(WattmarkError):
     """A file offered for import that is not what it should be."""
+
+
+class ProviderError(WattmarkError):
+    """A publisher of carbon intensity or prices that does not answer, or not usefully."""
 
 
 class ServerError(WattmarkError):

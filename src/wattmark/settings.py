@@ -24,6 +24,7 @@ KNOWN: dict[str, str] = {
     "project": "whose work runs are, for totals: the tag project of every run that has none",
     "zone": "where the power comes from, for carbon: FR, US-CAL-CISO, gcp:europe-west1",
     "pue": "power usage effectiveness of the building, from 1.0, or a range (1.1-1.3); a later stage, never in the joules",
+    "provider": "who is asked for the grid's intensity by the hour: electricitymaps, watttime, uk ... (nobody, if not set)",
     "energy_unit": "how joules are shown: auto (default; J, kJ, MJ ...), J, Wh or kWh",
     "wall": "runs at the plug: calibrated (default), default (else what servers are known to add) or off",
     "store": "file or database URL where runs are kept",

@@ -26,7 +26,8 @@ from wattmark.workspace.moments import parse_age, parse_since
 if TYPE_CHECKING:
     import pandas as pd
 
-    from wattmark.impact.series import IntensitySeries
+    from wattmark.impact.providers import CarbonProvider
+    from wattmark.impact.series import IntensitySeries, Signal
     from wattmark.impact.series.emitted import CarbonOverTime
 
 RunLike = Run | RunView | str
@@ -119,25 +120,30 @@ def carbon(run: RunLike, *, zone: str | None = None, pue: float | str | None = N
 def impact(
     run: RunLike,
     *,
-    series: str | Path | IntensitySeries,
+    series: str | Path | IntensitySeries | None = None,
+    provider: str | CarbonProvider | None = None,
     zone: str | None = None,
-    pue: float | None = None,
+    region: str | None = None,
+    pue: float | str | None = None,
     unit: str | None = None,
+    signal: Signal | None = None,
+    offline: bool = False,
 ) -> CarbonOverTime | None:
-    """CO2e of a run by the hour: its power with a grid's intensity over time (a file, see
-    :func:`~wattmark.impact.series.read_series`), exact at the edges. zone: whose yearly figure stands beside it, and in for
-    what the series leaves out; else that of :func:`carbon`.
+    """CO2e of a run by the hour: its power with a grid's intensity over time, exact at the edges.
 
-    None if no energy was measured. Raises ConfigError for a series or zone that cannot be used.
+    series: a file (see :func:`~wattmark.impact.series.read_series`). provider: who is asked over the network
+    (``"electricitymaps"``, ``"uk"``, ``"carbon-aware=http://localhost:8090"``;
+    :data:`wattmark.impact.providers.PROVIDERS`), else the setting ``provider``; without one nobody is asked. zone: whose
+    yearly figure stands beside it, and in for what is left out; else that of :func:`carbon`. region: the place in the
+    provider's own words. signal: ``"average"`` or ``"marginal"``, never mixed. offline: only what was kept of earlier
+    answers.
+
+    None if no energy was measured. A provider that fails leaves the yearly figure; ``notes`` says why. Raises ConfigError
+    for a series, zone or provider that cannot be used.
     """
-    from wattmark.impact import as_pue, intensity_of
-    from wattmark.impact.series import IntensitySeries, read_series
-    from wattmark.impact.series.emitted import carbon_over_time
+    from wattmark.workspace.impact import Sought, carbon_by_time
 
-    view = view_of(run)
-    place, ratio = workspace.place_of(view.record, zone, pue)
-    read = series if isinstance(series, IntensitySeries) else read_series(series, unit=unit)
-    return carbon_over_time(view, read, as_pue(ratio), None if place is None else intensity_of(place.zone))
+    return carbon_by_time(view_of(run), Sought(series, provider, zone, region, pue, unit, signal, offline))
 
 
 def totals(

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import json
 import time
+from datetime import datetime, timezone
 
 import pytest
+
+from wattmark.testing.carbon import Asked, IntensityServer, Said
 
 
 def test_the_carbon_of_a_run_by_the_hour(cli) -> None:
@@ -31,4 +35,48 @@ def test_what_cannot_be_says_why(cli) -> None:
     done = cli("impact", "work", "--series", "grid.csv")
     assert done.returncode == 0
     assert "not known" in done.stdout
-    assert cli("impact", "work").returncode == 2
+    done = cli("impact", "work", "--zone", "FR")
+    assert done.returncode == 0
+    assert "CO2e by the yearly figure" in done.stdout
+    for wrong, why in (
+        (("--provider", "nobody", "--zone", "FR"), "no provider"),
+        (("--provider", "uk", "--series", "grid.csv"), "two answers"),
+        (("--zone", "XX-NOWHERE"), "no zone"),
+        (("--signal", "both"), "average or marginal"),
+        (("--provider", "electricitymaps", "--zone", "FR"), "wants a key"),
+    ):
+        done = cli("impact", "work", *wrong)
+        assert (done.returncode, why in done.stderr) == (2, True), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_provider_is_asked_once_and_its_failure_leaves_the_yearly_figure(cli) -> None:
+    assert cli("run", "--quiet", "--name", "work", "--", "sleep", "0.3").returncode == 0
+
+    def answer(asked: Asked) -> Said:
+        hour = int(time.time()) // 3600 * 3600
+        stamps = [
+            datetime.fromtimestamp(hour + 3600 * step, timezone.utc).isoformat() for step in range(-2, 3)
+        ]
+        points = [
+            {"start": start, "end": end, "g_per_kwh": 321.0} for start, end in itertools.pairwise(stamps)
+        ]
+        return Said(
+            json={"zone": "DE", "signal": "average", "unit": "g/kWh", "source": "us", "points": points}
+        )
+
+    with IntensityServer(answer) as server:
+        words = ("impact", "work", "--provider", f"proxy={server.url}", "--zone", "DE", "--json", "-")
+        data = json.loads(cli(*words).stdout)
+        assert all(part["g_per_kwh"] == pytest.approx(321.0) for part in data["hours"])
+        assert data["zone"] == "DE"
+        assert len(server.asked) == 1
+    again = json.loads(cli(*words, "--offline").stdout)
+    assert again["grams"]["value"] == pytest.approx(data["grams"]["value"])
+    gone = cli("impact", "work", "--provider", f"proxy={server.url}", "--zone", "FR")
+    assert gone.returncode == 0
+    assert "proxy failed" in gone.stdout
+    assert "by the yearly figure" in gone.stdout
+    nowhere = cli("impact", "work", "--provider", f"proxy={server.url}", "--zone", "NO-WHERE")
+    assert nowhere.returncode == 2
+    assert "nor is a yearly figure known" in nowhere.stderr

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fakes.records import rapl_record
 from wattmark.impact import as_pue, find_zone, intensity_of
@@ -95,3 +97,62 @@ def test_the_scale_of_the_sensor_cancels_between_two_series_of_one_run() -> None
 def test_a_run_without_energy_has_no_carbon() -> None:
     view = RunView(replace(steady(1, 10).record, curves=()))
     assert carbon_over_time(view, hourly(1), as_pue(1.0)) is None
+
+
+def test_a_marginal_series_is_never_filled_with_an_average() -> None:
+    year = intensity_of(find_zone("FR"))
+    view = steady(1000, 3 * 3600)
+    points = [(NOON + 3600 * row, None, value) for row, value in enumerate((100, None, 300))]
+    series = IntensitySeries.of(points, zone="XX", signal="marginal")
+    over = carbon_over_time(view, series, as_pue(1.0), year)
+    assert over is not None
+    assert over.grams is None
+    assert over.yearly is not None
+    assert [part.grams for part in over.slices] == [pytest.approx(100), None, pytest.approx(300)]
+    assert any("does not stand in for a marginal one" in note for note in over.notes)
+
+
+def test_estimates_and_forecasts_widen_the_interval_by_their_part() -> None:
+    view = steady(1000, 7200)
+    points = [(NOON, None, 200.0), (NOON + 3600, None, 200.0)]
+    settled = carbon_over_time(view, IntensitySeries.of(points), as_pue(1.0))
+    half = carbon_over_time(view, IntensitySeries.of(points, unsettled=[NOON + 3600]), as_pue(1.0))
+    whole = carbon_over_time(view, IntensitySeries.of(points, unsettled=[NOON, NOON + 3600]), as_pue(1.0))
+    widths = []
+    for over in (settled, half, whole):
+        assert over is not None
+        assert over.grams is not None
+        assert over.grams.value == pytest.approx(400)
+        widths.append(over.grams.only("grid").half_width)
+    assert widths[0] < widths[1] < widths[2]
+    assert half is not None
+    assert any("50% of the energy met estimates" in note for note in half.notes)
+
+
+def test_the_yearly_figure_alone_is_the_carbon_of_the_run() -> None:
+    year = intensity_of(find_zone("FR"))
+    over = carbon_over_time(steady(500, 7200), None, as_pue("1.1-1.3"), year)
+    assert over is not None
+    assert over.grams is not None
+    assert over.yearly is not None
+    assert over.grams.interval() == pytest.approx(over.yearly.interval())
+    assert sum(part.grams or 0 for part in over.slices) == pytest.approx(over.grams.value)
+    assert over.notes == ()
+
+
+@given(
+    st.lists(st.floats(-200, 1500) | st.none(), min_size=1, max_size=30),
+    st.floats(-7200, 7200),
+    st.integers(1, 20_000),
+)
+def test_the_hours_sum_to_the_run(values: list[float | None], offset: float, seconds: int) -> None:
+    if all(value is None for value in values):
+        values = [1.0, *values]
+    view = steady(300, seconds, NOON + offset)
+    points = [(NOON + 900 * row, None, value) for row, value in enumerate(values)]
+    over = carbon_over_time(view, IntensitySeries.of(points), as_pue(1.2), intensity_of(find_zone("SE")))
+    assert over is not None
+    assert over.grams is not None
+    assert sum(part.grams or 0 for part in over.slices) == pytest.approx(over.grams.value, abs=1e-9)
+    assert sum(part.energy_j for part in over.slices) == pytest.approx(over.energy.value)
+    assert all(part.end_s - part.start_s <= 3600 + 1e-6 for part in over.slices)

@@ -105,6 +105,36 @@ def test_csv(tmp_path: Path, text: str, values: tuple[float, ...], signal: str) 
     assert series.signal == signal
 
 
+def test_parquet(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    times = pa.array([1767268800, 1767272400], pa.timestamp("s", "UTC"))
+    parquet.write_table(
+        pa.table({"time": times, "carbon intensity": [300.5, None]}), tmp_path / "grid.parquet"
+    )
+    series = read_series(tmp_path / "grid.parquet")
+    assert (series.start_s, series.values) == (NOON, (300.5,))
+    write(tmp_path, "no table", "bad.parquet")
+    with pytest.raises(ConfigError, match="no Parquet table"):
+        read_series(tmp_path / "bad.parquet")
+
+
+def test_a_day_that_changes_its_clocks(tmp_path: Path) -> None:
+    """Local stamps with their offsets: an hour that is left out in March is no gap, one that is there twice in October is
+    two."""
+    spring = "time,value\n2026-03-29T01:00+01:00,1\n2026-03-29T03:00+02:00,2\n2026-03-29T04:00+02:00,3\n"
+    series = read_series(write(tmp_path, spring, "a.csv"))
+    assert series.notes == ()
+    assert [end - start for start, end in zip(series.starts, series.ends, strict=True)] == [3600] * 2 + [
+        series.ends[-1] - series.starts[-1]
+    ]
+    autumn = "time,value\n2026-10-25T02:00+02:00,1\n2026-10-25T02:00+01:00,2\n2026-10-25T03:00+01:00,3\n"
+    series = read_series(write(tmp_path, autumn, "b.csv"))
+    assert series.values == (1.0, 2.0, 3.0)
+    assert series.notes == ()
+    assert series.mean(series.start_s, series.start_s + 7200) == 1.5
+
+
 def test_gaps_duplicates_disorder_and_bad_lines_are_named(tmp_path: Path) -> None:
     text = "time,g\n1767276000,30\n1767268800,10\nsoon,5\n1767272400,x\n1767268800,11\n1767286800,40\n1767290400,50\n"
     series = read_series(write(tmp_path, text, "grid.csv"))

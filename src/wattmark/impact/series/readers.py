@@ -1,5 +1,6 @@
-"""Series of intensity from files: as Electricity Maps, WattTime, UK Carbon Intensity and the Carbon Aware SDK answer (JSON),
-and CSV of anybody's. Times without a zone are UTC. Each format is told by its shape, and nothing is asked of the network.
+"""Series of intensity from files: as Electricity Maps, WattTime, UK Carbon Intensity and the Carbon Aware SDK answer
+(JSON), and CSV or Parquet of anybody's. Times without a zone are UTC. Each format is told by its shape, and nothing is
+asked of the network.
 
 Shapes: api-portal.electricitymaps.com (history, past-range, forecast), docs.watttime.org v3 (historical, forecast),
 api.carbonintensity.org.uk (intensity, regional), Green Software Foundation carbon-aware-sdk web API.
@@ -14,10 +15,11 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from wattmark.errors import ConfigError
+from wattmark.errors import ConfigError, MissingExtra
 from wattmark.impact.series.series import IntensitySeries, Signal
 
 LARGEST_BYTES = 256 * 2**20
@@ -73,10 +75,26 @@ def read_series(
     file = Path(path)
     if unit is not None and unit not in G_PER_KWH:
         raise ConfigError(f"{unit!r} is no unit of carbon intensity", hint=f"one of {', '.join(G_PER_KWH)}")
-    text = _text(file)
+    text = _of_parquet(file) if file.suffix in (".parquet", ".pq") else _text(file)
     if file.name.removesuffix(".gz").endswith(".json") or text.lstrip()[:1] in ("{", "["):
         return _from_json(text, file.name, unit, signal)
     return _from_csv(text, file.name, unit, signal, column)
+
+
+def _of_parquet(file: Path) -> str:
+    """A table as CSV. Raises MissingExtra without pyarrow."""
+    try:
+        pa: Any = import_module("pyarrow")  # without type stubs
+        arrow_csv: Any = import_module("pyarrow.csv")
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "pandas") from error
+    sink: Any = pa.BufferOutputStream()
+    try:
+        arrow_csv.write_csv(parquet.read_table(file), sink)
+    except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's own are all of these
+        raise ConfigError(f"{file}: no Parquet table of times and numbers ({str(error)[:80]})") from error
+    return bytes(sink.getvalue()).decode("utf-8", "replace")
 
 
 def _text(file: Path) -> str:

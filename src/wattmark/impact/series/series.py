@@ -19,18 +19,21 @@ LONGEST_GAP = 1.5
 
 
 class Piece(NamedTuple):
-    """A stretch of Unix time [start, end) and its g CO2e/kWh; None where the series says nothing."""
+    """A stretch of Unix time [start, end) and its g CO2e/kWh; None where the series says nothing. unsettled: an estimate
+    or a forecast."""
 
     start_s: float
     end_s: float
     g_per_kwh: float | None
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IntensitySeries:
     """starts, ends: (n,) Unix seconds, each step [start, end), in order, without overlap. values: (n,) g CO2e/kWh, which may
     be negative (a marginal kWh can displace more than it causes). estimated: how many of them the publisher estimated.
-    notes: what was odd in the file."""
+    notes: what was odd in the file. unsettled: (n,) which of them are estimates or forecasts, where that is known of each.
+    factor: within which the values are right as a whole, None for what independent sources differ by."""
 
     starts: tuple[float, ...]
     ends: tuple[float, ...]
@@ -40,6 +43,8 @@ class IntensitySeries:
     source: str = ""
     estimated: int = 0
     notes: tuple[str, ...] = field(default=())
+    unsettled: tuple[bool, ...] = ()
+    factor: float | None = None
 
     @classmethod
     def of(
@@ -51,9 +56,12 @@ class IntensitySeries:
         source: str = "",
         estimated: int = 0,
         notes: Iterable[str] = (),
+        unsettled: Iterable[float] = (),
+        factor: float | None = None,
     ) -> IntensitySeries:
         """From (start, end or None, value or None) in any order. Of two values of one start the last counts; a start without
         a value is a hole; a step without an end lasts until the next one, and no longer than a usual step if that is late.
+        unsettled: starts of estimates and forecasts.
 
         Raises ConfigError without a single value.
         """
@@ -88,7 +96,24 @@ class IntensitySeries:
         holes = sum(end < after for end, after in zip(ends, starts[1:], strict=False))
         if empty or holes:
             said.append(f"{max(holes, empty)} gaps: the series says nothing of them")
-        return cls(tuple(starts), tuple(ends), tuple(values), zone, signal, source, estimated, tuple(said))
+        open_ones = set(unsettled)
+        return cls(
+            tuple(starts),
+            tuple(ends),
+            tuple(values),
+            zone,
+            signal,
+            source,
+            estimated,
+            tuple(said),
+            tuple(start in open_ones for start in starts) if open_ones else (),
+            factor,
+        )
+
+    @classmethod
+    def nothing(cls, zone: str, signal: Signal, source: str, *notes: str) -> IntensitySeries:
+        """A series that tells nothing, for the notes that say why."""
+        return cls((), (), (), zone, signal, source, 0, notes)
 
     @property
     def start_s(self) -> float:
@@ -117,7 +142,9 @@ class IntensitySeries:
             if end > begin:
                 if begin > at:
                     found.append(Piece(at, begin, None))
-                found.append(Piece(begin, end, self.values[row]))
+                found.append(
+                    Piece(begin, end, self.values[row], bool(self.unsettled) and self.unsettled[row])
+                )
                 at = end
             row += 1
         if at < end_s:
