@@ -96,6 +96,7 @@ NOT_COMMANDS = {
     "WattmarkError",
     "carbon",
     "current_run",
+    "levers",
     "span",
 } | {
     "__version__",

@@ -36,6 +36,7 @@ _HOMES = {
     "gate": "wattmark.advise.gate.question",
     "health": "wattmark.workspace.library",
     "import_files": "wattmark.workspace.library",
+    "levers": "wattmark.advise.levers.script",
     "load": "wattmark.workspace.library",
     "measure": "wattmark.tracker.measure",
     "predict_api": "wattmark.predict.llm.usage",
@@ -51,6 +52,7 @@ _HOMES = {
     "study": "wattmark.studies.handle",
     "tag": "wattmark.workspace.library",
     "totals": "wattmark.workspace.library",
+    "try_levers": "wattmark.advise.levers.trying",
     "what_if": "wattmark.predict.question",
 }
 """Public name -> the module that it lives in."""

@@ -8,6 +8,8 @@ from typing import Any, ParamSpec, TypeVar, overload
 from wattmark import testing as testing
 from wattmark._version import __version__ as __version__
 from wattmark.advise.gate.question import gate as gate
+from wattmark.advise.levers.script import levers as levers
+from wattmark.advise.levers.trying import try_levers as try_levers
 from wattmark.errors import WattmarkError as WattmarkError
 from wattmark.impact.emissions import Carbon as Carbon
 from wattmark.impact.providers import CarbonProvider

@@ -35,6 +35,7 @@ COMMANDS = {
     "config": "config",
     "calibrate": "calibrate",
     "gate": "advise.gate",
+    "try": "advise.try_",
     "study": "study.command",
     "anatomy": "anatomy",
     "llm": "llm.command",

@@ -1,4 +1,5 @@
-"""Runs one command and writes what it used: ``python child.py OUT FOLDER [--perf] -- CMD...``. Standard library only.
+"""Runs one command and writes what it used: ``python child.py OUT FOLDER [--perf] [--with FILE] -- CMD...``. Standard
+library only. FILE: JSON, ``{"environ": {...}, "cpus": [...]}``, what the command (and not this process) runs under.
 
 CPU seconds are those of the command and all that it waited for (getrusage), in microseconds; of the machine, all busy
 time, so that what others used can be told.
@@ -23,12 +24,19 @@ def main(words: list[str]) -> int:
     counts = f"{out}.perf"
     if "--perf" in words[:at]:
         command = ["perf", "stat", "-x", ",", "-e", "instructions:u", "-o", counts, "--", *command]
+    environ = dict(os.environ)
+    if "--with" in words[:at]:
+        with open(words[words.index("--with") + 1], encoding="utf-8") as file:
+            conditions = json.load(file)
+        environ.update(conditions["environ"])
+        if conditions["cpus"] is not None:
+            os.sched_setaffinity(0, conditions["cpus"])
     os.chdir(folder)
     if shutil.which(command[0]) is None:
         sys.stderr.write(f"{command[0]}: command not found\n")
         return 127
     busy, began = host_busy_s(), time.monotonic()
-    pid = os.posix_spawnp(command[0], command, os.environ)
+    pid = os.posix_spawnp(command[0], command, environ)
     _, status, usage = os.wait4(pid, 0)
     lasted = time.monotonic() - began
     cpu_s = usage.ru_utime + usage.ru_stime

@@ -31,13 +31,13 @@ def markdown(verdict: Verdict) -> str:
         else f"{(verdict.low - 1) * 100:+.1f} to {(verdict.high - 1) * 100:+.1f} %"
     )
     spread = "?" if verdict.spread is None else f"{verdict.spread * 100:.1f} %"
-    name = _cell(verdict.metric)
+    name = cell(verdict.metric)
     lines += [
         f"| `{name}` | {change} | {ends} | {verdict.limit * 100:g} % | {verdict.pairs} | {spread} |",
         "",
     ]
-    lines += [f"Beside {_cell(verdict.baseline)}, command `{_cell(' '.join(verdict.command))}`.", ""]
-    lines += [f"- {_cell(note)}" for note in (*verdict.plan, *verdict.notes)]
+    lines += [f"Beside {cell(verdict.baseline)}, command `{cell(' '.join(verdict.command))}`.", ""]
+    lines += [f"- {cell(note)}" for note in (*verdict.plan, *verdict.notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -51,7 +51,8 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Text that no table of Markdown takes for anything else."""
     return text.replace("|", "\\|").replace("`", "'").replace("\n", " ").replace("<", "&lt;")
 
 

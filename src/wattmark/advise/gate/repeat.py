@@ -6,15 +6,17 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wattmark.advise.gate import child
+from wattmark.documents import numbers
 from wattmark.errors import ConfigError, WattmarkError
 from wattmark.quantity import total
 from wattmark.recorder.hostfacts import host_facts
@@ -104,6 +106,111 @@ class CommandFailed(WattmarkError):
 
 
 @dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a command runs under beside its words: variables of its environment, and the CPUs that it may use (None: all of
+    ours)."""
+
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    cpus: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one run of a command used: :data:`EXACT` by name, what others used of the machine (0..1, None if not known), the
+    kept run (None where no sensor was asked for), and what it printed on standard output."""
+
+    values: Mapping[str, float]
+    others_busy: float | None
+    run: RunResult | None
+    output: str
+
+
+def run_once(
+    command: Sequence[str],
+    folder: str,
+    *,
+    name: str,
+    tags: Mapping[str, str] | None = None,
+    conditions: Conditions | None = None,
+    perf: bool = False,
+    limit_s: float | None = None,
+) -> Usage:
+    """Run a command in a folder. tags: of the run that is kept; None runs it without sensors and keeps nothing.
+
+    However it ends (an error, ``limit_s`` is over, Ctrl-C), nothing of it goes on. Raises CommandFailed.
+    """
+    with tempfile.TemporaryDirectory(prefix="wattmark-once-") as scratch:
+        out, told = Path(scratch, "usage.json"), Path(scratch, "run.json")
+        words = [sys.executable, child.__file__, str(out), folder, *(["--perf"] if perf else [])]
+        if conditions is not None:
+            given = Path(scratch, "conditions.json")
+            cpus = None if conditions.cpus is None else list(conditions.cpus)
+            given.write_text(
+                json.dumps({"environ": dict(conditions.environ), "cpus": cpus}), encoding="utf-8"
+            )
+            words += ["--with", str(given)]
+        words += ["--", *command]
+        if tags is not None:
+            pairs = [word for key, value in tags.items() for word in ("--tag", f"{key}={value}")]
+            measured = ["run", "--quiet", "--json", str(told), "--name", name, *pairs, "--"]
+            words = [sys.executable, "-c", _WATTMARK, *measured, *words]
+        code, output, errors = _run_in_group(words, scratch, limit_s)
+        if code != 0:
+            last = [line for line in (errors or output).strip().splitlines() if line][-1:]
+            raise CommandFailed(
+                f"the command took longer than {limit_s:.0f} s ({name})"
+                if code is None
+                else f"the command ended with {code} ({name}): {last[0][:300] if last else 'it said nothing'}",
+                hint=f"run it by hand in {folder}: {' '.join(command)}",
+            )
+        usage = numbers(json.loads(out.read_text(encoding="utf-8")))
+        run = None if tags is None else RunResult.from_dict(json.loads(told.read_text(encoding="utf-8")))
+        values = {name: usage[name] for name in EXACT if name in usage}
+        return Usage(values, usage.get("others_busy"), run, output)
+
+
+_WATTMARK = "import sys; sys.path.pop(0); from wattmark.cli import main; main()"
+_GRACE_S = 10.0
+
+
+def _run_in_group(words: Sequence[str], folder: str, limit_s: float | None) -> tuple[int | None, str, str]:
+    """Exit code (None where the time was over), output and errors of a process in a group of its own, which ends with us."""
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        return None, "", ""
+    except BaseException:
+        _end_group(process)
+        raise
+    return process.returncode, output, errors
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """Ask all of it to end, as Ctrl-C does; what does not within a while is killed."""
+    for kind, patience in ((signal.SIGINT, _GRACE_S), (signal.SIGTERM, _GRACE_S), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, kind)
+        try:
+            process.communicate(timeout=patience)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Runs the command, each time alike. metric: the one that is judged. tag: what kept runs are tagged with."""
 
@@ -133,54 +240,14 @@ class Bench:
 
     def run(self, folder: str, side: str) -> Repeat:
         """Once, in a folder. Raises CommandFailed; ConfigError for a metric that the command does not give."""
-        with tempfile.TemporaryDirectory(prefix="wattmark-gate-") as scratch:
-            out, told = Path(scratch, "usage.json"), Path(scratch, "run.json")
-            words = [sys.executable, child.__file__, str(out), folder]
-            words += ["--perf"] if self.metric == "instructions" else []
-            words += ["--", *self.command]
-            if self.joules:
-                start = [
-                    sys.executable,
-                    "-c",
-                    "import sys; sys.path.pop(0); from wattmark.cli import main; main()",
-                ]
-                tags = ["--tag", f"gate={self.tag}", "--tag", f"gate-side={side}"]
-                words = [
-                    *start,
-                    "run",
-                    "--quiet",
-                    "--json",
-                    str(told),
-                    "--name",
-                    f"gate {side}",
-                    *tags,
-                    "--",
-                    *words,
-                ]
-            done = subprocess.run(
-                words,
-                cwd=scratch,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
-            if done.returncode != 0:
-                last = [line for line in (done.stderr or done.stdout).strip().splitlines() if line][-1:]
-                raise CommandFailed(
-                    f"the command ended with {done.returncode} ({side}): {last[0][:300] if last else 'it said nothing'}",
-                    hint=f"run it by hand in {folder}: {' '.join(self.command)}",
-                )
-            usage: dict[str, float | None] = json.loads(out.read_text(encoding="utf-8"))
-            values = {name: value for name in EXACT if (value := usage.get(name)) is not None}
-            if not self.joules:
-                return self._checked(Repeat(values, usage.get("others_busy"), {}))
-            run = RunResult.from_dict(json.loads(told.read_text(encoding="utf-8")))
-            measured, methods = measured_joules(run, self.metric)
-            return self._checked(
-                Repeat({**values, **measured}, usage.get("others_busy"), methods, run.run_id)
-            )
+        tags = {"gate": self.tag, "gate-side": side} if self.joules else None
+        used = run_once(
+            self.command, folder, name=f"gate {side}", tags=tags, perf=self.metric == "instructions"
+        )
+        if used.run is None:
+            return self._checked(Repeat(used.values, used.others_busy, {}))
+        measured, methods = measured_joules(used.run, self.metric)
+        return self._checked(Repeat({**used.values, **measured}, used.others_busy, methods, used.run.run_id))
 
     def _checked(self, repeat: Repeat) -> Repeat:
         value = repeat.values.get(self.metric)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wattmark.cli.terminal.options import JsonPath
-from wattmark.cli.terminal.output import console, plain, say, write_json
+from wattmark.cli.terminal.output import console, plain, say, write_json, write_text
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def gate(
         metric=metric,
         max_regression=percent(max_regression),
         max_pairs=max_repeats,
-        max_seconds=math.inf if max_time is None else _seconds(max_time),
+        max_seconds=math.inf if max_time is None else seconds(max_time),
         setup=setup,
         any_host=any_host,
         save=save,
@@ -93,7 +93,7 @@ def _write(
 
     text = outputs.markdown(verdict)
     if markdown_path is not None:
-        _put(markdown_path, text)
+        write_text(markdown_path, text)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         say_to_runner(outputs.annotation(verdict))
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -104,13 +104,13 @@ def _write(
         from wattmark.report.gates import badge_svg
 
         change = "" if verdict.ratio is None else f" {(verdict.ratio - 1) * 100:+.1f} %"
-        _put(badge, badge_svg(verdict.outcome, f"{verdict.outcome}{change}"))
+        write_text(badge, badge_svg(verdict.outcome, f"{verdict.outcome}{change}"))
     if history is not None:
         entries = outputs.append_history(history, outputs.entry_of(verdict, os.environ.get("GITHUB_SHA", "")))
         if trend is not None:
             from wattmark.report.gates import trend_page
 
-            _put(trend, trend_page(entries))
+            write_text(trend, trend_page(entries))
 
 
 def say_to_runner(line: str) -> None:
@@ -118,13 +118,6 @@ def say_to_runner(line: str) -> None:
     import sys
 
     sys.stderr.write(line + "\n")
-
-
-def _put(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _render(verdict: Verdict) -> None:
@@ -147,7 +140,8 @@ def percent(text: str) -> float:
         raise ConfigError(f"{text!r} is no percentage", hint="--max-regression 3%") from error
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """``600``, ``10min`` or ``1h``. Raises ConfigError."""
     match = _AGE.fullmatch(text.strip())
     if match is None:
         raise ConfigError(f"{text!r} is no time", hint="--max-time 600, 10min or 1h")

@@ -55,19 +55,35 @@ def report_error(error: WattmarkError) -> None:
 
 def writable_json(path: str | None) -> str | None:
     """``path`` as it was given to ``--json``, seen before the work to be one that can be written. Raises ConfigError."""
-    if path is None or path == "-":
+    return path if path == "-" else writable_file("--json", path)
+
+
+def writable_file(option: str, path: str | None) -> str | None:
+    """``path`` as it was given to an option, seen before the work to be one that can be written. Raises ConfigError."""
+    if path is None:
         return path
     from pathlib import Path
 
     file = Path(path)
     folder = file.parent
     if not folder.is_dir():
-        raise ConfigError(f"--json: there is no folder {folder}", hint="make it first, or give another path")
+        raise ConfigError(
+            f"{option}: there is no folder {folder}", hint="make it first, or give another path"
+        )
     if file.is_dir():
-        raise ConfigError(f"--json: {path} is a folder", hint="give the name of a file in it")
+        raise ConfigError(f"{option}: {path} is a folder", hint="give the name of a file in it")
     if not os.access(file if file.exists() else folder, os.W_OK):
-        raise ConfigError(f"--json: {path} cannot be written by this user", hint="give another path")
+        raise ConfigError(f"{option}: {path} cannot be written by this user", hint="give another path")
     return path
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file that the user asked for. Raises ConfigError."""
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_json(data: object, path: str | None) -> bool:
