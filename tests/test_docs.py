@@ -88,8 +88,14 @@ def help_of(*command: str) -> str:
 
 
 def subcommands(text: str) -> set[str]:
-    listed = text.partition("Commands:\n")[2]
-    return set(re.findall(r"^  ([a-z]\S*)", listed, re.MULTILINE))
+    """Under any heading of a help but those of options and arguments."""
+    parts = re.split(r"^([A-Z][A-Za-z ]*):\n", text, flags=re.MULTILINE)
+    listed = "".join(
+        body
+        for head, body in zip(parts[1::2], parts[2::2], strict=True)
+        if head not in ("Options", "Arguments")
+    )
+    return set(re.findall(r"^  ([a-z]\S*)  ", listed, re.MULTILINE))
 
 
 @pytest.mark.parametrize(("page", "line"), command_lines(), ids=lambda value: value)

@@ -44,9 +44,10 @@ COMMANDS = {
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Measure": ("run", "top", "sources", "calibrate", "gate"),
+    "Measure": ("run", "top", "sources", "calibrate"),
     "Look": ("ls", "show", "compare", "health", "ui"),
     "Know before": ("predict", "whatif", "plan", "cycle", "anatomy"),
+    "Save": ("try", "gate"),
     "Study": ("study",),
     "Serve": ("llm",),
     "Share": ("totals", "impact", "export", "import"),
