@@ -90,6 +90,7 @@ def plan(
     pausable: bool = False,
     checkpoint_s: float = 0.0,
     energy: Quantity | None = None,
+    beside: SeriesLike | Mapping[str, SeriesLike] | Sequence[SeriesLike] | None = None,
 ) -> Plan: ...
 def runs(
     *,

@@ -29,9 +29,10 @@ def on_grid(series: IntensitySeries, start_s: float, end_s: float, step_s: float
         return np.where(seconds > 1e-6, np.diff(up_to(edges, area)) / seconds, np.nan)
 
 
-def step_of(series: IntensitySeries) -> float:
-    """The grid's step for a series, in seconds: its own, not below a minute."""
-    return max(SHORTEST_STEP_S, series.step_s)
+def step_of(series: IntensitySeries, within_s: float = 86_400.0) -> float:
+    """The grid's step for a series, in seconds: its own, not below a minute; for a deadline within a day finer, as it is
+    nearer, down to a second."""
+    return max(min(SHORTEST_STEP_S, max(1.0, within_s / 1_440)), series.step_s)
 
 
 def history_of(series: IntensitySeries, now_s: float, step_s: float) -> Float64:

@@ -65,7 +65,8 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Ways to run a job before its deadline, the one that is advised, and why. known: the series covers the time itself."""
+    """Ways to run a job before its deadline, the one that is advised, and why. known: the series covers the time itself.
+    beside: the same by the other signal, average beside marginal, if it was asked."""
 
     ways: tuple[Way, ...]
     advised: Way
@@ -74,9 +75,24 @@ class Plan:
     method: str
     signal: str
     notes: tuple[str, ...]
+    beside: Plan | None = None
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the other signal advises something else: another place, another way, or another hour."""
+        other = self.beside
+        if other is None:
+            return False
+        apart = abs(other.advised.starts[0] - self.advised.starts[0])
+        return (
+            other.advised.place != self.advised.place
+            or apart >= 3_600
+            or other.advised.name != self.advised.name
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
+        other = {} if self.beside is None else {"beside": self.beside.as_dict(), "disagrees": self.disagrees}
         return {
             "ways": [way.as_dict() for way in self.ways],
             "advised": self.advised.name,
@@ -87,6 +103,7 @@ class Plan:
             "method": self.method,
             "signal": self.signal,
             "notes": list(self.notes),
+            **other,
         }
 
 
@@ -102,12 +119,14 @@ def plan(
     pausable: bool = False,
     checkpoint_s: float = 0.0,
     energy: Quantity | None = None,
+    beside: SeriesLike | Mapping[str, SeriesLike] | Sequence[SeriesLike] | None = None,
 ) -> Plan:
     """When to run a job of ``duration`` so that it is done within ``deadline`` from now, with the least carbon.
 
     duration, deadline: seconds, or words (``4h``). series: of a grid; several (by place) ask where as well. now: of the plan
     (default: the present; the series' end if that is past). pausable: it may be stopped and go on, which costs
-    ``checkpoint_s`` of work each time. energy: of the job, in J, for grams.
+    ``checkpoint_s`` of work each time. energy: of the job, in J, for grams. beside: series of the other signal (average
+    beside marginal), by which the same is planned and put beside it; they answer two questions and are not mixed.
 
     Where the series covers the time to the deadline the optimum is exact; else it is forecast from the series' past, and
     each way is tried at moments of that past. Raises ConfigError for a deadline that cannot be kept or a series that tells
@@ -138,6 +157,24 @@ def plan(
         methods.append(method)
         notes += [f"{place}: {note}" if len(places) > 1 else note for note in (*one.notes, *said)]
     advised, why = _advise(ways)
+    other = None
+    if beside is not None:
+        theirs = _places(beside)
+        own = next(iter(places.values())).signal
+        if any(one.signal == own for one in theirs.values()):
+            raise ConfigError(
+                f"both series are of {own} intensity",
+                hint="beside it stands the other signal: say which is marginal",
+            )
+        other = plan(
+            length_s,
+            deadline=within_s,
+            series=theirs,
+            now=now,
+            pausable=pausable,
+            checkpoint_s=checkpoint_s,
+            energy=energy,
+        )
     return Plan(
         tuple(ways),
         advised,
@@ -146,6 +183,7 @@ def plan(
         "; ".join(dict.fromkeys(methods)),
         next(iter(places.values())).signal,
         tuple(dict.fromkeys(notes)),
+        other,
     )
 
 
@@ -191,7 +229,7 @@ def _ways(
     checkpoint_s: float,
     energy: Quantity | None,
 ) -> tuple[list[Way], bool, str, list[str]]:
-    step_s = step_of(series)
+    step_s = step_of(series, within_s)
     notes: list[str] = []
     if now is None:
         at_s = datetime.now(timezone.utc).timestamp()

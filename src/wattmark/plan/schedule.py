@@ -160,8 +160,14 @@ class Controller:
         if not self._pausable:
             sums = moving_sums(np.concatenate(([now], later)), self.left)
             return bool(sums[0] <= sums[1:].min(initial=math.inf))
-        if len(later) < self.left:
-            return True
-        limit = float(np.partition(later, self.left - 1)[self.left - 1])
-        price = self._cost * now  # of a pause: not worth it for a few grams
-        return now <= limit + (price if self.running else -price if self.left else 0.0)
+        return worth_running(now, later, self.left, running=self.running, cost=self._cost)
+
+
+def worth_running(now: float, later: Float64, left: int, *, running: bool, cost: float = 0.0) -> bool:
+    """Whether now is among the cheapest ``left`` steps of it and what comes ``later`` (n,) g/kWh. cost: of a pause, as steps
+    of work: one is not worth it for a few grams."""
+    if len(later) < left:
+        return True
+    limit = float(np.partition(later, left - 1)[left - 1])
+    price = cost * abs(now)
+    return now <= limit + (price if running else -price)

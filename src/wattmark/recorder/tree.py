@@ -78,7 +78,7 @@ class ProcessTree:
             if children_s > known.children_s:
                 collected[pid] = children_s - known.children_s
             known.own_s, known.children_s, known.parent = own_s, children_s, parent
-            waiting.extend(_children(self._procfs, pid))
+            waiting.extend(children_of(pid, self._procfs))
         for pid in [pid for pid in self._known if pid not in seen]:
             gone = self._known.pop(pid)
             if gone.parent in collected:
@@ -128,7 +128,8 @@ def is_stopped(pid: int, procfs: str = "/proc") -> bool:
         return False
 
 
-def _children(procfs: str, pid: int) -> list[int]:
+def children_of(pid: int, procfs: str = "/proc") -> list[int]:
+    """The processes that a process has started and that are its children now."""
     found: list[int] = []
     try:
         for task in os.listdir(f"{procfs}/{pid}/task"):

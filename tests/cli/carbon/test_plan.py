@@ -54,3 +54,40 @@ def test_a_run_waits_for_clean_power_and_says_what_is_missing(cli) -> None:
         failed = cli(*wrong)
         assert failed.returncode == 2
         assert why in failed.stderr
+
+
+def test_the_other_signal_stands_beside_it(cli) -> None:
+    for name, values in (("average.csv", DAILY), ("marginal.csv", np.roll(DAILY, 12))):
+        rows = "".join(f"{START + 3600 * at:.0f},{value}\n" for at, value in enumerate(values))
+        (cli.folder / name).write_text("time,intensity\n" + rows)
+    words = [
+        "plan",
+        "--series",
+        "average.csv",
+        "--beside",
+        "marginal.csv",
+        "--duration",
+        "4h",
+        "--now",
+        "2026-01-11T00:00Z",
+    ]
+    done = cli(*words)
+    assert done.returncode == 0, done.stderr
+    assert "marginal intensity advises otherwise" in done.stdout
+    data = json.loads(cli(*words, "--json", "-").stdout)
+    assert data["disagrees"]
+    assert (data["signal"], data["beside"]["signal"]) == ("average", "marginal")
+    assert data["start"] != data["beside"]["start"]
+    swapped = cli(
+        "plan",
+        "--series",
+        "marginal.csv",
+        "--marginal",
+        "--beside",
+        "average.csv",
+        "--duration",
+        "4h",
+        "--json",
+        "-",
+    )
+    assert json.loads(swapped.stdout)["beside"]["signal"] == "average"

@@ -16,6 +16,7 @@ from wattmark.workspace.moments import parse_age
 
 if TYPE_CHECKING:
     from wattmark.impact.series import IntensitySeries
+    from wattmark.impact.series.series import Signal
     from wattmark.plan import Plan
     from wattmark.quantity import Quantity
 
@@ -46,6 +47,10 @@ def plan(
     marginal: Annotated[
         bool, typer.Option("--marginal", help="The series is of marginal intensity.")
     ] = False,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[PLACE=]FILE", help="A series of the other signal: average beside marginal."),
+    ] = None,
     column: Annotated[str | None, typer.Option(help="Of a CSV, the one with the intensity.")] = None,
     now: Annotated[str | None, typer.Option(metavar="TIME", help="Plan as of then (ISO 8601; UTC).")] = None,
     scheduler: Annotated[
@@ -58,7 +63,6 @@ def plan(
     \b
     Example: wattmark plan --series grid.csv --duration 4h --deadline 24h --pausable --for slurm -- python train.py
     """
-    from wattmark.impact.series import read_series
     from wattmark.plan import plan as ask
     from wattmark.plan.handover import SCHEDULERS, handover
 
@@ -71,17 +75,8 @@ def plan(
     if scheduler is not None and not command:
         raise ConfigError("--for needs the command", hint="put it after --")
     seconds, energy = _job(duration, like)
-    places: dict[str, IntensitySeries] = {}
-    for given in series:
-        place, equals, path = given.partition("=")
-        file = path if equals and not Path(given).exists() else given
-        read = read_series(file, unit=unit, signal="marginal" if marginal else None, column=column)
-        name = place if equals and file == path else read.zone or Path(file).name.partition(".")[0]
-        if name in places:
-            raise ConfigError(
-                f"two series are of {name}", hint="name them: --series A=a.csv --series B=b.csv"
-            )
-        places[name] = read
+    places = _places(series, unit, "marginal" if marginal else None, column)
+    other = _places(beside, unit, "average" if marginal else "marginal", column) if beside else None
     answer = ask(
         seconds,
         deadline=deadline,
@@ -90,12 +85,33 @@ def plan(
         pausable=pausable,
         checkpoint_s=_length(checkpoint),
         energy=energy,
+        beside=other,
     )
     taken = write_json(answer.as_dict(), json_path)
     if not taken:
         _render(answer)
     if scheduler is not None and command and not taken:
         typer.echo(handover(scheduler, answer.advised.starts[0], command))
+
+
+def _places(
+    words: list[str], unit: str | None, signal: Signal | None, column: str | None
+) -> dict[str, IntensitySeries]:
+    """``[PLACE=]FILE`` by place. Raises ConfigError."""
+    from wattmark.impact.series import read_series
+
+    places: dict[str, IntensitySeries] = {}
+    for given in words:
+        place, equals, path = given.partition("=")
+        file = path if equals and not Path(given).exists() else given
+        read = read_series(file, unit=unit, signal=signal, column=column)
+        name = place if equals and file == path else read.zone or Path(file).name.partition(".")[0]
+        if name in places:
+            raise ConfigError(
+                f"two series are of {name}", hint="name them: --series A=a.csv --series B=b.csv"
+            )
+        places[name] = read
+    return places
 
 
 def _job(duration: str | None, like: str | None) -> tuple[float | str, Quantity | None]:
@@ -160,3 +176,8 @@ def _render(answer: Plan) -> None:
     out.print(f"{answer.signal} intensity; {plain(answer.method)}", style="dim", soft_wrap=True)
     for note in answer.notes:
         out.print(f"! {plain(note)}", style="yellow", soft_wrap=True)
+    if answer.beside is not None:
+        out.print()
+        words = "advises otherwise" if answer.disagrees else "advises the same"
+        out.print(f"Beside it, {answer.beside.signal} intensity {words}:", style="bold")
+        _render(answer.beside)

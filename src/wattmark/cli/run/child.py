@@ -82,8 +82,14 @@ class Child:
             self._restore()
             raise CannotRun(command[0], error) from error
 
-    def wait(self, tick: Callable[[], None] | None = None, every_s: float = 0.25) -> int:
-        """Wait for its end, pass signals on, and call ``tick`` at times; the exit code as a shell has it.
+    def wait(
+        self,
+        tick: Callable[[], None] | None = None,
+        every_s: float = 0.25,
+        ending: Callable[[], None] | None = None,
+    ) -> int:
+        """Wait for its end, pass signals on, and call ``tick`` at times, and ``ending`` after a signal that ends processes;
+        the exit code as a shell has it.
 
         It is not collected: as long as it is a zombie its CPU time can be read. :meth:`collect` lets it go.
         """
@@ -100,6 +106,8 @@ class Child:
                     self.interrupted = self.interrupted or info.si_signo in _ENDING
                     if info.si_code != _SI_KERNEL:
                         os.kill(self.pid, info.si_signo)
+                    if ending is not None and info.si_signo in _ENDING:
+                        ending()
         finally:
             self._restore()
 

@@ -20,6 +20,7 @@ from wattmark.tracker.window import Window
 if TYPE_CHECKING:
     from wattmark.cli.run.early.command import Early
     from wattmark.cli.run.early.wishes import Wishes
+    from wattmark.cli.run.pausing import Pausing
     from wattmark.cli.terminal.live_line import LiveLine
     from wattmark.runs.record import Status
     from wattmark.runs.result import RunResult
@@ -33,8 +34,7 @@ def run(words: Sequence[str]) -> int:
     """
     options, command = _parse(list(words))
     chosen = _settings(options)
-    if options.when is None and (options.series or options.duration or options.deadline):
-        raise ConfigError("--series, --duration and --deadline belong to --when green")
+    _check_when(options)
     wishes = _wishes(options)
     tags = parse_tags(options.tag)
     if options.project is not None:
@@ -44,12 +44,12 @@ def run(words: Sequence[str]) -> int:
     if trouble is not None:
         say(str(trouble))
         return trouble.exit_code
-    if options.when is not None:
-        _wait(options)
+    pausing = None if options.when is None else _wait(options)
     measured = _begin(options.name or _name_of(command), tags, chosen, options.baseline)
     early = None
     if wishes is not None or options.metrics:
         early = _early(wishes, to_stderr=options.json == "-", metrics=options.metrics)
+    others = pausing.prepare() if pausing is not None else ()
     try:
         child = Child(
             command,
@@ -69,7 +69,15 @@ def run(words: Sequence[str]) -> int:
     if session is not None and not options.quiet and sys.stderr.isatty():
         line = _live_line(session, early)
     tick = line.draw if line else None
-    exit_code = child.wait(tick if early is None else early.with_tick(tick))
+    tick = tick if early is None else early.with_tick(tick)
+    if pausing is None:
+        exit_code = child.wait(tick)
+    else:
+        try:
+            pausing.begin(child.pid, others)
+            exit_code = child.wait(pausing.with_tick(tick), ending=pausing.go_on)
+        finally:  # whatever happened, nothing stays stopped
+            pausing.end()
     if early is not None:
         early.end()
     if line is not None:
@@ -143,6 +151,14 @@ def parser_of() -> tuple[argparse.ArgumentParser, list[argparse.Action]]:
     add("--series", metavar="FILE", help="carbon intensity of the grid over time, as for wattmark plan")
     add("--duration", metavar="T", help="how long the command takes: 4h")
     add("--deadline", metavar="T", help="it must be done within this time: 24h")
+    add("--pausable", action="store_true", help="with --when green: stop and continue it, too, by signals")
+    add("--checkpoint", metavar="T", help="what a pause costs, as time of work: 60s")
+    add(
+        "--pause-with",
+        metavar="CMD",
+        help="a command that pauses it, instead of a signal: 'docker pause job'",
+    )
+    add("--resume-with", metavar="CMD", help="a command that continues it; {pid} is the command's process")
     add("--baseline", type=float, metavar="S", help="measure the idle machine for S seconds first")
     add("--quiet", "-q", action="store_true", help="no live line and no table")
     add("--json", metavar="PATH", help="write the results as JSON to PATH; - is standard output")
@@ -257,8 +273,22 @@ def _wishes(options: argparse.Namespace) -> Wishes | None:
     return wishes_of(options)
 
 
-def _wait(options: argparse.Namespace) -> None:
-    """Wait until the command should start. Raises ConfigError for what is missing."""
+def _check_when(options: argparse.Namespace) -> None:
+    """Options that need others. Raises ConfigError."""
+    if options.when is None and (options.series or options.duration or options.deadline or options.pausable):
+        raise ConfigError("--series, --duration, --deadline and --pausable belong to --when green")
+    if not options.pausable and (options.checkpoint or options.pause_with or options.resume_with):
+        raise ConfigError("--checkpoint, --pause-with and --resume-with belong to --pausable")
+    if bool(options.pause_with) != bool(options.resume_with):
+        raise ConfigError(
+            "--pause-with and --resume-with go together", hint="what pauses it must be able to continue it"
+        )
+
+
+def _wait(options: argparse.Namespace) -> Pausing | None:
+    """Wait until the command should start; what pauses it, if it may be. Raises ConfigError for what is missing."""
+    import shlex
+
     from wattmark.impact.series import read_series
     from wattmark.plan.waiting import wait
     from wattmark.workspace.moments import parse_age
@@ -269,11 +299,27 @@ def _wait(options: argparse.Namespace) -> None:
                 f"--when green needs --{name}", hint="--series grid.csv --duration 4h --deadline 24h"
             )
     lengths = [parse_age(text).total_seconds() for text in (options.duration, options.deadline)]
+    if options.pausable:
+        from wattmark.cli.run.pausing import Pausing, Terms
+
+        def split(text: str | None) -> tuple[str, ...]:
+            try:
+                return tuple(shlex.split(text or ""))
+            except ValueError as error:
+                raise ConfigError(f"{text!r} is no command: {error}") from error
+
+        duration_s, within_s = lengths
+        cost_s = parse_age(options.checkpoint).total_seconds() if options.checkpoint else 0.0
+        terms = Terms(duration_s, within_s, cost_s, split(options.pause_with), split(options.resume_with))
+        pausing = Pausing(lambda: read_series(options.series), terms, quiet=options.quiet)
+        pausing.wait()
+        return pausing
     wait(
         lambda: read_series(options.series),
         *lengths,
         tell=(lambda _: None) if options.quiet else say,
     )
+    return None
 
 
 def parse_tags(words: list[str]) -> dict[str, str]:
