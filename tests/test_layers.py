@@ -76,6 +76,7 @@ TESTING_MAY = {
     "predict.base",
     "predict.registry",
     "predict.layers",
+    "workloads.tasks",
 }
 """Contract suites support the interfaces that third parties may implement."""
 MOST_MODULES, MOST_ENTRIES = 14, 18

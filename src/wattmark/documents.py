@@ -40,6 +40,12 @@ def mappings(value: object) -> list[Mapping[str, object]]:
     return [item for item in items(value) if is_mapping(item)]
 
 
+def first(value: object) -> Mapping[str, object]:
+    """The first table of a list; an empty one where there is none."""
+    found = mappings(value)
+    return found[0] if found else {}
+
+
 def text(value: object) -> str | None:
     """A text."""
     return value if isinstance(value, str) else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from wattmark._version import __version__
 from wattmark.errors import ConfigError
 from wattmark.predict.profile import profile
+from wattmark.predict.whatif.rates import Rates
 from wattmark.report import tables as study_tables
 from wattmark.report.drawing.style import file_bytes
 from wattmark.report.figures import analysis as figures_analysis
@@ -17,6 +18,7 @@ from wattmark.report.figures import batch_size as figures_more
 from wattmark.report.figures import densities as figures_densities
 from wattmark.report.figures import epochs as figures_epochs
 from wattmark.report.figures import reach as figures_reach
+from wattmark.report.figures import tasks as figures_tasks
 from wattmark.report.figures import tools as figures_tools
 from wattmark.report.figures import training as figures_first
 from wattmark.report.figures.serving import load as figures_serving
@@ -26,9 +28,11 @@ from wattmark.report.html.page import Section, figure_section, page
 from wattmark.report.html.pdf import write_pdf
 from wattmark.report.sections import findings, summary
 from wattmark.report.sections.methods import methods_section
+from wattmark.report.sections.tasks import task_table
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.guidelines.training import Guideline
+from wattmark.studies.analysis.tasks import task_costs
 from wattmark.studies.results import StudyResults
 from wattmark.text import clean
 
@@ -43,12 +47,16 @@ _HOW_TO_READ = (
 
 
 def write_report(
-    results: StudyResults, path: str | os.PathLike[str], analysis: Analysis | None = None
+    results: StudyResults,
+    path: str | os.PathLike[str],
+    analysis: Analysis | None = None,
+    rates: Rates | None = None,
 ) -> Path:
     """The study as one self-contained file, HTML, or PDF if the name ends in .pdf; gives its path.
 
-    analysis: what :func:`~wattmark.studies.analysis.analyse` found, if it is at hand. Raises ConfigError for a study
-    without trials, another ending, or a PDF where no Chromium prints it, and MissingExtra without the extra ``study``.
+    analysis: what :func:`~wattmark.studies.analysis.analyse` found, if it is at hand. rates: carbon and money of a
+    joule, for the table of a study of tasks. Raises ConfigError for a study without trials, another ending, or a PDF where
+    no Chromium prints it, and MissingExtra without the extra ``study``.
     """
     target = Path(path)
     kind = target.suffix.lower()
@@ -62,7 +70,7 @@ def write_report(
         )
     findings = analyse(results) if analysis is None else analysis
     data = StudyData(results, findings.frame)
-    document = _document(data, findings)
+    document = _document(data, findings, rates)
     if kind == ".pdf":
         return write_pdf(document, target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +135,9 @@ _PLAIN: tuple[Callable[[StudyData], Figure], ...] = (
 
 
 def study_figures(data: StudyData, analysis: Analysis) -> list[Figure]:
-    """All figures, absent ones with their reason. A serving study has its own, and of the others those that it can fill."""
-    serving = figures_serving.figures(data)
+    """All figures, absent ones with their reason. A study of serving or of tasks has its own, and of the others
+    those that it can fill."""
+    own = figures_serving.figures(data) or figures_tasks.figures(data)
     others = [
         figures_analysis.pareto(data, analysis.pareto, analysis.pareto_metric),
         *figures_reach.figures(data),
@@ -137,16 +146,18 @@ def study_figures(data: StudyData, analysis: Analysis) -> list[Figure]:
         figures_analysis.correlations(analysis.correlations),
         figures_analysis.profiling(profile(data.trials)),
     ]
-    return [*serving, *(figure for figure in others if not (serving and figure.absent))]
+    return [*own, *(figure for figure in others if not (own and figure.absent))]
 
 
-def _document(data: StudyData, analysis: Analysis) -> Html:
+def _document(data: StudyData, analysis: Analysis, rates: Rates | None = None) -> Html:
     results = data.results
     title = clean(results.title or results.name)
     figures = study_figures(data, analysis) if data.trials else []
     effects, predictors = findings.effects_section(data, analysis), findings.predictors_section(analysis)
     uncertainty = findings.uncertainty_section(data)
+    costs = task_costs(data) if data.trials else []
     sections = [
+        *((Section("tasks", "What a thousand inferences cost", task_table(costs, rates)),) if costs else ()),
         Section("results", "Results", summary.main_table(data)),
         Section("guidelines", "What follows from it", _guidelines(analysis)),
         *((Section("uncertainty", "Where the uncertainty comes from", uncertainty),) if uncertainty else ()),

@@ -7,6 +7,7 @@ A workload is found by the name of one of ours, by an entry point of the group `
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -34,8 +35,9 @@ SpanMaker = Callable[..., AbstractContextManager[SpanHandle]]
 class Factor:
     """One thing that can be set. default: its level if a study says nothing; its type is the type of all levels.
 
-    choices: the only levels there are, or empty for any. optional: None (not set) is the default, ``kind`` the type.
-    also: further types that a level may have (a length in tokens is a word, and a plain number).
+    choices: the only levels there are, or empty for any. pattern: of further ones, a regular expression. optional: None
+    (not set) is the default, ``kind`` the type. also: further types that a level may have (a length in tokens is a word, and
+    a plain number).
     """
 
     default: Level | None
@@ -43,6 +45,7 @@ class Factor:
     choices: tuple[Level, ...] = ()
     kind: type = str
     also: tuple[type, ...] = ()
+    pattern: str = ""
 
     @property
     def type(self) -> type:
@@ -76,6 +79,7 @@ WORKLOADS = {
     "tabular": "wattmark.workloads.tabular.workload:TabularWorkload",
     "llm": "wattmark.workloads.llm.workload:LlmWorkload",
     "ebm": "wattmark.workloads.ebm.workload:EbmWorkload",
+    "tasks": "wattmark.workloads.tasks.workload:TasksWorkload",
 }
 
 
@@ -110,7 +114,8 @@ def check_level(workload: Workload, name: str, level: Any) -> None:
     factor = workload.factors.get(name)
     if factor is None:
         raise ConfigError(f"there is no factor {name!r}", hint=did_you_mean(name, list(workload.factors)))
-    if factor.choices and level not in factor.choices:
+    patterned = bool(factor.pattern) and re.fullmatch(factor.pattern, str(level)) is not None
+    if factor.choices and level not in factor.choices and not patterned:
         choices = [str(choice) for choice in factor.choices]
         raise ConfigError(f"{name} cannot be {level!r}", hint=did_you_mean(str(level), choices))
     wanted: tuple[type, ...] = (int, float) if factor.type is float else (factor.type, *factor.also)

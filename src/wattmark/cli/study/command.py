@@ -210,6 +210,13 @@ def report(
             metavar="FOLDER", help="Write each figure (SVG, PNG) and each table (CSV, Parquet) here too."
         ),
     ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Where the power comes from, for the carbon of tasks: FR, US-CAL-CISO.")
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option(help="Of a kilowatt-hour, for the money of tasks: 0.30, or 0.25-0.35.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="Of the price: EUR.")] = None,
 ) -> None:
     """Write the report of a study: one HTML file that opens anywhere, or a PDF (printed by Chromium).
 
@@ -218,7 +225,7 @@ def report(
     """
     from wattmark.studies.execution.state import load_results
 
-    _write_report(load_results(name), output, files)
+    _write_report(load_results(name), output, files, zone, price, currency)
 
 
 @app.command()
@@ -398,12 +405,24 @@ def _status(name: str) -> dict[str, Any]:
     }
 
 
-def _write_report(results: StudyResults, output: Path | None, files: Path | None = None) -> None:
+def _write_report(
+    results: StudyResults,
+    output: Path | None,
+    files: Path | None = None,
+    zone: str | None = None,
+    price: str | None = None,
+    currency: str | None = None,
+) -> None:
+    from wattmark import settings
+    from wattmark.predict.whatif.rates import rates_at
+
+    configured = settings.load()
+    rates = rates_at(zone or configured.get("zone"), None, configured.get("pue"), price, currency)
     try:
         writer = importlib.import_module("wattmark.report.study")
     except ModuleNotFoundError as error:
         raise ConfigError(f"reports cannot be written here: {error}") from error
-    path = writer.write_report(results, output or Path(f"{results.name}.html"))
+    path = writer.write_report(results, output or Path(f"{results.name}.html"), rates=rates)
     typer.echo(f"report: {Path(path).resolve()}")
     if files is not None:
         written = [*writer.write_figures(results, files), *writer.write_tables(results, files)]

@@ -107,26 +107,38 @@ def dots(
     colour: str = BLUE,
     *,
     against: float | None = None,
+    log: bool = False,
+    modelled: Sequence[float | None] = (),
+    wide: bool = False,
 ) -> Drawing:
     """A dot with its interval per row, for numbers whose distance from nothing does not matter (an accuracy).
 
-    against: what each of them is compared with, and not with one another: 0 for differences, 1 for ratios.
+    against: what each of them is compared with, and not with one another: 0 for differences, 1 for ratios. log: on a
+    logarithmic axis, for numbers above 0 that lie far apart. modelled: of each row's joules, which then are hollow.
     """
-    figure, axes = new_figure()
+    figure, axes = new_figure(wide=wide)
     drawing = Drawing(figure)
     told = apart(values) if against is None else Apart(tuple(values), None)
     with styled():
+        if log:
+            axes.set_xscale("log")
         for row, (quantity, rests) in enumerate(zip(values, told.own, strict=True)):
             if quantity is not None and rests is not None:
-                draw_interval(axes, quantity, rests, row, 0.34, MUTED)
-                axes.plot(quantity.value, row, "o", color=colour, gid=f"dot-{row}", linestyle="none")
+                if not log:
+                    draw_interval(axes, quantity, rests, row, 0.34, MUTED)
+                elif rests.high > rests.low:
+                    ends = above_nothing(rests.low, quantity.value), rests.high
+                    axes.plot(ends, (row, row), color=MUTED, linewidth=0.9, solid_capstyle="butt")
+                face = marker_face(colour, modelled[row]) if modelled else {"marker": "o", "color": colour}
+                axes.plot(quantity.value, row, gid=f"dot-{row}", linestyle="none", **face)
                 drawing.tips[f"dot-{row}"] = f"{rows[row]}: {quantity}"
         if against is not None:
             axes.axvline(against, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
         axes.margins(x=0.06)
         label_rows(axes, rows, axis)
         axes.grid(visible=True, axis="y")
-    fit(figure, max(0.4, 0.19 * len(rows)), label_pt(rows), BOTTOM_PT, foot=told.words)
+    handles = origin_legend(modelled)
+    fit(figure, max(0.4, 0.19 * len(rows)), label_pt(rows), BOTTOM_PT, handles, told.words)
     return drawing
 
 

@@ -1,0 +1,1 @@
+"""Our tasks, one module for each family; each names its data, its models and its score."""
