@@ -59,6 +59,7 @@ _HOMES = {
 
 _CALLED = {
     "impact": ("wattmark.workspace.library", "impact"),
+    "disclose": ("wattmark.report.disclosure.gather", "disclose_runs"),
     "plan": ("wattmark.plan.question", "plan"),
     "runs": ("wattmark.workspace.library", "list_runs"),
     "sources": ("wattmark.workspace.configuration", "usable_sources"),

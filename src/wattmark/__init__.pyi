@@ -28,6 +28,7 @@ from wattmark.predict.question import what_if as what_if
 from wattmark.predict.scores.question import fit_predictors as fit_predictors
 from wattmark.predict.scores.question import score_predictions as score_predictions
 from wattmark.quantity import Quantity as Quantity
+from wattmark.report.disclosure.footprint import Disclosure
 from wattmark.serving.benchmark import benchmark as benchmark
 from wattmark.sources.discovery import Selection
 from wattmark.studies.handle import Study as Study
@@ -38,6 +39,7 @@ from wattmark.tracker.run import Run as Run
 from wattmark.workspace.calibration import calibrate as calibrate
 from wattmark.workspace.comparing import compare as compare
 from wattmark.workspace.configuration import Settings as Settings
+from wattmark.workspace.library import RunLike
 from wattmark.workspace.library import RunList as RunList
 from wattmark.workspace.library import carbon as carbon
 from wattmark.workspace.library import export as export
@@ -81,6 +83,20 @@ def impact(
     signal: Signal | None = None,
     offline: bool = False,
 ) -> CarbonOverTime | None: ...
+def disclose(
+    runs: RunLike | Iterable[RunLike],
+    format: str = "md",
+    *,
+    zone: str | None = None,
+    series: str | None = None,
+    provider: str | None = None,
+    region: str | None = None,
+    pue: float | str | None = None,
+    offline: bool = False,
+    per: str | None = None,
+    facts: Mapping[str, object] | None = None,
+    name: str | None = None,
+) -> Disclosure: ...
 def plan(
     duration: str | float,
     *,

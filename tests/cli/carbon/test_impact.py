@@ -80,3 +80,30 @@ def test_a_provider_is_asked_once_and_its_failure_leaves_the_yearly_figure(cli) 
     nowhere = cli("impact", "work", "--provider", f"proxy={server.url}", "--zone", "NO-WHERE")
     assert nowhere.returncode == 2
     assert "nor is a yearly figure known" in nowhere.stderr
+
+
+def test_runs_in_formats_that_others_ask_for(cli) -> None:
+    for model in ("small", "large"):
+        words = ("--name", "serve", "--tag", f"model={model}", "--tag", "paper")
+        assert cli("run", "--quiet", *words, "--", "sleep", "0.2").returncode == 0
+    done = cli("impact", "--tag", "paper", "--zone", "FR")
+    assert done.returncode == 0, done.stderr
+    assert "2 runs" in done.stdout
+    done = cli("impact", "last", "--format", "boamps", "--fact", "stage=training", "-o", "report.json")
+    assert done.returncode == 0
+    assert json.loads((cli.folder / "report.json").read_text())["task"]["taskStage"] == "training"
+    assert "left empty: task.taskFamily" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (("--format", "md", "--fact", "stage"), "says nothing"),
+        (("--tag", "nowhere"), "no run fits"),
+        (("--fact", "stage=training"), "belong to a format"),
+        (("serve", "--tag", "paper", "--format", "md"), "give one of them"),
+    ],
+)
+def test_a_format_that_cannot_be_says_why(cli, wrong: tuple[str, ...], why: str) -> None:
+    done = cli("impact", *wrong)
+    assert (done.returncode, why in done.stderr) == (2, True), done.stderr

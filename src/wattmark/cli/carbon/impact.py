@@ -1,4 +1,5 @@
-"""``wattmark impact``: the carbon of a run by the hour, from a grid's intensity over time."""
+"""``wattmark impact``: the carbon of a run by the hour, from a grid's intensity over time; runs in formats that others
+ask for."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmark.cli.terminal.options import JsonPath, RunRef
+from wattmark.cli.terminal.completion import complete_run, complete_study
+from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
 
@@ -16,13 +18,22 @@ if TYPE_CHECKING:
     from wattmark.impact.series import Signal
     from wattmark.impact.series.emitted import CarbonOverTime
     from wattmark.quantity import Quantity
+    from wattmark.report.disclosure import Disclosure
+    from wattmark.workspace.library import RunLike
 
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
 def impact(
-    ref: RunRef = "last",
+    refs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN...]",
+            help="Ids, their beginnings, names, last or @-1 (default: last).",
+            autocompletion=complete_run,
+        ),
+    ] = None,
     series: Annotated[
         Path | None,
         typer.Option(
@@ -57,15 +68,61 @@ def impact(
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask nobody; take what was kept of earlier answers.")
     ] = False,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="All runs with this tag; may be repeated.")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="All runs of this study.", autocompletion=complete_study)
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="For others: boamps, sci, sci-ai, ai-energy-score, ai-act, model-card, spdx, ghg, latex, md or json."
+        ),
+    ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="What a format asks for and only you know: stage=training."),
+    ] = None,
+    per: Annotated[
+        str | None, typer.Option(metavar="COUNT", help="The functional unit: requests, tokens, samples ...")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where --format is written.")
+    ] = None,
     json_path: JsonPath = None,
 ) -> None:
     """Work out a run's carbon hour by hour: its power with the grid's intensity, exact at the edges of every step.
 
-    \b
-    Example: wattmark impact last --series grid.csv --zone DE
-    Example: wattmark impact last --provider uk --zone GB
+    With --format, or for several runs: what they used in a format that others ask for; what is not known is left empty
+    and listed.
+
+    \b Example: wattmark impact last --series grid.csv --zone DE Example: wattmark impact last --provider uk --zone GB
+    Example: wattmark impact --tag project=paper --zone FR --format latex
     """
+    from wattmark.report.disclosure.gather import disclose_runs
     from wattmark.workspace.library import impact as ask
+
+    selected = bool(tag or study or (refs and len(refs) > 1))
+    if format is not None or selected:
+        disclosure = disclose_runs(
+            _selection(refs, tag, study),
+            format or "md",
+            zone=zone,
+            series=None if series is None else str(series),
+            provider=provider,
+            region=region,
+            pue=pue,
+            offline=offline,
+            per=per,
+            facts=_facts(fact),
+            name=study,
+        )
+        _hand_over(disclosure, output, json_path)
+        return
+    if output is not None or fact or per:
+        raise ConfigError("-o, --fact and --per belong to a format", hint="--format md")
+    ref = refs[0] if refs else "last"
 
     answer = ask(
         ref,
@@ -82,6 +139,40 @@ def impact(
         raise ConfigError(f"no energy of {ref} was measured", hint="wattmark sources")
     if not write_json(answer.as_dict(), json_path):
         _render(answer)
+
+
+def _selection(refs: list[str] | None, tags: list[str] | None, study: str | None) -> list[RunLike]:
+    from wattmark.workspace.library import list_runs
+
+    words = [*(tags or []), *([f"study={study}"] if study else [])]
+    if words and refs:
+        raise ConfigError("runs are named, or selected by a tag or a study", hint="give one of them")
+    return list(list_runs(tag=words)) if words else list(refs or ["last"])
+
+
+def _facts(words: list[str] | None) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words or []]
+    bad = [word for word, (_, equals, _) in zip(words or [], pairs, strict=True) if not equals]
+    if bad:
+        raise ConfigError(f"--fact {bad[0]!r} says nothing", hint="--fact stage=training")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _hand_over(disclosure: Disclosure, output: Path | None, json_path: str | None) -> None:
+    taken = write_json(disclosure.as_dict(), json_path)
+    if output is not None:
+        try:
+            output.write_text(disclosure.text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"-o: cannot write {output}: {error.strerror}") from error
+    elif not taken:
+        typer.echo(disclosure.text)
+    out = console(stderr=True)
+    for gap in disclosure.gaps:
+        remedy = f"; {plain(gap.remedy)}" if gap.remedy else ""
+        out.print(f"left empty: {plain(gap.field)}{remedy}", style="yellow", soft_wrap=True)
+    for note in disclosure.notes:
+        out.print(plain(note), style="dim", soft_wrap=True)
 
 
 def _signal(word: str | None) -> Signal | None:
