@@ -13,7 +13,7 @@ from wattmark._version import __version__
 
 COMMANDS = {
     "run": "run.help",
-    "sources": "sources",
+    "sources": "machine.sources",
     "top": "top.command",
     "ls": "store.ls",
     "show": "store.show",
@@ -32,8 +32,8 @@ COMMANDS = {
     "tag": "store.tag",
     "prune": "store.prune",
     "recover": "store.recover",
-    "config": "config",
-    "calibrate": "calibrate",
+    "config": "machine.config",
+    "calibrate": "machine.calibrate",
     "gate": "advise.gate",
     "try": "advise.try_",
     "study": "study.command",
