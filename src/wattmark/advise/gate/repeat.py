@@ -153,7 +153,7 @@ def run_once(
         if tags is not None:
             pairs = [word for key, value in tags.items() for word in ("--tag", f"{key}={value}")]
             measured = ["run", "--quiet", "--json", str(told), "--name", name, *pairs, "--"]
-            words = [sys.executable, "-c", _WATTMARK, *measured, *words]
+            words = [sys.executable, "-c", WATTMARK, *measured, *words]
         code, output, errors = _run_in_group(words, scratch, limit_s)
         if code != 0:
             last = [line for line in (errors or output).strip().splitlines() if line][-1:]
@@ -169,7 +169,8 @@ def run_once(
         return Usage(values, usage.get("others_busy"), run, output)
 
 
-_WATTMARK = "import sys; sys.path.pop(0); from wattmark.cli import main; main()"
+WATTMARK = "import sys; sys.path.pop(0); from wattmark.cli import main; main()"
+"""Starts the command, for ``python -c``, without the working folder on its path."""
 _GRACE_S = 10.0
 
 

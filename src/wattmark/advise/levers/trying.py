@@ -19,7 +19,8 @@ from wattmark.advise.levers.lever import Lever, command_under, conditions_under,
 from wattmark.advise.levers.quality import change, value_of, watched
 from wattmark.advise.levers.race import WORTH, Pairs, Share, blocks, confirming, racing
 from wattmark.advise.levers.result import LeverResult, Outcome, QualityChange, Tried, ordered
-from wattmark.advise.levers.subject import Computer, Reports, read_reports, subject_of
+from wattmark.advise.levers.serving import benchmark_of, server_levers
+from wattmark.advise.levers.subject import Computer, Reports, Subject, read_reports, subject_of
 from wattmark.errors import ConfigError
 from wattmark.quantity import Quantity
 from wattmark.runs.differences import mean_with_scatter, of_repeats
@@ -28,6 +29,7 @@ from wattmark.units import format_duration
 from wattmark.workloads.command import fill, placeholders
 
 Tell = Callable[[str], None]
+Catalogue = Callable[[Subject, Computer], list[Lever]]
 BLOCK = 3
 """So many levers share a run of the base beside them."""
 MOST_TOGETHER = 4
@@ -115,10 +117,12 @@ class Trial:
         tell: Tell,
         environ: Mapping[str, str],
         seed: int,
+        catalogue: Catalogue = levers_for,
     ) -> None:
         self.command, self.plan, self.folder, self.tell = tuple(command), plan, folder, tell
         self.tag = uuid.uuid4().hex[:8]
         self._environ = environ
+        self._catalogue = catalogue
         self._random = random.Random(seed)
         self._began = time.monotonic()
         self._paired = "repeat" in placeholders(command)
@@ -171,7 +175,7 @@ class Trial:
         if self._metric in ("auto", "energy_j"):
             self._choose_metric(used)
         self._quality = watched(self.plan.quality, used)
-        known = levers_for(subject_of(self.command, reports), Computer.here())
+        known = self._catalogue(subject_of(self.command, reports), Computer.here())
         self._check_names(known)
         wanted = [self._as_wanted(lever) for lever in known]
         self._off = [lever for lever in wanted if lever.off is not None]
@@ -483,10 +487,15 @@ def try_levers(
     that makes it worse by more than ``loss`` and beyond the scatter of the runs is flagged and not recommended. metric:
     ``auto`` judges measured joules, where they are modelled CPU seconds; or ``cpu_s``, ``energy_j``, ``duration_s``.
     rounds: of the race at most. confirm: pairs of the second comparison at most. worth: savings below this share are
-    not worth it. only, without: names of levers or groups. ``{repeat}`` in the command is the round's number (a seed, say).
-    Every run is kept, tagged ``try=...``. Raises CommandFailed where the command fails as it is, ConfigError.
+    not worth it. only, without: names of levers or groups. ``{repeat}`` in the command is the round's number (a seed,
+    say). ``["llm", "local:10m"]`` tries the levers of a model server of ours. Every run is kept, tagged ``try=...``.
+    Raises CommandFailed where the command fails as it is, ConfigError.
     """
     if not command:
         raise ConfigError("there is no command to try levers on", hint="wattmark try -- python train.py")
+    words, catalogue = list(command), levers_for
+    if words[0] == "llm" and len(words) == 2:
+        words, catalogue = benchmark_of(words[1]), server_levers
     plan = Plan(rounds, confirm, worth, loss, max_seconds, quality, metric, tuple(only), tuple(without))
-    return Trial(command, plan, str(Path(folder).resolve()), tell or _silent, os.environ, seed).run()
+    home = str(Path(folder).resolve())
+    return Trial(words, plan, home, tell or _silent, os.environ, seed, catalogue).run()
