@@ -24,6 +24,7 @@ _HOMES = {
     "WattmarkError": "wattmark.errors",
     "at_plug": "wattmark.workspace.meters.calibration",
     "benchmark": "wattmark.serving.benchmark",
+    "benchmark_loads": "wattmark.serving.benchmark",
     "calibrate": "wattmark.workspace.calibration",
     "calibrate_wall": "wattmark.workspace.meters.calibration",
     "carbon": "wattmark.workspace.library",

@@ -30,6 +30,7 @@ from wattmark.predict.scores.question import score_predictions as score_predicti
 from wattmark.quantity import Quantity as Quantity
 from wattmark.report.disclosure.footprint import Disclosure
 from wattmark.serving.benchmark import benchmark as benchmark
+from wattmark.serving.benchmark import benchmark_loads as benchmark_loads
 from wattmark.sources.discovery import Selection
 from wattmark.studies.handle import Study as Study
 from wattmark.studies.handle import study as study

@@ -213,9 +213,9 @@ def test_options_that_cannot_be_used_are_told(cli, server: str, words: tuple[str
 
 
 def test_the_end_of_a_load_of_given_seconds_is_bounded() -> None:
-    from wattmark.cli.llm.bench import BenchOptions
+    from wattmark.serving.loads import LoadSeries
 
-    ask = BenchOptions("concurrency", (16.0,))
+    ask = LoadSeries("concurrency", (16.0,))
     assert ask.plan(16.0).limits.requests == 161
     assert ask.plan(4.0).limits.requests == 100
     from dataclasses import replace

@@ -2,217 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wattmark import settings
 from wattmark.cli.llm.progress import SAID_EVERY_S, LoadLine, WritingBar
-from wattmark.cli.terminal.options import number_or_words
 from wattmark.cli.terminal.output import say
-from wattmark.errors import ConfigError, WattmarkError
-from wattmark.impact import resolve_zone
-from wattmark.serving.asked import Asked
-from wattmark.serving.bench import (
-    FORMAT,
-    SCRAPE_S,
-    Bench,
-    BenchResult,
-    Place,
-    Plan,
-    journal_hint,
-    open_bench,
-    save,
-)
-from wattmark.serving.figures.latency import Goal
-from wattmark.serving.figures.search import ATTAIN, Best, LoadSearch, best_within, judge
-from wattmark.serving.figures.steady import requests_for
-from wattmark.serving.figures.sweep import Climb, Sweep, doubling
-from wattmark.serving.load.limits import Limits
-from wattmark.serving.prompts.dataset import Dataset
+from wattmark.errors import WattmarkError
+from wattmark.serving.bench import Bench, BenchResult, Plan, journal_hint, open_bench, save
+from wattmark.serving.loads import LoadResults, LoadSeries, run_series
 from wattmark.serving.server.local import ServerOptions
-from wattmark.units import format_energy
-
-MOST_SLOTS = 16
-DEFAULT_REQUESTS = 100
-DRAIN_S, LEAST_DRAIN_S = 600.0, 5.0
-"""Answers are awaited so long after the last request; of a load of given seconds no longer than it lasted itself."""
-
-SEARCHED = (1.0, 256.0)
-"""Concurrencies between which a search looks unless a sweep says otherwise."""
-SEARCH_LOAD_S, SEARCH_S = 60.0, 900.0
-"""Of a search: one load sends for no longer than this, and none begins after so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class BenchOptions:
-    """What the user asked for. kind: ``concurrency`` or ``rate`` (requests/s); loads: one, or those of a sweep, or the ends
-    between which the largest load within the limits is searched. attain: the share of requests that must meet them."""
-
-    kind: str
-    loads: tuple[float, ...]
-    asked: Asked = field(default_factory=Asked)
-    requests: int | None = None
-    seconds: float | None = None
-    processes: int = 1
-    e2e_s: float | None = None
-    keep_text: bool = False
-    ttft_s: float | None = None
-    tpot_s: float | None = None
-    baseline_s: float = 2.0
-    zone: str | None = None
-    price: str | None = None
-    in_flight: int | None = None
-    timeout_s: float | None = None
-    drain_s: float | None = None
-    warm_up: int = 0
-    search: bool = False
-    search_s: float = SEARCH_S
-    attain: float = ATTAIN
-
-    @property
-    def limited(self) -> bool:
-        """Whether answers have limits to meet."""
-        return any((self.ttft_s, self.tpot_s, self.e2e_s))
-
-    @property
-    def slots(self) -> int:
-        """How many requests a local server should work on at once."""
-        return min(MOST_SLOTS, int(max(self.loads))) if self.kind == "concurrency" else 8
-
-    def searched(self) -> BenchOptions:
-        """To search the largest load within the limits, each load bounded in time. Raises ConfigError without limits."""
-        if not self.limited:
-            raise ConfigError(
-                "--search needs limits", hint="say which: --ttft 0.5 --tpot 0.05 (seconds), or --e2e 5"
-            )
-        ends = (self.loads[0], self.loads[-1]) if len(self.loads) > 1 else SEARCHED
-        return replace(self, search=True, loads=ends, seconds=self.seconds or SEARCH_LOAD_S)
-
-    def swept(self, text: str) -> BenchOptions:
-        """With the loads of ``concurrency:1-32`` or ``rate:0.5,1,2``. Raises ConfigError."""
-        kind, _, loads = text.partition(":")
-        try:
-            if kind in ("concurrency", "rate") and loads:
-                first, dash, last = loads.partition("-")
-                given = doubling(float(first), float(last)) if dash else tuple(map(float, loads.split(",")))
-                if kind == "rate" or all(load == int(load) for load in given):
-                    return replace(self, kind=kind, loads=tuple(sorted(set(given))))
-        except ValueError:
-            pass
-        raise ConfigError(f"--sweep cannot be {text!r}", hint="write concurrency:1-32, or rate:0.5,1,2")
-
-    def plan(self, load: float, data: Dataset | None = None) -> Plan:
-        """The plan of one load. data: those that were named, if any. Raises ConfigError for what cannot be sent."""
-        enough = requests_for(int(load)) if self.kind == "concurrency" else DEFAULT_REQUESTS
-        requests = self.requests if self.requests or (self.seconds and not self.search) else enough
-        goal = Goal(ttft_s=self.ttft_s, tpot_s=self.tpot_s, e2e_s=self.e2e_s) if self.limited else None
-        place = _place(self.zone, self.price)
-        asked = self.asked
-        found = asked.load(self.kind, load, data)
-        seconds = self.seconds or found.lasts_s
-        if found.ends or found.lasts_s is not None:
-            requests = self.requests
-        given, made = asked.lengths
-        return Plan(
-            found.arrivals,
-            given,
-            made,
-            found.workload,
-            Limits(
-                requests=requests,
-                duration_s=seconds,
-                scrape_s=SCRAPE_S,
-                processes=self.processes,
-                keep_text=self.keep_text,
-                drain_s=self._drain_s(seconds),
-                total_s=self.timeout_s,
-                in_flight=self.in_flight,
-            ),
-            self.baseline_s,
-            goal,
-            asked.seed,
-            turns=asked.turns or 1,
-            prefix_tokens=asked.prefix,
-            place=place,
-            warm_up=self.warm_up,
-        )
-
-    def _drain_s(self, seconds: float | None) -> float:
-        if self.drain_s is not None:
-            return self.drain_s
-        return DRAIN_S if seconds is None else max(LEAST_DRAIN_S, seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class BenchOutcome:
-    """What came of it: a result per load. knee: where more load buys waiting; None without a sweep or a bend. loads: those
-    that were run, in their order. beyond: of a search, the smallest load that was not within the limits; ended: why it ended
-    before it was as fine as it gets."""
-
-    ask: BenchOptions
-    results: tuple[BenchResult, ...]
-    knee: float | None
-    saturated: bool
-    loads: tuple[float, ...]
-    beyond: float | None = None
-    ended: str = ""
-
-    @property
-    def points(self) -> list[tuple[float, BenchResult]]:
-        """The loads with their results, the smallest first."""
-        return sorted(zip(self.loads, self.results, strict=True), key=lambda point: point[0])
-
-    @property
-    def many(self) -> bool:
-        """Whether it was a sweep or a search."""
-        return self.ask.search or len(self.ask.loads) > 1
-
-    @property
-    def best(self) -> Best[BenchResult] | None:
-        """Of several loads with limits, the largest and the cheapest within them."""
-        if not self.ask.limited or not self.many:
-            return None
-        return best_within(self.points, attain=self.ask.attain, rates=self.ask.kind == "rate")
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it."""
-        return any(result.load.interrupted for result in self.results)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The object of ``--json``: that of one load, or of a sweep with one object per load."""
-        if not self.many:
-            return self.results[0].as_dict()
-        return {
-            "format": FORMAT,
-            "sweep": self.ask.kind,
-            "knee": self.knee,
-            "saturated": self.saturated,
-            "points": [{"at": load, **result.as_dict()} for load, result in self.points],
-            "best": None if self.best is None else self._best(self.best),
-        }
-
-    def _best(self, best: Best[BenchResult]) -> dict[str, Any]:
-        cost = None if best.cheapest is None else best.cheapest[1].j_per_token
-        return {
-            "attain": self.ask.attain,
-            "searched": self.ask.search,
-            "largest": None if best.largest is None else best.largest[0],
-            "beyond": self.beyond,
-            "cheapest": None if best.cheapest is None else best.cheapest[0],
-            "j_per_output_token": None if cost is None else cost.as_dict(),
-            "alike": list(best.alike),
-            "ended": self.ended or None,
-        }
 
 
 def run_bench(
     where: str,
-    ask: BenchOptions,
+    ask: LoadSeries,
     options: ServerOptions,
     target: Mapping[str, Any],
     *,
@@ -222,7 +26,7 @@ def run_bench(
     server_pids: Sequence[int] = (),
     power: str | None = None,
     wait_s: float | None = None,
-) -> BenchOutcome:
+) -> LoadResults:
     """Open the server, run every load, keep every run. Ctrl-C ends it; a sweep ends once two loads brought no more work, a
     search once it is fine enough or out of time."""
     if live and ask.asked.of_hub:
@@ -230,8 +34,6 @@ def run_bench(
     data = ask.asked.read(ask.requests)
     for load in ask.loads:
         ask.plan(load, data)  # what cannot be sent is told before a server starts
-    loads = _Search(ask, live) if ask.search else _Sweep(ask)
-    done: list[tuple[float, BenchResult]] = []
     with (
         WritingBar() as bar,
         open_bench(
@@ -247,81 +49,13 @@ def run_bench(
         ) as bench,
     ):
         bar.clear()
-        while (load := loads.next()) is not None:
-            result = _one(bench, ask.plan(load, data), name, {**tags, ask.kind: f"{load:g}"}, live)
-            done.append((load, result))
+
+        def run(plan: Plan, load: float) -> BenchResult:
+            result = _one(bench, plan, name, {**tags, ask.kind: f"{load:g}"}, live)
             _keep(result)
-            loads.add(load, result)
-            if result.load.interrupted:
-                break
-    sweep = loads.sweep()
-    return BenchOutcome(
-        ask,
-        tuple(result for _, result in done),
-        None if sweep.knee is None else sweep.knee.load,
-        sweep.saturated,
-        tuple(load for load, _ in done),
-        loads.beyond,
-        loads.ended,
-    )
+            return result
 
-
-class _Sweep:
-    """Loads as they were listed, until two in a row brought no more work."""
-
-    beyond: float | None = None
-    ended = ""
-
-    def __init__(self, ask: BenchOptions) -> None:
-        self._loads = list(ask.loads)
-        self._climb = Climb()
-
-    def next(self) -> float | None:
-        return self._loads.pop(0) if self._loads else None
-
-    def add(self, load: float, result: BenchResult) -> None:
-        if self._climb.add(load, result.metrics):
-            self._loads.clear()
-
-    def sweep(self) -> Sweep:
-        return self._climb.sweep()
-
-
-class _Search:
-    """The largest load within the limits, told step by step; no load begins once the time is up."""
-
-    def __init__(self, ask: BenchOptions, live: bool) -> None:
-        self._ask, self._live = ask, live
-        self._search = LoadSearch(ask.loads[0], ask.loads[-1], whole=ask.kind == "concurrency")
-        self._until_s = time.monotonic() + ask.search_s
-        self.ended = ""
-
-    @property
-    def beyond(self) -> float | None:
-        return self._search.beyond
-
-    def next(self) -> float | None:
-        load = self._search.next()
-        if load is not None and time.monotonic() > self._until_s:
-            self.ended = f"the {self._ask.search_s:g} s of the search are over ({self._search.progress})"
-            return None
-        if load is not None and self._live:
-            say(f"search: {self._search.progress}; next {self._ask.kind} {load:.3g}")
-        return load
-
-    def add(self, load: float, result: BenchResult) -> None:
-        rate = load if self._ask.kind == "rate" else None
-        verdict = judge(result.metrics, attain=self._ask.attain, rate=rate)
-        self._search.add(load, verdict.within)
-        if self._live:
-            cost = result.j_per_token
-            joules = "" if cost is None else f", {format_energy(cost.value)}/token"
-            say(
-                f"{self._ask.kind} {load:.3g}: {'within' if verdict.within else 'beyond'} the limits ({verdict.why}){joules}"
-            )
-
-    def sweep(self) -> Sweep:
-        return Sweep((), None, saturated=False)
+        return run_series(ask, data, run, say if live else None)
 
 
 class _Samples:
@@ -366,10 +100,3 @@ def _keep(result: BenchResult) -> None:
         save(result)
     except WattmarkError as error:  # the figures stand, wherever they are kept
         say(f"the run is not in the store ({error}); {journal_hint()}")
-
-
-def _place(asked: str | None, price: str | None) -> Place:
-    """Where the power comes from and what it costs: as told, or as set."""
-    configured = settings.load()
-    zone = resolve_zone(asked, os.environ, configured=configured.get("zone"))
-    return Place(None if zone is None else zone.zone.id, configured.get("pue"), number_or_words(price))

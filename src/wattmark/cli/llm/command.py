@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from wattmark.cli.llm.train import train
-from wattmark.cli.terminal.options import JsonPath
+from wattmark.cli.terminal.options import JsonPath, number_or_words
 from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.errors import ConfigError
 
@@ -314,10 +314,11 @@ def bench(
     """
     from dataclasses import replace
 
-    from wattmark.cli.llm.bench import BenchOptions, run_bench
+    from wattmark.cli.llm.bench import run_bench
     from wattmark.cli.llm.results import check_paths, write_files
     from wattmark.cli.run.command import parse_tags
     from wattmark.serving.asked import Asked, as_endpoint, shares_of
+    from wattmark.serving.loads import LoadSeries
     from wattmark.serving.prompts.template import ChatTemplate
 
     if sum(given is not None for given in (concurrency, rate, sweep, stages)) > 1:
@@ -345,7 +346,7 @@ def bench(
         seed=seed,
     )
     kind, load = asked.at(concurrency, rate)
-    ask = BenchOptions(
+    ask = LoadSeries(
         kind=kind,
         loads=(load,),
         asked=asked,
@@ -358,7 +359,7 @@ def bench(
         tpot_s=tpot,
         baseline_s=baseline,
         zone=zone,
-        price=price,
+        price=number_or_words(price),
         in_flight=max_in_flight,
         timeout_s=timeout,
         drain_s=drain,

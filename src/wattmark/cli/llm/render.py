@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from wattmark.cli.llm.bench import BenchOutcome
 from wattmark.cli.llm.results import answer
 from wattmark.cli.terminal.output import plain
 from wattmark.cli.terminal.table import new_table
@@ -16,6 +15,7 @@ from wattmark.serving.bench import BenchResult
 from wattmark.serving.energy.accounting import Figures
 from wattmark.serving.figures.latency import Distribution
 from wattmark.serving.figures.server_view import ServerLatency
+from wattmark.serving.loads import LoadResults
 from wattmark.statistics import Estimate
 from wattmark.units import format_duration, format_energy, format_mass, format_number, significant
 
@@ -30,7 +30,7 @@ _HOW = {
 _PERCENTILES = (50, 95, 99)
 
 
-def render(out: Console, outcome: BenchOutcome) -> None:
+def render(out: Console, outcome: LoadResults) -> None:
     """All of it; of a sweep the table of its loads and what its last load had to say."""
     last = outcome.results[-1]
     out.print(plain(last.server["description"]), style="bold", soft_wrap=True)
@@ -247,7 +247,7 @@ def _energy_lines(result: BenchResult) -> Iterator[str]:
             yield f"{what}: {', '.join(parts)}, idle included"
 
 
-def _sweep(out: Console, outcome: BenchOutcome) -> None:
+def _sweep(out: Console, outcome: LoadResults) -> None:
     kind = outcome.ask.kind
     figures = [_with_idle(result) for result in outcome.results]
     carbon = any(one is not None and one.gco2e_per_1m_tokens is not None for one in figures)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from wattmark.cli.llm.bench import BenchOutcome
 from wattmark.errors import ConfigError
 from wattmark.serving.figures.search import judge
+from wattmark.serving.loads import LoadResults
 from wattmark.serving.results import requests
 from wattmark.serving.results.tables import to_csv, to_markdown
 from wattmark.units import format_energy, format_mass, format_number
@@ -30,7 +30,7 @@ def check_paths(records: str | None, reports: Sequence[str]) -> None:
             raise ConfigError(f"there is no folder {folder}", hint="make it first")
 
 
-def write_files(outcome: BenchOutcome, records: str | None, reports: Sequence[str]) -> None:
+def write_files(outcome: LoadResults, records: str | None, reports: Sequence[str]) -> None:
     """Write the requests and the reports that were asked for. Raises ConfigError where a file cannot be written."""
     if records is not None:
         requests.write(records, outcome.points)
@@ -54,7 +54,7 @@ def write_files(outcome: BenchOutcome, records: str | None, reports: Sequence[st
             raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def answer(outcome: BenchOutcome) -> Iterator[str]:
+def answer(outcome: LoadResults) -> Iterator[str]:
     """Of several loads with limits: the largest within them, and the cheapest with its joules, carbon and money."""
     best = outcome.best
     if best is None:
