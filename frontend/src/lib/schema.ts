@@ -744,6 +744,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cycle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Full Cycle
+         * @description The models over a range of use, from kept runs, studies and stated numbers.
+         */
+        post: operations["full_cycle_api_v1_cycle_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/places": {
         parameters: {
             query?: never;
@@ -1360,6 +1380,22 @@ export interface components {
             total: components["schemas"]["Stages"];
         };
         /**
+         * CrossingOut
+         * @description From ``uses`` on ``after`` takes less than ``before``; high: null where there is no upper end.
+         */
+        CrossingOut: {
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+            /** Uses */
+            uses: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number | null;
+        };
+        /**
          * Curves
          * @description x: the middles of the columns, in seconds, or in shares of each run's length. without: runs that lack the span.
          */
@@ -1377,6 +1413,45 @@ export interface components {
             lines: components["schemas"]["Line"][];
             /** Without */
             without: string[];
+        };
+        /**
+         * CycleAnswer
+         * @description uses: the numbers of use that the slider has. rivals: at each, who may be as cheap as the cheapest one.
+         */
+        CycleAnswer: {
+            /** Uses */
+            uses: number[];
+            /** Models */
+            models: components["schemas"]["ModelOut"][];
+            /** Rivals */
+            rivals: string[][];
+            /** Crossings */
+            crossings: components["schemas"]["CrossingOut"][];
+            /** Literature */
+            literature: components["schemas"]["SplitOut"][];
+            /** Notes */
+            notes: string[];
+        };
+        /**
+         * CycleRequest
+         * @description Stages, bases and usage in the words of ``wattmark cycle``. Without stages: the models that runs are tagged with.
+         */
+        CycleRequest: {
+            /**
+             * Stages
+             * @default []
+             */
+            stages?: string[];
+            /**
+             * Bases
+             * @default []
+             */
+            bases?: string[];
+            /**
+             * Uses
+             * @default []
+             */
+            uses?: string[];
         };
         /**
          * Difference
@@ -1884,6 +1959,32 @@ export interface components {
             held: boolean;
             /** Share */
             share: number | null;
+        };
+        /**
+         * ModelOut
+         * @description A model. data_j, training_j: of what is spent once; value, low, high: E(N) in J at each N of the answer.
+         */
+        ModelOut: {
+            /** Name */
+            name: string;
+            /** Base */
+            base: string | null;
+            /** Quality */
+            quality: number | null;
+            /** Fixed */
+            fixed: components["schemas"]["Amount"];
+            /** Per Use */
+            per_use: components["schemas"]["Amount"];
+            /** Data J */
+            data_j: number;
+            /** Training J */
+            training_j: number;
+            /** Value */
+            value: number[];
+            /** Low */
+            low: number[];
+            /** High */
+            high: number[];
         };
         /**
          * NamedPue
@@ -2528,7 +2629,8 @@ export interface components {
         };
         /**
          * SpanGroup
-         * @description All spans of one path (names from the outermost span, joined with ``/``). energy: J, None if nothing was covered.
+         * @description All spans of one path (names from the outermost span, joined with ``/``). energy: J, None if nothing was covered;
+         *     counts: what they counted, added up.
          */
         SpanGroup: {
             /** Path */
@@ -2543,6 +2645,10 @@ export interface components {
             duration_s: number;
             /** Energy */
             energy: components["schemas"]["Amount"] | null;
+            /** Counts */
+            counts?: {
+                [key: string]: number;
+            };
         };
         /**
          * SpanGroups
@@ -2594,6 +2700,22 @@ export interface components {
             children: number;
             /** Open */
             open: boolean;
+        };
+        /**
+         * SplitOut
+         * @description Shares that were published: of data (null: not told), experiments and training, inference.
+         */
+        SplitOut: {
+            /** Of */
+            of: string;
+            /** Data */
+            data: number | null;
+            /** Training */
+            training: number;
+            /** Inference */
+            inference: number;
+            /** Source */
+            source: string;
         };
         /**
          * Stages
@@ -2875,7 +2997,10 @@ export type ComponentMethod = components['schemas']['ComponentMethod'];
 export type CorrelationMap = components['schemas']['CorrelationMap'];
 export type Count = components['schemas']['Count'];
 export type Course = components['schemas']['Course'];
+export type CrossingOut = components['schemas']['CrossingOut'];
 export type Curves = components['schemas']['Curves'];
+export type CycleAnswer = components['schemas']['CycleAnswer'];
+export type CycleRequest = components['schemas']['CycleRequest'];
 export type Difference = components['schemas']['Difference'];
 export type Differences = components['schemas']['Differences'];
 export type Different = components['schemas']['Different'];
@@ -2905,6 +3030,7 @@ export type MachineHealth = components['schemas']['MachineHealth'];
 export type Measure = components['schemas']['Measure'];
 export type Meta = components['schemas']['Meta'];
 export type Miss = components['schemas']['Miss'];
+export type ModelOut = components['schemas']['ModelOut'];
 export type NamedPue = components['schemas']['NamedPue'];
 export type ParetoCell = components['schemas']['ParetoCell'];
 export type Place = components['schemas']['Place'];
@@ -2937,6 +3063,7 @@ export type SpanGroup = components['schemas']['SpanGroup'];
 export type SpanGroups = components['schemas']['SpanGroups'];
 export type SpanPage = components['schemas']['SpanPage'];
 export type SpanRow = components['schemas']['SpanRow'];
+export type SplitOut = components['schemas']['SplitOut'];
 export type Stages = components['schemas']['Stages'];
 export type Study = components['schemas']['Study'];
 export type StudyFactor = components['schemas']['StudyFactor'];
@@ -4067,6 +4194,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Score"][];
+                };
+            };
+        };
+    };
+    full_cycle_api_v1_cycle_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CycleRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleAnswer"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

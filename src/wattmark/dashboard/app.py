@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from wattmark import __version__
+from wattmark.dashboard.api import cycle as full_cycle
 from wattmark.dashboard.api import health, live, meta, predictions, serving
 from wattmark.dashboard.api.compare import curves as compare_curves
 from wattmark.dashboard.api.compare import routes as compare
@@ -50,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     studies.router,
     serving.router,
     predictions.router,
+    full_cycle.router,
     places.router,
     hardware.router,
     whatif.router,

@@ -13,7 +13,6 @@ from wattmark.lifecycle.cycle.stages import INFERENCE, STAGES, Candidate, Stage,
 from wattmark.quantity import Quantity
 from wattmark.runs.view import RunView
 from wattmark.tracker.run import Run
-from wattmark.workspace.library import list_runs
 
 Origin = str | Quantity | Run | RunView
 Origins = Origin | Sequence[Origin]
@@ -50,7 +49,9 @@ def cycle(
     Raises ConfigError for what is not known or cannot be, RunNotFound.
     """
     doors = library or library_here()
-    drafts = _tagged() if models is None else {name: _draft(name, model) for name, model in models.items()}
+    drafts = (
+        _tagged(doors) if models is None else {name: _draft(name, model) for name, model in models.items()}
+    )
     candidates: dict[str, Candidate] = {}
     for name, draft in drafts.items():
         stages = {
@@ -154,17 +155,19 @@ def _stage(model: str, stage: str, origin: Origin, library: Library) -> Stage:
     return Stage(stage, energy.with_unit(unit), f"run {view.name}", True)
 
 
-def _tagged() -> dict[str, _Draft]:
+def _tagged(library: Library) -> dict[str, _Draft]:
     """Models of the kept runs by their tags: the sum of the runs of each stage; of inference all runs together."""
-    runs = list_runs(tag=(MODEL_TAG, STAGE_TAG), status=("completed", "failed", "interrupted"))
     drafts: dict[str, _Draft] = {}
     uses: dict[str, list[RunView]] = {}
-    for run in runs:
-        name, stage = run.tags[MODEL_TAG], _stage_name(run.name, run.tags[STAGE_TAG])
+    for run in library.tagged(MODEL_TAG):
+        tags = run.record.tags
+        if not tags.get(STAGE_TAG):
+            continue
+        name, stage = tags[MODEL_TAG], _stage_name(run.name, tags[STAGE_TAG])
         draft = drafts.setdefault(name, _Draft())
-        draft.base = run.tags.get(BASE) or draft.base
+        draft.base = tags.get(BASE) or draft.base
         if stage == INFERENCE:
-            uses.setdefault(name, []).append(run.view)
+            uses.setdefault(name, []).append(run)
         else:
             draft.stages.setdefault(stage, []).append(run)
     for name, views in uses.items():
