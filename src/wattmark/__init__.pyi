@@ -29,9 +29,12 @@ from wattmark.predict.scores.question import fit_predictors as fit_predictors
 from wattmark.predict.scores.question import score_predictions as score_predictions
 from wattmark.quantity import Quantity as Quantity
 from wattmark.report.disclosure.footprint import Disclosure
+from wattmark.report.files.writing import cite as cite
+from wattmark.report.files.writing import export as export
 from wattmark.serving.benchmark import benchmark as benchmark
 from wattmark.serving.benchmark import benchmark_loads as benchmark_loads
 from wattmark.sources.discovery import Selection
+from wattmark.studies.execution.state import load_results as load_results
 from wattmark.studies.handle import Study as Study
 from wattmark.studies.handle import study as study
 from wattmark.tracker.measure import current_run as current_run
@@ -43,10 +46,10 @@ from wattmark.workspace.configuration import Settings as Settings
 from wattmark.workspace.library import RunLike
 from wattmark.workspace.library import RunList as RunList
 from wattmark.workspace.library import carbon as carbon
-from wattmark.workspace.library import export as export
 from wattmark.workspace.library import health as health
 from wattmark.workspace.library import import_files as import_files
 from wattmark.workspace.library import load as load
+from wattmark.workspace.library import note as note
 from wattmark.workspace.library import prune as prune
 from wattmark.workspace.library import remove as remove
 from wattmark.workspace.library import tag as tag

@@ -364,6 +364,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{ref}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics
+         * @description The run's metrics over time, step and joules.
+         */
+        get: operations["metrics_api_v1_runs__ref__metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{ref}/spans": {
         parameters: {
             query?: never;
@@ -1935,6 +1955,31 @@ export interface components {
             energy_unit: string;
         };
         /**
+         * MetricSeries
+         * @description One metric. t_s: from the run's start; step: None where none was said; energy_j: the machine's joules up to then, None
+         *     where nothing was covered. Of more than 2,000 points every so manyth is here, and the last.
+         */
+        MetricSeries: {
+            /** Name */
+            name: string;
+            /** T S */
+            t_s: number[];
+            /** Step */
+            step: (number | null)[];
+            /** Value */
+            value: (number | null)[];
+            /** Energy J */
+            energy_j: (number | null)[];
+        };
+        /**
+         * Metrics
+         * @description All metrics of a run, as they were first reported.
+         */
+        Metrics: {
+            /** Metrics */
+            metrics: components["schemas"]["MetricSeries"][];
+        };
+        /**
          * Miss
          * @description One prediction beside what came, in joules. error: relative; held: whether the 90 % interval held it.
          */
@@ -3029,6 +3074,8 @@ export type LiveRun = components['schemas']['LiveRun'];
 export type MachineHealth = components['schemas']['MachineHealth'];
 export type Measure = components['schemas']['Measure'];
 export type Meta = components['schemas']['Meta'];
+export type MetricSeries = components['schemas']['MetricSeries'];
+export type Metrics = components['schemas']['Metrics'];
 export type Miss = components['schemas']['Miss'];
 export type ModelOut = components['schemas']['ModelOut'];
 export type NamedPue = components['schemas']['NamedPue'];
@@ -3588,6 +3635,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Energy"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    metrics_api_v1_runs__ref__metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, its beginning, or a name. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Metrics"];
                 };
             };
             /** @description Validation Error */

@@ -30,6 +30,7 @@ COMMANDS = {
     "import": "store.importing",
     "rm": "store.rm",
     "tag": "store.tag",
+    "note": "store.note",
     "prune": "store.prune",
     "recover": "store.recover",
     "config": "machine.config",
@@ -39,6 +40,7 @@ COMMANDS = {
     "study": "study.command",
     "anatomy": "anatomy",
     "llm": "llm.command",
+    "cite": "study.cite",
     "ui": "ui",
 }
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
@@ -50,8 +52,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Save": ("try", "gate"),
     "Study": ("study",),
     "Serve": ("llm",),
-    "Share": ("totals", "impact", "export", "import"),
-    "Keep in order": ("tag", "rm", "prune", "recover", "config"),
+    "Share": ("totals", "impact", "export", "import", "cite"),
+    "Keep in order": ("tag", "note", "rm", "prune", "recover", "config"),
 }
 """How the help sorts the commands; those in none stand under "Others"."""
 

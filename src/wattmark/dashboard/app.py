@@ -20,6 +20,7 @@ from wattmark.dashboard.api import cycle as full_cycle
 from wattmark.dashboard.api import health, live, meta, predictions, serving
 from wattmark.dashboard.api.compare import curves as compare_curves
 from wattmark.dashboard.api.compare import routes as compare
+from wattmark.dashboard.api.run import metrics as runs_one_metrics
 from wattmark.dashboard.api.run import offline_page as runs_one_page
 from wattmark.dashboard.api.run import overview as runs_one
 from wattmark.dashboard.api.run import power as runs_one_power
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     compare_curves.router,
     runs_one.router,
     runs_one_power.router,
+    runs_one_metrics.router,
     runs_one_spans.router,
     runs_one_page.router,
     health.router,

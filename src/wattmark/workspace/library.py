@@ -182,6 +182,18 @@ def tag(run: RunLike, *words: str, remove: Iterable[str] = (), **pairs: object) 
         return store.tag(run_id, {**dict.fromkeys(words, ""), **pairs_as_text}, remove)
 
 
+def note(run: RunLike, text: str | None = None) -> str:
+    """Put a note on a run in place of the one it had (an empty one takes it away); the note that it has now.
+
+    Raises RunNotFound; StoreError for a run that still goes on.
+    """
+    with workspace.store_here() as store:
+        (run_id,) = workspace.find_ended(store, [_ref(run)])
+        if text is not None:
+            store.note(run_id, text)
+        return store.marks(run_id)[1]
+
+
 def remove(*runs: RunLike) -> list[str]:
     """Remove runs for good, all or (if one is not there, or goes on) none; their ids. Raises RunNotFound, StoreError."""
     with workspace.store_here() as store:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from wattmark.cli.terminal.completion import complete_run
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import write_json
-from wattmark.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -16,29 +16,38 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command("export")
 def export_runs(
     refs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Ids, their beginnings, names, last or @-1.")
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Ids, their beginnings, names, last or @-1.",
+            autocompletion=complete_run,
+        ),
     ],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="PATH", help="A file, or a folder for tables.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="A file (its ending says what), or a folder for tables."
+        ),
     ],
-    format: Annotated[str | None, typer.Option(help="json, csv or parquet (default: by the name).")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="json, csv, parquet, xlsx, tex, md; of one run html, pdf, receipt (.svg, .png) or badge."
+        ),
+    ] = None,
     json_path: JsonPath = None,
 ) -> None:
-    """Write runs to files: one JSON file that Wattmark can import, or a folder of CSV or Parquet tables.
+    """Write runs to files: JSON that Wattmark can import, tables, a workbook, a page, an energy receipt, a badge.
 
     \b
-    Example: wattmark export last @-2 -o tables.parquet
+    Example: wattmark export last -o run.html
     """
-    from wattmark.store import export
-    from wattmark.workspace.runs import find_run, result, store_here
+    from wattmark.report.files.writing import export
+    from wattmark.workspace.library import view_of
 
-    if format is not None and format not in ("json", "csv", "parquet"):
-        raise ConfigError(f"--format cannot be {format!r}", hint="it is json, csv or parquet")
     chosen: Any = format
-    with store_here() as store:
-        views = {view.id: view for view in (find_run(store, ref) for ref in refs)}
-    summaries = {run_id: result(view).to_dict() for run_id, view in views.items()}
-    files = export([view.record for view in views.values()], output, chosen, summaries)
-    if not write_json({"runs": list(views), "files": files}, json_path):
+    views = list({view.id: view for view in map(view_of, refs)}.values())
+    files = export(views, output, chosen)
+    if not write_json({"runs": [view.id for view in views], "files": files}, json_path):
         for file in files:
             typer.echo(file)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
+from wattmark.cli.terminal.completion import complete_project
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
 from wattmark.errors import ConfigError
@@ -21,7 +23,12 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def totals(
     by: Annotated[str, typer.Option(help="project, host, name, day or tag:KEY.")] = "project",
-    period: Annotated[str | None, typer.Option(help="Sums over time as well: day, week or month.")] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", "--per", help="Sums over time as well: day, week or month.")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Only runs of this project.", autocompletion=complete_project)
+    ] = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="K[=V]", help="Only runs that have this tag.")
     ] = None,
@@ -30,12 +37,22 @@ def totals(
         str | None, typer.Option(help="Only runs that began then or later: 30d, 2026-03-01.")
     ] = None,
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin.")] = "UTC",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A report to send: its name ends in .html or .pdf."
+        ),
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0.0, help="Of a kilowatt-hour, for the report's costs.")
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Of the price: EUR.")] = "",
     json_path: JsonPath = None,
 ) -> None:
     """Add up the energy and carbon of runs, by project, host, name, day or tag; overlapping runs share their time.
 
     \b
-    Example: wattmark totals --by tag:model --period month --since 90d
+    Example: wattmark totals --by project --per month -o report.pdf
     """
     from wattmark.runs.totals import Period
     from wattmark.workspace.library import list_runs
@@ -45,8 +62,18 @@ def totals(
         raise ConfigError(
             f"--period cannot be {period!r}", hint=f"it is one of {', '.join(get_args(Period))}"
         )
-    runs = list_runs(status=("completed", "failed", "interrupted"), tag=tag, name=name, since=since)
+    if price is not None and output is None:
+        raise ConfigError("--price is for a report", hint="-o report.html")
+    tags = [*(tag or ()), *([] if project is None else [f"project={project}"])]
+    runs = list_runs(status=("completed", "failed", "interrupted"), tag=tags, name=name, since=since)
     run_totals = add_up(runs, by=by, period=cast("Any", period), timezone=timezone)
+    if output is not None:
+        from wattmark.report.files.period import Price, write_period
+
+        write_period(run_totals, output, by, None if price is None else Price(price, currency))
+        if not write_json(_plain(run_totals), json_path):
+            typer.echo(output)
+        return
     if not write_json(_plain(run_totals), json_path):
         _render(run_totals, by)
 

@@ -231,13 +231,28 @@ def report(
 @app.command()
 def export(
     name: StudyName,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Ends in .json or .csv.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Ends in .json or .csv.")
+    ] = None,
+    paper: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder for a paper: figures (PDF), LaTeX tables, methods, data, citation.",
+        ),
+    ] = None,
 ) -> None:
-    """Write the results: .json has everything (and can be merged), .csv one row per trial.
+    """Write the results: .json has everything (and can be merged), .csv one row per trial; --paper a whole folder.
 
     \b
-    Example: wattmark study export vision -o vision.csv
+    Example: wattmark study export vision --paper vision-paper
     """
+    if (output is None) == (paper is None):
+        raise ConfigError("one of --output and --paper says what is written", hint="-o results.json")
+    if paper is not None:
+        _write_paper(name, paper)
+        return
+    assert output is not None
     from wattmark.studies.exchange import write_csv, write_results
     from wattmark.studies.execution.state import load_results
 
@@ -247,6 +262,14 @@ def export(
         raise ConfigError(f"--output {output}: the name must end in .json or .csv")
     writer(load_results(name), output)
     typer.echo(f"{output} is written")
+
+
+def _write_paper(name: str, folder: Path) -> None:
+    from wattmark.studies.execution.state import load_results
+
+    writer = importlib.import_module("wattmark.report.files.paper")
+    files = writer.write_paper(load_results(name), folder)
+    typer.echo(f"{folder}: {len(files)} files, {folder / 'README.md'} says which")
 
 
 @app.command()

@@ -23,7 +23,7 @@ def html_of(view: RunView) -> str:
     record = view.record
     head = f"<b>{escape(record.name)}</b> · {record.status} · {format_duration(record.duration_s)}"
     total = "not measured" if view.energy is None else _words(view.energy)
-    lines = [f"<div>{head}</div>", f"<div><b>{total}</b>{_covered(view)}</div>", _chart(view)]
+    lines = [f"<div>{head}</div>", f"<div><b>{total}</b>{_covered(view)}</div>", chart_of(view)]
     lines += [
         f'<div><span style="color:{_colour(component)}">■</span> {escape(component)}: {_words(quantity)}, '
         f"{escape(_method(view, component))}</div>"
@@ -55,7 +55,7 @@ def _colour(component: str) -> str:
     return _COLOURS.get(component, "#777777")
 
 
-def _chart(view: RunView) -> str:
+def chart_of(view: RunView) -> str:
     """Power over time, one line a component; a hole is a gap in the line."""
     if not view.counted or view.record.duration_s <= 0:
         return ""

@@ -16,6 +16,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from wattmark.dashboard.api.meta import meta
+from wattmark.dashboard.api.run import metrics as runs_one_metrics
 from wattmark.dashboard.api.run import overview as runs_one
 from wattmark.dashboard.api.run import power as runs_one_power
 from wattmark.dashboard.api.run import spans as runs_one_spans
@@ -49,6 +50,7 @@ def run_page(here: Context, ref: str) -> str:
         base: runs_one.run(here, ref).model_dump(),
         f"{base}/power": runs_one_power.power(here, ref, width=_COLUMNS).model_dump(),
         f"{base}/energy": runs_one_power.energy(here, ref).model_dump(),
+        f"{base}/metrics": runs_one_metrics.metrics(here, ref).model_dump(),
         f"{base}/bands": runs_one_spans.bands(here, ref, width=_COLUMNS).model_dump(),
         f"{base}/series": runs_one_spans.series(here, ref, width=800).model_dump(),
         f"{base}/spans": runs_one_spans.spans(here, ref, limit=runs_one_spans.PAGE_MOST).model_dump(),
