@@ -185,6 +185,8 @@ def test_every_command_has_its_function_in_python() -> None:
         "calibrate": "calibrate", "study": "study", "llm": "benchmark", "whatif": "what_if", "totals": "totals",
         "health": "health", "predict": "predict_llm", "calibrate --meter": "calibrate_wall", "gate": "gate",
         "show --scope wall": "at_plug", "impact": "impact", "plan": "plan",
+        "cite": "cite", "note": "note", "study show": "load_results", "cycle": "cycle", "fleet": "fleet",
+        "try": "try_levers",
     }  # fmt: skip
     screens = {"ui", "top"}
     tools = {"anatomy", "recover"}
