@@ -79,6 +79,8 @@ WORKLOADS = {
     "tabular": "wattmark.workloads.tabular.workload:TabularWorkload",
     "llm": "wattmark.workloads.llm.workload:LlmWorkload",
     "ebm": "wattmark.workloads.ebm.workload:EbmWorkload",
+    "ebm-features": "wattmark.workloads.ebm.diversity.workload:DiversityWorkload",
+    "ebm-fuzz": "wattmark.workloads.ebm.fuzz.workload:FuzzWorkload",
     "tasks": "wattmark.workloads.tasks.workload:TasksWorkload",
 }
 

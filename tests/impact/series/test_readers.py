@@ -207,3 +207,21 @@ def test_pieces_tile_any_stretch(points: list[tuple[int, float]], start: float, 
     assert pieces[-1].end_s == start + length
     assert all(a.end_s == b.start_s for a, b in itertools.pairwise(pieces))
     assert all(piece.end_s > piece.start_s for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time,a,carbon\n2024\n",
+        "a,b\n1\n2\n",
+        "time\n2024-01-01T00:00:00Z,5\n",
+        "\n,\n",
+        'datetime,carbon_intensity\n"' + "x" * 200_000 + "\n",
+    ],
+)
+def test_rows_shorter_or_longer_than_the_titles_are_told_in_words(tmp_path: Path, text: str) -> None:
+    """Found by fuzzing: each of these once ended in an IndexError or an error of the csv module."""
+    path = tmp_path / "series.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        read_series(path)

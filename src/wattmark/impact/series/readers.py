@@ -153,15 +153,19 @@ def _from_csv(
 ) -> IntensitySeries:
     sample = text[:4096]
     delimiter = max(",;\t", key=sample.count)
-    rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    try:
+        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    except csv.Error as error:
+        raise ConfigError(f"{name} is no table of comma-separated values: {error}") from error
     if len(rows) < 2:
         raise ConfigError(f"{name} has no rows")
     head = [cell.strip() for cell in rows[0]]
     low = [cell.lower() for cell in head]
-    at = _time_column(low, rows[1])
+    first = rows[1][: len(head)]  # cells beyond the titles are in no column
+    at = _time_column(low, first)
     if at is None:
         raise ConfigError(f"{name}: no column of times among {', '.join(head)[:200]}", hint="call it time")
-    value = _value_column(head, low, at, rows[1], column, name)
+    value = _value_column(head, low, at, first, column, name)
     points: list[Point] = []
     bad: list[int] = []
     for number, row in enumerate(rows[1:], 2):
@@ -177,7 +181,8 @@ def _from_csv(
             bad.append(number)
         points.append((moment, None, told))
     if not points:
-        raise ConfigError(f"{name}: no line has a time that can be read (the first is {rows[1][at]!r:.60})")
+        told = first[at] if at < len(first) else ""
+        raise ConfigError(f"{name}: no line has a time that can be read (the first is {told!r:.60})")
     title = low[value].replace(" ", "")
     pounds = "lb" in title or "pound" in title
     scale = G_PER_KWH[unit or ("lb/MWh" if pounds else "g/kWh")]
