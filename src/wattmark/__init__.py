@@ -32,6 +32,7 @@ _HOMES = {
     "compare": "wattmark.workspace.comparing",
     "current_run": "wattmark.tracker.measure",
     "cycle": "wattmark.lifecycle.cycle.question",
+    "edge": "wattmark.plan.edge.study",
     "export": "wattmark.report.files.writing",
     "fit_predictors": "wattmark.predict.scores.question",
     "fleet": "wattmark.lifecycle.fleet.question",

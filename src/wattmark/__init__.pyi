@@ -17,6 +17,7 @@ from wattmark.impact.series import IntensitySeries, Signal
 from wattmark.impact.series.emitted import CarbonOverTime
 from wattmark.lifecycle.cycle.question import cycle as cycle
 from wattmark.lifecycle.fleet.question import fleet as fleet
+from wattmark.plan.edge.study import edge as edge
 from wattmark.plan.question import Plan, SeriesLike
 from wattmark.predict.environment.question import predict_training as predict_training
 from wattmark.predict.layers.question import predict_layers as predict_layers

@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "carbon.plan",
     "cycle": "carbon.cycle",
     "fleet": "carbon.fleet",
+    "edge": "carbon.edge",
     "totals": "store.totals",
     "health": "store.health",
     "export": "store.export",
@@ -48,11 +49,11 @@ COMMANDS = {
 GROUPS: dict[str, tuple[str, ...]] = {
     "Measure": ("run", "top", "sources", "calibrate"),
     "Look": ("ls", "show", "compare", "health", "ui"),
-    "Know before": ("predict", "whatif", "plan", "cycle", "anatomy"),
+    "Know before": ("predict", "whatif", "plan", "cycle", "edge", "anatomy"),
     "Save": ("try", "gate"),
     "Study": ("study",),
     "Serve": ("llm",),
-    "Share": ("totals", "impact", "export", "import", "cite"),
+    "Share": ("totals", "fleet", "impact", "export", "import", "cite"),
     "Keep in order": ("tag", "note", "rm", "prune", "recover", "config"),
 }
 """How the help sorts the commands; those in none stand under "Others"."""

@@ -3,8 +3,8 @@
 ``Var(log C) = sum_i Var(x_i) + 2 sum_i<j Cov(x_i, x_j)``. A share is one of these terms over Var(log C); they sum to one.
 In all a factor contributes ``Cov(x_i, log C) / Var(log C)``: its own variance and half of what it shares with the others.
 
-Intervals: the bootstrap of the studentised share, its deviation by the influence of each row (B. Efron and R. J.
-Tibshirani, An Introduction to the Bootstrap, 1993, 12.5 and 21.4).
+Intervals: the bootstrap of the studentised share, its deviation by leaving out each row in turn (B. Efron and R. J.
+Tibshirani, An Introduction to the Bootstrap, 1993, 11.5 and 12.5).
 """
 
 from __future__ import annotations
@@ -104,12 +104,15 @@ def _shares(table: Float64, forms: Sequence[tuple[str, int, int, float]]) -> tup
     safe = np.where(variance > 0, variance, 1.0)
     values = np.empty((table.shape[1], len(forms)))
     errors = np.empty_like(values)
+    # sums of squares and products about the mean with one row left out, in closed form
+    left_out = squares.sum(axis=1, keepdims=True) - squares * (count / (count - 1))
+    left_out = np.where(left_out > 1e-12 * variance[:, None], left_out, np.inf)
     for place, (_, a, b, weight) in enumerate(forms):
         product = weight * centred[a] * centred[b]
         share = product.mean(axis=1) / safe
-        influence = (product - share[:, None] * squares) / safe[:, None]
         values[:, place] = share
-        errors[:, place] = np.sqrt((influence**2).sum(axis=1) / (count * (count - 1)))
+        without = (product.sum(axis=1, keepdims=True) - product * (count / (count - 1))) / left_out
+        errors[:, place] = np.sqrt((count - 1) * without.var(axis=1))
     return values, errors
 
 
