@@ -10,8 +10,9 @@ import pytest
 from fakes.task_study import SENTIMENT, Cell, task_study
 from wattmark.predict.whatif.rates import rates_at
 from wattmark.report.figures.tasks import figures
+from wattmark.report.sections.published import published_section
 from wattmark.report.sections.tasks import task_table
-from wattmark.report.study import study_figures, write_report
+from wattmark.report.study import study_figures, write_figures, write_report
 from wattmark.studies.analysis import analyse
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.tasks import task_costs
@@ -89,3 +90,18 @@ def test_names_from_outside_are_escaped(name: str):
     there = task_table(task_costs(StudyData(task_study([Cell("t", name, 1.0)]))))
     assert "<img" not in there
     assert name not in there
+
+
+def test_the_published_table_stands_beside_the_study():
+    there = words(published_section(task_costs(StudyData(task_study(CELLS, repeats=2)))))
+    for told in ("22.7 ×", "26.3 ×", "3.9 ×", "544 ×", "430.8 W", "all eight A100", "here, Wh per 1,000"):
+        assert told in there
+    assert "text-classification, large over small: 30.0" in there
+    assert "Ours:" not in words(published_section([]))
+
+
+def test_every_cell_with_energy_has_its_label(tmp_path: Path):
+    written = write_figures(task_study(CELLS), tmp_path, ("svg",))
+    labels = [path for path in written if path.name.startswith("label-")]
+    assert len(labels) == len(CELLS)
+    assert all(path.read_text(encoding="utf-8").startswith("<svg") for path in labels)

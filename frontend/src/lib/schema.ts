@@ -644,6 +644,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/studies/{name}/label": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Study Label
+         * @description The label of one cell of a study of tasks, its stars among the models of its task, as a picture (SVG).
+         */
+        get: operations["study_label_api_v1_studies__name__label_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/studies/{name}/epochs": {
         parameters: {
             query?: never;
@@ -2772,9 +2792,32 @@ export interface components {
             cost: components["schemas"]["Series"] | null;
         };
         /**
+         * StarLabel
+         * @description Stars of a model among those of its task and batch in this study: 1 to 5. energy: J of a thousand inferences, of the
+         *     GPUs alone where of_gpu; random: its weights mean nothing.
+         */
+        StarLabel: {
+            /** Cell */
+            cell: string;
+            /** Task */
+            task: string;
+            /** Model */
+            model: string;
+            /** Batch */
+            batch: string;
+            /** Stars */
+            stars: number;
+            /** Energy */
+            energy: components["schemas"]["Amount"];
+            /** Of Gpu */
+            of_gpu: boolean;
+            /** Random */
+            random: boolean;
+        };
+        /**
          * Study
          * @description One study: what was varied and what came out, ready to be drawn. common: by metric, what all cells err by alike, in
-         *     words.
+         *     words. labels: of a study of tasks.
          */
         Study: {
             progress: components["schemas"]["Progress"];
@@ -2802,6 +2845,8 @@ export interface components {
             common: {
                 [key: string]: string;
             };
+            /** Labels */
+            labels: components["schemas"]["StarLabel"][];
         };
         /**
          * StudyFactor
@@ -3112,6 +3157,7 @@ export type SpanPage = components['schemas']['SpanPage'];
 export type SpanRow = components['schemas']['SpanRow'];
 export type SplitOut = components['schemas']['SplitOut'];
 export type Stages = components['schemas']['Stages'];
+export type StarLabel = components['schemas']['StarLabel'];
 export type Study = components['schemas']['Study'];
 export type StudyFactor = components['schemas']['StudyFactor'];
 export type StudyMetric = components['schemas']['StudyMetric'];
@@ -4080,6 +4126,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Cheapest"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    study_label_api_v1_studies__name__label_get: {
+        parameters: {
+            query: {
+                cell: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": unknown;
                 };
             };
             /** @description Validation Error */

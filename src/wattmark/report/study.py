@@ -12,6 +12,7 @@ from wattmark.errors import ConfigError
 from wattmark.predict.profile import profile
 from wattmark.predict.whatif.rates import Rates
 from wattmark.report import tables as study_tables
+from wattmark.report.drawing.label import label_svg
 from wattmark.report.drawing.style import file_bytes
 from wattmark.report.figures import analysis as figures_analysis
 from wattmark.report.figures import batch_size as figures_more
@@ -28,11 +29,12 @@ from wattmark.report.html.page import Section, figure_section, page
 from wattmark.report.html.pdf import write_pdf
 from wattmark.report.sections import findings, summary
 from wattmark.report.sections.methods import methods_section
+from wattmark.report.sections.published import published_section
 from wattmark.report.sections.tasks import task_table
 from wattmark.studies.analysis import Analysis, analyse
 from wattmark.studies.analysis.data.study_data import StudyData
 from wattmark.studies.analysis.guidelines.training import Guideline
-from wattmark.studies.analysis.tasks import task_costs
+from wattmark.studies.analysis.tasks import rated, task_costs
 from wattmark.studies.results import StudyResults
 from wattmark.text import clean
 
@@ -101,6 +103,17 @@ def write_figures(
                 path = target / f"{panel.key}.{kind}"
                 path.write_bytes(file_bytes(drawing.figure, kind))
                 written.append(path)
+    return [*written, *_write_labels(StudyData(results, findings.frame), target)]
+
+
+def _write_labels(data: StudyData, folder: Path) -> list[Path]:
+    """The label of each cell of a study of tasks, as ``label-1.svg`` and so on in the order of the cells."""
+    written: list[Path] = []
+    machine = ", ".join(sorted({trial.host for trial in data.trials if trial.host}))
+    for number, (cost, stars) in enumerate(rated(task_costs(data)), 1):
+        path = folder / f"label-{number}.svg"
+        path.write_text(label_svg(cost, stars, machine), encoding="utf-8")
+        written.append(path)
     return written
 
 
@@ -167,6 +180,7 @@ def _document(data: StudyData, analysis: Analysis, rates: Rates | None = None) -
             Section(f"figure-{figure.key}", figure.title, figure_section(figure), absent=bool(figure.absent))
             for figure in figures
         ),
+        *((Section("published", "A published table beside it", published_section(costs)),) if costs else ()),
         Section("methods", "Methods", methods_section(data)),
         Section("failed", "Trials that did not complete", summary.failures(data)),
     ]

@@ -122,8 +122,8 @@ def against_general(costs: Sequence[TaskCost]) -> list[SpecificAgainstGeneral]:
 
 def stars(energies: Sequence[float]) -> list[int]:
     """Stars of models by their energy on one task and one machine: the range from the least to the most is cut into five
-    equal parts, of which the lowest has five stars and the highest one (AI Energy Score: huggingface.co/AIEnergyScore, "the
-    range of GPU energy of a task is divided into five equal intervals"). A single model, or several that are alike, have
+    equal parts, of which the lowest has five stars and the highest one (the rule of
+    the AI Energy Score, huggingface.github.io/AIEnergyScore). A single model, or several that are alike, have
     five."""
     if not energies:
         return []

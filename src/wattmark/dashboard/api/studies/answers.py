@@ -20,6 +20,7 @@ from wattmark.dashboard.api.studies.schemas import (
     ParetoCell,
     Progress,
     Rival,
+    StarLabel,
     Study,
     StudyMetric,
     Trial,
@@ -100,6 +101,45 @@ def study(folder: StudyFolder, results: StudyResults) -> Study:
         trials=tuple(_trial(trial) for trial in results.trials[-MOST_TRIALS:]),
         environment={host: dict(facts) for host, facts in results.environment.items()},
         common=common,
+        labels=star_labels(data),
+    )
+
+
+def star_labels(data: StudyData) -> tuple[StarLabel, ...]:
+    """The stars of every cell of a study of tasks; none of another study."""
+    from wattmark.studies.analysis.tasks import rated, task_costs
+
+    found: list[StarLabel] = []
+    for cost, stars in rated(task_costs(data)):
+        shown = cost.energy if cost.gpu is None else cost.gpu
+        if shown is not None:
+            found.append(
+                StarLabel(
+                    cost.label,
+                    cost.task,
+                    cost.model,
+                    cost.batch_asked,
+                    stars,
+                    shown,
+                    cost.gpu is not None,
+                    cost.random,
+                )
+            )
+    return tuple(found)
+
+
+def label_of(data: StudyData, cell: str) -> str:
+    """The label of a cell as SVG. Raises NoStudy for a cell that has none."""
+    from wattmark.report.drawing.label import label_svg
+    from wattmark.studies.analysis.tasks import rated, task_costs
+
+    for cost, stars in rated(task_costs(data)):
+        if cost.label == cell:
+            return label_svg(
+                cost, stars, ", ".join(sorted({trial.host for trial in data.trials if trial.host}))
+            )
+    raise NoStudy(
+        f"there is no label of {cell!r}", hint="a study of tasks has one for each of its cells with energy"
     )
 
 

@@ -59,6 +59,15 @@ def study_cheapest(here: Here, name: StudyName, cost: Metric, limits: Limits = "
     return answers.cheapest_of(cheapest_cell(data, cost, parse_limits(limits)))
 
 
+@router.get("/{name}/label", response_class=Response, responses={200: {"content": {"image/svg+xml": {}}}})
+def study_label(here: Here, name: StudyName, cell: Annotated[str, Query(max_length=300)]) -> Response:
+    """The label of one cell of a study of tasks, its stars among the models of its task, as a picture (SVG)."""
+    from wattmark.studies.analysis.data.study_data import StudyData
+
+    svg = answers.label_of(StudyData(here.studies.results(here.studies.folder(name))), cell)
+    return Response(svg, media_type="image/svg+xml")
+
+
 @router.get("/{name}/epochs")
 def study_epochs(here: Here, name: StudyName) -> dict[str, list[Epoch]]:
     """Energy, power, loss and accuracy by epoch, by the label of the cell."""

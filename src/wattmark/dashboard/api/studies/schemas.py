@@ -77,9 +77,24 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class StarLabel:
+    """Stars of a model among those of its task and batch in this study: 1 to 5. energy: J of a thousand inferences, of the
+    GPUs alone where of_gpu; random: its weights mean nothing."""
+
+    cell: str
+    task: str
+    model: str
+    batch: str
+    stars: int
+    energy: Quantity
+    of_gpu: bool
+    random: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """One study: what was varied and what came out, ready to be drawn. common: by metric, what all cells err by alike, in
-    words."""
+    words. labels: of a study of tasks."""
 
     progress: Progress
     factors: dict[str, tuple[Level, ...]]
@@ -90,6 +105,7 @@ class Study:
     trials: tuple[Trial, ...]
     environment: dict[str, dict[str, Any]]
     common: dict[str, str]
+    labels: tuple[StarLabel, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol, cast
 
 import numpy as np
@@ -48,13 +49,11 @@ class OnnxSession:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads_of(settings)
         options.log_severity_level = 3
+        self._errors = _errors_of(import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
         try:
             session = runtime.InferenceSession(str(path), options, providers=[provider])
-        except RuntimeError as error:  # all of its errors are
-            first = str(error).strip().splitlines()[0]
-            raise ConfigError(f"{path} cannot be loaded by ONNX Runtime: {first}") from error
-        except ValueError as error:
-            raise ConfigError(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
+        except self._errors as error:
+            raise ConfigError(f"{path} cannot be loaded by ONNX Runtime: {_first(error)}") from error
         self._session = cast("_Session", session)
         self.path = path
         self.inputs = {
@@ -66,6 +65,15 @@ class OnnxSession:
         """All outputs for the inputs by name. Raises ConfigError for inputs that the model does not take."""
         try:
             return self._session.run(None, given)
-        except (RuntimeError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise ConfigError(f"{self.path.name} does not take these inputs: {first}") from error
+        except self._errors as error:
+            raise ConfigError(f"{self.path.name} does not take these inputs: {_first(error)}") from error
+
+
+def _errors_of(state: ModuleType) -> tuple[type[Exception], ...]:
+    """Every error that ONNX Runtime has: they share no base but Exception."""
+    own = (kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
+    return (RuntimeError, ValueError, *own)
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
