@@ -44,6 +44,7 @@ from wattmark.tracker.run import Run as Run
 from wattmark.workspace.calibration import calibrate as calibrate
 from wattmark.workspace.comparing import compare as compare
 from wattmark.workspace.configuration import Settings as Settings
+from wattmark.workspace.impact import Costs
 from wattmark.workspace.library import RunLike
 from wattmark.workspace.library import RunList as RunList
 from wattmark.workspace.library import carbon as carbon
@@ -87,6 +88,7 @@ def impact(
     unit: str | None = None,
     signal: Signal | None = None,
     offline: bool = False,
+    costs: Costs | None = None,
 ) -> CarbonOverTime | None: ...
 def disclose(
     runs: RunLike | Iterable[RunLike],
@@ -101,6 +103,7 @@ def disclose(
     per: str | None = None,
     facts: Mapping[str, object] | None = None,
     name: str | None = None,
+    costs: Costs | None = None,
 ) -> Disclosure: ...
 def plan(
     duration: str | float,

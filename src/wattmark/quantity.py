@@ -36,6 +36,7 @@ SCALE, CURVE, SPECIMEN, OFFSET, CHARACTER = "scale", "curve", "specimen", "offse
 EDGES, SHARE, IDLE, SCATTER, REPEAT = "edges", "share", "idle", "scatter", "repeat"
 GRID, PUE, PRICE, FIT, OWN = "grid", "pue", "price", "fit", "own"
 WALL, METER = "wall", "meter"
+WATER, MAKING = "water", "making"
 KINDS: Mapping[str, tuple[str, str]] = {
     SCALE: ("scale of the sensor", "calibrate it against a meter"),
     CURVE: (
@@ -62,6 +63,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "calibrate longer, with more levels of load: wattmark calibrate --meter",
     ),
     METER: ("scale of the wall meter", "take a meter of a better class"),
+    WATER: ("water of the site and of the grid", "ask the site's operator"),
+    MAKING: ("making of the hardware and its lifetime", "ask the maker for its product carbon footprint"),
     OWN: ("error of its own", "measure it again"),
 }
 """Kind (what a term's name begins with) -> in words, and what makes it smaller."""

@@ -11,14 +11,36 @@ from pathlib import Path
 from wattmark import settings
 from wattmark.documents import mapping, number
 from wattmark.errors import ConfigError, ProviderError
-from wattmark.impact import Intensity, as_pue, intensity_of
+from wattmark.impact import Intensity, Pue, as_pue, intensity_of
 from wattmark.impact.emissions import PueLike
 from wattmark.impact.providers import Cache, CarbonProvider, Question, intensity, provider_of
 from wattmark.impact.providers.files import SeriesFile
 from wattmark.impact.series import IntensitySeries, Signal, read_series
 from wattmark.impact.series.emitted import CarbonOverTime, carbon_over_time
+from wattmark.impact.series.prices import money
+from wattmark.impact.stages import Stage, gpu_hours, making, water
+from wattmark.quantity import Quantity
 from wattmark.runs.view import RunView
 from wattmark.workspace.runs import place_of
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Costs:
+    """What else is worked out, each only if it is given. price: of a kWh (a number, a range), or a file of prices (per
+    ``price_per``: kWh or MWh), tables in ``timezone``. gpu_hour: of one GPU. wue, grid_water: L/kWh. making: kg CO2e of
+    one of ``devices``, or a name; lifetime: years."""
+
+    price: float | str | None = None
+    currency: str = ""
+    price_per: str = "kWh"
+    timezone: str = "UTC"
+    gpu_hour: float | str | None = None
+    gpus: float | None = None
+    wue: float | str | None = None
+    grid_water: float | str | None = None
+    making: float | str | None = None
+    lifetime: float | str | None = None
+    devices: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,6 +56,7 @@ class Sought:
     unit: str | None = None
     signal: Signal | None = None
     offline: bool = False
+    costs: Costs | None = None
 
 
 def carbon_by_time(view: RunView, sought: Sought) -> CarbonOverTime | None:
@@ -60,7 +83,33 @@ def carbon_by_time(view: RunView, sought: Sought) -> CarbonOverTime | None:
         raise unknown
     else:
         series = None
-    return carbon_over_time(view, series, as_pue(ratio), yearly)
+    over = carbon_over_time(view, series, as_pue(ratio), yearly)
+    if over is None or sought.costs is None:
+        return over
+    stages, lacking = _stages(view, over.energy, as_pue(ratio), sought.costs)
+    return dataclasses.replace(over, stages=stages, notes=(*over.notes, *lacking))
+
+
+def _stages(view: RunView, energy: Quantity, pue: Pue, costs: Costs) -> tuple[tuple[Stage, ...], list[str]]:
+    seconds = view.record.duration_s
+    gpus = costs.gpus
+    if gpus is None:
+        channels = [curve.channel for curve in view.record.curves]
+        gpus = float(len({one.id.partition("/")[0] for one in channels if one.component == "gpu"}))
+    stages = [
+        water(energy, pue, costs.wue, costs.grid_water),
+        making(seconds, costs.making, costs.lifetime, costs.devices),
+        gpu_hours(seconds, costs.gpu_hour, gpus, costs.currency),
+    ]
+    lacking: list[str] = []
+    if costs.price is not None:
+        paid, why = money(
+            view, costs.price, pue, currency=costs.currency, per=costs.price_per, timezone=costs.timezone
+        )
+        stages.append(paid)
+        if why:
+            lacking.append(f"the electricity's cost is not known: {why}")
+    return tuple(stage for stage in stages if stage is not None), lacking
 
 
 def configured_provider(named: str | None) -> CarbonProvider | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wattmark.impact.providers import CarbonProvider
     from wattmark.impact.series import IntensitySeries, Signal
     from wattmark.impact.series.emitted import CarbonOverTime
+    from wattmark.workspace.impact import Costs
 
 RunLike = Run | RunView | str
 Format = Literal["json", "csv", "parquet"]
@@ -128,6 +129,7 @@ def impact(
     unit: str | None = None,
     signal: Signal | None = None,
     offline: bool = False,
+    costs: Costs | None = None,
 ) -> CarbonOverTime | None:
     """CO2e of a run by the hour: its power with a grid's intensity over time, exact at the edges.
 
@@ -143,7 +145,9 @@ def impact(
     """
     from wattmark.workspace.impact import Sought, carbon_by_time
 
-    return carbon_by_time(view_of(run), Sought(series, provider, zone, region, pue, unit, signal, offline))
+    return carbon_by_time(
+        view_of(run), Sought(series, provider, zone, region, pue, unit, signal, offline, costs)
+    )
 
 
 def totals(

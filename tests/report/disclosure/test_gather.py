@@ -9,8 +9,9 @@ import pytest
 from fakes.records import rapl_record
 from wattmark.errors import ConfigError
 from wattmark.report.disclosure.gather import counts_of, disclose_runs, footprint_of
+from wattmark.report.disclosure.sci import score_of
 from wattmark.runs.view import RunView
-from wattmark.workspace.impact import Sought
+from wattmark.workspace.impact import Costs, Sought
 
 
 def views(*changes: dict[str, object]) -> list[RunView]:
@@ -77,6 +78,20 @@ def test_facts_that_no_format_asks_for_are_refused() -> None:
     with pytest.raises(ConfigError, match="no format asks for colour"):
         disclose_runs(views({}), "md", facts={"colour": "red"})
     assert disclose_runs(views({})[0], "json", zone="FR").ending == "json"
+
+
+def test_the_making_goes_into_the_score() -> None:
+    day = 86_400 * 10**9
+    runs = views({}, {"started_wall_ns": rapl_record(3).started_wall_ns + day})
+    costs = Costs(making=1500.0, lifetime=5, wue=1.8, price=0.3, currency="EUR")
+    whole = footprint_of(runs, Sought(zone="FR", costs=costs), {"units": "10"}, "samples")
+    seconds = sum(view.record.duration_s for view in runs)
+    assert whole.embodied is not None
+    assert whole.embodied.value == pytest.approx(1500e3 * seconds / (5 * 365.25 * 86_400))
+    assert score_of(whole) is not None
+    assert set(whole.stages) == {"water", "making of the hardware", "electricity"}
+    assert whole.energy is not None
+    assert whole.stages["water"].value == pytest.approx(whole.energy.value / 3.6e6 * 1.8)
 
 
 def test_no_run_is_said() -> None:

@@ -68,6 +68,38 @@ def impact(
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask nobody; take what was kept of earlier answers.")
     ] = False,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRICE|FILE",
+            help="Of a kWh: 0.30, 0.25-0.35, a CSV by the time of day (from,to,price,days), or times and prices.",
+        ),
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Of the prices.")] = "",
+    price_per: Annotated[str, typer.Option(help="What the prices of a file are per: kWh or MWh.")] = "kWh",
+    timezone: Annotated[str, typer.Option(help="Of a table by the time of day: Europe/Paris.")] = "UTC",
+    gpu_hour: Annotated[
+        str | None, typer.Option(metavar="PRICE", help="Of a rented GPU for an hour, beside the electricity.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option(help="How many of them (default: those that were measured).")
+    ] = None,
+    wue: Annotated[
+        str | None, typer.Option(metavar="L/KWH", help="Water that the site uses: 0.2, or 0.1-1.8.")
+    ] = None,
+    grid_water: Annotated[
+        str | None, typer.Option(metavar="L/KWH", help="Water of generating the power: 3.1, or 1.2-6.0.")
+    ] = None,
+    making: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KG", help="CO2e of making a device: 1500, 1000-2000, or a100; its share is shown."
+        ),
+    ] = None,
+    lifetime: Annotated[
+        str | None, typer.Option(metavar="YEARS", help="For which the devices are used (default: 3-6).")
+    ] = None,
+    devices: Annotated[float, typer.Option(help="How many of them.")] = 1.0,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="All runs with this tag; may be repeated.")
     ] = None,
@@ -94,15 +126,21 @@ def impact(
 ) -> None:
     """Work out a run's carbon hour by hour: its power with the grid's intensity, exact at the edges of every step.
 
-    With --format, or for several runs: what they used in a format that others ask for; what is not known is left empty
-    and listed.
+    Beside it water (--wue, --grid-water), money (--price, --gpu-hour) and the hardware's making (--making), if asked for.
+    With --format, or for several runs: what they used in a format that others ask for; what is not known is left empty.
 
-    \b Example: wattmark impact last --series grid.csv --zone DE Example: wattmark impact last --provider uk --zone GB
+    \b
+    Example: wattmark impact last --series grid.csv --zone DE
+    Example: wattmark impact last --provider uk --zone GB --price 0.25-0.35 --currency GBP
     Example: wattmark impact --tag project=paper --zone FR --format latex
     """
     from wattmark.report.disclosure.gather import disclose_runs
+    from wattmark.workspace.impact import Costs
     from wattmark.workspace.library import impact as ask
 
+    costs = Costs(
+        price, currency, price_per, timezone, gpu_hour, gpus, wue, grid_water, making, lifetime, devices
+    )
     selected = bool(tag or study or (refs and len(refs) > 1))
     if format is not None or selected:
         disclosure = disclose_runs(
@@ -117,6 +155,7 @@ def impact(
             per=per,
             facts=_facts(fact),
             name=study,
+            costs=costs,
         )
         _hand_over(disclosure, output, json_path)
         return
@@ -134,6 +173,7 @@ def impact(
         unit=unit,
         signal=_signal(signal),
         offline=offline,
+        costs=costs,
     )
     if answer is None:
         raise ConfigError(f"no energy of {ref} was measured", hint="wattmark sources")
@@ -214,5 +254,19 @@ def _render(answer: CarbonOverTime) -> None:
         out.print(f"{plain(series.source)}, in steps of {steps}", style="dim", soft_wrap=True)
     else:
         out.print(f"{words(answer.grams)} CO2e by the yearly figure", soft_wrap=True)
+    for stage in answer.stages:
+        out.print(f"{stage.name}: {_amount(stage.amount)}", soft_wrap=True)
+        year = f", {stage.year}" if stage.year else ""
+        out.print(f"  {plain(stage.formula)} ({plain(stage.source)}{year})", style="dim", soft_wrap=True)
     for note in answer.notes:
         out.print(f"! {plain(note)}", style="yellow", soft_wrap=True)
+
+
+def _amount(quantity: Quantity) -> str:
+    from wattmark.units import format_mass, format_number
+
+    low, high = quantity.interval()
+    if quantity.unit == "g":
+        return f"{format_mass(quantity.value)} [{format_mass(low)}, {format_mass(high)}] CO2e"
+    told = f"{format_number(quantity.value)} [{format_number(low)}, {format_number(high)}]"
+    return f"{told} {plain(quantity.unit)}".rstrip()

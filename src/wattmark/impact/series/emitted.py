@@ -15,6 +15,7 @@ import numpy as np
 from wattmark.impact.intensity import Intensity
 from wattmark.impact.pue import Pue
 from wattmark.impact.series.series import IntensitySeries, Piece
+from wattmark.impact.stages import Stage
 from wattmark.impact.tables import source_spread
 from wattmark.quantity import GRID, Quantity
 from wattmark.runs.attribution import headline_of
@@ -40,7 +41,7 @@ class Slice:
 class CarbonOverTime:
     """Grams of a run by a series, beside the same by the yearly figure; hours; how much of its energy the series told.
 
-    grams is None where part of the run is told by neither."""
+    grams is None where part of the run is told by neither. stages: water, money, making, where they were asked for."""
 
     grams: Quantity | None
     yearly: Quantity | None
@@ -49,6 +50,7 @@ class CarbonOverTime:
     slices: tuple[Slice, ...]
     series: IntensitySeries
     notes: tuple[str, ...]
+    stages: tuple[Stage, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -72,6 +74,7 @@ class CarbonOverTime:
                 }
                 for part in self.slices
             ],
+            "stages": [stage.as_dict() for stage in self.stages],
             "notes": list(self.notes),
         }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from wattmark.impact.series import Signal
+from wattmark.impact.stages import MAKING_STAGE
 from wattmark.quantity import Quantity
 from wattmark.units import J_PER_KWH, J_PER_WH
 
@@ -63,7 +64,8 @@ class Footprint:
 
     energy, measured, modelled: J of computing (without PUE). carbon: g CO2e, with PUE. g_per_kwh: what the joules met, on
     the whole. grid: who says so; grid_scope: life cycle or operational. counts: samples, tokens, requests ... of the
-    outermost spans that have them. facts: of :data:`FACTS`. groups: the same for each model, where there are several.
+    outermost spans that have them. facts: of :data:`FACTS`. stages: water, money, making, where asked for. groups: the
+    same for each model, where there are several.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Footprint:
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
     groups: tuple[Footprint, ...] = ()
+    stages: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
 
     @property
     def kwh(self) -> Quantity | None:
@@ -122,10 +125,10 @@ class Footprint:
 
     @property
     def embodied(self) -> Quantity | None:
-        """The share of the making that was given, in g CO2e."""
+        """The share of the hardware's making, given or worked out (``--making``), in g CO2e."""
         told = self.number("embodied_g")
         if told is None or told < 0:
-            return None
+            return self.stages.get(MAKING_STAGE)
         return Quantity.exact(told, "g", self.facts.get("embodied_source", "given"))
 
     @property

@@ -21,7 +21,7 @@ from wattmark.runs.totals import pieces
 from wattmark.runs.view import RunView
 from wattmark.tracker.run import Run
 from wattmark.workspace import totals as sums
-from wattmark.workspace.impact import Sought, carbon_by_time
+from wattmark.workspace.impact import Costs, Sought, carbon_by_time
 from wattmark.workspace.library import RunLike, view_of
 from wattmark.workspace.runs import place_of, summary_of
 
@@ -41,6 +41,7 @@ def disclose_runs(
     per: str | None = None,
     facts: Mapping[str, object] | None = None,
     name: str | None = None,
+    costs: Costs | None = None,
 ) -> Disclosure:
     """``wm.disclose()``: runs in a format that others ask for (:data:`FORMATS`), with what the data could not fill.
 
@@ -48,9 +49,12 @@ def disclose_runs(
     runs' spans (``"requests"``). facts: what only people know (:data:`FACTS`); tags of that name count as such. name: of
     the whole.
 
-    Raises ConfigError for a format or fact that is not known, RunNotFound.
+    costs: water, money and making (:class:`wattmark.workspace.impact.Costs`). Raises ConfigError for a format or fact
+    that is not known, RunNotFound.
     """
-    sought = Sought(series=series, provider=provider, zone=zone, region=region, pue=pue, offline=offline)
+    sought = Sought(
+        series=series, provider=provider, zone=zone, region=region, pue=pue, offline=offline, costs=costs
+    )
     given = {key: str(value) for key, value in (facts or {}).items()}
     unknown = sorted(set(given) - set(FACTS) - {"project"})
     if unknown:
@@ -120,6 +124,7 @@ def footprint_of(
         {**known, **(facts or {})},
         tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+    whole = replace(whole, stages=_stages(parts))
     models = dict.fromkeys(view.record.tags.get("model", "") for view in unique)
     if not group or len(models) < 2:
         return whole
@@ -146,6 +151,7 @@ class _Part:
         self.energy = _of(energy, share)
         over = carbon_by_time(view, sought)
         self.carbon = None if over is None else _of(over.grams, share)
+        self.stages = {} if over is None else {stage.name: stage.amount * share for stage in over.stages}
         self.notes = () if over is None else over.notes
         self.signal = "average" if over is None else over.series.signal
         tree = attributed(view) if scope == "tree" else None
@@ -189,6 +195,17 @@ def _by_component(parts: Sequence[_Part]) -> dict[str, Quantity]:
                 found.setdefault(name, []).append(part.by_component[name] * part.share)
     sums_of = {name: total(told) for name, told in found.items()}
     return {name: quantity for name, quantity in sums_of.items() if quantity is not None}
+
+
+def _stages(parts: Sequence[_Part]) -> dict[str, Quantity]:
+    """Those that every run has, added."""
+    found: dict[str, Quantity] = {}
+    for name, first in parts[0].stages.items():
+        told = [part.stages[name] for part in parts if name in part.stages]
+        added = total(told, first.unit) if len(told) == len(parts) else None
+        if added is not None:
+            found[name] = added
+    return found
 
 
 def _words(parts: Sequence[_Part], *, methods: bool) -> dict[str, tuple[str, ...]]:

@@ -34,7 +34,7 @@ def ghg(footprint: Footprint) -> Disclosure:
         gaps.add("source of the market-based factor", "--fact market_source=...")
     making = footprint.embodied
     if making is None:
-        gaps.add("scope 3, category 2 (the hardware's making)", "--fact embodied_g=...")
+        gaps.add("scope 3, category 2 (the hardware's making)", "--making KG, or --fact embodied_g=...")
     rows = [
         (
             "activity data",

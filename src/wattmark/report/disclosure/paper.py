@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from wattmark._version import __version__
+from wattmark.impact.stages import MAKING_STAGE
 from wattmark.quantity import Quantity
 from wattmark.report.disclosure.footprint import Disclosure, Footprint, Gaps, origin_of
 from wattmark.text import clean
@@ -49,6 +50,9 @@ def rows_of(footprint: Footprint) -> list[tuple[str, str, str]]:
         rows.append(("emissions", f"{_mass(footprint.carbon)} CO2e", f"{footprint.grid}, {footprint.signal}"))
     if footprint.embodied is not None:
         rows.append(("share of the making", f"{_mass(footprint.embodied)} CO2e", footprint.embodied.source))
+    for stage, amount in footprint.stages.items():
+        if stage != MAKING_STAGE:
+            rows.append((stage, f"{interval_words(amount)} {amount.unit}", "worked out of the joules"))
     if footprint.energy is not None and footprint.per and footprint.units:
         rows.append(
             (f"energy per {footprint.per}", _energy(footprint.energy / footprint.units), "energy / count")
@@ -178,6 +182,7 @@ def _plain(footprint: Footprint) -> dict[str, object]:
         "zones": list(footprint.zones),
         "pue": of(footprint.pue),
         "embodied_g": of(footprint.embodied),
+        "stages": {name: of(amount) for name, amount in footprint.stages.items()},
         "counts": dict(footprint.counts),
         "hardware": [
             {"kind": part.kind, "name": part.name, "count": part.count, "memory_gb": part.memory_gb}

@@ -78,7 +78,8 @@ def _score(footprint: Footprint, gaps: Gaps) -> dict[str, object]:
         gaps.add("I", "--zone, --series or --provider")
     if making is None:
         gaps.add(
-            "M", "--fact embodied_g=... (a score needs it; 0 only where the standard lets you leave it out)"
+            "M",
+            "--making KG, or --fact embodied_g=... (a score needs it; 0 only where the standard lets you leave it out)",
         )
     if units is None:
         remedy = f"--per {'|'.join(footprint.counts)}" if footprint.counts else "--per NAME --fact units=..."
@@ -95,7 +96,7 @@ def _score(footprint: Footprint, gaps: Gaps) -> dict[str, object]:
             "I": {"value": _amount(footprint.g_per_kwh), "unit": "g/kWh", "origin": None if operation is None else "sourced",
                   "source": footprint.grid, "signal": footprint.signal, "zones": list(footprint.zones)},
             "M": {"value": _amount(making), "unit": "g", "origin": None if making is None else "sourced",
-                  "source": footprint.facts.get("embodied_source", "")},
+                  "source": "" if making is None else making.source},
             "R": {"value": units, "unit": footprint.per, "origin": None if units is None else
                   "sourced" if "units" in footprint.facts else "measured"},
         },
