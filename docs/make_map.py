@@ -27,6 +27,7 @@ PURPOSES = {
     "recorder": "a small process that samples sources and appends to a journal",
     "runs": "the record: curves, spans, energies of intervals, results; reading of journals",
     "tracker": "what a measured process loads: measure, span, log",
+    "limits": "power caps: set by a keeper, always put back",
     "impact": "carbon, worked out afterwards from joules that stay as they are",
     "store": "runs kept and queried; import and export",
     "workspace": "the one door to the runs",

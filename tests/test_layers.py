@@ -32,6 +32,7 @@ LAYERS = (
     ),
     ("sources",),
     ("recorder",),
+    ("limits",),
     ("runs",),
     ("tracker",),
     ("impact",),

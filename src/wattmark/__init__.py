@@ -22,6 +22,7 @@ _HOMES = {
     "Settings": "wattmark.workspace.configuration",
     "Study": "wattmark.studies.handle",
     "WattmarkError": "wattmark.errors",
+    "advise_cap": "wattmark.advise.cap.question",
     "at_plug": "wattmark.workspace.meters.calibration",
     "benchmark": "wattmark.serving.benchmark",
     "benchmark_loads": "wattmark.serving.benchmark",

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from wattmark import testing as testing
 from wattmark._version import __version__ as __version__
+from wattmark.advise.cap.question import advise_cap as advise_cap
 from wattmark.advise.gate.question import gate as gate
 from wattmark.advise.levers.script import levers as levers
 from wattmark.advise.levers.trying import try_levers as try_levers

@@ -11,6 +11,7 @@ from typing import TextIO
 from wattmark import settings
 from wattmark.cli.terminal.output import report_error, say
 from wattmark.errors import ConfigError, WattmarkError
+from wattmark.paths import data_dir
 from wattmark.text import keep_output_whole
 from wattmark.units import show_energies_in
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _dispatch(words: list[str]) -> int:
     show_energies_in(_energy_unit())
+    _put_caps_back()
     if words[:1] == ["run"]:
         from wattmark.cli.run.command import run
 
@@ -42,6 +44,19 @@ def _dispatch(words: list[str]) -> int:
     from wattmark.cli.app import run_app
 
     return run_app(words)
+
+
+def _put_caps_back() -> None:
+    """Power caps that a killed search has left behind: the next command, whichever it is, puts them back."""
+    try:
+        names = os.listdir(f"{data_dir()}/caps")  # noqa: PTH208 - pathlib takes milliseconds to import
+    except OSError:
+        return
+    if any(name.endswith(".json") for name in names):
+        from wattmark.limits.restoring import put_back
+
+        for line in put_back():
+            say(line)
 
 
 def _energy_unit() -> str:

@@ -26,6 +26,9 @@
  *       pci             its bus id, as 00000000:01:00.0 (default: bus 1 for GPU 0, and so on)
  *       arch            NVML_DEVICE_ARCH_*: 5 Volta, 7 Ampere, 9 Hopper (default)
  *       cc              compute capability times ten (default 90)
+ *       caps_act        1: power limits that are set hold for all processes and cut the power (below, at the setter);
+ *                       power is min(watts, limit) then, and the counter its exact integral
+ *       persistence     1: persistence mode is on
  *       util, mem_util, memory_mb, used_mb, temp, sm_mhz, mem_mhz, limit_w, max_limit_w, reasons
  *       mig             1: MIG mode is on
  *   mig 0 uuid=MIG-... gi=1 ci=0 slices=2 sm=28      a MIG device of GPU 0
@@ -52,7 +55,7 @@ typedef struct { char uuid[96]; unsigned gi, ci, slices, sm; int parent; } mig_t
 typedef struct { unsigned pid, mb, sm; int mig; } proc_t;
 typedef struct { char function[64]; int code; double after_s; } fail_t;
 typedef struct {
-    int present, counter, power, instant, module, mig;
+    int present, counter, power, instant, module, mig, caps_act, persistence;
     double watts, low_watts, wave_s, energy_mj, counter_factor, update_ms, lost_after_s;
     char name[96], uuid[96], pci[32];
     unsigned arch, cc, util, mem_util, memory_mb, used_mb, temp, sm_mhz, mem_mhz, limit_w, max_limit_w, reasons;
@@ -60,6 +63,7 @@ typedef struct {
     mig_t migs[MAX_MIGS];
     proc_t procs[MAX_PROCS];
     fail_t fails[MAX_FAILS];
+    int index;
     double base_j, base_s; /* the counter's value when this state was read, and that moment */
 } gpu_t;
 
@@ -82,17 +86,60 @@ static double shown_s(const gpu_t *g, double t) {
     return step > 0 ? floor(t / step) * step : t;
 }
 
+/* Limits that were set, of all processes: lines "<gpu> <mW> <s of CLOCK_MONOTONIC>" of FAKE_NVML_STATE.caps. */
+enum { MAX_CAPS = 4096 };
+typedef struct { int gpu; unsigned mw; double s; } cap_t;
+static cap_t caps[MAX_CAPS];
+static int n_caps;
+
+static int caps_path(char *path, size_t size) {
+    const char *state = getenv("FAKE_NVML_STATE");
+    return state && snprintf(path, size, "%s.caps", state) < (int)size;
+}
+
+static void load_caps(void) {
+    char path[4096], line[128];
+    FILE *file = caps_path(path, sizeof path) ? fopen(path, "r") : NULL;
+    n_caps = 0;
+    if (!file) return;
+    while (n_caps < MAX_CAPS && fgets(line, sizeof line, file)) {
+        cap_t *c = &caps[n_caps];
+        if (sscanf(line, "%d %u %lf", &c->gpu, &c->mw, &c->s) == 3) n_caps++;
+    }
+    fclose(file);
+}
+
+static unsigned limit_mw(const gpu_t *g, double t);
+
 static double watts_at(const gpu_t *g, double t) {
+    if (g->caps_act) return fmin(g->watts, limit_mw(g, t) / 1e3);
     if (g->wave_s <= 0) return g->watts;
     return fmod(t, g->wave_s) < g->wave_s / 2 ? g->watts : g->low_watts;
 }
 
 /* Integral of the power from 0 to t. */
 static double joules_to(const gpu_t *g, double t) {
+    if (g->caps_act) {
+        double sum = 0, from = 0, watts = fmin(g->watts, g->limit_w);
+        for (int i = 0; i < n_caps && caps[i].s < t; i++) {
+            if (caps[i].gpu != g->index) continue;
+            sum += watts * (caps[i].s - from);
+            from = caps[i].s;
+            watts = fmin(g->watts, caps[i].mw / 1e3);
+        }
+        return sum + watts * (t - from);
+    }
     if (g->wave_s <= 0) return g->watts * t;
     double half = g->wave_s / 2, whole = floor(t / g->wave_s), rest = t - whole * g->wave_s;
     double high = rest < half ? rest : half;
     return (g->watts + g->low_watts) * half * whole + g->watts * high + g->low_watts * (rest - high);
+}
+
+static unsigned limit_mw(const gpu_t *g, double t) {
+    unsigned mw = g->limit_w * 1000;
+    for (int i = 0; g->caps_act && i < n_caps && caps[i].s <= t; i++)
+        if (caps[i].gpu == g->index) mw = caps[i].mw;
+    return mw;
 }
 
 static double joules(const gpu_t *g, double t) {
@@ -102,6 +149,7 @@ static double joules(const gpu_t *g, double t) {
 
 static void defaults(gpu_t *g, int index) {
     memset(g, 0, sizeof *g);
+    g->index = index;
     g->present = g->counter = g->power = g->instant = 1;
     g->watts = 50;
     g->energy_mj = g->lost_after_s = -1;
@@ -164,6 +212,8 @@ static void parse_gpu(gpu_t *g, const char *l) {
     g->max_limit_w = number(l, "max_limit_w", g->max_limit_w);
     g->reasons = number(l, "reasons", g->reasons);
     g->mig = number(l, "mig", g->mig);
+    g->caps_act = number(l, "caps_act", g->caps_act);
+    g->persistence = number(l, "persistence", g->persistence);
     text(l, "name", g->name, sizeof g->name);
     text(l, "uuid", g->uuid, sizeof g->uuid);
     text(l, "pci", g->pci, sizeof g->pci);
@@ -267,6 +317,7 @@ static int enter(void *device, const char *function) {
     if (!initialised) return UNINITIALIZED;
     gpu_t *g = board_of(device);
     if (g < gpus || g >= gpus + n_gpus) return INVALID_ARGUMENT;
+    if (g->caps_act) load_caps();
     double elapsed = now_s() - init_s;
     if (g->lost_after_s >= 0 && elapsed >= g->lost_after_s) return LOST;
     for (int i = 0; i < g->n_fails; i++)
@@ -440,8 +491,9 @@ int nvmlDeviceGetClockInfo(void *device, unsigned type, unsigned *out) {
     *out = type == 2 ? G->mem_mhz : G->sm_mhz;
     return OK;
 }
-int nvmlDeviceGetPowerManagementLimit(void *device, unsigned *out) { BOARD_ONLY(device); *out = G->limit_w * 1000; return OK; }
-int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned *out) { BOARD_ONLY(device); *out = G->limit_w * 1000; return OK; }
+int nvmlDeviceGetPowerManagementLimit(void *device, unsigned *out) { BOARD_ONLY(device); *out = limit_mw(G, now_s()); return OK; }
+int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned *out) { BOARD_ONLY(device); *out = limit_mw(G, now_s()); return OK; }
+int nvmlDeviceGetPersistenceMode(void *device, int *out) { BOARD_ONLY(device); *out = G->persistence; return OK; }
 int nvmlDeviceGetPowerManagementLimitConstraints(void *device, unsigned *low, unsigned *high) {
     BOARD_ONLY(device);
     *low = 100000;
@@ -449,17 +501,20 @@ int nvmlDeviceGetPowerManagementLimitConstraints(void *device, unsigned *low, un
     return OK;
 }
 
-/* Kept in this process, and noted in FAKE_NVML_STATE.caps, a line "<gpu> <mW>" each, for whoever wants to see it. */
+/* Kept in this process, and noted in FAKE_NVML_STATE.caps, a line "<gpu> <mW>" each, for whoever wants to see it; with
+ * caps_act the lines have the time too, and every process goes by them. */
 int nvmlDeviceSetPowerManagementLimit(void *device, unsigned mw) {
     BOARD_ONLY(device);
     if (mw < 100000 || mw > G->max_limit_w * 1000) return INVALID_ARGUMENT;
-    G->limit_w = mw / 1000;
-    const char *state = getenv("FAKE_NVML_STATE");
     char path[4096];
-    if (state && snprintf(path, sizeof path, "%s.caps", state) < (int)sizeof path) {
-        FILE *file = fopen(path, "a");
-        if (file) { fprintf(file, "%d %u\n", (int)(G - gpus), mw); fclose(file); }
+    FILE *file = caps_path(path, sizeof path) ? fopen(path, "a") : NULL;
+    if (G->caps_act) {
+        if (file) fprintf(file, "%d %u %.9f\n", G->index, mw, now_s());
+    } else {
+        G->limit_w = mw / 1000;
+        if (file) fprintf(file, "%d %u\n", G->index, mw);
     }
+    if (file) fclose(file);
     return OK;
 }
 

@@ -132,12 +132,12 @@ def _render(verdict: Verdict) -> None:
     )
 
 
-def percent(text: str) -> float:
+def percent(text: str, example: str = "--max-regression 3%") -> float:
     """``3%``, ``3 %`` or ``3`` as 0.03. Raises ConfigError."""
     try:
         return float(text.strip().removesuffix("%")) / 100
     except ValueError as error:
-        raise ConfigError(f"{text!r} is no percentage", hint="--max-regression 3%") from error
+        raise ConfigError(f"{text!r} is no percentage", hint=example) from error
 
 
 def seconds(text: str) -> float:

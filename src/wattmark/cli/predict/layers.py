@@ -9,6 +9,7 @@ import typer
 from wattmark.cli.predict.kept import say_kept
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, write_json
+from wattmark.cli.terminal.picture import picture_kind, write_picture
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from wattmark.predict.layers.question import ModelPrediction
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-PICTURES = ("svg", "png", "pdf")
 _MOST_ROWS = 60
 
 
@@ -124,7 +124,7 @@ def model(
     from wattmark.predict.layers.question import predict_model
     from wattmark.predict.scores.keeping import keep
 
-    kind = _picture_kind(picture)
+    kind = picture_kind(picture)
     answer = predict_model(
         network,
         shape_of(shape),
@@ -155,24 +155,10 @@ def shape_of(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def _picture_kind(path: str | None) -> str:
-    kind = (path or "").rpartition(".")[2].casefold()
-    if path is not None and kind not in PICTURES:
-        raise ConfigError(f"--picture {path} ends in none of .{', .'.join(PICTURES)}")
-    return kind
-
-
 def _draw(answer: ModelPrediction, path: str, kind: str) -> None:
-    from pathlib import Path
-
-    from wattmark.report.drawing.style import file_bytes
     from wattmark.report.figures.layers import layer_costs
 
-    drawing = layer_costs(answer.layers, answer.training.steps)
-    try:
-        Path(path).write_bytes(file_bytes(drawing.figure, kind))
-    except OSError as error:
-        raise ConfigError(f"--picture: cannot write {path}: {error.strerror}") from error
+    write_picture(layer_costs(answer.layers, answer.training.steps).figure, path, kind)
 
 
 def _render(answer: ModelPrediction, picture: str | None) -> None:
