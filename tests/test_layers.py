@@ -87,8 +87,8 @@ MOST_MODULES, MOST_ENTRIES = 14, 18
 
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_field_defaults", "_make", "_replace"}
 """Public in spite of their names (docs.python.org, collections.namedtuple)."""
-ON_SCREEN_ONLY = {"top", "ui", "recover", "anatomy"}
-"""Commands without a function in ``wm``: screens, the repair of journals, and ``wattmark.anatomy.describe``."""
+ON_SCREEN_ONLY = {"top", "ui", "recover", "anatomy", "agent"}
+"""Commands without a function in ``wm``: screens, the agent, the repair of journals, and ``wattmark.anatomy.describe``."""
 NOT_COMMANDS = {
     "Carbon",
     "Quantity",

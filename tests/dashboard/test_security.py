@@ -7,9 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from fakes.dashboard import api
+from wattmark.agent.listening import is_loopback, listen
 from wattmark.dashboard.app import create_app
 from wattmark.dashboard.context import Options
-from wattmark.dashboard.serve import is_loopback, listen
 from wattmark.errors import ConfigError
 from wattmark.store import Store, open_store
 

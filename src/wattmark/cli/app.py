@@ -37,6 +37,7 @@ COMMANDS = {
     "config": "machine.config",
     "calibrate": "machine.calibrate",
     "gate": "advise.gate",
+    "agent": "machine.agent",
     "try": "advise.try_",
     "advise": "advise.cap",
     "study": "study.command",
@@ -48,7 +49,7 @@ COMMANDS = {
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Measure": ("run", "top", "sources", "calibrate"),
+    "Measure": ("run", "top", "sources", "calibrate", "agent"),
     "Look": ("ls", "show", "compare", "health", "ui"),
     "Know before": ("predict", "whatif", "plan", "cycle", "edge", "anatomy"),
     "Save": ("try", "advise", "gate"),

@@ -50,12 +50,13 @@ def ui(
     """
     try:
         from wattmark.dashboard.app import create_app
-        from wattmark.dashboard.serve import is_loopback, listen, serve
+        from wattmark.dashboard.serve import serve
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         if name not in ("fastapi", "uvicorn", "starlette"):
             raise
         raise MissingExtra(name, "ui") from error
+    from wattmark.agent.listening import is_loopback, listen
     from wattmark.dashboard.context import STATIC, Options
     from wattmark.workspace.runs import store_here
 

@@ -129,6 +129,18 @@ class Choice:
             fresh += self._try_again(now, notes)
         return fresh, notes
 
+    def totals(self) -> list[int | None]:
+        """Cumulative µJ of each component, in their order, of what counts and what stands in; None where it is unknown."""
+        totals: list[int | None] = [None] * len(COMPONENTS)
+        for group in self.groups:
+            for place, value in zip(group.places, group.latest_uj, strict=True):
+                if place >= 0 and value >= 0:
+                    totals[place] = (totals[place] or 0) + value
+        if self.roles:
+            for place, uj in self.credits():
+                totals[place] = (totals[place] or 0) + uj
+        return totals
+
     def credits(self) -> list[tuple[int, int]]:
         """For the live page: (component's index, µJ) of each stand-in, what it counted while it stood in."""
         result: list[tuple[int, int]] = []

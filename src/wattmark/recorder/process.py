@@ -29,7 +29,7 @@ from wattmark.recorder.system import (
     resident_bytes,
     watch,
 )
-from wattmark.sources.base import COMPONENTS, Host
+from wattmark.sources.base import Host
 from wattmark.sources.discovery import discover
 from wattmark.sources.plausibility import FINDINGS
 
@@ -349,19 +349,13 @@ class Recorder:
 
     def publish(self, state: int) -> None:
         """Refresh the live page."""
-        totals: list[int | None] = [None] * len(COMPONENTS)
+        totals = self.choice.totals()
         latest: list[int] = []
         t_ns = 0
         for group in self.groups:
             if group.t_ns > t_ns:
                 t_ns = group.t_ns
             latest += group.latest_uj
-            for place, value in zip(group.places, group.latest_uj, strict=True):
-                if place >= 0 and value != journal.MISSING:
-                    totals[place] = (totals[place] or 0) + value
-        if self.choice.roles:
-            for place, uj in self.choice.credits():
-                totals[place] = (totals[place] or 0) + uj
         known = [value for value in totals if value is not None]
         self.page.publish(
             state,

@@ -22,6 +22,7 @@ BUILT_IN: dict[str, str] = {
     "battery": "wattmark.sources.battery",
     "cpu-model": "wattmark.sources.models.cpu.source",
     "dram-model": "wattmark.sources.models.dram",
+    "agent": "wattmark.sources.agent.source",
     "host": "wattmark.sources.host",
 }
 """Sources by name, in the order in which equals are preferred; a replay replaces all."""
