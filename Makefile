@@ -11,7 +11,7 @@ OLDEST_PYTHON ?= $(PYTHON)
 OLDEST := .venv-oldest
 OLDEST_EXTRAS := pandas,postgres,ui,tui,llm
 
-.PHONY: study test test-oldest lint types unit web web-checked bundle docs bench clean help
+.PHONY: study test test-oldest test-integrations lint types unit web web-checked bundle docs bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 3
@@ -67,6 +67,14 @@ test-oldest: $(VENV)/.test
 	  tests/store tests/runs tests/impact tests/workspace tests/dashboard tests/sources tests/predict tests/test_quantity.py \
 	  tests/test_statistics.py tests/test_settings.py
 
+# Integrations against their real frameworks, newest and (ARGS=--lowest) lowest, each in an environment of its own that sees
+# PyTorch and the test tools of .venv; what passed with which versions is kept in benchmarks/results/integrations.json.
+test-integrations: $(VENV)/.test
+	$(BIN)/python tools/integrations.py $(ARGS)
+
+test-integration-%: $(VENV)/.test
+	$(BIN)/python tools/integrations.py $(ARGS) $*
+
 # The page is committed as it was built, so that installing needs no node; where node is, it must be what the source gives.
 web:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web-checked; \
@@ -90,4 +98,4 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) docs/_build .bench .web frontend/node_modules
+	rm -rf $(VENV) .venv-integrations docs/_build .bench .web frontend/node_modules

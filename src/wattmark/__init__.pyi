@@ -16,6 +16,8 @@ from wattmark.impact.emissions import Carbon as Carbon
 from wattmark.impact.providers import CarbonProvider
 from wattmark.impact.series import IntensitySeries, Signal
 from wattmark.impact.series.emitted import CarbonOverTime
+from wattmark.integrations.pipelines.stages import stage as stage
+from wattmark.integrations.skill import skill as skill
 from wattmark.lifecycle.cycle.question import cycle as cycle
 from wattmark.lifecycle.fleet.question import fleet as fleet
 from wattmark.plan.edge.study import edge as edge
@@ -30,6 +32,8 @@ from wattmark.predict.question import what_if as what_if
 from wattmark.predict.scores.question import fit_predictors as fit_predictors
 from wattmark.predict.scores.question import score_predictions as score_predictions
 from wattmark.quantity import Quantity as Quantity
+from wattmark.report.cards import card as card
+from wattmark.report.cards import check_card as check_card
 from wattmark.report.disclosure.footprint import Disclosure
 from wattmark.report.files.writing import cite as cite
 from wattmark.report.files.writing import export as export

@@ -36,6 +36,9 @@ COMMANDS = {
     "recover": "store.recover",
     "config": "machine.config",
     "calibrate": "machine.calibrate",
+    "stage": "share.stage",
+    "card": "share.card",
+    "skill": "share.skill",
     "gate": "advise.gate",
     "agent": "machine.agent",
     "try": "advise.try_",
@@ -55,7 +58,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Save": ("try", "advise", "gate"),
     "Study": ("study",),
     "Serve": ("llm",),
-    "Share": ("totals", "fleet", "impact", "export", "import", "cite"),
+    "Share": ("totals", "fleet", "impact", "card", "stage", "skill", "export", "import", "cite"),
     "Keep in order": ("tag", "note", "rm", "prune", "recover", "config"),
 }
 """How the help sorts the commands; those in none stand under "Others"."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SESSION_ENV = "WATTMARK_SESSION"
 RUN_ENV = "WATTMARK_RUN"
 """The run that a process was started in, in the session of ``SESSION_ENV``."""
+JOB_ENV = "WATTMARK_JOB"
+"""Names the job whose ranks share a recorder, where no launcher does."""
 OWNER = "owner"
 """A file in each session's folder that says whose it is, from before the recorder starts."""
 CHILD, RANK = "child", "rank"
@@ -294,6 +296,7 @@ def _for_all_ranks(settings: Mapping[str, Any], environ: Mapping[str, str]) -> d
 
 
 _JOB_KEYS: Sequence[tuple[str, Sequence[str]]] = (
+    ("job", (JOB_ENV,)),
     ("torchrun", ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT")),
     ("slurm", ("SLURM_JOB_ID", "SLURM_STEP_ID")),
     ("pmix", ("PMIX_NAMESPACE",)),

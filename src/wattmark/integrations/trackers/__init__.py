@@ -1,0 +1,1 @@
+"""Joules beside the loss in experiment trackers: one file for each, over the few calls of ``base``."""

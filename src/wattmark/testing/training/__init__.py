@@ -1,0 +1,1 @@
+"""For those who write energy callbacks: the contract that ours pass, as tests."""
