@@ -35,6 +35,7 @@ _HOMES = {
     "compare": "wattmark.workspace.comparing",
     "current_run": "wattmark.tracker.measure",
     "cycle": "wattmark.lifecycle.cycle.question",
+    "disclose": "wattmark.report.disclosure.gather",
     "edge": "wattmark.plan.edge.study",
     "export": "wattmark.report.files.writing",
     "fit_predictors": "wattmark.predict.scores.question",
@@ -69,7 +70,6 @@ _HOMES = {
 
 _CALLED = {
     "impact": ("wattmark.workspace.library", "impact"),
-    "disclose": ("wattmark.report.disclosure.gather", "disclose_runs"),
     "plan": ("wattmark.plan.question", "plan"),
     "runs": ("wattmark.workspace.library", "list_runs"),
     "sources": ("wattmark.workspace.configuration", "usable_sources"),

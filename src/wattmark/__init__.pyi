@@ -34,7 +34,7 @@ from wattmark.predict.scores.question import score_predictions as score_predicti
 from wattmark.quantity import Quantity as Quantity
 from wattmark.report.cards import card as card
 from wattmark.report.cards import check_card as check_card
-from wattmark.report.disclosure.footprint import Disclosure
+from wattmark.report.disclosure.gather import disclose as disclose
 from wattmark.report.files.writing import cite as cite
 from wattmark.report.files.writing import export as export
 from wattmark.serving.benchmark import benchmark as benchmark
@@ -50,7 +50,6 @@ from wattmark.workspace.calibration import calibrate as calibrate
 from wattmark.workspace.comparing import compare as compare
 from wattmark.workspace.configuration import Settings as Settings
 from wattmark.workspace.impact import Costs
-from wattmark.workspace.library import RunLike
 from wattmark.workspace.library import RunList as RunList
 from wattmark.workspace.library import carbon as carbon
 from wattmark.workspace.library import health as health
@@ -95,21 +94,6 @@ def impact(
     offline: bool = False,
     costs: Costs | None = None,
 ) -> CarbonOverTime | None: ...
-def disclose(
-    runs: RunLike | Iterable[RunLike],
-    format: str = "md",
-    *,
-    zone: str | None = None,
-    series: str | None = None,
-    provider: str | None = None,
-    region: str | None = None,
-    pue: float | str | None = None,
-    offline: bool = False,
-    per: str | None = None,
-    facts: Mapping[str, object] | None = None,
-    name: str | None = None,
-    costs: Costs | None = None,
-) -> Disclosure: ...
 def plan(
     duration: str | float,
     *,

@@ -8,7 +8,7 @@ import pytest
 
 from fakes.records import rapl_record
 from wattmark.errors import ConfigError
-from wattmark.report.disclosure.gather import counts_of, disclose_runs, footprint_of
+from wattmark.report.disclosure.gather import counts_of, disclose, footprint_of
 from wattmark.report.disclosure.sci import score_of
 from wattmark.runs.view import RunView
 from wattmark.workspace.impact import Costs, Sought
@@ -76,8 +76,8 @@ def test_models_are_groups_and_shared_tags_are_facts() -> None:
 
 def test_facts_that_no_format_asks_for_are_refused() -> None:
     with pytest.raises(ConfigError, match="no format asks for colour"):
-        disclose_runs(views({}), "md", facts={"colour": "red"})
-    assert disclose_runs(views({})[0], "json", zone="FR").ending == "json"
+        disclose(views({}), "md", facts={"colour": "red"})
+    assert disclose(views({})[0], "json", zone="FR").ending == "json"
 
 
 def test_the_making_goes_into_the_score() -> None:

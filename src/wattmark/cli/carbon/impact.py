@@ -134,7 +134,7 @@ def impact(
     Example: wattmark impact last --provider uk --zone GB --price 0.25-0.35 --currency GBP
     Example: wattmark impact --tag project=paper --zone FR --format latex
     """
-    from wattmark.report.disclosure.gather import disclose_runs
+    from wattmark.report.disclosure.gather import disclose
     from wattmark.workspace.impact import Costs
     from wattmark.workspace.library import impact as ask
 
@@ -143,7 +143,7 @@ def impact(
     )
     selected = bool(tag or study or (refs and len(refs) > 1))
     if format is not None or selected:
-        disclosure = disclose_runs(
+        disclosure = disclose(
             _selection(refs, tag, study),
             format or "md",
             zone=zone,

@@ -12,8 +12,8 @@ from wattmark.documents import items, mapping, number, text
 from wattmark.errors import ConfigError
 from wattmark.impact import as_pue, intensity_of
 from wattmark.quantity import Quantity, total
+from wattmark.report.disclosure import formats
 from wattmark.report.disclosure.footprint import FACTS, Component, Disclosure, Footprint
-from wattmark.report.disclosure.formats import disclose
 from wattmark.runs.attribution import attributed, headline_of
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.record import Spans
@@ -28,7 +28,7 @@ from wattmark.workspace.runs import place_of, summary_of
 GIB = 2**30
 
 
-def disclose_runs(
+def disclose(
     runs: RunLike | Iterable[RunLike],
     format: str = "md",
     *,
@@ -61,7 +61,7 @@ def disclose_runs(
         raise ConfigError(f"no format asks for {', '.join(unknown)}", hint=f"facts: {', '.join(FACTS)}")
     chosen = [runs] if isinstance(runs, Run | RunView | str) else runs
     views = [view_of(run) for run in chosen]
-    return disclose(footprint_of(views, sought, given, per, name), format)
+    return formats.disclose(footprint_of(views, sought, given, per, name), format)
 
 
 def footprint_of(
