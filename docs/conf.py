@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
 
 from wattmark import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+import make_options  # beside this file
 
 project = "Wattmark"
 project_copyright = "the Wattmark authors"
@@ -45,7 +50,8 @@ def _block_math(writer: Any, node: nodes.Element) -> None:
 
 
 def setup(app: Any) -> None:
-    """Formulas as MathML: pages fetch no script from elsewhere and can be read offline."""
+    """Formulas as MathML: pages fetch no script from elsewhere and can be read offline. The options' page is made first."""
+    app.connect("builder-inited", lambda _: make_options.write())
     app.add_html_math_renderer(
         "mathml", inline_renderers=(_inline_math, None), block_renderers=(_block_math, None)
     )

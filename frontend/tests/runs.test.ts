@@ -44,6 +44,8 @@ function columns(count: number): RunTable {
     methods: each((n) => (n % 2 ? ['counter', 'modelled'] : ['modelled'])),
     tags: each((n): Record<string, string> => (n % 2 ? { project: 'vision', seed: String(n) } : {})),
     note: each((n) => (n === 1 ? 'Keep Me' : '')),
+    metrics: each((n): Record<string, number> => (n % 2 ? { loss: 10 - n } : {})),
+    course_w: each((n) => (n ? [1, null, 2, 4] : [])),
   }
 }
 const ids = (rows: { id: string }[]) => rows.map((row) => row.id)

@@ -22,6 +22,7 @@ from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
 from wattmark.tracker.process import WattmarkWarning
 from wattmark.tracker.run import Run
+from wattmark.units import format_energy
 
 
 def test_a_run_answers_alike_while_it_goes_on_when_it_has_ended_and_when_it_is_loaded(
@@ -179,3 +180,18 @@ def test_plot_draws_the_power_of_every_component() -> None:
     axes = run.plot()
     assert {line.get_label() for line in axes.lines} == set(run.power()) - {"t_s"}
     assert axes.get_ylabel() == "power (W)"
+
+
+def test_a_run_says_in_a_line_what_it_used() -> None:
+    run = Run.of(RunView(example_record()))
+    value, low, high = (
+        format_energy(end, run.energy.value).split()[0]
+        for end in (run.energy.value, run.energy.low, run.energy.high)
+    )
+    assert f": {value} " in repr(run)
+    assert f"[{low}, {high}] " in repr(run)
+    assert repr(run).endswith("modelled>")
+    assert "not measured" in repr(Run.of(RunView(RunRecord("a", "x", "completed", 0, 0, 0, 0))))
+    assert "J" not in repr(
+        Run.later("a", "x", {}, lambda: RunView(example_record()))
+    )  # nothing is read for it

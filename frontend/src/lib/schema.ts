@@ -2467,7 +2467,7 @@ export interface components {
          *     Energies in J, times in s, carbon in g. ``measured`` and ``modelled`` are the parts of ``energy`` that were read from
          *     hardware and worked out by a model. ``tree``: the process tree's energy, which comes before the machine's ``energy``
          *     where other work kept the machine busy; null elsewhere. ``methods``: how the counted joules were got. ``stamp``
-         *     changes with the list.
+         *     changes with the list. ``metrics``: the last number of each; ``course_w``: power in even parts of the run.
          */
         RunTable: {
             /** Stamp */
@@ -2505,6 +2505,12 @@ export interface components {
             }[];
             /** Note */
             note: string[];
+            /** Metrics */
+            metrics: {
+                [key: string]: number;
+            }[];
+            /** Course W */
+            course_w: (number | null)[][];
         };
         /**
          * RunWarning

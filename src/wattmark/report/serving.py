@@ -91,7 +91,9 @@ def _charts(kind: str, points: Sequence[Point]) -> list[Section]:
     if len(points) < 2:
         return []
     if importlib.util.find_spec("matplotlib") is None:
-        return [Section("charts", "Charts", tag("p", "Not drawn: pip install 'wattmark[study]' for charts."))]
+        return [
+            Section("charts", "Charts", tag("p", "Not drawn: pip install 'wattmark[report]' for charts."))
+        ]
     found: list[Section] = []
     for key, title, unit, value in _CHARTS:
         known = [(load, value(result)) for load, result in points]

@@ -10,14 +10,19 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from wattmark.documents import mapping
 from wattmark.quantity import SCALE, Quantity, total
+from wattmark.runs.metrics import metrics_of
 from wattmark.runs.record import RunRecord
+from wattmark.runs.view import RunView
 from wattmark.store import tables, trash
 
 _SETTINGS = ("zone", "pue")
+COURSE = 24
+MOST_METRICS = 30
 _R = tables.revisions.c
 _REVISION_BITS = 40
 """So few that the sum over a million runs fits into 64 bits, so many that two never meet."""
@@ -25,7 +30,8 @@ _REVISION_BITS = 40
 
 def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, Any]:
     """``methods``: the counted joules by method, as ``{"value", "low", "high"}``; ``settings``: the run's zone and PUE;
-    ``headline``: the process tree's energy where others kept the machine busy."""
+    ``headline``: the process tree's energy where others kept the machine busy; ``metrics``: the last number of each that the
+    run reported; ``course_w``: its power in :data:`COURSE` even parts."""
     sums: dict[str, list[Quantity]] = {}
     for channel in (summary or {}).get("channels") or ():
         ends = (channel["energy_j"], channel["low"], channel["high"])
@@ -40,8 +46,25 @@ def facts_of(record: RunRecord, summary: Mapping[str, Any] | None) -> dict[str, 
     return {
         "headline": headline if headline.get("scope") == "tree" else None,
         "methods": {method: whole.as_dict() for method, parts in sums.items() if (whole := total(parts))},
+        "metrics": last_metrics(record),
+        "course_w": course_w(RunView(record)),
         "settings": {key: chosen[key] for key in _SETTINGS if chosen.get(key) is not None},
     }
+
+
+def last_metrics(record: RunRecord) -> dict[str, float]:
+    """The last number of each metric, of the first :data:`MOST_METRICS`."""
+    metrics = list(metrics_of(record).values())[:MOST_METRICS]
+    return {metric.name: metric.last for metric in metrics if metric.last is not None}
+
+
+def course_w(view: RunView) -> list[float | None]:
+    """The run's power in :data:`COURSE` even parts, three digits each; None where not covered, empty without curves."""
+    if not view.counted or view.record.duration_s <= 0:
+        return []
+    power = view.power(bins=COURSE)
+    watts = sum(values for name, values in power.items() if name != "t_s")
+    return [float(f"{value:.3g}") if math.isfinite(value) else None for value in np.asarray(watts).tolist()]
 
 
 def renew_revision(connection: sa.Connection, run_id: str) -> None:

@@ -34,7 +34,8 @@ class RunSummary:
 
     energy_by_method: the counted joules told apart as ``counter``, ``integrated`` and ``modelled``. settings: the zone
     and PUE that were given to the run. tree: the process tree's energy where other work kept the machine busy, else None;
-    tree_by_method: the same by method, empty where it was not kept.
+    tree_by_method: the same by method, empty where it was not kept. metrics: the last number of each that the run reported.
+    course_w: its power in even parts of its time, None where nothing is covered.
     """
 
     run_id: str
@@ -57,6 +58,8 @@ class RunSummary:
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tree: Quantity | None = None
     tree_by_method: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    course_w: Sequence[float | None] = ()
 
     @property
     def headline(self) -> Quantity | None:
@@ -95,6 +98,7 @@ class RunSummary:
             "energy_by_component": {key: value.as_dict() for key, value in self.energy_by_component.items()},
             "coverage": self.coverage,
             "tags": dict(self.tags),
+            "metrics": dict(self.metrics),
             "note": self.note,
             "stored_bytes": self.stored_bytes,
         }
@@ -185,6 +189,8 @@ def _summary(row: sa.Row[Any], tags_of: dict[str, str], facts: str) -> RunSummar
         tags=tags_of,
         energy_by_method=methods,
         settings=details.get("settings", {}),
+        metrics=details.get("metrics", {}),
+        course_w=tuple(details.get("course_w", ())),
         tree=Quantity.from_dict(headline["energy_j"]) if headline else None,
         tree_by_method={
             method: Quantity.from_dict(part) for method, part in headline.get("by_method", {}).items()

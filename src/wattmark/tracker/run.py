@@ -399,7 +399,7 @@ class Run:
             except ImportError as error:
                 from wattmark.errors import MissingExtra
 
-                raise MissingExtra("matplotlib", "study") from error
+                raise MissingExtra("matplotlib", "report") from error
             ax = plt.subplots(figsize=(8, 2.5), layout="constrained")[1]
         power = self.power()
         times = power.pop("t_s")
@@ -420,7 +420,18 @@ class Run:
         state = "ended" if self.end_ns else "running" if self.start_ns else "not started"
         if self._load is not None:
             state = "loaded" if self._view is None else self._view.record.status
-        return f"<Run {self.name!r} {self.id} {state}>"
+        return f"<Run {self.name!r} {self.id} {state}{self._in_words()}>"
+
+    def _in_words(self) -> str:
+        """``: 14.3 J [3.57, 24.1] modelled`` of a run that has ended, as far as its results are there."""
+        if self._view is None and (not self.end_ns or _in_sub_interpreter()):
+            return ""
+        from wattmark.runs.display.notebook import words_of
+
+        try:
+            return f": {words_of(self.view)}"
+        except (WattmarkError, OSError):
+            return ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process it is the run of this id, read from the store when something is asked of it."""

@@ -29,6 +29,7 @@ from wattmark.runs.view import RunView
 from wattmark.runs.wall.model import WallResult, default_wall, load_wall
 from wattmark.runs.wall.model import at_plug as wall_at
 from wattmark.store import RunSummary, Store, open_store
+from wattmark.store.facts import course_w, last_metrics
 from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
 from wattmark.store.lookup import Candidate
 
@@ -168,6 +169,8 @@ def summary_of(view: RunView) -> RunSummary:
         settings=dict(mapping(record.extra.get("settings"))),
         tree=tree and tree.energy,
         tree_by_method=tree.by_method if tree else {},
+        metrics=last_metrics(record),
+        course_w=tuple(course_w(view)),
     )
 
 

@@ -40,4 +40,4 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "scipy.stats", None)
     with pytest.raises(MissingExtra) as caught:
         scipy_stats()
-    assert "wattmark[study]" in str(caught.value.hint)
+    assert "wattmark[report]" in str(caught.value.hint)

@@ -21,6 +21,8 @@ export interface Row {
   methods: string[]
   tags: Record<string, string>
   note: string
+  metrics: Record<string, number>
+  course: (number | null)[]
   /** What the search looks into. */
   text: string
 }
@@ -36,7 +38,8 @@ export interface Filter {
   until: number
 }
 
-export type SortKey = 'started' | 'name' | 'status' | 'duration' | 'energy' | 'carbon' | 'host'
+export type SortKey =
+  'started' | 'name' | 'status' | 'duration' | 'energy' | 'carbon' | 'host' | `metric:${string}`
 export const SORTS: SortKey[] = ['started', 'name', 'status', 'duration', 'energy', 'carbon', 'host']
 export type Line =
   { kind: 'group'; key: string | null; rows: Row[]; open: boolean } | { kind: 'run'; row: Row }
@@ -64,6 +67,8 @@ export function rowsOf(columns: RunTable): Row[] {
       methods: columns.methods[n]!,
       tags: columns.tags[n]!,
       note: columns.note[n]!,
+      metrics: columns.metrics[n] ?? {},
+      course: columns.course_w[n] ?? [],
       text: '',
     }
     row.text = haystack(row)
@@ -147,7 +152,9 @@ export function sorted(rows: Row[], key: SortKey, descending: boolean): Row[] {
           ? (headlineOf(row)?.value ?? null)
           : key === 'carbon'
             ? (row.carbon?.value ?? null)
-            : null
+            : key.startsWith('metric:')
+              ? (row.metrics[key.slice(7)] ?? null)
+              : null
   const text = key === 'name' || key === 'status' || key === 'host'
   return [...rows].sort((a, b) => {
     const live = running(a) - running(b)

@@ -148,7 +148,7 @@ def styled() -> Any:
     try:
         mpl: Any = importlib.import_module("matplotlib")
     except ImportError as error:
-        raise MissingExtra("matplotlib", "study") from error
+        raise MissingExtra("matplotlib", "report") from error
     return mpl.rc_context(_RC)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from wattmark.quantity import Quantity
+from wattmark.runs.attribution import headline_of
 from wattmark.runs.comparison import methods_of
 from wattmark.runs.record import Float64
 from wattmark.runs.view import RunView
@@ -19,11 +20,15 @@ _METHODS = {"counter": "measured by a counter", "integrated": "measured by a pow
 
 
 def html_of(view: RunView) -> str:
-    """An HTML fragment for one run."""
+    """An HTML fragment for one run: a card with the energy that it is known by, its interval as a bar, and a small chart."""
     record = view.record
+    scope, energy = headline_of(view)
     head = f"<b>{escape(record.name)}</b> · {record.status} · {format_duration(record.duration_s)}"
-    total = "not measured" if view.energy is None else _words(view.energy)
-    lines = [f"<div>{head}</div>", f"<div><b>{total}</b>{_covered(view)}</div>", chart_of(view)]
+    total = "not measured" if energy is None else words_of(view)
+    whose = " of this process tree; below, the whole machine" if scope == "tree" else ""
+    lines = [f"<div>{head}</div>", f'<div style="font-size:1.4em"><b>{total}</b></div>']
+    lines += [] if energy is None else [_bar(energy)]
+    lines += [f"<div>{whose}{_covered(view)}</div>" if whose or _covered(view) else "", chart_of(view)]
     lines += [
         f'<div><span style="color:{_colour(component)}">■</span> {escape(component)}: {_words(quantity)}, '
         f"{escape(_method(view, component))}</div>"
@@ -34,13 +39,41 @@ def html_of(view: RunView) -> str:
     return f'<div style="font-family:system-ui,sans-serif;max-width:{_WIDTH}px">{"".join(lines)}</div>'
 
 
+def words_of(view: RunView) -> str:
+    """The run in a few words: ``14.3 J [3.57, 24.1] modelled``."""
+    _, energy = headline_of(view)
+    kinds = {"modelled" if method == "modelled" else "measured" for method in _single_methods(view)}
+    how = " and ".join(sorted(kinds))
+    return "not measured" if energy is None else f"{_words(energy)} {how}".rstrip()
+
+
+def _single_methods(view: RunView) -> set[str]:
+    return {curve.curve.channel.method for curve in view.counted}
+
+
 def _words(energy: Quantity) -> str:
-    return f"{format_energy(energy.value)} [{format_energy(energy.low)}, {format_energy(energy.high)}]"
+    low, high = (format_energy(end, energy.value).rpartition(" ")[0] for end in (energy.low, energy.high))
+    return f"{format_energy(energy.value)} [{low}, {high}]"
+
+
+def _bar(energy: Quantity) -> str:
+    """The interval on a scale from 0, the value as a mark."""
+    scale = _WIDTH / max(energy.high, 1e-12)
+    low, value, high = (max(0.0, end) * scale for end in (energy.low, energy.value, energy.high))
+    label = (
+        f"between {format_energy(energy.low, energy.value)} and {format_energy(energy.high, energy.value)}"
+    )
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} 12" width="100%" role="img" aria-label="{label}">'
+        f'<rect width="{_WIDTH}" height="8" y="2" fill="currentColor" fill-opacity=".08"/>'
+        f'<rect x="{low:.1f}" y="2" width="{high - low:.1f}" height="8" fill="#0072b2" fill-opacity=".45"/>'
+        f'<rect x="{max(0.0, value - 1.5):.1f}" width="3" height="12" fill="currentColor"/></svg>'
+    )
 
 
 def _covered(view: RunView) -> str:
     power = view.mean_power_w
-    words = "" if view.energy is None or power is None else f", {format_power(power)} on average"
+    words = "" if view.energy is None or power is None else f" {format_power(power)} on average"
     return words + (f", {view.coverage:.1%} of the time covered" if view.coverage < 0.9995 else "")
 
 

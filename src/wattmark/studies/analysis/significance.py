@@ -17,7 +17,7 @@ def scipy_stats() -> Any:
     try:
         return importlib.import_module("scipy.stats")
     except ImportError:
-        raise MissingExtra("scipy", "study") from None
+        raise MissingExtra("scipy", "report") from None
 
 
 def holm(p: Float64) -> Float64:

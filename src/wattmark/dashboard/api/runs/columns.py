@@ -41,7 +41,7 @@ class RunTable(BaseModel):
     Energies in J, times in s, carbon in g. ``measured`` and ``modelled`` are the parts of ``energy`` that were read from
     hardware and worked out by a model. ``tree``: the process tree's energy, which comes before the machine's ``energy``
     where other work kept the machine busy; null elsewhere. ``methods``: how the counted joules were got. ``stamp``
-    changes with the list.
+    changes with the list. ``metrics``: the last number of each; ``course_w``: power in even parts of the run.
     """
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
@@ -65,6 +65,8 @@ class RunTable(BaseModel):
     methods: list[list[str]] = Field(default_factory=list[list[str]])
     tags: list[dict[str, str]] = Field(default_factory=list[dict[str, str]])
     note: list[str] = Field(default_factory=list[str])
+    metrics: list[dict[str, float]] = Field(default_factory=list[dict[str, float]])
+    course_w: list[Numbers] = Field(default_factory=list[Numbers])
 
     def add(self, run: RunSummary, places: Places) -> None:
         """One more row."""
@@ -87,6 +89,8 @@ class RunTable(BaseModel):
         self.methods.append(list(run.energy_by_method))
         self.tags.append(dict(run.tags))
         self.note.append(run.note)
+        self.metrics.append({name: float(f"{value:.6g}") for name, value in run.metrics.items()})
+        self.course_w.append(list(run.course_w))
 
     def before(self, others: RunTable) -> RunTable:
         """These rows with others after them."""
