@@ -94,6 +94,20 @@ def test_without_any_work_all_above_idle_is_unattributed(fake: FakeNode) -> None
     node.close()
 
 
+def test_a_models_own_idle_power_is_known_from_the_beginning(tmp_path: Path) -> None:
+    fake = FakeNode(tmp_path)
+    (fake.proc / "cpuinfo").write_text("processor : 0\nmodel name : Intel(R) Xeon(R) CPU @ 2.00GHz\n")
+    node = Node(fake.host, ["cpu-model"])
+    attribution = Attribution(node, fake.host)
+    fake.busy(50)
+    time.sleep(0.05)
+    part = attribution.tick().parts["cpu"]
+    curves = [channel.curve_w for channel in node.channels if channel.counted and channel.component == "cpu"]
+    assert part.idle_w == pytest.approx(sum(curve[0] for curve in curves))
+    assert part.idle_w > 0
+    node.close()
+
+
 def test_energies_are_those_of_the_counter_over_many_ticks(fake: FakeNode) -> None:
     node = Node(fake.host, SOURCES)
     attribution = Attribution(node, fake.host)

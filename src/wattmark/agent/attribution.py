@@ -71,7 +71,7 @@ class Attribution:
         nothing = Reading(self._last.t_ns, dict.fromkeys(self._last.channels_uj, 0), {})
         for part, (component, energy_uj, cumulative) in self._energies(self._last, nothing).items():
             self._component[part] = component
-            self._idle[part] = Idle()
+            self._idle[part] = Idle(self._known_idle_w(component))
             self._idle[part].see(self._last.t_ns, cumulative)
             self._accounts[part] = Account()
             self._accounts[part].add(energy_uj, energy_uj, {}, 0)  # before the first tick, of no one
@@ -113,7 +113,7 @@ class Attribution:
         for part, (component, energy_uj, cumulative) in self._energies(reading, self._last).items():
             self._component[part] = component
             account = self._accounts.setdefault(part, Account())
-            idle = self._idle.setdefault(part, Idle())
+            idle = self._idle.setdefault(part, Idle(self._known_idle_w(component)))
             idle.see(reading.t_ns, cumulative)
             idle_uj = idle.of(energy_uj, elapsed_ns)
             watts[part] = energy_uj * 1e3 / elapsed_ns
@@ -147,6 +147,13 @@ class Attribution:
                     continue
             found[component] = (component, energy, now)
         return found
+
+    def _known_idle_w(self, component: str) -> float | None:
+        """The idle power of a component whose counted channels are all models that know it; None of any other."""
+        counted = [c for c in self._node.channels if c.component == component and c.counted]
+        if not counted or any(c.method != "modelled" or not c.curve_w for c in counted):
+            return None
+        return sum(c.curve_w[0] for c in counted)
 
     def _to_processes(self, given: Mapping[Unit, int], by_cgroup: Mapping[str, Mapping[int, int]]) -> None:
         """What a unit got, to its processes by their CPU time; what nobody saw stays with the unit alone."""

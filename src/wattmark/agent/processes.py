@@ -1,6 +1,6 @@
 """Which processes ran: CPU time of every process of the node since the last look, at a cost that stays small.
 
-After the first looks, a process that did not run is looked at again only at every fifth, a fifth of them at each; what it
+After the first looks, a process that did not run is looked at again only at every tenth, a tenth of them at each; what it
 did meanwhile is then counted at once. Processes that began and ended between two looks are not seen; their unit's own
 counter has them.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from wattmark.sources.base import Host, read_text
 
-TURNS = 5
+TURNS = 10
 CGROUP_LOOKS = 30
 """A process may be moved to another cgroup; its own is read again so seldom."""
 
@@ -141,8 +141,11 @@ class ProcessTable:
 def _stat(procfs: str, pid: int) -> tuple[int, int] | None:
     """Start and own CPU time, in ticks (proc_pid_stat(5), fields 22, 14 and 15)."""
     try:
-        with open(f"{procfs}/{pid}/stat", "rb", buffering=0) as file:
-            fields = file.read(1024).rpartition(b")")[2].split()
+        fd = os.open(f"{procfs}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # half the cost of a file object
+        try:
+            fields = os.read(fd, 1024).rpartition(b")")[2].split()
+        finally:
+            os.close(fd)
         return int(fields[19]), int(fields[11]) + int(fields[12])
     except (OSError, IndexError, ValueError):
         return None

@@ -102,6 +102,7 @@ def _show(path: str, json_path: str | None) -> None:
 def _render(usage: dict[str, object]) -> None:
     from wattmark.cli.terminal.table import new_table
     from wattmark.documents import items, mapping
+    from wattmark.text import clean
     from wattmark.units import format_energy, significant
 
     out = console()
@@ -123,7 +124,7 @@ def _render(usage: dict[str, object]) -> None:
         by_unit[key] = by_unit.get(key, 0.0) + (number(row.get("energy_j")) or 0.0)
     table = new_table("kind", "name", "energy above idle")
     for (kind, name), energy in sorted(by_unit.items(), key=lambda pair: -pair[1])[:_MOST_ROWS]:
-        table.add_row(kind, name, format_energy(energy) if energy else "0 J")
+        table.add_row(kind, clean(name), format_energy(energy) if energy else "0 J")
     out.print(table)
     processes = sorted(
         mappings(usage.get("processes")), key=lambda row: -(number(row.get("energy_j")) or 0.0)
@@ -133,7 +134,7 @@ def _render(usage: dict[str, object]) -> None:
         table.add_row(
             f"{number(row.get('pid')) or 0:.0f}",
             _joules(row, "energy_j"),
-            (text(row.get("command")) or "")[:200],
+            " ".join(clean(text(row.get("command")) or "").split())[:200],
         )
     if items(usage.get("processes")):
         out.print(table)
