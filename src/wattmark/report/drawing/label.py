@@ -9,8 +9,11 @@ from wattmark.studies.analysis.tasks import PER, STAR_COUNT, TaskCost
 from wattmark.text import clean
 from wattmark.units import format_energy
 
-WIDTH, HEIGHT = 320, 168
-RULE = "stars: the range of energy of this task, on this machine, in five equal parts (rule of the AI Energy Score)"
+WIDTH, HEIGHT = 320, 178
+RULE = (
+    "Stars: the range of energy of this task, on this machine, in five",
+    "equal parts (the rule of the AI Energy Score)",
+)
 _GOLD, _GREY, _INK, _PAPER = "#e69f00", "#c9ccd1", "#1d2733", "#ffffff"
 _FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif"
 _LONGEST = 38
@@ -33,8 +36,8 @@ def label_svg(cost: TaskCost, stars: int, machine: str = "") -> Html:
     where = f"on {clean(machine)}" if machine else "on the machine of its study"
     said = f"{cost.model}, {cost.task}: {stars} of {STAR_COUNT} stars, {what}"
     lines = (
-        (26, 15, "700", cost.model + (" (random weights)" if cost.random else "")),
-        (45, 12, "400", f"{cost.task}, batch {cost.batch_asked}"),
+        (26, 15, "700", _cut(cost.model) + (" (random weights)" if cost.random else "")),
+        (45, 12, "400", _cut(f"{cost.task}, batch {cost.batch_asked}")),
         (112, 13, "700", what),
         (
             130,
@@ -42,8 +45,8 @@ def label_svg(cost: TaskCost, stars: int, machine: str = "") -> Html:
             "400",
             f"95 %: {format_energy(low) if low > 0 else '0 J'} to {format_energy(high)}, {_how(cost)}",
         ),
-        (145, 10.5, "400", where),
-        (159, 5.9, "400", RULE),
+        (145, 10.5, "400", _cut(where)),
+        *((160 + 10 * place, 8, "400", text) for place, text in enumerate(RULE)),
     )
     return tag(
         "svg",
@@ -53,7 +56,7 @@ def label_svg(cost: TaskCost, stars: int, machine: str = "") -> Html:
         join(
             tag(
                 "text",
-                _cut(text),
+                text,
                 x=16,
                 y=y,
                 font_size=size,
@@ -100,4 +103,4 @@ def _how(cost: TaskCost) -> str:
 
 def _cut(text: str) -> str:
     line = clean(text)
-    return line if len(line) <= _LONGEST or line == RULE or "95 %" in line else f"{line[: _LONGEST - 1]}…"
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
