@@ -81,6 +81,12 @@ def test_a_pipeline_runs_what_changed_and_shows_joules(tmp_path: Path, fake_mach
     assert sorted(run.tags["step"] for run in again) == ["evaluate", "evaluate", "prepare", "train", "train"]
     diff = json.loads(dvc(folder, "metrics", "diff", "--json"))
     train = diff["train.json"]["train.energy_j"]
-    assert train["new"] > train["old"]
+    before, after = sorted(
+        (run for run in again if run.tags["step"] == "train"), key=lambda run: run.started_at
+    )
+    assert before.energy is not None
+    assert after.energy is not None
+    assert train["old"] == pytest.approx(before.energy.value, rel=1e-3)
+    assert train["new"] == pytest.approx(after.energy.value, rel=1e-3)
     first = json.loads((folder / "train.json").read_text())["train"]
     assert first["energy_low_j"] <= first["energy_j"] <= first["energy_high_j"]
