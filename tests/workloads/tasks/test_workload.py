@@ -83,12 +83,13 @@ def test_a_general_model_is_known_as_one():
     assert trial()[0]["general"] == 0
 
 
-def test_time_ends_the_rounds_but_one_is_done(monkeypatch: pytest.MonkeyPatch):
+def test_time_ends_the_work_within_a_round_but_one_batch_is_done(monkeypatch: pytest.MonkeyPatch):
     now = iter(range(0, 10_000, 5))
     monkeypatch.setattr("wattmark.workloads.tasks.workload.time.perf_counter", lambda: float(next(now)))
-    figures, spans = trial(seconds=1.0)
-    assert len(spans.seen) == 1
-    assert figures["inferences"] == 5
+    figures, spans = trial(seconds=1.0, batch_size=2)
+    assert spans.seen == [("inference", {"samples": 2})]
+    assert figures["inferences"] == 2
+    assert figures["scored_inputs"] == 2
     assert len(figures["inference"]) == 1
 
 

@@ -52,7 +52,7 @@ class TasksWorkload:
             "batch_size": Factor(1, "inputs at a time, or best: the one that is fastest here", also=(str,)),
             "inferences": Factor(1_000, "of all rounds together; the inputs come again and again"),
             "rounds": Factor(10, "stages that the inferences are spread over"),
-            "seconds": Factor(0.0, "no further round begins after so long; 0 for no limit"),
+            "seconds": Factor(0.0, "no further batch begins after so long; 0 for no limit"),
             "output": Factor(0, "tokens that are written at most; 0 for what the task says"),
             "threads": Factor(0, "of the model; 0 for the cores less one"),
             "device": Factor("cpu", "cpu, cuda, cuda:1"),
@@ -135,15 +135,16 @@ def _run(
         begun = time.perf_counter()
         if number and begun >= until:
             break
-        with span("inference", samples=count):
-            done = 0
-            while done < count:
+        done = 0
+        with span("inference") as stage:
+            while done < count and (not done or time.perf_counter() < until):
                 taken = list(islice(places, min(batch, count - done)))
                 answers: Sequence[Answer[Any]] = model.infer([inputs[place] for place in taken])
                 for place, answer in zip(taken, answers, strict=True):
                     first.setdefault(place, answer.output)
                     sizes.append((answer.inputs, answer.outputs))
                 done += len(taken)
+            stage.add(samples=done)
         busy_s += time.perf_counter() - begun
         begun_rounds += 1
     return {
