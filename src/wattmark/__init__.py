@@ -69,6 +69,7 @@ _HOMES = {
 """Public name -> the module that it lives in."""
 
 _CALLED = {
+    "advise": ("wattmark.advise.changes.question", "advise"),
     "impact": ("wattmark.workspace.library", "impact"),
     "plan": ("wattmark.plan.question", "plan"),
     "runs": ("wattmark.workspace.library", "list_runs"),

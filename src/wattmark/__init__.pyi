@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from wattmark import testing as testing
 from wattmark._version import __version__ as __version__
 from wattmark.advise.cap.question import advise_cap as advise_cap
+from wattmark.advise.changes.question import Changes
 from wattmark.advise.gate.question import gate as gate
 from wattmark.advise.levers.script import levers as levers
 from wattmark.advise.levers.trying import try_levers as try_levers
@@ -43,6 +44,7 @@ from wattmark.sources.discovery import Selection
 from wattmark.studies.execution.state import load_results as load_results
 from wattmark.studies.handle import Study as Study
 from wattmark.studies.handle import study as study
+from wattmark.studies.results import StudyResults
 from wattmark.tracker.measure import current_run as current_run
 from wattmark.tracker.measure import span as span
 from wattmark.tracker.run import Run as Run
@@ -81,6 +83,12 @@ def measure(
     sync: bool = False,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Run: ...
+def advise(
+    source: Run | Study | StudyResults | str | None = None,
+    *,
+    tag: str | Iterable[str] | None = None,
+    name: str | None = None,
+) -> Changes: ...
 def impact(
     run: Run | str,
     *,

@@ -19,41 +19,16 @@ import resource
 import time
 import warnings
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from wattmark.advise.gate.budgets import Budget
     from wattmark.quantity import Quantity
 
 _PROPERTY = "wattmark_energy_budget"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a test may use: J, CPU seconds, of the whole call or ``per`` count."""
-
-    joules: float | None = None
-    cpu_s: float | None = None
-    per: str | None = None
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any], where: str) -> Budget:
-        """Raises pytest.UsageError for a budget that cannot be."""
-        unknown = set(given) - {"joules", "cpu_s", "per"}
-        numbers = [given[name] for name in ("joules", "cpu_s") if given.get(name) is not None]
-        wrong = [
-            value
-            for value in numbers
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0
-        ]
-        if unknown or wrong or not numbers or not isinstance(given.get("per"), str | None):
-            raise pytest.UsageError(
-                f"{where}: an energy budget is joules=5 or cpu_s=0.2, and per='sample' if you like, not {dict(given)!r}"
-            )
-        return cls(given.get("joules"), given.get("cpu_s"), given.get("per"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,32 +40,45 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def budget_of(item: pytest.Item) -> Budget | None:
-    """The mark's, else that of pyproject.toml by the test's name."""
+    """The mark's, else that of pyproject.toml by the test's name. Raises pytest.UsageError for one that cannot be."""
     mark = item.get_closest_marker("energy_budget")
+    if mark is None and not _project_budgets(str(item.config.rootpath)):
+        return None
+    from wattmark.advise.gate.budgets import Budget
+    from wattmark.errors import ConfigError
+
     if mark is not None:
         if mark.args:
             raise pytest.UsageError(f"{item.nodeid}: name what the budget is of: energy_budget(joules=5)")
-        return Budget.of(mark.kwargs, item.nodeid)
-    table = _project_budgets(str(item.config.rootpath))
-    name = item.name.partition("[")[0]
-    given = table.get(item.nodeid, table.get(item.name, table.get(name)))
-    if given is None:
-        return None
-    if not isinstance(given, Mapping):
-        raise pytest.UsageError(f"tool.wattmark.budgets.{name}: it takes a table, not {given!r}")
-    return Budget.of(cast("Mapping[str, Any]", given), f"tool.wattmark.budgets.{name}")
+        given, where = mark.kwargs, item.nodeid
+    else:
+        table = _project_budgets(str(item.config.rootpath))
+        name = item.name.partition("[")[0]
+        given, where = (
+            table.get(item.nodeid, table.get(item.name, table.get(name))),
+            f"tool.wattmark.budgets.{name}",
+        )
+        if given is None:
+            return None
+    try:
+        return Budget.of(given, where)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @cache
-def _project_budgets(folder: str) -> Mapping[str, Any]:
+def _project_budgets(folder: str) -> Mapping[str, object]:
     from wattmark.settings import find_pyproject
-    from wattmark.workspace.configuration import read_toml
 
-    path = find_pyproject(folder)
-    table: Any = read_toml(path).get("tool", {}).get("wattmark", {}).get("budgets", {}) if path else {}
-    if not isinstance(table, dict):
-        raise pytest.UsageError("tool.wattmark.budgets must be a table of budgets by name")
-    return cast("dict[str, Any]", table)
+    if find_pyproject(folder) is None:
+        return {}
+    from wattmark.advise.gate.budgets import project_budgets
+    from wattmark.errors import ConfigError
+
+    try:
+        return project_budgets(folder)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @cache

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from wattmark._version import __version__
+from wattmark.advise.changes.advice import advice_for, again
 from wattmark.errors import ConfigError
 from wattmark.predict.profile import profile
 from wattmark.predict.whatif.rates import Rates
@@ -172,7 +173,7 @@ def _document(data: StudyData, analysis: Analysis, rates: Rates | None = None) -
     sections = [
         *((Section("tasks", "What a thousand inferences cost", task_table(costs, rates)),) if costs else ()),
         Section("results", "Results", summary.main_table(data)),
-        Section("guidelines", "What follows from it", _guidelines(analysis)),
+        Section("guidelines", "What follows from it", _guidelines(analysis, results.name)),
         *((Section("uncertainty", "Where the uncertainty comes from", uncertainty),) if uncertainty else ()),
         *((Section("effects", "Effects of the factors", effects),) if effects else ()),
         *((Section("predictors", "What foretells energy", predictors),) if predictors else ()),
@@ -206,7 +207,7 @@ def _sentence(data: StudyData) -> str:
     return f"A study{workload}: what each level of {varied} costs in energy and time, and what it achieves."
 
 
-def _guidelines(analysis: Analysis) -> Html:
+def _guidelines(analysis: Analysis, study: str) -> Html:
     if not analysis.guidelines:
         return tag(
             "p",
@@ -215,11 +216,20 @@ def _guidelines(analysis: Analysis) -> Html:
     return tag(
         "ol",
         (
-            tag("li", guideline.text, tag("small", f"evidence: {_strength(guideline)}"))
+            tag("li", *_advised(guideline, study), tag("small", f"evidence: {_strength(guideline)}"))
             for guideline in analysis.guidelines
         ),
         class_="guidelines",
     )
+
+
+def _advised(guideline: Guideline, study: str) -> tuple[Html, ...]:
+    """What to do, why, and what must stay so: the list of ``wattmark advise``."""
+    one = advice_for(guideline, again(study))
+    if one is None:
+        return (join(guideline.text),)
+    guard = tag("small", f"guard rail: {one.guard}") if one.guard else None
+    return (join(tag("strong", one.do), " ", guideline.text, guard),)
 
 
 def _strength(guideline: Guideline) -> str:

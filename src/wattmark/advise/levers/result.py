@@ -112,7 +112,9 @@ class Tried:
             tried = sum(one.used is not None for one in self.levers)
             if self.interrupted or self.failed is not None:
                 return f"not finished: {tried} levers were begun, and none is confirmed"
-            return f"nothing to recommend: of {tried} levers none saved beyond chance, in a second comparison too"
+            seen = any(one.outcome == "saves" for one in self.levers)
+            why = "saved beyond chance in a second comparison too" if seen else "saved beyond chance"
+            return f"nothing to recommend: of {tried} levers none {why}"
         used = self.winner.used
         less = 100 * (1 - used.value)
         ends = (

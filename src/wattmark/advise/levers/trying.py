@@ -33,10 +33,10 @@ Catalogue = Callable[[Subject, Computer], list[Lever]]
 BLOCK = 3
 """So many levers share a run of the base beside them."""
 MOST_TOGETHER = 4
-_SLOWEST = 5.0
+_SLOWEST = 10.0
 _FRESH = 1_000
 """``{repeat}`` of the second comparison begins here, so that its seeds are new."""
-_SLOWEST_MORE_S = 60.0
+_SLOWEST_MORE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wattmark.cli.advise.changes import AdviseGroup, changes
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.cli.terminal.picture import picture_kind, write_picture
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
     from wattmark.advise.cap.advice import CapAdvice
     from wattmark.advise.cap.choice import Goal
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(cls=AdviseGroup, rich_markup_mode=None, no_args_is_help=True)
+app.command()(changes)
 OBJECTIVES = {"energy": 0.0, "edp": 1.0, "ed2p": 2.0}
 
 
 @app.callback()
 def advise() -> None:
-    """What to change, tried on your own work: power caps.
+    """What to change: by what was measured (a study, a run beside its like), or tried on your own work (power caps).
 
     \b
+    Example: wattmark advise my-study
     Example: wattmark advise cap --slowdown 10% --apply -- python train.py
     """
 

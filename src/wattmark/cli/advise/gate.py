@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None)
 EXIT_CODES = {"within": 0, "over": 3, "undecided": 4}
+_STYLES = {"within": "green", "over": "red", "undecided": "yellow"}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)?")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def gate(
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What is run at base and head.")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- CMD...", help="What is run at base and head.")
+    ] = None,
     baseline: Annotated[
         str,
         typer.Option(
@@ -53,6 +56,13 @@ def gate(
         str | None, typer.Option(metavar="FILE", help="Add this gate to a file of JSON lines.")
     ] = None,
     trend: Annotated[str | None, typer.Option(metavar="FILE", help="An HTML page of that history.")] = None,
+    budgets: Annotated[
+        bool,
+        typer.Option(
+            "--budgets",
+            help="Judge the budgets of pyproject.toml that have a command, all or those named.",
+        ),
+    ] = False,
     json_path: JsonPath = None,
 ) -> None:
     """Hold the working tree against a baseline: pairs of base and head in alternating order until a test has decided.
@@ -66,10 +76,12 @@ def gate(
     from wattmark.advise.gate.question import gate as decide
 
     codes = _codes(exit_codes)
+    if budgets:
+        _judge_budgets(command or [], max_repeats, codes, json_path)
     if trend is not None and history is None:
         raise ConfigError("--trend draws a history", hint="name its file too: --history gates.jsonl")
     verdict = decide(
-        command,
+        command or [],
         baseline=baseline,
         metric=metric,
         max_regression=percent(max_regression),
@@ -84,6 +96,20 @@ def gate(
     if not write_json(verdict.to_dict(), json_path):
         _render(verdict)
     raise typer.Exit(130 if verdict.interrupted else codes[verdict.outcome])
+
+
+def _judge_budgets(names: list[str], max_repeats: int, codes: dict[str, int], json_path: str | None) -> None:
+    """Ends with the worst outcome's exit code."""
+    from wattmark.advise.gate.budgets import judge_budgets
+
+    judged = judge_budgets(max_repeats=max_repeats, only=names, tell=say)
+    if not write_json({"budgets": [one.to_dict() for one in judged]}, json_path):
+        for one in judged:
+            console().print(plain(one.words), style=_STYLES[one.outcome], soft_wrap=True)
+    outcomes = {one.outcome for one in judged}
+    raise typer.Exit(
+        next((codes[name] for name in ("over", "undecided") if name in outcomes), codes["within"])
+    )
 
 
 def _write(
@@ -122,8 +148,7 @@ def say_to_runner(line: str) -> None:
 
 def _render(verdict: Verdict) -> None:
     out = console()
-    styles = {"within": "green", "over": "red", "undecided": "yellow"}
-    out.print(plain(verdict.words), style=styles[verdict.outcome], soft_wrap=True)
+    out.print(plain(verdict.words), style=_STYLES[verdict.outcome], soft_wrap=True)
     for note in verdict.notes:
         out.print(f"! {plain(note)}", style="yellow", soft_wrap=True)
     spread = "" if verdict.spread is None else f", runs spread by {verdict.spread * 100:.1f} %"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from wattmark.documents import mapping
 from wattmark.quantity import Quantity
 from wattmark.statistics import Float64
 from wattmark.studies.analysis.correlate import CorrelationMap, Predictor, correlate, predictors
@@ -112,7 +113,15 @@ def analyse(results: StudyResults, *, seed: int = 0) -> Analysis:
         guidelines=tuple(
             serving_guidelines(results)
             if serving_cells(results)
-            else guidelines(trials, found, predicted, front, quality, tree=results.scope == "tree")
+            else guidelines(
+                trials,
+                found,
+                predicted,
+                front,
+                quality,
+                tree=results.scope == "tree",
+                reference=mapping(results.design.get("reference")),
+            )
         ),
         frame=data,
     )

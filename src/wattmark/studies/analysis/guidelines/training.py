@@ -112,9 +112,11 @@ def guidelines(
     quality: Quality | None = ACCURACY,
     *,
     tree: bool = False,
+    reference: Mapping[str, object] | None = None,
 ) -> list[Guideline]:
     """All sentences, strongest first. trials: the completed ones. tree: whether their energies are those of the process
-    trees, which others on the machine do not make wrong."""
+    trees, which others on the machine do not make wrong. reference: factor -> the level that all its others are told
+    beside (``as it is``); of other factors the largest saving is told."""
     quality = quality or ACCURACY
     by_name = {(effect.factor, effect.metric): effect for effect in effects}
     names = (
@@ -132,9 +134,8 @@ def guidelines(
         if effect.metric in names:
             sayable = [d for d in effect.differences if _sayable(d)]
             outcome = by_name.get((effect.factor, quality.name))
-            chosen = _choice(sayable, outcome, quality)
-            if chosen is not None:
-                found.append(_saving(chosen, effect, outcome, quality, limited))
+            chosen = _chosen(sayable, outcome, quality, (reference or {}).get(effect.factor))
+            found += [_saving(one, effect, outcome, quality, limited) for one in chosen]
     found += _prediction(predictors)
     found += _last_points(pareto, effects, quality, limited)
     order = ("strong", "moderate", "weak")
@@ -163,14 +164,19 @@ def _sayable(d: Difference) -> bool:
     return d.low > 0 and math.isfinite(d.high) and (d.low > 1 or d.high < 1)
 
 
-def _choice(sayable: Sequence[Difference], outcome: Effect | None, quality: Quality) -> _Saving | None:
-    """The largest saving against the best level at hardly any loss, else the largest of all."""
+def _chosen(
+    sayable: Sequence[Difference], outcome: Effect | None, quality: Quality, reference: object
+) -> list[_Saving]:
+    """The largest saving against the best level at hardly any loss, else the largest of all; beside a reference level
+    all that save."""
     savings = [_as_saving(d) for d in sayable]
+    if reference is not None:
+        return sorted((s for s in savings if str(s.other) == str(reference)), key=lambda s: s.ratio)
     if not savings:
-        return None
+        return []
     best = None if outcome is None else max(outcome.levels, key=lambda one: quality.sign * one.median).level
     near = [s for s in savings if str(s.other) == str(best) and _is_near(_gain(outcome, s), quality)]
-    return min(near or savings, key=lambda s: s.ratio)
+    return [min(near or savings, key=lambda s: s.ratio)]
 
 
 def _is_near(gain: _Gain, quality: Quality) -> bool:
@@ -238,6 +244,7 @@ def _saving(
         "p_corrected": saving.p,
         "trials": effect.trials,
         "quality": quality.name,
+        "higher_is_better": quality.higher_is_better,
         "quality_gain": None if np.isnan(gain.value) else gain.value,
         "quality_low": gain.low,
         "quality_high": gain.high,
