@@ -160,3 +160,13 @@ def test_codecarbons_file_is_a_survey(tmp_path: Path) -> None:
     assert row.time_s == 3_600.0
     assert row.carbon_g == pytest.approx(50.0)
     assert row.year == pytest.approx(2024.166, abs=0.01)
+
+
+def test_stated_joules_count_more_than_a_power_that_does_not_fit_them(tmp_path: Path) -> None:
+    """A sum of samples, or a limit, that is called power: energy over time is the mean power."""
+    text = "m,duration (h),total power (W),max power limit (W),energy (MJ),emissions (g)\na,0.5,414805,350,0.36,20\n"
+    (row,) = read_survey(csv_of(tmp_path, text)).rows
+    assert row.energy_j == pytest.approx(360_000.0)
+    assert row.power_w == pytest.approx(200.0)
+    assert row.overhead == 1.0
+    assert row.g_per_kwh == pytest.approx(200.0)

@@ -67,6 +67,10 @@ _PARTS = frozenset(
         "error",
         "low",
         "high",
+        "std",
+        "max",
+        "limit",
+        "peak",
     }
 )
 _MOST_BYTES = 200_000_000

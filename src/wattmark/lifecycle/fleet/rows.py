@@ -108,6 +108,10 @@ def _row(told: Told) -> Row | str:
     power, time, energy = told.power_w, told.time_s, _energy(told)
     if energy is None and told.carbon_g is not None and told.g_per_kwh is not None:
         energy = told.carbon_g / told.g_per_kwh * J_PER_KWH
+    if told.energy_j is not None and time is not None:
+        power = (
+            told.energy_j / time
+        )  # what is called power may be a peak, a limit or a sum of samples; joules count
     if time is None and power is not None and energy is not None:
         time = energy / power
     if power is None and time is not None and energy is not None:
