@@ -112,8 +112,9 @@ def test_a_spot_price_may_be_below_zero(tmp_path: Path) -> None:
 def test_what_is_no_price_says_why(tmp_path: Path, text: str, words: dict[str, str], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         money(steady(1, 60), write(tmp_path, text), as_pue(1.0), **words)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ConfigError, match="a price"):
-        money(steady(1, 60), "cheap", as_pue(1.0))
+    for wrong in ("cheap", "nowhere.csv"):
+        with pytest.raises(ConfigError, match="no such file"):
+            money(steady(1, 60), wrong, as_pue(1.0))
 
 
 def test_the_energy_is_what_is_paid_for(tmp_path: Path) -> None:

@@ -159,6 +159,15 @@ def money(
     is_file = isinstance(price, Path) or (
         isinstance(price, str) and Path(price).suffix != "" and Path(price).is_file()
     )
+    if (
+        not is_file
+        and isinstance(price, str)
+        and re.search(r"[a-z/\\]", price.replace(" to ", ""), re.IGNORECASE)
+    ):
+        raise ConfigError(
+            f"{price!r:.80} is no price, and there is no such file",
+            hint="0.30, 0.25-0.35, or a CSV of prices",
+        )
     if not is_file:
         each = as_price(price if not isinstance(price, Path) else str(price))
         cost = (energy / J_PER_KWH).with_unit("") * pue.ratio * each.with_unit("")

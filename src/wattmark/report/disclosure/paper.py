@@ -22,7 +22,7 @@ _LATEX = {
 def sentence(footprint: Footprint) -> str:
     """What a paper says: energy and carbon with intervals, how they were got, where."""
     energy, carbon = footprint.energy, footprint.carbon
-    runs = "one run" if len(footprint.run_ids) == 1 else f"{len(footprint.run_ids)} runs"
+    runs = _runs(footprint)
     if energy is None:
         return f"No energy is known of {footprint.name} ({runs})."
     told = (
@@ -57,7 +57,7 @@ def rows_of(footprint: Footprint) -> list[tuple[str, str, str]]:
         rows.append(
             (f"energy per {footprint.per}", _energy(footprint.energy / footprint.units), "energy / count")
         )
-    rows.append(("time", format_duration(footprint.duration_s), f"{len(footprint.run_ids)} runs"))
+    rows.append(("time", format_duration(footprint.duration_s), _runs(footprint)))
     return rows
 
 
@@ -133,6 +133,10 @@ def hardware_words(footprint: Footprint) -> str:
         f"{part.count} x {part.name}" if part.name else f"{part.count} x {part.kind}"
         for part in footprint.hardware
     )
+
+
+def _runs(footprint: Footprint) -> str:
+    return "one run" if len(footprint.run_ids) == 1 else f"{len(footprint.run_ids)} runs"
 
 
 def _energy(quantity: Quantity) -> str:
