@@ -55,6 +55,7 @@ _HOMES = {
     "predict_prune": "wattmark.predict.layers.question",
     "predict_training": "wattmark.predict.environment.question",
     "prune": "wattmark.workspace.library",
+    "recur": "wattmark.advise.recurring.job",
     "remove": "wattmark.workspace.library",
     "score_predictions": "wattmark.predict.scores.question",
     "skill": "wattmark.integrations.skill",

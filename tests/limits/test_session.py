@@ -65,13 +65,14 @@ def test_an_exception_puts_back(machine):
     assert machine.limits() == before
 
 
-def test_a_cap_that_is_kept_stays_and_can_be_put_back_later(machine):
+def test_a_cap_that_is_kept_stays_and_can_be_put_back_later(machine, capfd):
     machine.cpu()
     before = machine.limits()
     with held(machine) as caps:
         caps.set(70)
         caps.keep()
     assert machine.caps_w() == {"cpu0": 70}
+    assert capfd.readouterr().err == ""
     assert put_back() == []
     limits = limits_of(machine)
     assert list(kept_caps(limits)) == [limits[0].key]

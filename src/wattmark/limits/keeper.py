@@ -108,17 +108,16 @@ class Keeper:
         if keep and self._record.devices:
             self._record.kept = True
             self._record.write()
-            self._limits, lines = [], list[str]()
-        else:
-            lines = self.put_back()
-        return {"lines": lines}
+            return {"lines": []}
+        return {"lines": self.put_back()}
 
     def put_back(self) -> list[str]:
         """Put all old settings back; what is in the way stays written down for the next command."""
+        if self._record.kept:
+            return []
         lines: list[str] = []
-        waiting: list[DeviceRecord] = []
+        waiting: list[tuple[PowerLimit, DeviceRecord]] = []
         pairs = list(zip(self._limits, self._record.devices, strict=True))
-        self._limits = []
         for limit, device in pairs:
             problem = ""
             for attempt in range(TRIES):
@@ -131,8 +130,9 @@ class Keeper:
                     time.sleep(PAUSE_S if attempt < TRIES - 1 else 0)
             if problem:
                 lines.append(problem)
-                waiting.append(device)
-        self._record.devices = waiting
+                waiting.append((limit, device))
+        self._limits = [limit for limit, _ in waiting]
+        self._record.devices = [device for _, device in waiting]
         if waiting:
             self._record.write()
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wattmark.cli.advise.changes import AdviseGroup, changes
+from wattmark.cli.advise.recur import recur
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.cli.terminal.picture import picture_kind, write_picture
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=AdviseGroup, rich_markup_mode=None, no_args_is_help=True)
 app.command()(changes)
+app.command(context_settings={"ignore_unknown_options": True})(recur)
 OBJECTIVES = {"energy": 0.0, "edp": 1.0, "ed2p": 2.0}
 
 
