@@ -85,6 +85,8 @@ def test_quality_is_above_chance_only_beyond_its_interval():
     assert found["noise"].above_chance is None
     assert found["noise"].random
     assert found["noise"].quality is None
+    assert found["good"].quality is not None
+    assert found["good"].quality.unit == ""
 
 
 def test_the_idle_share_is_idle_power_over_time():

@@ -234,7 +234,7 @@ def _quality(trials: Sequence[TrialResult]) -> Quantity | None:
     best = max(known, key=lambda metrics: metrics.get("scored_inputs", 0))
     value = float(best["task_quality"])
     low, high = (float(best.get(f"task_quality_{end}", value)) for end in ("low", "high"))
-    return Quantity(value, min(low, value), max(high, value)).bounded(0.0, 1.0)
+    return Quantity(value, min(low, value), max(high, value), "").bounded(0.0, 1.0)
 
 
 def _idle_share(trial: TrialResult) -> float | None:
