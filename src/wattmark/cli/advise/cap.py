@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wattmark.advise.cap.advice import CapAdvice
     from wattmark.advise.cap.choice import Goal
 
-app = typer.Typer(cls=AdviseGroup, rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(cls=AdviseGroup, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
 app.command()(changes)
 app.command(context_settings={"ignore_unknown_options": True})(recur)
 OBJECTIVES = {"energy": 0.0, "edp": 1.0, "ed2p": 2.0}
