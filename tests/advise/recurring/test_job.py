@@ -27,12 +27,20 @@ def kept(name: str = "nightly") -> dict:
 
 def test_what_a_run_has_cost_is_kept_and_the_next_one_goes_on_from_it(fake_machine):
     (first,) = wm.recur("nightly", job(), [8, 16], default=8)
-    assert (first.size, first.reached, first.stopped) == (8, True, False)
+    assert (first.size, first.reached, first.stopped, first.modelled) == (8, True, False, False)
     assert first.cost == pytest.approx(first.energy.value)
     turns = wm.recur("nightly", job(), [8, 16], default=8, seed=1, tries=3)
     assert turns[-1].reached
     assert [one["size"] for one in kept()["trials"]] == [8, *[turn.size for turn in turns]]
     assert wm.load("last").tags["recurring"] == "nightly"
+
+
+def test_joules_of_a_model_are_said_to_be_so(fake_machine, monkeypatch):
+    monkeypatch.setenv("WATTMARK_SOURCES", "cpu-model")
+    told: list[str] = []
+    (turn,) = wm.recur("guessed", job(), [16], default=16, tell=told.append)
+    assert turn.to_dict()["modelled"] is True
+    assert any("J (modelled)" in line for line in told)
 
 
 def test_a_run_that_is_too_dear_is_stopped_and_another_size_tried(fake_machine):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from wattmark.advise.cap.advice import grid
 from wattmark.advise.cap.choice import Goal
 from wattmark.advise.cap.curve import Window
-from wattmark.advise.cap.measured import energy_within
+from wattmark.advise.cap.measured import MODELLED, energy_within
 from wattmark.advise.cap.question import NEEDED
 from wattmark.advise.cap.search import CapSearch
 from wattmark.advise.cap.work import end_process
@@ -49,6 +49,8 @@ class Turn:
     stopped: bool
     exit_code: int
     run_id: str
+    modelled: bool = False
+    """Whether some of the joules come from a model of the hardware, not from a sensor."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data."""
@@ -57,6 +59,7 @@ class Turn:
             "cap_w": self.cap_w,
             "energy_j": self.energy.as_dict(),
             "seconds": self.seconds,
+            "modelled": self.modelled,
             "cost": self.cost,
             "reached": self.reached,
             "stopped": self.stopped,
@@ -162,6 +165,10 @@ class _Job:
             stopped,
             code,
             run.id,
+            not self._limits
+            and any(
+                one.curve.channel.counted and one.curve.channel.method == MODELLED for one in run.view.curves
+            ),
         )
         self._learn(turn, run)
         return turn
@@ -234,4 +241,5 @@ def _words(turn: Turn) -> str:
         if turn.stopped
         else f"ended with {turn.exit_code}"
     )
-    return f"batch size {turn.size}{cap}: {turn.energy.value:.4g} J in {turn.seconds:.3g} s, {end}"
+    joules = "J (modelled)" if turn.modelled else "J"
+    return f"batch size {turn.size}{cap}: {turn.energy.value:.4g} {joules} in {turn.seconds:.3g} s, {end}"
