@@ -10,9 +10,9 @@ from wattmark._version import __version__ as __version__
 from wattmark.advise.cap.question import advise_cap as advise_cap
 from wattmark.advise.changes.question import Changes
 from wattmark.advise.gate.question import gate as gate
-from wattmark.advise.recurring.job import recur as recur
 from wattmark.advise.levers.script import levers as levers
 from wattmark.advise.levers.trying import try_levers as try_levers
+from wattmark.advise.recurring.job import recur as recur
 from wattmark.errors import WattmarkError as WattmarkError
 from wattmark.impact.emissions import Carbon as Carbon
 from wattmark.impact.providers import CarbonProvider
