@@ -15,8 +15,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:(?!wattmark)")
 
 def test_requests_share_what_the_machine_used(fake_machine: object) -> None:
     pytest.importorskip("opentelemetry.sdk", exc_type=ImportError)
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from opentelemetry.sdk.trace import TracerProvider  # pyright: ignore[reportMissingImports]
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # pyright: ignore[reportMissingImports]
 
     from wattmark.integrations.opentelemetry import EnergySpanProcessor
 

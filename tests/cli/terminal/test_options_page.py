@@ -11,7 +11,7 @@ import pytest
 def test_every_command_and_its_options_are_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "docs"))
     monkeypatch.setenv("COLUMNS", "100")
-    import make_options
+    import make_options  # pyright: ignore[reportMissingImports]
 
     from wattmark.cli.app import COMMANDS
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore:(?!wattmark)"), pytest.mark.tim
 def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
     pytest.importorskip("airflow", exc_type=ImportError)
-    from airflow.listeners.listener import get_listener_manager
+    from airflow.listeners.listener import get_listener_manager  # pyright: ignore[reportMissingImports]
 
     from wattmark.integrations.pipelines.airflow import EnergyListener
 

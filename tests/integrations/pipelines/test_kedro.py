@@ -10,10 +10,10 @@ import wattmark as wm
 
 pytest.importorskip("kedro", exc_type=ImportError)
 
-from kedro.framework.hooks.manager import _create_hook_manager, _register_hooks
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.pipeline import node, pipeline
-from kedro.runner import SequentialRunner
+from kedro.framework.hooks.manager import _create_hook_manager, _register_hooks  # pyright: ignore[reportMissingImports]
+from kedro.io import DataCatalog, MemoryDataset  # pyright: ignore[reportMissingImports]
+from kedro.pipeline import node, pipeline  # pyright: ignore[reportMissingImports]
+from kedro.runner import SequentialRunner  # pyright: ignore[reportMissingImports]
 
 from wattmark.integrations.pipelines.kedro import EnergyHooks
 

@@ -18,7 +18,7 @@ def test_tries_are_runs_of_their_own(
 ) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     monkeypatch.setenv("DO_NOT_TRACK", "1")
-    from prefect.testing.utilities import prefect_test_harness
+    from prefect.testing.utilities import prefect_test_harness  # pyright: ignore[reportMissingImports]
 
     from wattmark.integrations.pipelines.prefect import energy_flow, energy_task
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:(?!wattmark)")
 
 
 def events(folder: Path) -> Any:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # pyright: ignore[reportMissingImports]
 
     reader = EventAccumulator(str(folder))
     reader.Reload()

@@ -29,7 +29,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def records(folder: Path) -> list[Any]:
     """What the file of an offline run holds: records as LevelDB's logs have them (its doc/log_format.md), after 7 bytes."""
-    from wandb.proto import wandb_internal_pb2
+    from wandb.proto import wandb_internal_pb2  # pyright: ignore[reportMissingImports]
 
     (path,) = folder.rglob("run-*.wandb")
     data = path.read_bytes()

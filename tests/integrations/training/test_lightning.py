@@ -107,7 +107,7 @@ def _once(names: list[str]) -> list[str]:
 
 
 def test_a_logger_gets_joules_beside_the_loss(tmp_path: Path) -> None:
-    from lightning.pytorch.loggers import CSVLogger
+    from lightning.pytorch.loggers import CSVLogger  # pyright: ignore[reportMissingImports]
 
     logger = CSVLogger(tmp_path)
     trainer = L.Trainer(

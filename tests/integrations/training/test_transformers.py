@@ -16,7 +16,7 @@ transformers = pytest.importorskip("transformers.trainer", exc_type=ImportError)
 pytest.importorskip("accelerate")
 torch = pytest.importorskip("torch")
 
-from transformers import Trainer, TrainerCallback, TrainingArguments  # noqa: E402
+from transformers import Trainer, TrainerCallback, TrainingArguments  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 from wattmark.integrations.training.transformers import EnergyCallback  # noqa: E402
 
@@ -91,7 +91,7 @@ def test_the_stand_in_calls_hooks_in_the_trainers_order(tmp_path: Path) -> None:
 
 def test_tensorboard_has_joules_in_the_folder_of_the_loss(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # pyright: ignore[reportMissingImports]
 
     trainer = trainer_of(tmp_path, 2, 4, [EnergyCallback()], Wish().work, report_to=["tensorboard"])
     trainer.train()

@@ -47,10 +47,12 @@ def test_two_stages_do_the_same_now_in_all_futures() -> None:
 def test_a_forecast_knows_nothing_of_what_comes() -> None:
     """The same past with another future gives the same forecast."""
     one = synthetic(5, sites=2, steps=DAY)
-    changed = [part.copy() for part in (one.renewable, one.compute, one.network, one.price)]
+    renewable, compute, network, price = changed = [
+        part.copy() for part in (one.renewable, one.compute, one.network, one.price)
+    ]
     for part in changed:
         part[one.past + 1 :] *= 3
-    other = Scenario(*changed, one.past)
+    other = Scenario(renewable, compute, network, price, one.past)
     rng = [np.random.default_rng(1) for _ in range(2)]
     pairs = zip(possible(one, one.past, 12, 3, rng[0]), possible(other, one.past, 12, 3, rng[1]), strict=True)
     assert all(np.array_equal(a, b) for pair in pairs for a, b in zip(*pair, strict=True))

@@ -45,8 +45,10 @@ def test_energy_is_balanced_in_every_step(
 
 def one_site(renewable: list[float], demand: list[float], price: float = 0.2, past: int = 0) -> Scenario:
     shape = (len(renewable), 1)
-    table = [np.array(part, float).reshape(shape) for part in (renewable, demand, [0.0] * len(demand))]
-    return Scenario(*table, np.full(len(renewable), price), past)
+    sun, compute, network = (
+        np.array(part, float).reshape(shape) for part in (renewable, demand, [0.0] * len(demand))
+    )
+    return Scenario(sun, compute, network, np.full(len(renewable), price), past)
 
 
 def test_what_there_is_no_room_for_is_curtailed_and_beyond_the_grid_the_generator_runs() -> None:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from wattmark.workloads.ebm.diversity.regulariser import diversity, pairwise_spread  # noqa: E402
+import torch
+
+from wattmark.workloads.ebm.diversity.regulariser import diversity, pairwise_spread
 
 
 def _features(seed: int, inputs: int, count: int, scale: float = 1.0) -> torch.Tensor:
