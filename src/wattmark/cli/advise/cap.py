@@ -29,7 +29,7 @@ def advise() -> None:
 
     \b
     Example: wattmark advise my-study
-    Example: wattmark advise cap --slowdown 10% --apply -- python train.py
+    Also: wattmark advise cap --slowdown 10% --apply -- python train.py
     """
 
 

@@ -40,7 +40,7 @@ def changes(
 
     \b
     Example: wattmark advise changes my-study
-    Example: wattmark advise changes --tag project=recommender
+    Also: wattmark advise changes --tag project=recommender
     """
     from wattmark.advise.changes.question import advise
 

@@ -65,7 +65,7 @@ def try_(
 
     \b
     Example: wattmark try --quality accuracy -- python train.py --batch-size 64 --seed {repeat}
-    Example: wattmark try llm local:10m
+    Also: wattmark try llm local:10m
     """
     from wattmark.advise.levers.outputs import markdown
     from wattmark.advise.levers.trying import try_levers

@@ -131,8 +131,8 @@ def impact(
 
     \b
     Example: wattmark impact last --series grid.csv --zone DE
-    Example: wattmark impact last --provider uk --zone GB --price 0.25-0.35 --currency GBP
-    Example: wattmark impact --tag project=paper --zone FR --format latex
+    Also: wattmark impact last --provider uk --zone GB --price 0.25-0.35 --currency GBP
+    Also: wattmark impact --tag project=paper --zone FR --format latex
     """
     from wattmark.report.disclosure.gather import disclose
     from wattmark.workspace.impact import Costs
