@@ -47,11 +47,13 @@ types: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/python -m coverage erase
-	@# The tests of the browser, of commands and of the recorder mostly wait: each in a process of its own, at the same time.
+	@# The tests of the browser, of commands, of the recorder and of advice mostly wait: in processes of their own, at the same time.
 	@$(BIN)/python -m coverage run -m pytest tests/browser > .browser.log 2>&1 & browser=$$!; \
-	$(BIN)/python -m coverage run -m pytest tests/cli tests/recorder > .waiting.log 2>&1 & waiting=$$!; \
-	$(BIN)/python -m coverage run -m pytest --ignore=tests/browser --ignore=tests/cli --ignore=tests/recorder $(PYTEST_ARGS); unit=$$?; \
-	wait $$waiting; waited=$$?; wait $$browser; seen=$$?; cat .waiting.log .browser.log; exit $$((unit + waited + seen))
+	$(BIN)/python -m coverage run -m pytest --ignore=tests/cli/advise tests/cli tests/recorder > .waiting.log 2>&1 & waiting=$$!; \
+	$(BIN)/python -m coverage run -m pytest tests/advise tests/cli/advise > .advice.log 2>&1 & advice=$$!; \
+	$(BIN)/python -m coverage run -m pytest --ignore=tests/browser --ignore=tests/cli --ignore=tests/recorder --ignore=tests/advise \
+	  $(PYTEST_ARGS); unit=$$?; wait $$waiting; waited=$$?; wait $$browser; seen=$$?; wait $$advice; advised=$$?; \
+	cat .waiting.log .browser.log .advice.log; exit $$((unit + waited + seen + advised))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

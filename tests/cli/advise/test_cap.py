@@ -145,6 +145,9 @@ def test_killed_at_random_a_few_times(cli, machine):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.skipif(
+    not os.environ.get("WATTMARK_LONG_TESTS"), reason="minutes of waiting: WATTMARK_LONG_TESTS=1 runs it"
+)
 def test_killed_at_random_thirty_times(cli, machine):
     killed_at_random(cli, machine, 30, seed=20)
 
