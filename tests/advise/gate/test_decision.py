@@ -255,7 +255,7 @@ def test_a_command_that_fails_on_a_later_repeat_says_which(repository: Path) -> 
         f"import pathlib; p = pathlib.Path({str(counter)!r}); n = len(p.read_text()) if p.exists() else 0; "
         "p.write_text('x' * (n + 1)); sum(range(200000)); raise SystemExit('no more disk' if n > 8 else 0)"
     )
-    with pytest.raises(CommandFailed, match=r"ended with 1 \(\w+\): no more disk \(after 2 pairs\)"):
+    with pytest.raises(CommandFailed, match=r"ended with 1 \(gate \w+\): no more disk \(after 2 pairs\)"):
         gate([sys.executable, "-c", script], baseline="main", folder=str(repository))
     assert git(repository, "worktree", "list").count("\n") == 0
 
