@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import signal
 import struct
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from wattmark.text import inert
+from wattmark.text import inert, keep_output_whole
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,15 @@ def test_a_long_text_gets_through_a_pipe_whole_though_a_signal_comes_between(beg
     child.stdout.close()
     assert child.wait() == 0
     assert (length == 300_001) is bool(begin)
+
+
+def test_a_stream_that_somebody_put_in_the_place_of_standard_output_stays_theirs(monkeypatch, tmp_path):
+    """A wrapper that goes away closes what it wraps: a test runner's file, a notebook's."""
+    with (tmp_path / "out").open("wb", buffering=0) as raw:
+        theirs = io.TextIOWrapper(raw, write_through=True)
+        monkeypatch.setattr(sys, "stdout", theirs)
+        keep_output_whole()
+        assert sys.stdout is theirs
 
 
 def _until_the_pipe_is_full(descriptor: int) -> None:

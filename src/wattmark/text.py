@@ -34,6 +34,8 @@ def keep_output_whole() -> None:
     forgets what that did not take: a pipe takes 64 KiB, and no more if a signal comes in between (pipe(7), signal(7)).
     """
     stream = sys.stdout
+    if stream is not sys.__stdout__:
+        return  # the caller's own stream, to keep and to close
     raw = getattr(stream, "buffer", None)
     if isinstance(stream, io.TextIOWrapper) and isinstance(raw, io.RawIOBase):
         sys.stdout = io.TextIOWrapper(

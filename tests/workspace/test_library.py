@@ -186,9 +186,9 @@ def test_every_command_has_its_function_in_python() -> None:
         "health": "health", "predict": "predict_llm", "calibrate --meter": "calibrate_wall", "gate": "gate",
         "show --scope wall": "at_plug", "impact": "impact", "plan": "plan",
         "cite": "cite", "note": "note", "study show": "load_results", "cycle": "cycle", "fleet": "fleet",
-        "try": "try_levers",
+        "try": "try_levers", "advise": "advise", "card": "card", "skill": "skill", "edge": "edge", "stage": "stage",
     }  # fmt: skip
     screens = {"ui", "top"}
-    tools = {"anatomy", "recover"}
+    tools = {"anatomy", "recover", "agent"}
     assert set(COMMANDS) - screens - tools <= set(functions)
     assert set(functions.values()) <= set(wm.__all__)
