@@ -56,20 +56,30 @@ def main() -> None:
                 folder=args.learners / str(args.updates),
                 tell=print,
             )
-            found = answer.as_dict()
+            found = {"rows": [_short(row.as_dict()) for row in answer.rows]}
             found.update(
+                adaptation=answer.as_dict()["adaptation"],
                 seed=seed,
                 source=source,
                 seconds=round(time.monotonic() - begun),
                 load=round(os.getloadavg()[0], 1),
             )
             results.append(found)
-            document = {"updates": args.updates, "weeks": args.weeks, "results": results}
-            RESULTS.write_text(json.dumps({**document, "summary": summary(results)}, indent=1) + "\n")
+            document = {"updates": args.updates, "weeks": args.weeks, "summary": summary(results)}
+            RESULTS.write_text(json.dumps({**document, "results": results}, indent=1) + "\n")
     for source, rows in summary(results).items():
         print(source)
         for name, row in rows.items():
             print(f"  {name:24}" + "".join(f"  {key} {value}" for key, value in row.items()))
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """Without error terms, which are of one process."""
+    return {
+        key: round(value, 5) if isinstance(value, float) else value
+        for key, value in row.items()
+        if key not in ("saving", "nonrenewable_saving", "training_j")
+    } | {"training_j": None if row["training_j"] is None else round(row["training_j"]["value"], 1)}
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ class Costs:
 
     price: float | str | None = None
     currency: str = ""
-    price_per: str = "kWh"
+    price_per: str | None = None
     timezone: str = "UTC"
     gpu_hour: float | str | None = None
     gpus: float | None = None

@@ -100,6 +100,22 @@ def test_a_spot_price_may_be_below_zero(tmp_path: Path) -> None:
     assert cost(tmp_path, text, "2026-01-14T12:00", 1, per="MWh") == pytest.approx(-0.04)
 
 
+def test_a_file_that_says_what_its_prices_are_per_is_believed(tmp_path: Path) -> None:
+    begin = int(at("2026-01-14T12:00"))
+    text = f"time,price EUR/MWh\n{begin},100\n{begin + 3600},300\n"
+    assert cost(tmp_path, text, "2026-01-14T12:00", 2) == pytest.approx(0.4)
+    with pytest.raises(ConfigError, match="says itself"):
+        cost(tmp_path, text, "2026-01-14T12:00", 1, per="kWh")
+    ms = begin * 1000
+    spot = (
+        f'{{"data": [{{"start_timestamp": {ms}, "end_timestamp": {ms + 3_600_000}, "marketprice": -50.0, '
+        '"unit": "Eur/MWh"}]}'
+    )
+    assert cost(tmp_path, spot, "2026-01-14T12:00", 1) == pytest.approx(-0.05)
+    beside = f'{{"unix_seconds": [{begin}, {begin + 3600}], "price": [50, 70], "unit": "EUR / MWh"}}'
+    assert cost(tmp_path, beside, "2026-01-14T12:00", 2) == pytest.approx(0.12)
+
+
 @pytest.mark.parametrize(
     ("text", "words", "why"),
     [

@@ -162,7 +162,7 @@ def test_gaps_duplicates_disorder_and_bad_lines_are_named(tmp_path: Path) -> Non
         ("a.csv", "time,a,b\n2026-01-01,1,2\n", "which column"),
         ("a.csv", "time,value\nnever,1\n", "no line has a time"),
         ("a.csv", "time,value\n2026-01-01,\n", "no value"),
-        ("a.csv", "time,zone,value\n2026-01-01,DE,1\n2026-01-02,FR,1\n", "2 zones"),
+        ("a.csv", "time,zone,value\n2026-01-01,DE,1\n2026-01-02,FR,1\n", "2 of zone"),
         ("a.json", "{", "no JSON"),
         ("a.json", "[" * 5000, "no JSON"),
         ("a.json", '{"error": "no zone"}', "no times"),
@@ -225,3 +225,83 @@ def test_rows_shorter_or_longer_than_the_titles_are_told_in_words(tmp_path: Path
     path.write_text(text)
     with pytest.raises(ConfigError):
         read_series(path)
+
+
+ROWS = "2026-01-01T12:00Z{0}{1}\n2026-01-01T13:00Z{0}{2}\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "factor"),
+    [
+        ("kgCO2/kWh", 1000.0),
+        ("Carbon intensity (t/MWh)", 1000.0),
+        ("lbs CO2 per kWh", 453.59237),
+        ("gCO₂eq/kWh (Life cycle)", 1.0),
+        ("g CO2 / MJ", 3.6),
+        ("co2_lbs_per_mwh", 0.45359237),
+    ],
+)
+def test_the_unit_in_a_title_counts(tmp_path: Path, title: str, factor: float) -> None:
+    path = write(tmp_path, f"time,{title}\n" + ROWS.format(",", 0.5, 0.25), "a.csv")
+    assert read_series(path).values == pytest.approx((0.5 * factor, 0.25 * factor))
+    if factor != 1.0:
+        with pytest.raises(ConfigError, match="says its unit itself"):
+            read_series(path, unit="g/kWh")
+
+
+def test_a_unit_that_is_none_of_intensity_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "time,value EUR/MWh\n" + ROWS.format(",", 50, 60), "a.csv")
+    with pytest.raises(ConfigError, match="no unit of carbon intensity"):
+        read_series(path)
+
+
+def test_columns_of_units_and_signals_count(tmp_path: Path) -> None:
+    text = "time,signal,units,value\n2026-01-01T12:00Z,co2_moer,lbs_co2_per_mwh,1000\n"
+    series = read_series(write(tmp_path, text, "a.csv"))
+    assert (series.signal, series.values) == ("marginal", pytest.approx((453.59237,)))
+    with pytest.raises(ConfigError, match="marginal intensities, not average"):
+        read_series(tmp_path / "a.csv", signal="average")
+    mixed = text + "2026-01-01T13:00Z,co2_moer,g/kWh,1000\n"
+    with pytest.raises(ConfigError, match="2 of units"):
+        read_series(write(tmp_path, mixed, "b.csv"))
+
+
+def test_decimal_commas_are_read_and_what_may_be_a_thousand_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "time;g/kWh\n" + ROWS.format(";", "1.400,5", "12,25"), "a.csv")
+    assert read_series(path).values == (1400.5, 12.25)
+    path = write(tmp_path, "time;g/kWh\n" + ROWS.format(";", "1.400", "0.255"), "b.csv")
+    assert read_series(path).values == (1.4, 0.255)
+    with pytest.raises(ConfigError, match="thousand or a fraction"):
+        read_series(write(tmp_path, "time;g/kWh\n" + ROWS.format(";", "1.400", "2.255"), "c.csv"))
+
+
+@pytest.mark.parametrize(
+    ("stamps", "first"),
+    [
+        (("01.02.2026 12:00", "01.02.2026 13:00"), 1_769_947_200.0),
+        (("31/12/2025 23:00", "01/01/2026 00:00"), 1_767_222_000.0),
+        (("12/31/2025 23:00", "01/01/2026 00:00"), 1_767_222_000.0),
+    ],
+)
+def test_days_and_months_in_their_orders(tmp_path: Path, stamps: tuple[str, str], first: float) -> None:
+    series = read_series(write(tmp_path, f"time,value\n{stamps[0]},5\n{stamps[1]},6\n", "a.csv"))
+    assert series.starts == (first, first + 3600)
+    assert "its times name no zone, and are taken for UTC" in series.notes
+
+
+def test_hours_of_a_day_and_years_are_no_times(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no line has a time"):
+        read_series(write(tmp_path, "time,value\n0,300\n1,310\n", "a.csv"))
+
+
+def test_what_was_counts_before_what_was_expected(tmp_path: Path) -> None:
+    text = "time,carbon_intensity_forecast,carbon_intensity_actual,source\n2026-01-01T12:00Z,9,10,x\n"
+    assert read_series(write(tmp_path, text, "a.csv")).values == (10.0,)
+
+
+def test_a_step_lasts_as_long_as_the_publisher_says(tmp_path: Path) -> None:
+    about = {"units": "lbs_co2_per_mwh", "signal_type": "co2_moer", "data_point_period_seconds": 300}
+    data = {"data": [{"point_time": "2026-01-01T12:00:00+00:00", "value": 1000}], "meta": about}
+    assert read_series(write(tmp_path, data)).end_s == NOON + 300
+    rows = [{"location": "a", "time": "2026-01-01T12:00:00Z", "rating": 5, "duration": "00:15:00"}]
+    assert read_series(write(tmp_path, rows)).end_s == NOON + 900

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from wattmark.errors import ConfigError
-from wattmark.lifecycle.fleet.columns import intensity_unit, kind_of, read_number, read_survey
+from wattmark.impact.series.cells import intensity_unit, read_number
+from wattmark.lifecycle.fleet.columns import kind_of, read_survey
 
 
 def csv_of(folder: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -170,3 +171,13 @@ def test_stated_joules_count_more_than_a_power_that_does_not_fit_them(tmp_path: 
     assert row.power_w == pytest.approx(200.0)
     assert row.overhead == 1.0
     assert row.g_per_kwh == pytest.approx(200.0)
+
+
+def test_a_number_that_may_be_a_thousand_is_refused_not_guessed(tmp_path: Path) -> None:
+    head = "model;power_w;hours;g/kWh\n"
+    with pytest.raises(ConfigError, match="thousand or a fraction"):
+        read_survey(csv_of(tmp_path, head + "a;1.000;2;300\nb;2.000;3;200\n"))
+    by_comma = read_survey(csv_of(tmp_path, head + "a;1.000;2,5;300\nb;2.000;3;200\n"))
+    assert [row.power_w for row in by_comma.rows] == [1000.0, 2000.0]
+    by_point = read_survey(csv_of(tmp_path, head + "a;1.000;2.5;300\nb;2.000;3;200\n"))
+    assert [row.power_w for row in by_point.rows] == [1.0, 2.0]

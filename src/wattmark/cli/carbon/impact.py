@@ -76,7 +76,9 @@ def impact(
         ),
     ] = None,
     currency: Annotated[str, typer.Option(help="Of the prices.")] = "",
-    price_per: Annotated[str, typer.Option(help="What the prices of a file are per: kWh or MWh.")] = "kWh",
+    price_per: Annotated[
+        str | None, typer.Option(help="What the prices of a file are per, where it does not say: kWh or MWh.")
+    ] = None,
     timezone: Annotated[str, typer.Option(help="Of a table by the time of day: Europe/Paris.")] = "UTC",
     gpu_hour: Annotated[
         str | None, typer.Option(metavar="PRICE", help="Of a rented GPU for an hour, beside the electricity.")

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from wattmark.documents import mapping, text
 from wattmark.errors import ConfigError, ProviderError
 from wattmark.impact.series import IntensitySeries, Signal
-from wattmark.impact.series.readers import time_of
+from wattmark.impact.series.cells import time_of
 
 DAY_S = 86_400.0
 LARGEST_G_PER_KWH = 1e5

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from wattmark.documents import is_list, items, mapping, mappings, number
+from wattmark.documents import is_list, items, mapping, mappings
 from wattmark.errors import ConfigError, ProviderError
 from wattmark.impact.providers.base import (
     Answer,
@@ -23,6 +23,7 @@ from wattmark.impact.providers.base import (
 )
 from wattmark.impact.providers.web import Web
 from wattmark.impact.series import Signal
+from wattmark.impact.series.cells import length_of
 
 USUAL_S = 3600.0
 WHO = "the Carbon Aware SDK"
@@ -65,7 +66,9 @@ class CarbonAware:
                 "emissions/bylocation",
                 {
                     "location": question.zone,
-                    "time": _iso(question.start_s),
+                    "time": _iso(
+                        question.start_s - question.start_s % USUAL_S
+                    ),  # the step that holds the start
                     "toTime": _iso(min(question.end_s, question.now_s)),
                 },
             )
@@ -103,25 +106,13 @@ def _readings(rows: object, time_key: str, value_key: str, *, forecast: bool) ->
     for row in mappings(rows):
         start = moment(mapping(row).get(time_key), WHO)
         found[start] = Reading(
-            start, start + _length(row.get("duration")), rate(row.get(value_key), WHO), False, forecast
+            start,
+            start + (length_of(row.get("duration")) or USUAL_S),
+            rate(row.get(value_key), WHO),
+            False,
+            forecast,
         )
     return found
-
-
-def _length(duration: object) -> float:
-    """Seconds of ``hh:mm:ss`` (or ``d.hh:mm:ss``), or of a number of minutes."""
-    minutes = number(duration)
-    if minutes is not None and 0 < minutes <= 1440:
-        return minutes * 60
-    if isinstance(duration, str):
-        days, _, clock = duration.rpartition(".") if duration.count(".") == 1 else ("", "", duration)
-        parts = clock.split(":")
-        if len(parts) == 3 and all(part.isascii() and part.isdigit() for part in (*parts, days or "0")):
-            hours, mins, secs = (int(part) for part in parts)
-            seconds = int(days or 0) * 86_400 + hours * 3600 + mins * 60 + secs
-            if 0 < seconds <= 366 * 86_400:
-                return float(seconds)
-    return USUAL_S
 
 
 def _iso(moment_s: float) -> str:

@@ -10,7 +10,7 @@ from wattmark.impact.intensity import intensity_of
 from wattmark.impact.places import find_zone
 from wattmark.impact.providers.base import Answer, Question, Reading, Terms, signal_of
 from wattmark.impact.series import Signal, read_series
-from wattmark.impact.series.readers import time_of
+from wattmark.impact.series.cells import time_of
 
 OF_FILE = Terms("a file", "the file's own", "", None)
 OF_YEARLY = Terms("yearly averages", "see data_sources()", "", None)

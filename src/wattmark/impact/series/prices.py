@@ -21,8 +21,9 @@ import numpy as np
 from wattmark.errors import ConfigError
 from wattmark.impact.pue import Pue
 from wattmark.impact.ranges import as_price
-from wattmark.impact.series.readers import read_series
-from wattmark.impact.series.series import Piece
+from wattmark.impact.series.cells import per_kwh
+from wattmark.impact.series.readers import read_table
+from wattmark.impact.series.series import IntensitySeries, Piece
 from wattmark.impact.stages import Stage
 from wattmark.quantity import Quantity
 from wattmark.runs.attribution import headline_of
@@ -33,6 +34,7 @@ from wattmark.units import J_PER_KWH
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UNITS: Mapping[str, float] = {"kWh": 1.0, "MWh": 1e-3}
 """What a price is per, and how many prices per kWh that is."""
+_TITLES = ("marketprice", "day-ahead price", "spot", "price", "tariff", "cost", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,13 @@ def money(
     pue: Pue,
     *,
     currency: str = "",
-    per: str = "kWh",
+    per: str | None = None,
     timezone: str = "UTC",
 ) -> tuple[Stage | None, str]:
     """What a run's electricity cost, PUE included, and what is not known of it (an empty text: nothing).
 
-    price: of a kWh (a number, a range), or a file: a table by the time of day, or times and prices per ``per``.
+    price: of a kWh (a number, a range), or a file: a table by the time of day, or times and prices per ``per`` (default:
+    what the file says, else kWh).
 
     Raises ConfigError for what is no price.
     """
@@ -172,22 +175,38 @@ def money(
         each = as_price(price if not isinstance(price, Path) else str(price))
         cost = (energy / J_PER_KWH).with_unit("") * pue.ratio * each.with_unit("")
         return Stage("electricity", cost.with_unit(currency), f"kWh x PUE x {price}", "given"), ""
-    if per not in UNITS:
+    if per is not None and per not in UNITS:
         raise ConfigError(f"a price per {per!r} is not known", hint=f"per {' or '.join(UNITS)}")
     record = view.record
     start_s = record.started_wall_ns / 1e9
     tariff = read_tariff(str(price), timezone)
-    source = tariff if tariff is not None else read_series(str(price))
-    pieces = source.pieces(start_s, start_s + record.duration_s)
+    scale = UNITS[per or "kWh"]
+    if tariff is not None:
+        pieces = tariff.pieces(start_s, start_s + record.duration_s)
+    else:
+        spot, scale = _spot(str(price), per)
+        pieces = spot.pieces(start_s, start_s + record.duration_s)
     if any(piece.g_per_kwh is None for piece in pieces):
         return None, f"{Path(str(price)).name} has no price for a part of the run's time"
-    rates = np.array([(piece.g_per_kwh or 0.0) * UNITS[per] for piece in pieces])
+    rates = np.array([(piece.g_per_kwh or 0.0) * scale for piece in pieces])
     cost = _integral(view, pieces, rates)
     if scope == "tree" and view.energy.value > 0:
         cost = (cost * (energy / view.energy)).with_unit("")
     cost = (cost * pue.ratio).with_unit(currency)
     kind = "a table by the time of day" if tariff is not None else "a series"
     return Stage("electricity", cost, f"sum of kWh x PUE x price, {kind}", Path(str(price)).name), ""
+
+
+def _spot(path: str, per: str | None) -> tuple[IntensitySeries, float]:
+    """A series of prices in its own unit, and what makes it one per kWh. Raises ConfigError where the file says another unit
+    than is stated."""
+    name = Path(path).name
+    table = read_table(path, words=_TITLES)
+    told = per_kwh(table.title)
+    if told is not None and per is not None and abs(told - UNITS[per]) > 1e-9:
+        raise ConfigError(f"{name} says itself what its prices are per ({table.title!r:.60}): not {per}")
+    scale = UNITS[per] if per is not None else 1.0 if told is None else told
+    return IntensitySeries.of(table.points, source=name), scale
 
 
 def _integral(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from wattmark.errors import ConfigError
+from wattmark.impact.series.cells import decimal_comma, intensity_unit, read_number
 from wattmark.lifecycle.fleet.rows import Survey, Told, survey
 
 KINDS = ("name", "power", "time", "energy", "intensity", "carbon", "date", "quality")
@@ -117,9 +117,14 @@ def read_survey(
         raise ConfigError(f"{path} has no rows", hint="a line of names, and one for each run or model")
     header = [name.strip() for name in table[0]]
     found = understood(header, columns or {}, units or {}, str(path))
-    lines = [
-        _told(row, number, header, found, comma=delimiter != ",") for number, row in enumerate(table[1:], 2)
-    ]
+    numbers = [header.index(one.header) for one in found.values() if one.kind not in ("name", "date")]
+    try:
+        comma = decimal_comma(
+            (row[at] for row in table[1:] for at in numbers if at < len(row)), commas_between=delimiter == ","
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", hint=error.hint) from error
+    lines = [_told(row, number, header, found, comma=comma) for number, row in enumerate(table[1:], 2)]
     assumed = [f"{one.header} is taken to be in {one.assumed}" for one in found.values() if one.assumed]
     notes = tuple(f"{words}: --unit says otherwise" for words in assumed)
     return survey(lines, notes)
@@ -172,17 +177,6 @@ def kind_of(header: str) -> str | None:
 
 def _of_gpu(header: str) -> bool:
     return "gpu" in _words(header) and kind_of(header) in ("power", "energy")
-
-
-def intensity_unit(header: str) -> float | None:
-    """g/kWh of one of the unit in a header such as ``gCO2eq/kWh``, ``kg per MWh``; None where it has none."""
-    match = re.search(
-        r"(kg|lbs?|g|t)\s*_?(?:co2\s*-?(?:eq?)?)?\s*(?:/|_?per_?\s*)\s*(kwh|mwh)",
-        header.lower().replace("₂", "2"),
-    )
-    if match is None:
-        return None
-    return UNITS["intensity"].get(f"{match[1].rstrip('s')}/{match[2]}")
 
 
 def _words(header: str) -> list[str]:
@@ -247,20 +241,6 @@ def _told(
         _year(cell("date")),
         number("quality"),
     )
-
-
-def read_number(text: str, *, comma: bool = False) -> float | None:
-    """A cell as a number: ``1,234.5``, ``1 234``, ``~3``, ``85 %``; comma: ``1.234,5``. None for what is none."""
-    words = re.sub(r"[\s\u00a0_']|^[~≈<>=]+|%$", "", text)
-    if comma and re.fullmatch(r"-?\d+(\.\d{3})*,\d+", words):
-        words = words.replace(".", "").replace(",", ".")
-    elif re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", words):
-        words = words.replace(",", "")
-    try:
-        value = float(words)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _year(text: str) -> float | None:
