@@ -71,12 +71,21 @@ def predict_api(usage: str | Path) -> list[ApiUse]:
     return [_use(model, *row) for model, row in sorted(sums.items())]
 
 
+def predict_call(answer: Mapping[str, Any]) -> ApiUse:
+    """Joules of one call, from its answer as :func:`predict_api` reads them. Raises ConfigError where it has no counts."""
+    model, prompt, output = _counted(answer, "the answer")
+    return _use(model, 1, prompt, output)
+
+
 def _call(line: str, where: str) -> tuple[str, int, int]:
     try:
         data: Any = json.loads(line)
     except ValueError as error:
         raise ConfigError(f"{where} is no JSON: {error}") from error
-    row = _object(data)
+    return _counted(_object(data), where)
+
+
+def _counted(row: Mapping[str, Any], where: str) -> tuple[str, int, int]:
     answer = _object(row.get("response") or row.get("body") or row)
     answer = _object(answer.get("body") or answer)
     usage = _object(
