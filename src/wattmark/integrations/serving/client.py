@@ -32,7 +32,7 @@ from wattmark.tracker.process import this_process
 METHODS = (
     "chat.completions.create", "completions.create", "responses.create", "embeddings.create", "messages.create",
 )  # fmt: skip
-"""What is measured of a client, where it has it: the calls of OpenAI's, Anthropic's and alike."""
+"""What is measured of a client, where it has it: the calls of OpenAI's client and its like."""
 _Client = TypeVar("_Client")
 
 
