@@ -11,7 +11,7 @@ OLDEST_PYTHON ?= $(PYTHON)
 OLDEST := .venv-oldest
 OLDEST_EXTRAS := pandas,postgres,ui,tui,llm
 
-.PHONY: study test test-oldest test-integrations lint types unit web web-checked bundle docs bench clean help
+.PHONY: study test side-by-side test-oldest test-integrations lint types unit web web-checked bundle docs bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 3
@@ -35,7 +35,10 @@ study: $(VENV)/.study
 	$(BIN)/wattmark study run vision-quick --report
 	$(BIN)/wattmark study run genops-quick --report
 
-test: lint types web unit docs
+test: lint web
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target side-by-side
+
+side-by-side: unit types docs
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from wattmark.store import open_store
 from wattmark.workspace.runs import keep
 
 PUBLISHED = Path(__file__).parents[2] / "docs/reference/openapi.json"
-EXAMPLES = 8
+EXAMPLES = 30 if os.environ.get("WATTMARK_LONG_TESTS") else 3
 STREAMS = "/events$"
 """Streams never end by themselves; they have tests of their own."""
 

@@ -46,6 +46,11 @@ def test_without():
 """
 
 
+ALONE = ("-p", "wattmark.integrations.pytest_plugin")
+NO_OTHERS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""Where it does not matter how the plugin is found: the other plugins of this environment take seconds to load."""
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text("[tool.wattmark.budgets]\ntest_by_name = { cpu_s = 1e-6 }\n")
@@ -60,7 +65,7 @@ def run(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProces
         sys.executable,
         "-m",
         "pytest",
-        *([] if INSTALLED else ["-p", "wattmark.integrations.pytest_plugin"]),
+        *([] if INSTALLED or set(ALONE) <= set(words) else ["-p", "wattmark.integrations.pytest_plugin"]),
         "--strict-markers",
         *words,
     ]
@@ -91,7 +96,7 @@ def test_measured_joules_are_judged_by_the_lower_end(package: Path) -> None:
     wave.write_text("t_s,cpu0/package:power_w\n0,40\n600,40\n")
     test = "import pytest\n@pytest.mark.energy_budget(joules={})\ndef test_it():\n    sum(i * i for i in range(6_000_000))\n"
     (package / "test_it.py").write_text(test.format(1e-6))
-    done = run(package, "--junitxml", "out.xml", WATTMARK_REPLAY=str(wave))
+    done = run(package, *ALONE, "--junitxml", "out.xml", WATTMARK_REPLAY=str(wave), **NO_OTHERS)
     assert done.returncode == 1, done.stdout
     assert "the budget is 1e-06 J" in done.stdout
     case = next(Xml.parse(package / "out.xml").iter("testcase"))
@@ -103,14 +108,20 @@ def test_measured_joules_are_judged_by_the_lower_end(package: Path) -> None:
         <= float(given["energy_high_j"] or 0)
     )
     (package / "test_it.py").write_text(test.format(1e6))
-    assert run(package, WATTMARK_REPLAY=str(wave)).returncode == 0
+    assert run(package, *ALONE, WATTMARK_REPLAY=str(wave), **NO_OTHERS).returncode == 0
 
 
-@pytest.mark.parametrize("mark", ["5", "joules=-1", "joules=True", "watts=3", ""])
-def test_a_budget_that_cannot_be_is_told(package: Path, mark: str) -> None:
-    (package / "test_it.py").write_text(
-        f"import pytest\n@pytest.mark.energy_budget({mark})\ndef test_it(): pass\n"
-    )
-    done = run(package)
-    assert done.returncode != 0
-    assert "energy budget" in done.stdout or "energy_budget(joules=5)" in done.stdout
+def test_a_budget_that_cannot_be_is_told(package: Path) -> None:
+    """Each in a file of its own, all in one run."""
+    marks = ["5", "joules=-1", "joules=True", "watts=3", ""]
+    for number, mark in enumerate(marks):
+        text = f"import pytest\n@pytest.mark.energy_budget({mark})\ndef test_wrong(): pass\n"
+        (package / f"test_wrong{number}.py").write_text(text)
+    done = run(package, *ALONE, "-k", "test_wrong", "-rfE", COLUMNS="300", **NO_OTHERS)
+    for number in range(len(marks)):
+        (line,) = [
+            line
+            for line in done.stdout.splitlines()
+            if line.startswith(("FAILED", "ERROR")) and f"test_wrong{number}.py" in line
+        ]
+        assert "energy budget" in line or "energy_budget(joules=5)" in line

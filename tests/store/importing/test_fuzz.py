@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -21,7 +22,7 @@ from wattmark.store.importing import reading_of
 from wattmark.store.importing.reading import TextFile
 from wattmark.store.portable import FORMAT, VERSION, from_plain, to_plain
 
-SECONDS = 20.0
+SECONDS = float(os.environ.get("LOOP_SECONDS", "6"))
 ZONES = (timezone.utc, ZoneInfo("Europe/Berlin"))
 POISON = (
     "1e308", "-1e308", "nan", "inf", "-1", "0", "", "[N/A]", "9999-12-31 23:59:59", "0001-01-01 00:00:00", "=1",
