@@ -28,7 +28,7 @@ $(VENV)/.study: $(VENV)/bin/python pyproject.toml constraints.txt
 
 # Without [vision]: timm brings torchvision, which must fit the machine's PyTorch; its tests use stand-ins.
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[pandas,postgres,study,llm,ui,tui,agent,edge,optuna,test]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[pandas,postgres,study,llm,ui,tui,agent,edge,optuna,slurm,kubernetes,test]'
 	@touch $@
 
 study: $(VENV)/.study

@@ -28,6 +28,7 @@ LAYERS = (
         "paths",
         "settings",
         "redact",
+        "extras",
         "_version",
     ),
     ("sources",),
@@ -60,6 +61,7 @@ BASE_ORDER = {
     "units": {"settings"},
     "statistics": {"quantity", "errors"},
     "text": {"units"},
+    "extras": {"errors"},
 }
 """Who of the first layer may import whom of it."""
 TESTING_MAY = {

@@ -28,7 +28,10 @@ ENDED_S = 30.0
 
 
 class ExecutorContract:
-    """Tests of an executor; each job is a trial whose work is a small command."""
+    """Tests of an executor; each job is a trial whose work is a small command. ended_s: so long may one take, with the
+    time that the executor's queue needs."""
+
+    ended_s = ENDED_S
 
     @pytest.fixture
     def executor(self) -> Executor:
@@ -42,7 +45,7 @@ class ExecutorContract:
     def test_a_job_leaves_its_result(self, executor: Executor, tmp_path: Path) -> None:
         """What the command printed becomes metrics; the log has it too."""
         job = job_of(tmp_path, "/bin/sh", "-c", """echo '{"accuracy": 0.5}'""")
-        outcome = wait(executor, executor.submit(job))
+        outcome = wait(executor, executor.submit(job), self.ended_s)
         assert outcome.exit_code == 0
         assert outcome.result is not None
         result = TrialResult.from_json(outcome.result["result"])
@@ -62,7 +65,9 @@ class ExecutorContract:
     def test_a_failing_job_says_so(self, executor: Executor, tmp_path: Path) -> None:
         """Its exit code is not 0, its log has its words."""
         outcome = wait(
-            executor, executor.submit(job_of(tmp_path, "/bin/sh", "-c", "echo broken >&2; exit 3"))
+            executor,
+            executor.submit(job_of(tmp_path, "/bin/sh", "-c", "echo broken >&2; exit 3")),
+            self.ended_s,
         )
         assert outcome.exit_code not in (0, None)
         assert not outcome.timed_out
@@ -75,7 +80,7 @@ class ExecutorContract:
         mark = tmp_path / "grandchild"
         script = f"(echo $$ > {mark}; sleep 60) & sleep 60"
         handle = executor.submit(job_of(tmp_path, "/bin/sh", "-c", script, timeout_s=3.0))
-        outcome = wait(executor, handle)
+        outcome = wait(executor, handle, self.ended_s)
         assert outcome.timed_out
         assert outcome.result is None
         assert not sleeps_in(mark)
@@ -84,7 +89,7 @@ class ExecutorContract:
         """When cancel returns, nothing of the job runs."""
         mark = tmp_path / "mark"
         handle = executor.submit(job_of(tmp_path, "/bin/sh", "-c", f"echo $$ > {mark}; sleep 60"))
-        wait_for(mark)
+        wait_for(mark, self.ended_s)
         executor.cancel(handle)
         assert not sleeps_in(mark)
 
@@ -94,16 +99,16 @@ class ExecutorContract:
         """A handle is plain data that survives the runner."""
         mark = tmp_path / "mark"
         handle = executor.submit(job_of(tmp_path, "/bin/sh", "-c", f"echo $$ > {mark}; sleep 60"))
-        wait_for(mark)
+        wait_for(mark, self.ended_s)
         later: Handle = json.loads(json.dumps(handle))
         self.fresh_executor().cancel(later)
         assert not sleeps_in(mark)
-        wait(executor, handle)
+        wait(executor, handle, self.ended_s)
 
     def test_cancelling_twice_or_too_late_is_no_error(self, executor: Executor, tmp_path: Path) -> None:
         """The job may have ended by itself."""
         handle = executor.submit(job_of(tmp_path, "true"))
-        wait(executor, handle)
+        wait(executor, handle, self.ended_s)
         executor.cancel(handle)
         executor.cancel(handle)
 
@@ -121,20 +126,20 @@ def job_of(folder: Path, *argv: str, timeout_s: float | None = None) -> Job:
     return Job(trial.id, spec_of(design, trial, folder), log_file(folder, trial.id), timeout_s)
 
 
-def wait(executor: Executor, handle: Handle) -> TrialOutcome:
+def wait(executor: Executor, handle: Handle, ended_s: float = ENDED_S) -> TrialOutcome:
     """The outcome, within a generous time."""
-    deadline = time.monotonic() + ENDED_S
+    deadline = time.monotonic() + ended_s
     while time.monotonic() < deadline:
         outcome = executor.poll(handle)
         if outcome is not None:
             return outcome
         time.sleep(0.01)
-    raise AssertionError(f"the job did not end within {ENDED_S:.0f} s")
+    raise AssertionError(f"the job did not end within {ended_s:.0f} s")
 
 
-def wait_for(mark: Path) -> None:
+def wait_for(mark: Path, ended_s: float = ENDED_S) -> None:
     """Until a job has written the file."""
-    deadline = time.monotonic() + ENDED_S
+    deadline = time.monotonic() + ended_s
     while not mark.exists() or not mark.read_text().strip():
         assert time.monotonic() < deadline, "the job did not begin"
         time.sleep(0.01)

@@ -28,6 +28,14 @@ SetOption = Annotated[
         "--set", metavar="K=V", help="Change the design: epochs=1, batch_size=16,64, quiet.baseline_s=0."
     ),
 ]
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="WHERE",
+        help="Run trials elsewhere: ssh://HOST,HOST, slurm://PARTITION, ray:auto, kubernetes://NAMESPACE?image=IMAGE.",
+    ),
+]
 ReportOption = Annotated[bool, typer.Option("--report", help="Write the report at the end.")]
 
 
@@ -72,6 +80,7 @@ def run(
     change: SetOption = None,
     name: Annotated[str | None, typer.Option(help="Keep it under another name.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what is there of it.")] = False,
+    on: OnOption = None,
     report: ReportOption = False,
     json_path: JsonPath = None,
 ) -> None:
@@ -83,13 +92,14 @@ def run(
     from wattmark.studies.designs.builtin import find_design
 
     changes = [*(change or []), *([f"name={name}"] if name else [])]
-    _run(find_design(study, changes), fresh=fresh, report=report, json_path=json_path)
+    _run(find_design(study, changes), fresh=fresh, on=on, report=report, json_path=json_path)
 
 
 @app.command()
 def resume(
     name: StudyName,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    on: OnOption = None,
     report: ReportOption = False,
     json_path: JsonPath = None,
 ) -> None:
@@ -101,7 +111,7 @@ def resume(
     from wattmark.studies.execution.state import StudyFolder
 
     design = StudyFolder.open(name).design()
-    _run(design, retry_failed=retry_failed, report=report, json_path=json_path)
+    _run(design, retry_failed=retry_failed, on=on, report=report, json_path=json_path)
 
 
 @app.command()
@@ -293,19 +303,29 @@ def merge(
 
 
 def _run(
-    design: Design, *, report: bool, json_path: str | None, fresh: bool = False, retry_failed: bool = False
+    design: Design,
+    *,
+    report: bool,
+    json_path: str | None,
+    on: str | None,
+    fresh: bool = False,
+    retry_failed: bool = False,
 ) -> None:
     import signal
 
     from wattmark.cli.study.progress import shown
+    from wattmark.studies.execution.remote.addresses import executor_of
     from wattmark.studies.execution.runner import run_study
 
+    executor = None if on is None else executor_of(on)
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # as Ctrl-C: ends the trial, leaves a resumable study
     try:
         with shown(design) as progress:
-            results = run_study(design, on_progress=progress, fresh=fresh, retry_failed=retry_failed)
+            results = run_study(
+                design, executor=executor, on_progress=progress, fresh=fresh, retry_failed=retry_failed
+            )
     except KeyboardInterrupt:
         say(f"interrupted; go on with: wattmark study resume {design.name}")
         sys.exit(130)

@@ -85,8 +85,10 @@ class LocalExecutor:
 
     slots = 1
 
-    def __init__(self, python: str = sys.executable) -> None:
+    def __init__(self, python: str = sys.executable, environ: Mapping[str, str] | None = None) -> None:
+        """environ: variables that trials have beside those of this process."""
         self._python = python
+        self._environ = dict(environ or {})
         self._running: dict[int, _Running] = {}
 
     def submit(self, job: Job) -> Handle:
@@ -96,7 +98,7 @@ class LocalExecutor:
         for folder in (job.log.parent, result.parent):
             folder.mkdir(parents=True, exist_ok=True)
         spec.write_text(json.dumps(job.spec), encoding="utf-8")
-        environ = {key: value for key, value in os.environ.items() if key != SESSION_ENV}
+        environ = {key: value for key, value in os.environ.items() if key != SESSION_ENV} | self._environ
         before = oom_kills()
         with job.log.open("wb") as log:
             process = subprocess.Popen(

@@ -1,0 +1,1 @@
+"""Real cluster software in a folder of its own: sshd, SLURM; and a Kubernetes API server that runs pods as processes."""
