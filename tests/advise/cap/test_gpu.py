@@ -74,14 +74,14 @@ def test_a_board_that_this_user_may_not_cap_is_told(gpus):
 
 
 def test_a_board_that_is_lost_in_the_middle_is_told(gpus):
-    gpus.state("gpu 0 watts=350 limit_w=400 max_limit_w=400 caps_act=1 lost_after_s=3")
-    done = subprocess.run(search("{}", 1.5), capture_output=True, text=True, check=False)
+    gpus.state("gpu 0 watts=350 limit_w=400 max_limit_w=400 caps_act=1 lost_after_s=2")
+    done = subprocess.run(search("{}", 0.6), capture_output=True, text=True, check=False)
     assert done.returncode not in (0, -11), done.stdout
     assert "Traceback" not in done.stderr
 
 
 def test_after_kill_9_of_the_search_the_limit_is_back(gpus):
-    process = subprocess.Popen(search("{}", 3.0), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(search("{}", 1.5), stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not limits(gpus) or limits(gpus)[-1] == 400:
         assert time.monotonic() < deadline

@@ -45,7 +45,7 @@ def test_the_best_cap_is_found_proven_and_the_old_one_is_back(machine):
 
 def test_a_slow_down_that_is_allowed_is_kept_to(machine):
     advice = tried(machine, goal=Goal(slowdown=1.12), prove=0, windows=3)
-    assert advice.cap_w in (100, 125)
+    assert advice.cap_w == 125 or (advice.time is not None and advice.time.value <= 1.12)
     assert machine.now() == machine.before
 
 
@@ -100,10 +100,10 @@ def test_joules_of_a_model_decide_nothing(machine, monkeypatch):
 
 def test_a_sensor_that_falls_silent_decides_nothing(machine):
     """Its counter stands still from some time on, so that it is a hole."""
-    killer = threading.Timer(2.5, machine.process.kill)
+    killer = threading.Timer(1.0, machine.process.kill)
     killer.start()
     with pytest.raises(wm.WattmarkError):
-        wm.advise_cap(machine.work(2.0), apply=True, caps_w=CAPS, settle_s=0)
+        wm.advise_cap(machine.work(0.6), apply=True, caps_w=CAPS, settle_s=0)
     killer.cancel()
     assert machine.now() == machine.before
 
@@ -144,7 +144,7 @@ def keepers_of(pid: int) -> list[int]:
 
 
 def test_a_command_is_tried_as_it_goes_on_and_its_exit_code_is_ours(machine):
-    work = machine.work(7.0, steps=700)
+    work = machine.work(5.0, steps=500)
     advice = wm.advise_cap(
         work, apply=True, live=True, caps_w=(60, 90), settle_s=0.05, window_s=0.3, prove=1, windows=2, seed=1
     )
@@ -157,7 +157,7 @@ def test_a_command_is_tried_as_it_goes_on_and_its_exit_code_is_ours(machine):
 def test_a_process_that_runs_is_tried_by_the_lines_of_its_log(machine, tmp_path):
     log = tmp_path / "train.log"
     with log.open("w") as file:
-        process = subprocess.Popen(machine.work(6.0, steps=600), stdout=file)
+        process = subprocess.Popen(machine.work(4.0, steps=400), stdout=file)
     advice = wm.advise_cap(
         pid=process.pid,
         apply=True,

@@ -47,7 +47,7 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "bench").mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
-    (folder / "bench/work.py").write_text(WORK.format(1_000_000))
+    (folder / "bench/work.py").write_text(WORK.format(300_000))
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "work")
     git(folder, "checkout", "-qb", "change")
@@ -74,7 +74,7 @@ COMMAND = ("--", sys.executable, "work.py")
 def test_a_bad_commit_is_over_and_a_good_one_within(repository: Path, tmp_path: Path) -> None:
     bench = repository / "bench"
     words = ("gate", "--baseline", "main", "--max-regression", "20%", "--max-repeats", "14")
-    (bench / "work.py").write_text(WORK.format(2_000_000))
+    (bench / "work.py").write_text(WORK.format(900_000))
     files = {name: tmp_path / f"gate.{name}" for name in ("md", "svg", "jsonl", "html")}
     bad = wattmark(
         bench, *words, "--json", "-", "--markdown", str(files["md"]), "--badge", str(files["svg"]), "--history",
@@ -98,7 +98,7 @@ def test_a_bad_commit_is_over_and_a_good_one_within(repository: Path, tmp_path: 
     assert git(repository, "worktree", "list").count("\n") == 0, "the base's tree is gone"
     assert git(repository, "status", "--porcelain") == "M bench/work.py"
 
-    (bench / "work.py").write_text(WORK.format(1_000_000))
+    (bench / "work.py").write_text(WORK.format(300_000))
     good = wattmark(bench, *words, "--exit-codes", "7,1,0", *COMMAND)
     assert good.returncode in (7, 0), good.stderr
     assert "within" in good.stdout or "undecided" in good.stdout
@@ -232,7 +232,7 @@ def test_measured_joules_per_sample_are_judged(repository: Path, tmp_path: Path)
     wave = tmp_path / "wave.csv"
     wave.write_text("t_s,power_w\n0,40\n600,40\n")
     counted = (
-        "import wattmark as wm\nwith wm.span('work', samples=50):\n    sum(i * i for i in range(8_000_000))\n"
+        "import wattmark as wm\nwith wm.span('work', samples=50):\n    sum(i * i for i in range(2_000_000))\n"
     )
     (bench / "work.py").write_text(counted)
     os.environ["WATTMARK_REPLAY"] = str(wave)

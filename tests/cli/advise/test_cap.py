@@ -74,7 +74,7 @@ def test_the_script_that_permits_is_printed_and_quotes_what_it_is_given(cli):
 
 
 def test_a_search_gives_a_table_json_and_a_picture(cli, machine):
-    done = cli(*words(cli, 0.4, "--json", "a.json", "--picture", "a.svg"))
+    done = cli(*words(cli, 0.15, "--json", "a.json", "--picture", "a.svg"))
     assert done.returncode == 0, done.stderr
     assert "best" in done.stdout
     assert "the old cap is back" in done.stdout
@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_told_in_a_line(cli, machine, arguments, code, to
 
 
 def test_ctrl_c_puts_back_and_says_what_was_seen(cli, machine):
-    process = cli.start(*words(cli, 3.0))
+    process = cli.start(*words(cli, 1.0))
     wait_until(lambda: not as_before(machine))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -127,7 +127,7 @@ def test_a_second_search_on_one_device_is_told_who_holds_it(cli, machine):
 
 
 def test_the_next_command_puts_back_what_a_killed_search_has_left(cli, machine):
-    process = cli.start(*words(cli, 5.0))
+    process = cli.start(*words(cli, 1.5))
     wait_until(lambda: not as_before(machine))
     for pid in [*family(process.pid), process.pid]:
         kill(pid)
@@ -140,7 +140,7 @@ def test_the_next_command_puts_back_what_a_killed_search_has_left(cli, machine):
 
 
 def test_killed_at_random_a_few_times(cli, machine):
-    killed_at_random(cli, machine, 4, seed=1)
+    killed_at_random(cli, machine, 4, seed=1, work_s=0.15, latest_s=2.5)
 
 
 @pytest.mark.slow
@@ -152,13 +152,13 @@ def test_killed_at_random_thirty_times(cli, machine):
     killed_at_random(cli, machine, 30, seed=20)
 
 
-def killed_at_random(cli, machine, times: int, seed: int) -> None:
+def killed_at_random(cli, machine, times: int, seed: int, work_s: float = 0.5, latest_s: float = 6.0) -> None:
     """kill -9 of a process of the search (or of all), drawn like the moment; then one more command: the old cap is there."""
     drawn = random.Random(seed)
     hit = set()
     for _ in range(times):
-        process = cli.start(*words(cli, 0.5), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(drawn.uniform(0.3, 6.0))
+        process = cli.start(*words(cli, work_s), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(drawn.uniform(0.3, latest_s))
         living = {pid: kind_of(pid) for pid in [*family(process.pid), process.pid]}
         victims = [pid for pid, kind in living.items() if drawn.random() < 0.3] or [
             drawn.choice(list(living))

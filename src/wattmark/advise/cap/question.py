@@ -146,18 +146,10 @@ def _searched(
     """Search and proof; on Ctrl-C what was seen until then."""
     goal = empty.goal
     try:
-        best_w = trial.search(method, windows)
         top_w = empty.caps_w[-1]
-        if best_w < top_w:
-            trial.prove(best_w, prove)
-            if not trial.at(best_w):
-                trial.window(best_w)
+        best_w = trial.proven(trial.search(method, windows), prove)
         energy, taken = ratios(trial.at(top_w), trial.at(best_w)) if trial.at(best_w) else (None, None)
         met = None if goal.slowdown is None or taken is None else taken.value <= goal.slowdown
-        if met is False:
-            trial.notes.append(
-                f"the proof was slower than allowed: {taken:.3g} times" if taken is not None else ""
-            )
         trial.set(best_w)
         if keep:
             held.keep()

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from wattmark.advise.cap.choice import Goal, allowed
+from wattmark.advise.cap.choice import Goal, allowed, choose
 from wattmark.advise.cap.curve import CapCurve, frost_score
-from wattmark.advise.cap.measured import Measured, WindowUnmeasured
+from wattmark.advise.cap.measured import Measured, WindowUnmeasured, ratios
 from wattmark.advise.cap.search import FIRST, CapSearch
 from wattmark.advise.cap.work import Work
 from wattmark.limits.session import Caps
@@ -52,7 +52,32 @@ class Trial:
         """The best cap by a search of so many windows. Raises ConfigError where none keeps the limits."""
         return self._frost() if method == "frost" else self._ours(windows)
 
-    def prove(self, best_w: float, times: int) -> None:
+    def proven(self, best_w: float, times: int) -> float:
+        """The cap that stands a proof: where it keeps the limits or the goal no longer, by all that was seen, the best of
+        those that no proof spoke against follows, and at last none (the largest). Each is measured at least once."""
+        refuted: set[float] = set()
+        while best_w < self._grid[-1]:
+            self._prove(best_w, times)
+            if not self.at(best_w):
+                self.window(best_w)
+            curve = CapCurve([one.window for one in self.windows])
+            if self._stands(curve, best_w):
+                break
+            refuted.add(best_w)
+            self._note(f"a cap of {best_w:g} W did not stand the proof")
+            left = np.array([cap for cap in self._grid if cap not in refuted])
+            best_w = choose(curve, left, self._goal).cap_w
+        return best_w
+
+    def _stands(self, curve: CapCurve, cap_w: float) -> bool:
+        """Whether the windows at a cap keep the limits, and are better for the goal than those without one."""
+        both = np.array([cap_w, self._grid[-1]])
+        score = self._goal.score(curve.joules(both), curve.seconds(both), float(both[-1]))
+        _, taken = ratios(self.at(self._grid[-1]), self.at(cap_w))
+        slow = self._goal.slowdown is not None and taken.value > self._goal.slowdown
+        return not slow and bool(allowed(curve, both, self._goal)[0]) and bool(score[0] < score[1])
+
+    def _prove(self, best_w: float, times: int) -> None:
         """The best cap and none at all, in turns, the first of each pair drawn."""
         for _ in range(times):
             pair = [best_w, self._grid[-1]]
