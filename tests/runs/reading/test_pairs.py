@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import zlib
 from pathlib import Path
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from wattmark.recorder import journal
 from wattmark.runs.reading.journals import read_events
-from wattmark.runs.reading.pairs import PAIR, crc32_of, pairs_at
+from wattmark.runs.reading.pairs import crc32_of, pairs_at
+from wattmark.runs.reading.pairs import pair as layout
 
 
 @given(st.lists(st.binary(min_size=29, max_size=29), min_size=1, max_size=20))
@@ -42,12 +44,19 @@ def test_pairs_are_read_up_to_the_first_other_or_damaged_record() -> None:
     data = b"".join(pair(n) for n in range(1, 101))
     found = pairs_at(data, 0)
     assert (found.read, len(found.opens), len(found.closes)) == (len(data), 2900, 1300)
-    assert pairs_at(data, PAIR.itemsize).read == len(data) - PAIR.itemsize
-    assert pairs_at(data[:-1], 0).read == 99 * PAIR.itemsize  # the last is torn
+    assert pairs_at(data, layout().itemsize).read == len(data) - layout().itemsize
+    assert pairs_at(data[:-1], 0).read == 99 * layout().itemsize  # the last is torn
     assert pairs_at(detail(1, a=2) + data, 0).read == 0
+    counted = b"".join(opened(n, n) + detail(n, a=1) + closed(n, n + 1) for n in range(1, 21))
+    found = pairs_at(counted + data, 0)  # up to 9, since the number of the tenth is longer
+    assert [json.loads(payload)["span"] for payload in found.details] == list(range(1, 10))
+    assert len(found.opens) == 9 * 29
+    torn = bytearray(counted)
+    torn[found.read // 9 * 3 + 50] ^= 1  # within the details of the fourth
+    assert len(pairs_at(bytes(torn), 0).details) == 3
     broken = bytearray(data)
-    broken[40 * PAIR.itemsize + 20] ^= 1
-    assert pairs_at(bytes(broken), 0).read == 40 * PAIR.itemsize
+    broken[40 * layout().itemsize + 20] ^= 1
+    assert pairs_at(bytes(broken), 0).read == 40 * layout().itemsize
     assert pairs_at(b"", 0).read == 0
 
 
@@ -65,10 +74,17 @@ def test_events_are_those_of_their_records_in_any_order(
     span = 0
     for _ in range(rng.randint(1, 40)):
         span += 1
-        kind = rng.choice(("pairs", "open", "detail", "nested"))
+        kind = rng.choice(("pairs", "pairs with details", "open", "detail", "nested"))
         if kind == "pairs":
             for _ in range(rng.randint(1, 30)):
                 records.append(pair(span))
+                spans.append(span)
+                span += 1
+        elif kind == "pairs with details":
+            for _ in range(rng.randint(1, 30)):
+                tokens = rng.choice((1, 2, 100))
+                records.append(opened(span, span) + detail(span, tokens=tokens) + closed(span, span + 5))
+                counts[span] = {"tokens": tokens}
                 spans.append(span)
                 span += 1
         elif kind == "nested":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -273,7 +274,7 @@ class _Tail:
         opens: list[bytes] = []
         closes: list[bytes] = []
         others: list[journal.Record] = []
-        for body in self._bodies(opens, closes):
+        for body in self._bodies((opens, closes, others)):
             kind = body[0]
             if kind == journal.SPAN_OPEN and len(body) == _OPEN.itemsize:
                 opens.append(body)
@@ -283,16 +284,18 @@ class _Tail:
                 others.append(journal.Record(kind, body[1:]))
         return opens, closes, others
 
-    def _bodies(self, opens: list[bytes] | None = None, closes: list[bytes] | None = None) -> Iterator[bytes]:
-        """Type and payload of every record that is new, also of those behind damage. opens, closes: where the spans go that
-        begin and end one right after the other; they are not given one by one then."""
+    def _bodies(
+        self, bulk: tuple[list[bytes], list[bytes], list[journal.Record]] | None = None
+    ) -> Iterator[bytes]:
+        """Type and payload of every record that is new, also of those behind damage. bulk: where the beginnings, the ends
+        and the details go of spans that end right after they began; they are not given one by one then."""
         data = self._new()
         unpack, frame = journal.PREFIX.unpack_from, journal.PREFIX_BYTES - 1
         start, offset, end = self._offset, 0, len(data)
         wait, patience = 0, _PATIENCE
         while True:
             while offset + frame < end:
-                if opens is not None and closes is not None:
+                if bulk is not None:
                     wait -= 1
                     if wait < 0:
                         pairs = pairs_at(data, offset)
@@ -300,8 +303,10 @@ class _Tail:
                         patience = _PATIENCE if pairs.read else min(2 * patience, _MOST_PATIENCE)
                         wait = patience
                         if pairs.read:
+                            opens, closes, others = bulk
                             opens.append(pairs.opens)
                             closes.append(pairs.closes)
+                            others.extend(journal.Record(journal.SPAN_DETAIL, it) for it in pairs.details)
                             offset += pairs.read
                             continue
                 length, crc, _ = unpack(data, offset)
@@ -373,25 +378,46 @@ def _without_details(records: list[journal.Record], events: ProcessEvents) -> It
     """The records that are left when details of spans have been taken in together; all of them if one of those is not what
     it should be, so that it is named."""
     payloads = [bytes(payload) for kind, payload in records if kind == journal.SPAN_DETAIL]
-    details: list[Document] = []
     try:
-        details = mappings(json.loads(b"[" + b",".join(payloads) + b"]")) if len(payloads) > 1 else []
-        whole = len(details) == len(payloads) and all(_is_plain(detail) for detail in details)
-    except ValueError:
-        whole = False
-    if not whole:
+        spans, details = _details(payloads)
+    except NOT_UNDERSTOOD:
         yield from records
         return
-    for detail in details:
-        _take_detail(events, detail)
+    for span, detail in zip(spans, details, strict=True):
+        if span in events.details:
+            _take_detail(events, {"span": span, **detail})
+        else:
+            events.details[span] = detail
     yield from (record for record in records if record[0] != journal.SPAN_DETAIL)
 
 
+_SPAN = re.compile(rb'\{"span": ?(\d+),')
+
+
+def _details(payloads: list[bytes]) -> tuple[list[int], list[Details]]:
+    """Numbers of spans and their details, from what this version writes: ``{"span": 5, "counts": {...}, "attrs": {...}}``.
+    What follows the number is the same for many spans, and read once. Raises ValueError for anything else."""
+    heads = [_SPAN.match(payload) for payload in payloads]
+    known = [head for head in heads if head is not None]
+    if len(known) != len(payloads):
+        raise ValueError("not as this version writes it")
+    tails = [head.string[head.end() :] for head in known]
+    distinct = list(dict.fromkeys(tails))
+    documents = items(json.loads(b"[{" + b",{".join(distinct) + b"]"))
+    plain = [document for document in documents if is_mapping(document) and _is_plain(document)]
+    if len(plain) != len(distinct):
+        raise ValueError("not as this version writes it")
+    read: dict[bytes, Details] = {
+        tail: {"counts": numbers(document.get("counts")), "attrs": mapping(document.get("attrs"))}
+        for tail, document in zip(distinct, plain, strict=True)
+    }
+    return [int(head[1]) for head in known], [read[tail] for tail in tails]
+
+
 def _is_plain(detail: Document) -> bool:
-    """Whether a span's details are what this version writes."""
+    """Whether a span's details, its number left out, are what this version writes."""
     return (
-        type(detail.get("span")) is int
-        and detail.keys() <= {"span", "counts", "attrs"}
+        detail.keys() <= {"counts", "attrs"}
         and is_mapping(detail.get("counts", {}))
         and is_mapping(detail.get("attrs", {}))
     )

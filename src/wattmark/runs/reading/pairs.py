@@ -11,29 +11,41 @@ from numpy.typing import NDArray
 from wattmark.recorder import journal
 
 _OPEN_BYTES, _CLOSE_BYTES = 1 + journal.SPAN_OPEN_BODY.size, 1 + journal.SPAN_CLOSE_BODY.size
-PAIR = np.dtype(
-    [
-        ("open_length", "<u4"), ("open_crc", "<u4"), ("open", "u1", (_OPEN_BYTES,)),
-        ("close_length", "<u4"), ("close_crc", "<u4"), ("close", "u1", (_CLOSE_BYTES,)),
-    ]
-)  # fmt: skip
 _FEWEST, _MOST = 16, 65_536
 """Pairs that are looked at together: few at first, since most journals have other records between."""
+_LONGEST_DETAIL = 256
+
+
+@cache
+def pair(detail_bytes: int = 0) -> np.dtype[np.void]:
+    """A span's beginning, its details if there are any (detail_bytes: type and payload), and its end."""
+    parts = [("open", _OPEN_BYTES), ("detail", detail_bytes), ("close", _CLOSE_BYTES)]
+    return np.dtype(
+        [
+            field
+            for name, size in parts
+            if size
+            for field in ((f"{name}_length", "<u4"), (f"{name}_crc", "<u4"), (name, "u1", (size,)))
+        ]
+    )
 
 
 class Pairs(NamedTuple):
-    """Bodies (type and payload) of records that open and close spans, end to end, and how many bytes of the journal
-    they were."""
+    """Bodies (type and payload) of records that open and close spans, end to end; payloads of the details that stand
+    between; and how many bytes of the journal they were."""
 
     opens: bytes
     closes: bytes
+    details: list[bytes]
     read: int
 
 
 def pairs_at(data: bytes, offset: int) -> Pairs:
-    """The whole and undamaged pairs that follow one another from ``offset`` on; none where the next records are others."""
-    left = (len(data) - offset) // PAIR.itemsize
-    rows = np.frombuffer(data, PAIR, left, offset) if left else np.empty(0, PAIR)
+    """The whole and undamaged pairs that follow one another from ``offset`` on, each with details of one length or without
+    any; none where the next records are others."""
+    kind = pair(_detail_at(data, offset + journal.PREFIX_BYTES - 1 + _OPEN_BYTES))
+    left = max(len(data) - offset, 0) // kind.itemsize
+    rows = np.frombuffer(data, kind, left, offset) if left else np.empty(0, kind)
     count, size = 0, _FEWEST
     while count < left:
         block = rows[count : count + size]
@@ -43,16 +55,32 @@ def pairs_at(data: bytes, offset: int) -> Pairs:
         if first_bad < len(block):
             break
         size = min(4 * size, _MOST)
-    return Pairs(rows["open"][:count].tobytes(), rows["close"][:count].tobytes(), count * PAIR.itemsize)
+    rows = rows[:count]
+    details: list[bytes] = []
+    if "detail" in (kind.names or ()) and count:
+        payloads = np.ascontiguousarray(rows["detail"][:, 1:])
+        details = payloads.view(f"V{payloads.shape[1]}").ravel().tolist()
+    return Pairs(rows["open"].tobytes(), rows["close"].tobytes(), details, count * kind.itemsize)
+
+
+def _detail_at(data: bytes, offset: int) -> int:
+    """The length of a span's details there, type and payload; 0 if something else stands there."""
+    if offset + journal.PREFIX_BYTES > len(data):
+        return 0
+    length, _, kind = journal.PREFIX.unpack_from(data, offset)
+    return length if kind == journal.SPAN_DETAIL and 1 < length <= _LONGEST_DETAIL else 0
 
 
 def _are_pairs(rows: NDArray[np.void]) -> NDArray[np.bool_]:
     """(n,) whether each row is what it should be, by its lengths, types and checksums."""
-    opens, closes = rows["open"], rows["close"]
-    good = (rows["open_length"] == _OPEN_BYTES) & (rows["close_length"] == _CLOSE_BYTES)
-    good &= (opens[:, 0] == journal.SPAN_OPEN) & (closes[:, 0] == journal.SPAN_CLOSE)
+    kinds = {"open": journal.SPAN_OPEN, "detail": journal.SPAN_DETAIL, "close": journal.SPAN_CLOSE}
+    bodies = {name: rows[name] for name in kinds if name in (rows.dtype.names or ())}
+    good = np.ones(len(rows), np.bool_)
+    for name, body in bodies.items():
+        good &= (rows[f"{name}_length"] == body.shape[1]) & (body[:, 0] == kinds[name])
     if good.any():
-        good &= (crc32_of(opens) == rows["open_crc"]) & (crc32_of(closes) == rows["close_crc"])
+        for name, body in bodies.items():
+            good &= crc32_of(body) == rows[f"{name}_crc"]
     return good
 
 
