@@ -1,9 +1,9 @@
 """Files as runs: Wattmark's own exports, and what other tools wrote.
 
-One module per kind of file: ``logs`` of powers over time, ``reports`` of totals, and ``own``. ``reading`` holds what they
-share, ``stamps`` the times, ``records`` how powers and totals become runs, ``taking`` how runs get into a store. Each takes
-in what can be read and names what cannot. Importing the same file twice gives the same run ids, so the store keeps its
-runs once.
+One module per kind of file: ``logs`` of powers over time, ``reports`` of totals, ``trackers`` of experiments, and ``own``.
+``reading`` holds what they share, ``stamps`` the times, ``records`` how powers and totals become runs, ``taking`` how runs
+get into a store. Each takes in what can be read and names what cannot. Importing the same file twice gives the same run
+ids, so the store keeps its runs once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from wattmark.store.importing.logs import dmon, nvidia_smi, perun, wandb
 from wattmark.store.importing.reading import Problem, Reading, TextFile, read
 from wattmark.store.importing.reports import carbontracker, codecarbon, eco2ai, energyvis, slurm
 from wattmark.store.importing.taking import Intake, take_in
+from wattmark.store.importing.trackers import reading_of_tracker
 
 __all__ = [
     "Intake",
@@ -36,7 +37,7 @@ __all__ = [
 _HINT = (
     "these can: Wattmark's JSON exports; CodeCarbon's emissions.csv; Eco2AI's emission.csv; logs of nvidia-smi with "
     "timestamp and power.draw, of nvidia-smi dmon, dcgmi dmon and CarbonTracker; exports of perun, of W&B system metrics "
-    "and of sacct; EnergyVis's profiles"
+    "and of sacct; EnergyVis's profiles; run-*.wandb, TensorBoard's event files and mlflow.db with series of power"
 )
 
 
@@ -57,7 +58,8 @@ def import_file(path: str | os.PathLike[str], zone: tzinfo = timezone.utc) -> Re
 
 def read_file(path: str | os.PathLike[str], zone: tzinfo = timezone.utc) -> Reading:
     """As :func:`import_file`, and where nothing could be read, the problems without a run."""
-    return reading_of(read(os.fspath(path)), zone)
+    tracked = reading_of_tracker(os.fspath(path))
+    return reading_of(read(os.fspath(path)), zone) if tracked is None else tracked
 
 
 def reading_of(file: TextFile, zone: tzinfo = timezone.utc) -> Reading:

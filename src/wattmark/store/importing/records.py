@@ -40,6 +40,7 @@ class DeviceLog:
     number: of the device in its channel's name, ``gpu<number>/board``. power_w: (n,) readings at ``t_ns`` (nanoseconds
     since the Unix epoch). side: (n,) values by name of the series. failures: text of the cells that had no power.
     energy_j: (n,) readings of a counter, which is taken before the power where it has any; it begins again at ``wrap_j``.
+    accuracy: where it is not that of the other devices.
     """
 
     number: int
@@ -51,6 +52,7 @@ class DeviceLog:
     failures: dict[str, int] = field(default_factory=dict[str, int])
     energy_j: list[float] = field(default_factory=list[float])
     wrap_j: float | None = None
+    accuracy: Accuracy | None = None
 
     @property
     def id(self) -> str:
@@ -137,7 +139,7 @@ def power_run(
         end_ns=end - start,
         tags={"imported": tool},
         environment={**({"gpus": names} if names else {}), **(environment or {})},
-        curves=tuple(_power_curve(device, start, tool, accuracy) for device in usable),
+        curves=tuple(_power_curve(device, start, tool, device.accuracy or accuracy) for device in usable),
         series=tuple(
             SeriesData(
                 Series(f"{device.id}/{name}", units[name], tool, device.name),
