@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,12 @@ def test_no_name_ends_the_section_or_a_cell(name: str, before: str) -> None:
     card = before.replace("wattmark", "")
     twice = with_section(with_section(card, section, {}), section, {})
     assert twice == with_section(card, section, {})
+
+
+def test_the_hook_for_commits_runs_the_check_on_cards_only() -> None:
+    words = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text()
+    values = dict(re.findall(r"^[- ] (\w+): (.*)$", words, re.MULTILINE))
+    assert (values["id"], values["entry"]) == ("wattmark-card", "wattmark card --check")
+    cards = ["README.md", "models/a/README.md", "MODEL_CARD.md", "model-card.md"]
+    others = ["docs/guide/share.md", "NOT_README.md", "README.md.txt"]
+    assert [name for name in (*cards, *others) if re.search(values["files"], name)] == cards
