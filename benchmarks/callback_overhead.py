@@ -1,11 +1,12 @@
 """Claim: an energy callback costs less than 1 % of a step of 10 ms.
 
 Run: python benchmarks/callback_overhead.py [--pairs 2] [--steps 3000]. The same steps (a fixed amount of arithmetic, set
-once to about 10 ms) in a loop of one's own with and without ``Loop``, and where Lightning is installed in its trainer with and
-without ``EnergyCallback``, alternating. Every step is a span, every tenth is logged to a tracker that keeps what it is told,
-and joules are looked at as in any training, after ten seconds for the first time. Kept: the time inside the hooks per step (wall and this thread's CPU
-time, so that what else the machine does hardly counts), and the ratio of the two ways. The recorder is a process of its own
-and is not in it (benchmarks/results/peers-quiet.md has it). Results: benchmarks/results/callback_overhead.json.
+once to about 10 ms) in a loop of one's own with and without ``Loop``, and where Lightning is installed in its trainer with
+and without ``EnergyCallback``, alternating. Every step is a span, every tenth is logged to a tracker that keeps what it is
+told, and joules are looked at as in any training, after ten seconds for the first time. Kept: the time inside the hooks per
+step (wall, and this thread's CPU time, so that what else the machine does hardly counts), and the ratio of the two ways. The
+recorder is a process of its own and is not in it (benchmarks/results/peers-quiet.md has it). Results:
+benchmarks/results/callback_overhead.json.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def lightning(steps: int, count: int, *, measured: bool) -> None:
     callbacks = []
     if measured:
         energy = EnergyCallback("overhead", trackers=[Recording()])
-            callbacks.append(energy)
+        callbacks.append(energy)
     rows = torch.utils.data.TensorDataset(torch.zeros(8 * (steps // EPOCHS), 2))
     trainer = L.Trainer(
         max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
