@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from wattmark.impact.series import IntensitySeries
 from wattmark.plan import forecast
 from wattmark.plan.handover import SCHEDULERS, handover
 from wattmark.quantity import Quantity
+from wattmark.testing.carbon import Asked, IntensityServer, Said
 
 START = 1_767_225_600.0  # 2026-01-01T00:00Z
 HOURS = np.arange(24 * 20)
@@ -121,3 +125,54 @@ def test_handovers_quote_what_they_are_given() -> None:
     assert texts["at"].endswith("at -t 202601010000.00")
     assert "- \"echo 'a b'; date +%s\"" in texts["kubernetes"]
     assert 'schedule: "0 0 1 1 *"' in texts["kubernetes"]
+
+
+def test_places_are_asked_of_a_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that is not answered is left out and told; the same is answered from the cache afterwards."""
+    monkeypatch.setenv("WATTMARK_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("WATTMARK_PROXY_TOKEN", "t")
+    now = START + 15 * 86_400
+
+    def answer(asked: Asked) -> Said:
+        zone = asked.query["zone"]
+        if zone == "Nowhere":
+            return Said(404, {"message": "no such zone"})
+        level = {"A": 300.0, "B": 100.0}[zone]
+        points = [
+            {"start": stamp(START + 3600.0 * at), "end": stamp(START + 3600.0 * (at + 1)),
+             "g_per_kwh": level + 50.0 * (at % 24 < 12), "forecast": START + 3600.0 * at >= now}
+            for at in range(24 * 17)
+        ]  # fmt: skip
+        return Said(
+            json={"zone": zone, "signal": "average", "unit": "g/kWh", "source": "x", "points": points}
+        )
+
+    with IntensityServer(answer) as server:
+        zones = ["A", "Nowhere", "B"]
+        words = {"deadline": "24h", "zones": zones, "provider": f"proxy={server.url}", "now": now}
+        plan = wm.plan("4h", **words)  # pyright: ignore[reportArgumentType]
+        asked = len(server.asked)
+        again = wm.plan("4h", **words, offline=True)  # pyright: ignore[reportArgumentType]
+        assert len(server.asked) == asked
+    assert plan.advised.place == again.advised.place == "B"
+    assert plan.advised.starts[0] == now + 12 * 3600
+    assert any("Nowhere is left out" in note for note in plan.notes)
+    assert plan.signal == "average"
+
+
+def test_places_without_a_provider_are_told_apart_by_the_year(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATTMARK_DATA_DIR", str(tmp_path))
+    plan = wm.plan("4h", deadline="24h", zones=["DE", "FR"], now=START)
+    assert plan.advised.place == "FR"
+    assert plan.advised.name == "now"
+    assert any("not times" in note for note in plan.notes)
+    with pytest.raises(ConfigError, match="zones"):
+        wm.plan("4h", deadline="24h", zones=[" "])
+    with pytest.raises(ConfigError, match="two answers"):
+        wm.plan("4h", deadline="24h", zones=["DE"], series=series())
+
+
+def stamp(moment_s: float) -> str:
+    return datetime.fromtimestamp(moment_s, timezone.utc).isoformat()

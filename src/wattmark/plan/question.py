@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from wattmark.errors import ConfigError
+from wattmark.impact.providers import CarbonProvider
+from wattmark.impact.series import Signal
 from wattmark.impact.series.readers import read_series
 from wattmark.impact.series.series import IntensitySeries
+from wattmark.plan.asked import provider_series
 from wattmark.plan.backtest import Savings, along, backtest
 from wattmark.plan.forecast import Forecast, forecast, season
 from wattmark.plan.grid import Float64, history_of, on_grid, step_of
@@ -114,7 +117,11 @@ def plan(
     duration: str | float,
     *,
     deadline: str | float,
-    series: SeriesLike | Mapping[str, SeriesLike] | Sequence[SeriesLike],
+    series: SeriesLike | Mapping[str, SeriesLike] | Sequence[SeriesLike] | None = None,
+    zones: Sequence[str] = (),
+    provider: str | CarbonProvider | None = None,
+    signal: Signal | None = None,
+    offline: bool = False,
     now: datetime | float | None = None,
     pausable: bool = False,
     checkpoint_s: float = 0.0,
@@ -123,7 +130,9 @@ def plan(
 ) -> Plan:
     """When to run a job of ``duration`` so that it is done within ``deadline`` from now, with the least carbon.
 
-    duration, deadline: seconds, or words (``4h``). series: of a grid; several (by place) ask where as well. now: of the plan
+    duration, deadline: seconds, or words (``4h``). series: of a grid; several (by place) ask where as well. zones: in its
+    place, places of which ``provider`` is asked over the network (default: the setting ``provider``, else yearly averages);
+    offline: what was kept of its answers only. signal: average or marginal, of the provider. now: of the plan
     (default: the present; the series' end if that is past). pausable: it may be stopped and go on, which costs
     ``checkpoint_s`` of work each time. energy: of the job, in J, for grams. beside: series of the other signal (average
     beside marginal), by which the same is planned and put beside it; they answer two questions and are not mixed.
@@ -140,14 +149,24 @@ def plan(
         )
     if not 0 <= checkpoint_s < length_s:
         raise ConfigError("a checkpoint takes from 0 s to less than the job", hint="--checkpoint 60s")
-    places = _places(series)
+    notes: list[str] = []
+    if series is None:
+        at_s = now.timestamp() if isinstance(now, datetime) else now
+        places, notes = provider_series(
+            zones, within_s, provider=provider, signal=signal, now_s=at_s, offline=offline
+        )
+        now = at_s if at_s is not None else datetime.now(timezone.utc)
+    elif zones or provider is not None:
+        raise ConfigError("a series and a provider are two answers to one question", hint="give one of them")
+    else:
+        places = _places(series)
     if len({one.signal for one in places.values()}) > 1:
         raise ConfigError(
             "average and marginal intensities cannot be compared: they answer two questions",
             hint="take one signal for all places",
         )
     ways: list[Way] = []
-    known, methods, notes = True, list[str](), list[str]()
+    known, methods = True, list[str]()
     for place, one in places.items():
         got, is_known, method, said = _ways(
             place, one, length_s, within_s, now, pausable, checkpoint_s, energy
@@ -211,7 +230,10 @@ def _places(
             )
             named[name if name not in named else f"{name} ({len(named) + 1})"] = read
     if not named:
-        raise ConfigError("there is no series to plan by", hint="give one: --series grid.csv")
+        raise ConfigError(
+            "there is no series to plan by",
+            hint="give one: --series grid.csv, or --zones FR,DE with --provider",
+        )
     return named
 
 

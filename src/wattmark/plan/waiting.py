@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from wattmark.errors import ConfigError
+from wattmark.errors import ConfigError, WattmarkError
 from wattmark.impact.series.series import IntensitySeries
 from wattmark.plan.forecast import season
 from wattmark.plan.grid import history_of, on_grid, step_of
@@ -105,5 +105,5 @@ def wait(
             sleep(min(left, LONGEST_SLEEP_S))
         try:
             series = read()
-        except ConfigError as error:
+        except WattmarkError as error:
             tell(f"the series is what it was: {error}")

@@ -78,6 +78,27 @@ class TestElectricityMaps:
                 maps.ask(between(-48, -40))
         assert "not commercial" in maps.terms.notice
 
+    def test_a_run_that_began_before_the_free_tiers_day_takes_what_there_is(self) -> None:
+        def answer(asked: Asked) -> Said:
+            if asked.path.endswith("past-range"):
+                return Said(401, {"error": "not in your plan"})
+            return shapes.electricity_maps(asked, SIX)
+
+        with IntensityServer(answer) as server:
+            answered = ElectricityMaps(server.url, KEY, QUICK).ask(between(-30, -1))
+        assert at(answered.readings, -5.5).g_per_kwh == 100
+        assert any("last 24 hours is used" in note for note in answered.notes)
+
+    def test_a_sandboxs_values_are_told_as_such(self) -> None:
+        def answer(asked: Asked) -> Said:
+            said = shapes.electricity_maps(asked, SIX)
+            assert isinstance(said.json, dict)
+            return Said(json={**said.json, "_disclaimer": "This data is\nfor testing only"})
+
+        with IntensityServer(answer) as server:
+            answered = ElectricityMaps(server.url, KEY, QUICK).ask(between(-6, -1))
+        assert answered.notes == ("Electricity Maps says of these values: This data is for testing only",)
+
     def test_long_stretches_are_asked_for_in_parts(self) -> None:
         with IntensityServer(lambda asked: shapes.electricity_maps(asked, SIX)) as server:
             ElectricityMaps(server.url, KEY, QUICK).ask(between(-25 * 24, -1))
@@ -225,6 +246,22 @@ class TestEntsoe:
     def test_in_a01_what_is_left_out_is_a_hole(self) -> None:
         readings = self.ask(shapes.market(shapes.series("B14", [(1, 10.0), (3, 10.0)])))
         assert [(reading.start_s - NOW_S) / HOUR_S for reading in readings] == [-6, -4]
+
+    def test_a_part_without_data_is_a_hole_and_the_rest_stands(self) -> None:
+        wind = shapes.market(shapes.series("B19", [(place, 50.0) for place in range(1, 7)]))
+        said = [wind, shapes.acknowledgement()]
+        with IntensityServer(lambda _: said.pop()) as server:
+            answer = Entsoe(server.url, KEY, QUICK).ask(between(-24 * 40, 0, "FR"))
+        assert at(answer.readings, -1).g_per_kwh == 11
+
+    def test_a_mix_in_which_a_large_type_is_not_there_yet_is_a_hole(self) -> None:
+        """Gas an hour later than wind: the grid of that hour would look clean."""
+        wind = shapes.series("B19", [(place, 50.0) for place in range(1, 7)])
+        gas = shapes.series("B04", [(place, 50.0) for place in range(1, 6)])
+        sun = shapes.series("B16", [(place, 20.0) for place in range(1, 4)])
+        readings = self.ask(shapes.market(wind, gas, sun))
+        assert at(readings, -1.5).g_per_kwh == pytest.approx((490 + 11) / 2)
+        assert at(readings, -0.5).g_per_kwh is None
 
     def test_quarters_of_hours_and_hours_are_cut_at_all_edges(self) -> None:
         quarters = shapes.series(

@@ -34,6 +34,20 @@ def plan(
             "Intensity or the Carbon Aware SDK answer. May be repeated, for several places.",
         ),
     ] = None,
+    zones: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Places to choose from, in place of files.")
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=ADDRESS]",
+            help="Who is asked for them over the network: electricitymaps, watttime, uk, entsoe, carbon-aware=..., proxy=..."
+            " (default: the setting provider, else yearly averages).",
+        ),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nobody; take what was kept of earlier answers.")
+    ] = False,
     duration: Annotated[str | None, typer.Option(help="Of the job: 4h.")] = None,
     like: Annotated[
         str | None, typer.Option(metavar="RUN", help="A past run that has its duration and energy.")
@@ -45,7 +59,8 @@ def plan(
         str | None, typer.Option(help="Of the series, where it does not say: g/kWh, lb/MWh ...")
     ] = None,
     marginal: Annotated[
-        bool, typer.Option("--marginal", help="The series is of marginal intensity.")
+        bool,
+        typer.Option("--marginal", help="By marginal intensity: of the series, or asked of the provider."),
     ] = False,
     beside: Annotated[
         list[str] | None,
@@ -66,21 +81,30 @@ def plan(
     from wattmark.plan import plan as ask
     from wattmark.plan.handover import SCHEDULERS, handover
 
-    if not series:
+    if not series and zones is None:
+        if provider is not None:
+            raise ConfigError("which places should it be asked for?", hint="--zones FR,DE")
         raise ConfigError(
-            "there is no series to plan by", hint="--series grid.csv; nothing is asked of the network"
+            "there is no series to plan by",
+            hint="--series grid.csv, or --zones FR,DE --provider electricitymaps",
         )
+    if series and (zones is not None or provider is not None):
+        raise ConfigError("--series and --zones are two answers to one question", hint="give one of them")
     if scheduler is not None and scheduler not in SCHEDULERS:
         raise ConfigError(f"--for cannot be {scheduler!r}", hint=f"one of {', '.join(SCHEDULERS)}")
     if scheduler is not None and not command:
         raise ConfigError("--for needs the command", hint="put it after --")
     seconds, energy = _job(duration, like)
-    places = _places(series, unit, "marginal" if marginal else None, column)
+    places = _places(series, unit, "marginal" if marginal else None, column) if series else None
     other = _places(beside, unit, "average" if marginal else "marginal", column) if beside else None
     answer = ask(
         seconds,
         deadline=deadline,
         series=places,
+        zones=[] if zones is None else zones.split(","),
+        provider=provider,
+        signal="marginal" if marginal and places is None else None,
+        offline=offline,
         now=_moment(now),
         pausable=pausable,
         checkpoint_s=_length(checkpoint),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wattmark.cli.run.early.wishes import Wishes
     from wattmark.cli.run.pausing import Pausing
     from wattmark.cli.terminal.live_line import LiveLine
+    from wattmark.impact.series import IntensitySeries
     from wattmark.runs.record import Status
     from wattmark.runs.result import RunResult
     from wattmark.runs.view import RunView
@@ -149,6 +150,9 @@ def parser_of() -> tuple[argparse.ArgumentParser, list[argparse.Action]]:
     add("--grace", type=float, metavar="S", help="seconds for the command to end (default: 30)")
     add("--when", choices=["green"], help="wait for clean power: with --series, --duration, --deadline")
     add("--series", metavar="FILE", help="carbon intensity of the grid over time, as for wattmark plan")
+    add(
+        "--provider", metavar="NAME", help="who is asked for it instead, with --zone: electricitymaps, uk ..."
+    )
     add("--duration", metavar="T", help="how long the command takes: 4h")
     add("--deadline", metavar="T", help="it must be done within this time: 24h")
     add("--pausable", action="store_true", help="with --when green: stop and continue it, too, by signals")
@@ -275,8 +279,13 @@ def _wishes(options: argparse.Namespace) -> Wishes | None:
 
 def _check_when(options: argparse.Namespace) -> None:
     """Options that need others. Raises ConfigError."""
-    if options.when is None and (options.series or options.duration or options.deadline or options.pausable):
-        raise ConfigError("--series, --duration, --deadline and --pausable belong to --when green")
+    of_when = (options.series, options.provider, options.duration, options.deadline, options.pausable)
+    if options.when is None and any(of_when):
+        raise ConfigError(
+            "--series, --provider, --duration, --deadline and --pausable belong to --when green"
+        )
+    if options.series and options.provider:
+        raise ConfigError("a series and a provider are two answers to one question", hint="give one of them")
     if not options.pausable and (options.checkpoint or options.pause_with or options.resume_with):
         raise ConfigError("--checkpoint, --pause-with and --resume-with belong to --pausable")
     if bool(options.pause_with) != bool(options.resume_with):
@@ -289,16 +298,16 @@ def _wait(options: argparse.Namespace) -> Pausing | None:
     """Wait until the command should start; what pauses it, if it may be. Raises ConfigError for what is missing."""
     import shlex
 
-    from wattmark.impact.series import read_series
     from wattmark.plan.waiting import wait
     from wattmark.workspace.moments import parse_age
 
     for name in ("series", "duration", "deadline"):
-        if getattr(options, name) is None:
+        if getattr(options, name) is None and not (name == "series" and options.provider):
             raise ConfigError(
                 f"--when green needs --{name}", hint="--series grid.csv --duration 4h --deadline 24h"
             )
     lengths = [parse_age(text).total_seconds() for text in (options.duration, options.deadline)]
+    read = _intensities(options, lengths[1])
     if options.pausable:
         from wattmark.cli.run.pausing import Pausing, Terms
 
@@ -311,15 +320,29 @@ def _wait(options: argparse.Namespace) -> Pausing | None:
         duration_s, within_s = lengths
         cost_s = parse_age(options.checkpoint).total_seconds() if options.checkpoint else 0.0
         terms = Terms(duration_s, within_s, cost_s, split(options.pause_with), split(options.resume_with))
-        pausing = Pausing(lambda: read_series(options.series), terms, quiet=options.quiet)
+        pausing = Pausing(read, terms, quiet=options.quiet)
         pausing.wait()
         return pausing
     wait(
-        lambda: read_series(options.series),
+        read,
         *lengths,
         tell=(lambda _: None) if options.quiet else say,
     )
     return None
+
+
+def _intensities(options: argparse.Namespace, within_s: float) -> Callable[[], IntensitySeries]:
+    """The series as it is now, from the file or from the provider. Raises ConfigError."""
+    if options.series is not None:
+        from wattmark.impact.series import read_series
+
+        return lambda: read_series(options.series)
+    from wattmark.plan.asked import provider_series
+
+    zone = str(options.zone or configuration.load().get("zone") or "").strip()
+    if not zone:
+        raise ConfigError(f"which place should {options.provider} be asked for?", hint="--zone DE")
+    return lambda: provider_series([zone], within_s, provider=options.provider)[0][zone]
 
 
 def parse_tags(words: list[str]) -> dict[str, str]:

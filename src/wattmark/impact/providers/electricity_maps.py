@@ -3,12 +3,13 @@
 Shapes: portal.electricitymaps.com, API reference (``history``, ``past-range``, ``latest``, ``forecast``; auth-token
 header). What the reference warns of, and what is done about it: a zone without data is answered for the place of the
 caller's address unless ``shouldUseFallbackCallerLookup=false``, and the zone of the answer is looked at too; history ends
-24 hours back on the free tier; data come 5 to 60 minutes late, so the hour that runs takes ``latest`` and what is left
-the forecast.
+24 hours back on the free tier, whose key may be one of a sandbox with values for tests (``_disclaimer``, which is said);
+data come 5 to 60 minutes late, so the hour that runs takes ``latest`` and what is left the forecast.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import pairwise
@@ -81,32 +82,44 @@ class ElectricityMaps:
         found: dict[float, Reading] = {}
         notes: list[str] = []
         if question.start_s >= question.now_s - DAY_S:
-            found.update(me._readings("history", zone, {}))
+            found.update(me._readings("history", zone, {}, notes))
         elif question.start_s < question.now_s:
-            for start, until in stretches(
-                question.start_s - question.start_s % 3600,
-                min(end_s, question.now_s),
-                _FINEST_S.get(self.granularity, LONGEST_S),
-            ):
-                found.update(
-                    me._readings("past-range", zone, {"start": _iso(start), "end": _iso(until)}, of_plan=True)
-                )
+            try:
+                for start, until in stretches(
+                    question.start_s - question.start_s % 3600,
+                    min(end_s, question.now_s),
+                    _FINEST_S.get(self.granularity, LONGEST_S),
+                ):
+                    limits = {"start": _iso(start), "end": _iso(until)}
+                    found.update(me._readings("past-range", zone, limits, notes, of_plan=True))
+            except _NotInPlanError as error:
+                if end_s <= question.now_s - DAY_S:
+                    raise
+                notes.append(f"{error}; what it has of the last 24 hours is used")
+                found.update(me._readings("history", zone, {}, notes))
         late = end_s > question.now_s - LATE_S
         if late and not _reaches(found, end_s):
-            found = {**me._readings("latest", zone, {}), **found}
+            found = {**me._readings("latest", zone, {}, notes), **found}
         if late and not _reaches(found, end_s):
             try:
-                expected = me._readings("forecast", zone, {}, forecast=True, of_plan=True)
+                expected = me._readings("forecast", zone, {}, notes, forecast=True, of_plan=True)
                 found = {**expected, **found}
             except _NotInPlanError as error:
                 notes.append(f"no forecast: {error}")
         ordered = tuple(found[start] for start in sorted(found))
         if not ordered:
             raise ProviderError(f"{WHO} has no intensity of {zone} for that time")
-        return Answer(ordered, zone, signal, tuple(notes))
+        return Answer(ordered, zone, signal, tuple(dict.fromkeys(notes)))
 
     def _readings(
-        self, what: str, zone: str, params: dict[str, str], *, forecast: bool = False, of_plan: bool = False
+        self,
+        what: str,
+        zone: str,
+        params: dict[str, str],
+        notes: list[str],
+        *,
+        forecast: bool = False,
+        of_plan: bool = False,
     ) -> dict[float, Reading]:
         cloud, colon, region = zone.partition(":")
         where = (
@@ -124,7 +137,11 @@ class ElectricityMaps:
         )
         if reply.status != 200:
             raise _refusal(reply, zone, what, of_plan=of_plan)
-        return _parsed(reply.body, None if colon else zone, forecast=forecast)
+        table = mapping(document(reply.body, WHO))
+        warning = text(table.get("_disclaimer"))
+        if warning:
+            notes.append(f"{WHO} says of these values: {' '.join(warning.split()):.200}")
+        return _parsed(table, None if colon else zone, forecast=forecast)
 
 
 class _NotInPlanError(ProviderError):
@@ -149,8 +166,7 @@ def _refusal(reply: Reply, zone: str, what: str, *, of_plan: bool) -> ProviderEr
     return ProviderError(f"{WHO} answered with status {reply.status}{words}")
 
 
-def _parsed(body: bytes, zone: str | None, *, forecast: bool) -> dict[float, Reading]:
-    table = mapping(document(body, WHO))
+def _parsed(table: Mapping[str, object], zone: str | None, *, forecast: bool) -> dict[float, Reading]:
     rows = next(
         (
             mappings(table[key])

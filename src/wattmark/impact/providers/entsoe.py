@@ -6,7 +6,7 @@ acknowledgement. In curve type A03 a point that repeats the one before is left o
 
 The figure is that of what is generated in the zone: imports are not in it, consumption of pumped storage is none of its
 generation. Types without a factor of the source (waste, "other") stay out of numerator and denominator, and the answer
-says so.
+says so. Types are published one after the other: a moment at which some that matter are not there yet is a hole.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ AREAS: Mapping[str, str] = {
 """Zones and their energy identification codes (entsoe.eu, EIC codes, areas Y)."""
 STEPS_S = {"PT15M": 900.0, "PT30M": 1800.0, "PT60M": 3600.0, "PT1H": 3600.0, "P1D": DAY_S}
 _MOST_POINTS = 200_000
+_MATTERS = 0.05
+"""Where types that usually make more than this share of the generation are not told, the mix of the others is another."""
+_AT_NIGHT = "B16"
+"""Solar power: what is not told of it may be the night."""
 
 
 TERMS = Terms(
@@ -105,12 +109,16 @@ class Entsoe:
         generation: dict[str, _Steps] = {}
         first_s = question.start_s - question.start_s % 3600
         last_s = min(question.end_s, question.now_s)
+        nothing: _NothingThereError | None = None
         for start, until in stretches(first_s, last_s + (-last_s) % 3600, LONGEST_S):
-            for kind, steps in self._generation(area, key, start, until).items():
-                generation.setdefault(kind, _Steps()).extend(steps)
+            try:
+                for kind, steps in self._generation(area, key, start, until).items():
+                    generation.setdefault(kind, _Steps()).extend(steps)
+            except _NothingThereError as error:  # of this part; others may have something
+                nothing = error
         readings, untold = mixed(generation)
         if not readings:
-            raise ProviderError(
+            raise nothing or ProviderError(
                 f"{WHO} has no generation with known factors of {question.zone} for that time"
             )
         known = [reading.g_per_kwh for reading in readings if reading.g_per_kwh is not None]
@@ -141,10 +149,16 @@ class Entsoe:
         if _tag(root) == "Acknowledgement_MarketDocument":
             reasons = [element.text or "" for element in root.iter() if _tag(element) == "text"]
             said = " ".join(" ".join(reasons).split())[:200] or "no reason given"
-            raise ProviderError(f"{WHO} has nothing to give: {said}", hint="data come an hour late or more")
+            raise _NothingThereError(
+                f"{WHO} has nothing to give: {said}", hint="data come an hour late or more"
+            )
         if reply.status != 200 or _tag(root) != "GL_MarketDocument":
             raise ProviderError(f"{WHO} answered with status {reply.status} and a {_tag(root):.60}")
         return generation_of(root)
+
+
+class _NothingThereError(ProviderError):
+    """An acknowledgement in place of data."""
 
 
 class _Steps:
@@ -163,6 +177,13 @@ class _Steps:
         """All of another's."""
         self.steps.update(other.steps)
         self._order = None
+
+    @property
+    def mean(self) -> float:
+        """MW over the time that is told; what is below zero counts as nothing."""
+        seconds = sum(end - start for start, (end, _) in self.steps.items())
+        energy = sum(max(power, 0.0) * (end - start) for start, (end, power) in self.steps.items())
+        return energy / seconds if seconds > 0 else 0.0
 
     def at(self, at: float) -> float | None:
         """MW at a moment, None where nothing is told."""
@@ -232,13 +253,16 @@ def mixed(generation: Mapping[str, _Steps]) -> tuple[list[Reading], float]:
             for edge in (start, end)
         }
     )
+    usual = {kind: steps.mean for kind, steps in generation.items() if kind != _AT_NIGHT}
+    together = sum(usual.values())
     readings: list[Reading] = []
     energy, without = 0.0, 0.0
     for start, end in pairwise(edges):
-        grams, megawatts, told = 0.0, 0.0, False
+        grams, megawatts, told, lacking = 0.0, 0.0, False, 0.0
         for kind, steps in generation.items():
             power = steps.at(start)
             if power is None:
+                lacking += usual.get(kind, 0.0)
                 continue
             told = True
             power = max(power, 0.0)  # own use of a plant that stands still
@@ -249,7 +273,8 @@ def mixed(generation: Mapping[str, _Steps]) -> tuple[list[Reading], float]:
             else:
                 grams, megawatts = grams + power * factor, megawatts + power
         if told:
-            readings.append(Reading(start, end, grams / megawatts if megawatts > 0 else None))
+            whole = megawatts > 0 and lacking <= _MATTERS * together
+            readings.append(Reading(start, end, grams / megawatts if whole else None))
     return readings, without / energy if energy > 0 else 0.0
 
 
