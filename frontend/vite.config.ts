@@ -10,6 +10,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: { polyfill: false },
+    rolldownOptions: { input: ['index.html', 'saved.html'] },
   },
   server: { proxy: { '/api': 'http://127.0.0.1:8765' } },
   test: { include: ['tests/**/*.test.ts'] },

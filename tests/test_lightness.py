@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +166,13 @@ def test_what_editors_complete_is_what_there_is():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'measured'"):
         wattmark.measured  # noqa: B018  # pyright: ignore
+
+
+def test_the_first_load_of_the_page_is_light() -> None:
+    """What the browser must have before it can show anything, as a server sends it compressed."""
+    static = Path(wattmark.__file__).parent / "dashboard/static"
+    index = (static / "index.html").read_text(encoding="utf-8")
+    names = ["index.html", *re.findall(r'(?:src|href)="\./([^"]+)"', index)]
+    assert len(names) > 2
+    weight = sum(len(gzip.compress((static / name).read_bytes(), 9, mtime=0)) for name in names)
+    assert weight < 60 * 1024

@@ -13,7 +13,8 @@ SELECTED = "[data-testid=selected-energy] strong"
 
 def go(page, board, address: str) -> None:
     page.goto(board.at(address))
-    page.wait_for_selector("h1")
+    # Until the view is loaded, the one before it is shown.
+    page.wait_for_selector("#name, main [role=alert]" if address.startswith("#/run/") else "h1")
 
 
 @pytest.fixture

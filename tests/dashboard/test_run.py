@@ -306,7 +306,7 @@ def test_one_page_holds_the_run_and_nothing_that_could_run(store, tmp_path):
     (static / "assets").mkdir(parents=True)
     (static / "assets/a.js").write_text("window.told = '</script>'")
     (static / "assets/a.css").write_text("body { color: red }")
-    (static / "index.html").write_text(
+    (static / "saved.html").write_text(
         '<!doctype html><html><head><meta charset="utf-8" />'
         '<script type="module" crossorigin src="./assets/a.js"></script>'
         '<link rel="stylesheet" crossorigin href="./assets/a.css"></head><body><div id="app"></div></body></html>'

@@ -74,16 +74,13 @@ export class Scenarios {
     this.put({ ...this.plan, alternatives: this.changed(index, { name: text } as Alternative) })
   }
 
-  add(alternative: Alternative): void {
+  /** Put alternatives beside the others: all of them, or none where there is no room. */
+  add(...more: Alternative[]): void {
     const { plan } = this
-    if (plan.alternatives.length >= MOST_ALTERNATIVES)
-      this.message = `There can be ${MOST_ALTERNATIVES} alternatives; remove one first.`
-    else
-      this.put({
-        ...plan,
-        alternatives: [...plan.alternatives, alternative],
-        active: plan.alternatives.length,
-      })
+    const alternatives = [...plan.alternatives, ...more]
+    const tooMany = alternatives.length - MOST_ALTERNATIVES
+    if (tooMany > 0) this.message = `There can be ${MOST_ALTERNATIVES} alternatives; remove ${tooMany} first.`
+    else this.put({ ...plan, alternatives, active: alternatives.length - 1 })
   }
 
   remove(index: number): void {

@@ -67,3 +67,31 @@ export function equivalent(sum: Sum, one: Equivalent): Quantity | null {
     unit: '',
   }
 }
+
+/** The period that shows runs that began then (seconds since 1970) in some dozens of bars. */
+export function fitting(began: number[]): 'day' | 'week' | 'month' {
+  let [first, last] = [Infinity, -Infinity]
+  for (const at of began) [first, last] = [Math.min(first, at), Math.max(last, at)]
+  const days = (last - first) / 86_400
+  return days > 500 ? 'month' : days > 70 ? 'week' : 'day'
+}
+
+/** Joules of all groups by period, nothing left out between the first and the last. */
+export function columns(
+  totals: Totals,
+  period: string,
+): { start: string; measured: number; modelled: number }[] {
+  const axis = periods(
+    totals.slices.map((slice) => slice.start),
+    period,
+    120,
+  )
+  const found = new Map(axis.map((start) => [start, { start, measured: 0, modelled: 0 }]))
+  for (const slice of totals.slices) {
+    const column = found.get(slice.start)
+    if (!column) continue
+    column.measured += slice.measured?.value ?? 0
+    column.modelled += slice.modelled?.value ?? 0
+  }
+  return [...found.values()]
+}

@@ -22,6 +22,10 @@ export interface Dot {
 export interface Axis {
   name: string
   log: boolean
+  /** The levels of a factor: ticks stand at them and nowhere else, so counts have whole ones. */
+  ticks?: number[]
+  /** Shares of one are told in percent, and no axis goes beyond all. */
+  share?: boolean
 }
 
 /** Points with what their comparison rests on as bars in both directions; the front joined by a stepped line. */
@@ -48,7 +52,7 @@ export function scatter(
         lineStyle: { color: token('muted'), type: 'dashed', width: 1.5 },
         z: 1,
       },
-      errorBars(dots, token),
+      errorBars(dots, x, y, token),
       {
         type: 'scatter',
         z: 3,
@@ -145,7 +149,7 @@ export function curves(found: readonly Curve[], x: Axis, y: Axis, token: Token):
             : []
         }),
       })),
-      errorBars(dots, token),
+      errorBars(dots, x, y, token),
     ],
   }
 }
@@ -268,16 +272,25 @@ export function heat(
   }
 }
 
-function errorBars(dots: readonly Dot[], token: Token) {
+/** On a logarithmic axis there is no zero: a bar whose lower end is none goes down to the lowest that is drawn. */
+function drawable(one: Axis, found: readonly Quantity[]): (low: number) => number {
+  if (!one.log) return (low) => low
+  const floor = Math.min(...found.flatMap((q) => [q.low, q.value]).filter((x) => x > 0))
+  return (low) => (low > 0 ? low : floor)
+}
+
+function errorBars(dots: readonly Dot[], across: Axis, up: Axis, token: Token) {
+  const [xs, ys] = [dots.map((d) => d.own?.x ?? d.x), dots.map((d) => d.own?.y ?? d.y)]
+  const [inX, inY] = [drawable(across, xs), drawable(up, ys)]
   return {
     type: 'custom',
     silent: true,
     z: 2,
     tooltip: { show: false },
     encode: { x: [0, 1, 2], y: [3, 4, 5] },
-    data: dots.map((d) => {
-      const [x, y] = [d.own?.x ?? d.x, d.own?.y ?? d.y]
-      return [d.x.value, x.low, x.high, d.y.value, y.low, y.high]
+    data: dots.map((d, i) => {
+      const [x, y] = [xs[i]!, ys[i]!]
+      return [d.x.value, inX(x.low), x.high, d.y.value, inY(y.low), y.high]
     }),
     renderItem: (
       params: { dataIndex: number },
@@ -314,17 +327,33 @@ function frame(token: Token, top = 24, left = 34): EChartsCoreOption {
 }
 
 function axis(one: Axis, token: Token, up = false) {
+  const ticks = [...new Set(one.ticks ?? [])].filter((x) => Number.isFinite(x) && (x > 0 || !one.log))
+  const at = ticks.length && ticks.length <= 12 ? { customValues: ticks } : {}
   return {
     type: one.log ? 'log' : 'value',
     scale: !one.log,
+    ...(ticks.length ? around(ticks, one.log) : one.share ? { max: 1 } : {}),
     name: one.name,
     nameLocation: 'middle',
     nameGap: up ? 50 : 28,
     nameTextStyle: { color: token('ink') },
-    axisLabel: { color: token('muted'), hideOverlap: true, formatter: (x: number) => number(x) },
+    axisTick: at,
+    axisLabel: {
+      ...at,
+      color: token('muted'),
+      hideOverlap: true,
+      formatter: (x: number) => (one.share ? `${number(x * 100)} %` : number(x)),
+    },
     axisLine: { show: true, lineStyle: { color: token('line') } },
     splitLine: { lineStyle: { color: token('line'), opacity: 0.5 } },
   }
+}
+
+/** The ends of an axis that has room for these values and little more. */
+function around(values: number[], log: boolean): { min: number; max: number } {
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  const beside = (high - low) * 0.06 || Math.abs(high) * 0.5 || 1
+  return log ? { min: low / 1.15, max: high * 1.15 } : { min: low - beside, max: high + beside }
 }
 
 function tip(token: Token) {

@@ -62,9 +62,9 @@ def run_page(here: Context, ref: str) -> str:
 
 
 def packed(static: Path, answers: dict[str, Any]) -> str:
-    """The built page with everything that its first view needs inside, and ``answers`` for its questions."""
+    """The page that was built for this (``frontend/saved.html``) with everything that its view needs inside, and ``answers`` for its questions."""
     try:
-        index = (static / "index.html").read_text(encoding="utf-8")
+        index = (static / "saved.html").read_text(encoding="utf-8")
         scripts = [(static / name).read_text(encoding="utf-8") for name in _SCRIPT.findall(index)]
         shared = {name: (static / name).read_text(encoding="utf-8") for name in _SHARED.findall(index)}
         styles = [(static / name).read_text(encoding="utf-8") for name in _STYLE.findall(index)]

@@ -1,0 +1,1 @@
+function e(e){return[`cpu`,`gpu`,`dram`,`soc`,`host`,`battery`].includes(e)?`c-${e}`:`c-other`}function t(e){return`s${e%8+1}`}var n=[`circle`,`rect`,`triangle`,`diamond`,`roundRect`,`pin`,`arrow`];export{e as n,t as r,n as t};
