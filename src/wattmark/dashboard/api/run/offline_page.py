@@ -62,7 +62,7 @@ def run_page(here: Context, ref: str) -> str:
 
 
 def packed(static: Path, answers: dict[str, Any]) -> str:
-    """The page that was built for this (``frontend/saved.html``) with everything that its view needs inside, and ``answers`` for its questions."""
+    """The page of ``frontend/saved.html`` with everything that its view needs inside, and ``answers`` for its questions."""
     try:
         index = (static / "saved.html").read_text(encoding="utf-8")
         scripts = [(static / name).read_text(encoding="utf-8") for name in _SCRIPT.findall(index)]
