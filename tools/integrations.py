@@ -82,7 +82,7 @@ def tested(name: str, *, lowest: bool) -> bool:
     extras, files = TARGETS[name]
     python = environment(name, extras, lowest=lowest)
     every = [str(TESTS / file) for file in (*files, "test_pages.py")]
-    command = [python, "-m", "pytest", "-p", "no:cacheprovider", *every]
+    command = [python, "-m", "pytest", "-p", "no:cacheprovider", "-o", "timeout=900", *every]
     if lowest:
         command += ["-o", "filterwarnings=default"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -32,6 +32,7 @@ def installed(name: str) -> bool:
         return False
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("page", "needs", "code"), EXAMPLES, ids=[f"{page}-{needs}" for page, needs, _ in EXAMPLES]
 )
@@ -51,7 +52,7 @@ def test_an_example_runs_and_is_a_run(
         env=env,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

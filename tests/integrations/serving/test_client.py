@@ -141,7 +141,7 @@ def test_async_calls_and_streams_share() -> None:
         stream = await measured(stream=True)
         assert [part async for part in stream]
         assert stream.wattmark["energy_j"] > 0
-        return await asyncio.gather(measured(), measured())
+        return list(await asyncio.gather(measured(), measured()))
 
     one, other = asyncio.run(both())
     total = one.wattmark["energy_j"] + other.wattmark["energy_j"]

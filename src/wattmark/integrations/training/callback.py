@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 from wattmark.integrations.training.session import Training
@@ -27,6 +29,14 @@ class EnergyHooks:
 
     training: Training
     stop_over_budget: bool
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Hooks of the callbacks here never raise; those that a user writes in a class of his own are his."""
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("wattmark."):
+            for name, method in list(vars(cls).items()):
+                if isfunction(method) and (name.startswith("on_") or name == "teardown"):
+                    setattr(cls, name, unbreaking(method))
 
     def set_up(
         self,
@@ -73,13 +83,37 @@ def local_ranks() -> int:
 
 
 def samples_in(batch: Any) -> int | None:
-    """The length of the first tensor in a batch, however it is nested; None where there is none."""
+    """The length of the first tensor in a batch, however it is nested; None where there is none, or where a batch does not
+    say it in the usual way."""
+    try:
+        return _samples_in(batch)
+    except Exception:  # noqa: BLE001 - a batch is of any kind, and its count is no reason to end a training
+        return None
+
+
+def _samples_in(batch: Any) -> int | None:
     shape = getattr(batch, "shape", None)
     if shape is not None:
         return int(shape[0]) if len(shape) else None
     if isinstance(batch, Mapping):
         batch = list(batch.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(batch, list | tuple):
-        sizes = (samples_in(item) for item in batch)  # pyright: ignore[reportUnknownVariableType]
+        sizes = (_samples_in(item) for item in batch)  # pyright: ignore[reportUnknownVariableType]
         return next((size for size in sizes if size is not None), None)
     return None
+
+
+def unbreaking(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A framework's hook that never raises: after the first failure nothing is measured any more, with a warning."""
+
+    @wraps(method)
+    def hook(self: EnergyHooks, *args: Any, **kwargs: Any) -> Any:
+        if self.training.failed:
+            return None
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - measuring never breaks the training
+            self.training.give_up(error)
+            return None
+
+    return hook

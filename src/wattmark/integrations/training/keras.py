@@ -38,7 +38,7 @@ class EnergyCallback(EnergyHooks, _callbacks.Callback):
         """The run begins."""
         self._first = True
         self._global_step = 0
-        self.training.begin(details={"stage": "training", "model": self._model_name()})
+        self.training.begin(details={"stage": "training", "model": self._model_name()}, owner=self.model)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """An epoch begins; the first one says how many are left."""
@@ -66,7 +66,9 @@ class EnergyCallback(EnergyHooks, _callbacks.Callback):
         if self.training.going_on:
             self.training.begin_part("evaluate")
         else:
-            self.training.begin(details={"stage": "experiments", "model": self._model_name()})
+            self.training.begin(
+                details={"stage": "experiments", "model": self._model_name()}, owner=self.model
+            )
 
     def on_test_end(self, logs: Any = None) -> None:
         """It is over."""
@@ -75,7 +77,7 @@ class EnergyCallback(EnergyHooks, _callbacks.Callback):
     def on_predict_begin(self, logs: Any = None) -> None:
         """A run of its own."""
         if not self.training.going_on:
-            self.training.begin(details={"stage": "inference", "model": self._model_name()})
+            self.training.begin(details={"stage": "inference", "model": self._model_name()}, owner=self.model)
 
     def on_predict_end(self, logs: Any = None) -> None:
         """It is over."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wattmark import documents
 from wattmark.integrations.training.callback import EnergyHooks, local_ranks, samples_in
 
 if TYPE_CHECKING:
@@ -79,5 +80,6 @@ class Loop(EnergyHooks):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """From a checkpoint, before the training begins."""
-        self.global_step = int(state_dict.get("global_step", 0))
+        step = documents.number(state_dict.get("global_step"))
+        self.global_step = 0 if step is None else int(step)
         self.training.restore(state_dict)

@@ -44,9 +44,9 @@ FIRST_LOOK_S = 10.0
 MOST_MARKS = 10_000
 _P = ParamSpec("_P")
 
-_open: dict[int, Training] = {}
-"""The training that goes on in each thread: frameworks do not nest theirs, so another one that begins there says that
-the first has ended, with an exception that no hook told of."""
+_open: dict[int, list[Training]] = {}
+"""The trainings that go on in each thread, the outermost first. One whose framework does not tell of exceptions has ended
+with one when another begins there, unless both are of one trainer (two callbacks) or one that tells lies between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,9 @@ class Training:
         self._foresight: Foresight | None = None
         self._progress: Progress | None = None
         self._targets: list[Tracker] = []
+        self._owner: int | None = None
+        self._touched = False
+        """Whether an epoch has begun."""
         self._last_ns = 0
         self._next_look_ns = 0
         self._own: Quantity | None = None
@@ -141,10 +144,12 @@ class Training:
         epochs: float | None = None,
         steps: float | None = None,
         details: Mapping[str, object] | None = None,
+        owner: object = None,
     ) -> None:
         """A training begins. main: whether this process tells trackers (the first rank). epochs, steps: how many are before
-        it, None where nobody knows."""
-        self._end_left_over()
+        it, None where nobody knows. owner: the framework's trainer, where it does not tell of exceptions; None where it
+        does."""
+        self._end_left_over(owner)
         self.ending = None
         self._main = main
         self._marks.clear()
@@ -159,7 +164,9 @@ class Training:
             active = active_trackers() if self._trackers is None else self._trackers
             self._targets = [*self.reporters, *(one for one in active if one not in self.reporters)]
         run = self.run = measure(self.name, tags=tags).start()
-        _open[get_ident()] = self
+        self._owner = None if owner is None else id(owner)
+        self._touched = False
+        _open.setdefault(get_ident(), []).append(self)
         _end_with_cell(self)
         now = self._last_ns = run.start_ns
         self._next_look_ns = now + round(self.first_look_s * 1e9)
@@ -187,6 +194,7 @@ class Training:
         """An epoch begins. number: as the framework counts it."""
         if self.run is None:
             return
+        self._touched = True
         self._close_parts()
         self._end_epoch_span()
         self._epoch_number = number
@@ -250,7 +258,11 @@ class Training:
         """The framework logs numbers: they are kept with the run, and trackers get the joules of this moment."""
         if self.run is None:
             return
-        own = {name: value for name, value in values.items() if not name.startswith(("energy/", "system/"))}
+        own = {
+            str(name): value
+            for name, value in values.items()
+            if not str(name).startswith(("energy/", "system/"))
+        }
         if own:
             self.run.log(own, step=step)
         self._mark(Mark(time.monotonic_ns(), step, epoch))
@@ -262,8 +274,7 @@ class Training:
         run = self.run
         if run is None or run.end_ns:
             return
-        if _open.get(get_ident()) is self:
-            del _open[get_ident()]
+        self._is_over()
         self._close_parts()
         self._end_epoch_span()
         run.stop(error)
@@ -311,7 +322,7 @@ class Training:
         this_process().warn(
             "integration", f"the training is not measured any further: {type(error).__name__}: {error}"
         )
-        _open.pop(get_ident(), None)
+        self._is_over()
         if self.run is not None:
             self.run.stop()
 
@@ -330,8 +341,14 @@ class Training:
     def _before(self) -> Earlier:
         from wattmark.integrations.training.pieces import Earlier, looked_up, pieces_in, pieces_named
 
-        training, pieces = pieces_in(self._state)
-        self._state = {}
+        state, self._state = self._state, {}
+        try:
+            training, pieces = pieces_in(state)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            this_process().warn(
+                "training-before", f"what the checkpoint says of joules cannot be read: {error!r}"
+            )
+            return Earlier(new_session_id(), lost=True)
         try:
             if pieces:
                 return looked_up(training, pieces)
@@ -356,10 +373,20 @@ class Training:
         state["training"] = earlier.training
         state["pieces"] = [piece.to_dict() for piece in (*earlier.pieces, own)]
 
-    def _end_left_over(self) -> None:
-        other = _open.get(get_ident())
-        if other is not None:
-            other.end(_NOT_TOLD)
+    def _is_over(self) -> None:
+        for thread, others in list(_open.items()):
+            if self in others:
+                others.remove(self)
+                if not others:
+                    _open.pop(thread, None)
+
+    def _end_left_over(self, owner: object) -> None:
+        """Trainings that ended without a word, innermost first: those around which one goes on that would have told."""
+        for other in reversed(_open.get(get_ident(), [])):
+            if other is self or other._owner is None:
+                break
+            if owner is None or other._owner != id(owner) or other._touched:
+                other.end(_NOT_TOLD)
         if self.run is not None and not self.run.end_ns:
             self.end(_NOT_TOLD)
 

@@ -47,6 +47,7 @@ class EnergyCallback(EnergyHooks, _callbacks.TrainerCallback, _callbacks.Exporta
             steps=state.max_steps - state.global_step if state.max_steps > 0 else None,
             epochs=None if state.max_steps > 0 else float(args.num_train_epochs),
             details={"stage": "training", "model": type(model).__name__ if model is not None else ""},
+            owner=control,
         )
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -73,7 +74,9 @@ class EnergyCallback(EnergyHooks, _callbacks.TrainerCallback, _callbacks.Exporta
         """Evaluation goes on; outside a training it is a run of its own."""
         if not self.training.going_on:
             self._beside_training = True
-            self.training.begin(main=bool(state.is_world_process_zero), details={"stage": "inference"})
+            self.training.begin(
+                main=bool(state.is_world_process_zero), details={"stage": "inference"}, owner=control
+            )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Evaluation is over; what follows may be a checkpoint."""
