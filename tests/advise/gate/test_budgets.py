@@ -89,8 +89,8 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     project(
         tmp_path,
         "[tool.wattmark.budgets]\n"
-        f'quick = {{ cpu_s = 30.0, command = ["{sys.executable}", "-c", "pass"] }}\n'
-        f'slow = {{ cpu_s = 1e-4, command = ["{sys.executable}", "-c", "pass"] }}\n',
+        f'quick = {{ cpu_s = 30.0, command = ["{sys.executable}", "-I", "-S", "-c", "pass"] }}\n'
+        f'slow = {{ cpu_s = 1e-4, command = ["{sys.executable}", "-I", "-S", "-c", "pass"] }}\n',
     )
     env = {key: value for key, value in os.environ.items() if not key.startswith("WATTMARK_")}
     env |= {"PYTHONPATH": str(REPO / "src"), "WATTMARK_DATA_DIR": str(tmp_path / "data"), "NO_COLOR": "1"}

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,11 @@ import numpy as np
 import pytest
 
 from wattmark.advise.gate import outputs
-from wattmark.advise.gate.baseline import Figures, find_baseline, read_figures, save_figures
+from wattmark.advise.gate.baseline import Commit, Figures, find_baseline, read_figures, save_figures
 from wattmark.advise.gate.decision import Gate, Limits, Verdict
 from wattmark.advise.gate.question import gate
 from wattmark.advise.gate.repeat import Bench, CommandFailed, Machine, Repeat
+from wattmark.cli.advise.gate import gate as gate_command
 from wattmark.errors import ConfigError
 from wattmark.statistics import LOOKS, SequentialTest
 
@@ -68,6 +70,7 @@ def wattmark(folder: Path, *words: str, **environ: str) -> subprocess.CompletedP
 
 
 COMMAND = ("--", sys.executable, "work.py")
+FILES = {"--markdown": "markdown_path"}
 
 
 @pytest.mark.slow
@@ -159,6 +162,7 @@ def test_time_that_is_over_is_said() -> None:
     verdict = scripted(0.0, 0.02, 1, seconds=1e-9)
     assert verdict.outcome == "undecided"
     assert "the time was over" in verdict.notes[0]
+    assert (verdict.plan, verdict.ratio, verdict.spread) == ((), None, None), "not even the pilot was run"
 
 
 def figures(machine: Machine, values: tuple[float, ...] = (1.0, 1.01, 0.99, 1.0)) -> Figures:
@@ -260,7 +264,8 @@ def test_a_command_that_fails_on_a_later_repeat_says_which(repository: Path) -> 
     assert git(repository, "worktree", "list").count("\n") == 0
 
 
-def test_an_interrupt_shows_what_there_is_and_clears_up(repository: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_shows_what_there_is_and_clears_up(repository: Path, asked: signal.Signals) -> None:
     env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
     words = [
         sys.executable,
@@ -283,13 +288,43 @@ def test_an_interrupt_shows_what_there_is_and_clears_up(repository: Path) -> Non
         if "is found in" in line or "is not found" in line:
             break
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(asked)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     told = json.loads(out)
     assert told["interrupted"]
     assert any("interrupted after" in note for note in told["notes"])
     assert git(repository, "worktree", "list").count("\n") == 0
+
+
+def test_the_tree_of_a_killed_gate_goes_with_the_next_and_that_of_a_living_one_stays(
+    repository: Path,
+) -> None:
+    commit = find_baseline("main", "cpu_s", str(repository))
+    assert isinstance(commit, Commit)
+    with tempfile.TemporaryDirectory(prefix="wattmark-base-") as killed:
+        git(repository, "worktree", "add", "-q", "--detach", f"{killed}/tree", "main")
+        with commit.tree() as living, commit.tree():
+            assert not Path(killed).exists()
+            assert Path(living).is_dir()
+            Path(killed).mkdir()
+    assert git(repository, "worktree", "list").count("\n") == 0
+
+
+@pytest.mark.parametrize("option", ["--save", "--markdown", "--badge", "--history", "--trend"])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(repository: Path, option: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option}: there is no folder"):
+        gate_command(["true"], **{FILES.get(option, option[2:]): f"{repository}/none/file"})
+
+
+def test_a_history_is_never_added_to_another_file(repository: Path) -> None:
+    other = repository / "bench/work.py"
+    before = other.read_bytes()
+    with pytest.raises(ConfigError, match="is no history of gates"):
+        gate_command(["true"], history=str(other))
+    with pytest.raises(ConfigError, match=r"--badge: of a gate, not of --budgets"):
+        gate_command([], badge=str(repository / "b.svg"), budgets=True)
+    assert other.read_bytes() == before
 
 
 def test_what_people_write_cannot_become_markup_or_a_command() -> None:

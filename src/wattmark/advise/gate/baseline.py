@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import shutil
 import subprocess
 import tempfile
@@ -15,12 +17,14 @@ from typing import Any
 
 from wattmark.advise.gate.repeat import EXACT, Machine, measured_joules
 from wattmark.errors import ConfigError, RunNotFound
+from wattmark.limits.record import lock
 from wattmark.runs.summary import summarise
 from wattmark.runs.view import RunView
 from wattmark.store import Store
 from wattmark.workspace.runs import find_run, store_here
 
 FEWEST = 3
+_HOME = "wattmark-base-"
 FORMAT = "wattmark gate figures 1"
 
 
@@ -46,8 +50,10 @@ class Commit:
     def tree(self, setup: str | None = None) -> Generator[str]:
         """The commit in a folder of its own, which is removed afterwards; our folder in it. setup: a shell command run
         there once."""
-        home = tempfile.mkdtemp(prefix="wattmark-base-")
+        self._clear_up()
+        home = tempfile.mkdtemp(prefix=_HOME)
         tree = str(Path(home, "tree"))
+        held = lock(home)
         try:
             added = _git(self.root, "worktree", "add", "--detach", "--quiet", tree, self.commit)
             if added.returncode != 0:
@@ -64,6 +70,21 @@ class Commit:
             _git(self.root, "worktree", "remove", "--force", tree)
             shutil.rmtree(home, ignore_errors=True)
             _git(self.root, "worktree", "prune")
+            if held is not None:
+                os.close(held)
+
+    def _clear_up(self) -> None:
+        """Remove the trees of gates that were killed: nobody holds their lock."""
+        for line in _git(self.root, "worktree", "list", "--porcelain").stdout.splitlines():
+            tree = Path(line.removeprefix("worktree "))
+            if not line.startswith("worktree ") or not tree.parent.name.startswith(_HOME):
+                continue
+            with contextlib.suppress(OSError):  # of another user, or gone
+                held = lock(str(tree.parent))
+                if held is not None:
+                    _git(self.root, "worktree", "remove", "--force", str(tree))
+                    shutil.rmtree(tree.parent, ignore_errors=True)
+                    os.close(held)
 
 
 Baseline = Figures | Commit

@@ -230,10 +230,13 @@ class Gate:
 
     def _pilot(self, head: str, base: str, test: SequentialTest) -> None:
         """Warm both up, see how far the base spreads, and say what the gate can do, before it begins."""
-        self._run(base, "base")
-        self._run(head, "head")
         metric = self._bench.metric
-        repeats = [self._run(base, "base") for _ in range(_PILOT_KEPT)]
+        repeats: list[Repeat] = []
+        for number, folder in enumerate((base, head, *[base] * _PILOT_KEPT)):
+            if self._late():
+                return
+            repeat = self._run(folder, "head" if number == 1 else "base")
+            repeats += [repeat] if number > 1 else []
         self._spread, words = pilot_words([one.values[metric] for one in repeats])
         plan = [words, *capability(self._spread, self._limits.regression, test)]
         if self._spread > COVARIATE_FROM:

@@ -101,7 +101,8 @@ def append_history(path: str, entry: Entry) -> list[Entry]:
 
 
 def read_history(path: str) -> list[Entry]:
-    """The gates of a file; lines that are none are left out. Raises ConfigError for a file that cannot be read."""
+    """The gates of a file; lines that are none (a process was killed while it wrote) are left out. Raises ConfigError for
+    a file that cannot be read or has lines and no gate: it is something else."""
     try:
         lines: Sequence[str] = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -113,4 +114,6 @@ def read_history(path: str) -> list[Entry]:
             entries.append(Entry(**{name: data[name] for name in Entry.__dataclass_fields__}))
         except (ValueError, TypeError, KeyError):
             continue
+    if lines and not entries:
+        raise ConfigError(f"{path} is no history of gates", hint="--history gates.jsonl makes a new one")
     return entries

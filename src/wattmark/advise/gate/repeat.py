@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -156,12 +157,16 @@ def run_once(
             words = [sys.executable, "-c", WATTMARK, *measured, *words]
         code, output, errors = _run_in_group(words, scratch, limit_s)
         if code != 0:
-            last = [line for line in (errors or output).strip().splitlines() if line][-1:]
+            last = [
+                line
+                for line in (errors or output).splitlines()
+                if line.strip() and not line.startswith("  hint: ")
+            ][-1:]
             raise CommandFailed(
                 f"the command took longer than {limit_s:.0f} s ({name})"
                 if code is None
                 else f"the command ended with {code} ({name}): {last[0][:300] if last else 'it said nothing'}",
-                hint=f"run it by hand in {folder}: {' '.join(command)}",
+                hint=f"run it by hand in {folder}: {shlex.join(command)}",
             )
         usage = numbers(json.loads(out.read_text(encoding="utf-8")))
         run = None if tags is None else RunResult.from_dict(json.loads(told.read_text(encoding="utf-8")))

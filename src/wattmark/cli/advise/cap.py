@@ -11,6 +11,7 @@ from wattmark.cli.advise.recur import recur
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, say, write_json
 from wattmark.cli.terminal.picture import picture_kind, write_picture
+from wattmark.cli.terminal.signals import end_as_ctrl_c
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def cap(
     kind = picture_kind(picture)
     if method not in METHODS:
         raise ConfigError(f"there is no method {method!r}", hint=f"--method {' or '.join(METHODS)}")
+    end_as_ctrl_c()
     advice = advise_cap(
         command or (),
         goal=_goal(objective, slowdown, energy_budget),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wattmark.cli.terminal.options import JsonPath
-from wattmark.cli.terminal.output import console, plain, say, write_json, write_text
+from wattmark.cli.terminal.output import console, plain, say, writable_file, write_json, write_text
+from wattmark.cli.terminal.signals import end_as_ctrl_c
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,6 +77,25 @@ def gate(
     from wattmark.advise.gate.question import gate as decide
 
     codes = _codes(exit_codes)
+    files = {
+        "--save": save,
+        "--markdown": markdown_path,
+        "--badge": badge,
+        "--history": history,
+        "--trend": trend,
+    }
+    for option, path in files.items():
+        writable_file(option, path)  # seen before the work, not after it
+    if history is not None and Path(history).exists():
+        from wattmark.advise.gate.outputs import read_history
+
+        read_history(history)
+    if budgets and any(files.values()):
+        raise ConfigError(
+            f"{' and '.join(name for name, path in files.items() if path)}: of a gate, not of --budgets",
+            hint="wattmark gate --budgets --json budgets.json",
+        )
+    end_as_ctrl_c()
     if budgets:
         _judge_budgets(command or [], max_repeats, codes, json_path)
     if trend is not None and history is None:

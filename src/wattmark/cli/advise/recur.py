@@ -8,6 +8,7 @@ import typer
 
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import say, write_json
+from wattmark.cli.terminal.signals import end_as_ctrl_c
 from wattmark.errors import ConfigError
 
 
@@ -44,6 +45,7 @@ def recur(
         raise ConfigError(f"--sizes {sizes} is no list of whole numbers", hint="--sizes 32,64,128") from error
     if not allowed:
         raise ConfigError("there is no batch size to choose from", hint="--sizes 32,64,128")
+    end_as_ctrl_c()
     turns = run_again(
         name,
         command,

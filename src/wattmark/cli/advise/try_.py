@@ -10,6 +10,7 @@ import typer
 
 from wattmark.cli.terminal.options import JsonPath
 from wattmark.cli.terminal.output import console, plain, say, writable_file, write_json, write_text
+from wattmark.cli.terminal.signals import end_as_ctrl_c
 
 if TYPE_CHECKING:
     from wattmark.advise.levers.result import Tried
@@ -77,6 +78,7 @@ def try_(
         from wattmark.report.drawing.style import new_figure
 
         new_figure()  # whether there is a matplotlib is seen before the work
+    end_as_ctrl_c()
     tried = try_levers(
         command,
         quality=quality,

@@ -11,6 +11,7 @@ import typer
 
 from wattmark.cli.terminal.options import JsonPath, StudyName
 from wattmark.cli.terminal.output import console, plain, say, write_json
+from wattmark.cli.terminal.signals import end_as_ctrl_c
 from wattmark.errors import ConfigError
 from wattmark.units import format_duration, format_energy
 
@@ -311,16 +312,12 @@ def _run(
     fresh: bool = False,
     retry_failed: bool = False,
 ) -> None:
-    import signal
-
     from wattmark.cli.study.progress import shown
     from wattmark.studies.execution.remote.addresses import executor_of
     from wattmark.studies.execution.runner import run_study
 
     executor = None if on is None else executor_of(on)
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # as Ctrl-C: ends the trial, leaves a resumable study
+    end_as_ctrl_c()  # ends the trial, leaves a resumable study
     try:
         with shown(design) as progress:
             results = run_study(
