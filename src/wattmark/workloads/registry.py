@@ -82,6 +82,7 @@ WORKLOADS = {
     "ebm-features": "wattmark.workloads.ebm.diversity.workload:DiversityWorkload",
     "ebm-fuzz": "wattmark.workloads.ebm.fuzz.workload:FuzzWorkload",
     "tasks": "wattmark.workloads.tasks.workload:TasksWorkload",
+    "edge": "wattmark.plan.edge.workload:EdgeWorkload",
 }
 
 

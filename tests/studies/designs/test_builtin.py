@@ -28,8 +28,8 @@ def test_each_is_called_as_its_file_and_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["batch-size", "capacity", "ebm", "ebm-features", "ebm-fuzz", "ebm-quick", "genops", "genops-lengths", "genops-quick",
-     "genops-reasoning", "hardware", "tabular", "vision", "vision-quick"],
+    ["batch-size", "capacity", "ebm", "ebm-features", "ebm-fuzz", "ebm-quick", "edge", "genops", "genops-lengths",
+     "genops-quick", "genops-reasoning", "hardware", "tabular", "vision", "vision-quick"],
 )  # fmt: skip
 def test_every_cell_is_one_that_its_workload_takes(name: str) -> None:
     design = find_design(name)

@@ -23,7 +23,7 @@ BOUND = "all known beforehand"
 GREEDY, ALONE, RANDOM = "greedy", "greedy, no sharing", "random"
 FORECAST, TWO_STAGE = "forecast (MPC)", "two-stage stochastic"
 A2C, MAMRL = "A2C, one agent", "MAMRL"
-_TRAINING = 1_000_000
+TRAINING_SEEDS = 1_000_000
 """Scenarios of training have seeds from here on, those of the comparison begin with 0: none is both."""
 _NEW = 500_000
 
@@ -215,7 +215,7 @@ def _trained(
     plan = learner.plan
 
     def scenarios(update: int) -> list[Scenario]:
-        first = _TRAINING + (seed * 100_003 + update) * plan.batch
+        first = TRAINING_SEEDS + (seed * 100_003 + update) * plan.batch
         return [synthetic(first + at, sites=sites, steps=plan.steps) for at in range(plan.batch)]
 
     def said(done: int, cost: float) -> None:
