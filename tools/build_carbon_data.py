@@ -163,6 +163,16 @@ def write_csv(path: Path, lines: Sequence[Sequence[str]]) -> None:
         csv.writer(file, lineterminator="\n").writerows(lines)
 
 
+def servers(hardware: Path) -> list[list[str]]:
+    """Kilograms of CO2e of making a whole server of each AWS instance family that has one figure."""
+    families: dict[str, set[str]] = {}
+    for row in read_csv(hardware / "ccf-coefficients" / "aws-instances-latest-2026.csv"):
+        family = row["Instance Type"].partition(".")[0]
+        families.setdefault(family, set()).add(row["Platform Embedded Emissions (mtCo2eq)"])
+    single = {name: next(iter(told)) for name, told in families.items() if len(told) == 1 and "" not in told}
+    return [["name", "kg"], *([f"aws-{name}", f"{1000 * float(single[name]):g}"] for name in sorted(single))]
+
+
 def build(data: Path, out: Path) -> None:
     """Write every data file of the package (NOTICE is kept by hand and checked by a test)."""
     known = countries(data)
@@ -182,6 +192,7 @@ def build(data: Path, out: Path) -> None:
     places += sorted([two, "country", three, name] for three, (two, name) in known.items())
     places += sorted([zone, "aggregate", "", name] for zone, name in set(AGGREGATES.values()))
     write_csv(out / "places.csv", places)
+    write_csv(out / "servers.csv", servers(data.parent / "hardware"))
     check_cloud(tables)
     write_csv(out / "cloud.csv", [["id", "name", "country", "areas"], *sorted(map(list, CLOUD_REGIONS))])
     write_csv(out / "pue.csv", [["name", "value", "low", "high", "year", "source", "url"], *PUE_ROWS])

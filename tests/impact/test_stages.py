@@ -47,6 +47,13 @@ def test_making_is_the_share_of_a_life() -> None:
     assert known.year == 2023
     assert "Chien" in known.source
     assert making(3600, None) is None
+    server = making(365.25 * 86_400, "aws-p4d", 5)
+    assert server is not None
+    assert server.amount.value == pytest.approx(3_000_000 / 5)
+    assert server.amount.low < server.amount.value / 1.9
+    with pytest.raises(ConfigError) as refused:
+        making(1, "aws-p4x")
+    assert "aws-p4d" in str(refused.value.hint)
 
 
 def test_gpu_hours() -> None:

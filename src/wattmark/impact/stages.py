@@ -8,14 +8,18 @@ over lifetime).
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
 from typing import NamedTuple
 
 from wattmark.errors import ConfigError
 from wattmark.impact.pue import Pue
 from wattmark.impact.ranges import ranged, read_range
+from wattmark.impact.tables import DATA
 from wattmark.quantity import MAKING, WATER, Quantity
 from wattmark.units import J_PER_KWH
 
@@ -58,16 +62,24 @@ class Device(NamedTuple):
     year: int
 
 
-DEVICES: Mapping[str, Device] = {
-    "a100": Device(
-        318.0,
-        159.0,
-        636.0,
-        "an eighth of an instance with 8 GPUs, CPUs, memory and disks: Chien et al., HotCarbon 2023; a factor of 2 assumed",
-        2023,
-    ),
-}
-"""By name. Few: only figures whose source could be looked at."""
+_A100 = Device(
+    318.0,
+    159.0,
+    636.0,
+    "an eighth of an instance with 8 GPUs, CPUs, memory and disks: Chien et al., HotCarbon 2023; a factor of 2 assumed",
+    2023,
+)
+_SERVERS = (
+    "a whole server of that family: Cloud Carbon Footprint, after Teads (Apache-2.0); a factor of 2 assumed"
+)
+
+
+@cache
+def known_devices() -> Mapping[str, Device]:
+    """By name: ``a100``, and servers of AWS instance families (``aws-p4d``), whole ones with their accelerators."""
+    text = (DATA / "servers.csv").read_text(encoding="utf-8")
+    servers = ((row["name"], float(row["kg"])) for row in csv.DictReader(text.splitlines()))
+    return {"a100": _A100, **{name: Device(kg, kg / 2, kg * 2, _SERVERS, 2026) for name, kg in servers}}
 
 
 def amount_of(given: float | str, unit: str, error: str, what: str) -> Quantity:
@@ -112,21 +124,22 @@ def making(
 ) -> Stage | None:
     """The run's share of making its hardware, in g CO2e; None without a device.
 
-    device: kg CO2e (a number or a range), or one of :data:`DEVICES`. lifetime: years in use (default
+    device: kg CO2e (a number or a range), or one of :func:`known_devices`. lifetime: years in use (default
     :data:`USUAL_LIFETIME`). count: of the devices. Raises ConfigError.
     """
     if device is None:
         return None
-    known = DEVICES.get(device.casefold()) if isinstance(device, str) else None
+    known = known_devices().get(device.casefold()) if isinstance(device, str) else None
     if known is not None:
         whole = Quantity(known.kg, known.low, known.high, "", known.source, error=f"{MAKING}/{device}")
     else:
         try:
             whole = amount_of(device, "", MAKING, "the making of a device")
         except ConfigError as error:
+            near = get_close_matches(str(device).casefold(), known_devices(), 3, 0.5)
             raise ConfigError(
                 f"no figure of making {device!r:.40} is known",
-                hint=f"give kg CO2e, such as 1500 or 1000-2000; or one of {', '.join(DEVICES)}",
+                hint=f"give kg CO2e, such as 1500 or 1000-2000; or a name: {', '.join(near or ['a100', 'aws-p4d'])}",
             ) from error
     years = amount_of(
         USUAL_LIFETIME if lifetime is None else lifetime, "", f"{MAKING}/lifetime", "a lifetime"

@@ -184,6 +184,15 @@ def test_ai_act_says_whether_the_energy_is_known_or_estimated() -> None:
     assert any("operations" in gap.field for gap in disclose(footprint(), "ai-act").gaps)
 
 
+@pytest.mark.parametrize("format", ["ai-act", "ghg", "md", "latex"])
+def test_a_small_energy_is_not_written_as_nothing(format: str) -> None:
+    small = footprint(
+        energy=Quantity(3.6, 3.2, 4.0, "J", error="scale/x"), carbon=Quantity(4e-4, 3e-4, 5.2e-4, "g")
+    )
+    assert "0.000 " not in disclose(small, format).text
+    assert "0.000]" not in disclose(small, format).text
+
+
 def test_model_card_is_yaml_whatever_the_names_are() -> None:
     yaml = pytest.importorskip("yaml")
     evil = footprint(zone_names=('Germany"\n---\nlicense: mit # ',))

@@ -122,7 +122,9 @@ def _render(answer: Fleet) -> None:
 def _shares(shares: Decomposition) -> None:
     from wattmark.cli.terminal.table import new_table
 
-    table = new_table("of the variance of log C", "share", "in all", numbers=("share", "in all"))
+    table = new_table(
+        "of the variance of log C", "share", "in all", numbers=("share", "in all"), spare=("in all",)
+    )
     for factor in shares.factors:
         table.add_row(factor, _percent(shares.own[factor]), _percent(shares.in_all[factor]))
     for (one, other), share in shares.together.items():

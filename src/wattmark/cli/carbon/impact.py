@@ -95,7 +95,7 @@ def impact(
     making: Annotated[
         str | None,
         typer.Option(
-            metavar="KG", help="CO2e of making a device: 1500, 1000-2000, or a100; its share is shown."
+            metavar="KG", help="CO2e of making a device: 1500, 1000-2000, a100, aws-p4d; its share is shown."
         ),
     ] = None,
     lifetime: Annotated[

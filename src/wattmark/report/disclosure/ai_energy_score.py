@@ -13,7 +13,7 @@ import math
 from wattmark.quantity import Quantity
 from wattmark.report.disclosure.footprint import Disclosure, Footprint, Gaps
 from wattmark.report.disclosure.paper import cell
-from wattmark.units import J_PER_WH, significant
+from wattmark.units import J_PER_WH, format_number
 
 QUERIES = 1000
 RULE = "stars: five equal parts of the range of energies, the lowest part has five"
@@ -50,8 +50,8 @@ def ai_energy_score(footprint: Footprint) -> Disclosure:
         cells = (
             name,
             task or "",
-            "" if wh is None else significant(wh.value),
-            "" if wh is None else f"{significant(wh.low)} to {significant(wh.high)}",
+            "" if wh is None else format_number(wh.value),
+            "" if wh is None else f"{format_number(wh.low)} to {format_number(wh.high)}",
             share,
             "" if stars is None else "★" * stars,
         )

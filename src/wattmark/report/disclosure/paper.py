@@ -10,7 +10,7 @@ from wattmark.impact.stages import MAKING_STAGE
 from wattmark.quantity import Quantity
 from wattmark.report.disclosure.footprint import Disclosure, Footprint, Gaps, origin_of
 from wattmark.text import clean
-from wattmark.units import format_duration, format_energy, format_mass, significant
+from wattmark.units import format_duration, format_energy, format_mass, format_number, significant
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -124,7 +124,7 @@ def escape(text: str) -> str:
 def interval_words(quantity: Quantity) -> str:
     """``12.3 [10.1, 15.0]``."""
     low, high = quantity.interval()
-    return f"{significant(quantity.value)} [{significant(low)}, {significant(high)}]"
+    return f"{format_number(quantity.value)} [{format_number(low)}, {format_number(high)}]"
 
 
 def hardware_words(footprint: Footprint) -> str:
