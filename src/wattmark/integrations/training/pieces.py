@@ -82,18 +82,29 @@ def pieces_named(training: str) -> list[Piece]:
 
 
 def _kept(training: str, piece: Piece) -> Quantity | None:
+    """What the store knows of a piece: of the run, or the span in a run, that has its tags."""
     import wattmark
 
     try:
-        run = wattmark.load(piece.run_id)
-        view = run.view
+        view = wattmark.load(piece.run_id).view
     except WattmarkError:
-        return None
-    tags = view.record.tags
-    if tags.get(TRAINING) == training and tags.get(PIECE) == str(piece.number):
+        return _tagged(training, piece.number)
+    if _is_piece(view.record.tags, training, piece.number):
         return view.energy
     for span in view.spans():
-        attrs = mapping(span.attrs)
-        if attrs.get(TRAINING) == training and str(attrs.get(PIECE)) == str(piece.number):
+        if _is_piece(mapping(span.attrs), training, piece.number):
             return span.energy
-    return None
+    return _tagged(training, piece.number)
+
+
+def _tagged(training: str, number: int) -> Quantity | None:
+    """The same by the tags alone: the run of several ranks has the id of whichever of them began it."""
+    import wattmark
+
+    runs = wattmark.runs(tag=f"{TRAINING}={training}").summaries
+    ids = [run.run_id for run in runs if _is_piece(run.tags, training, number)]
+    return wattmark.load(ids[0]).energy if len(ids) == 1 else None
+
+
+def _is_piece(tags: Mapping[str, object], training: str, number: int) -> bool:
+    return tags.get(TRAINING) == training and str(tags.get(PIECE)) == str(number)

@@ -12,18 +12,20 @@ Nothing here raises into a training: what goes wrong is a warning, and the train
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
+from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from wattmark.errors import WattmarkError
 from wattmark.integrations.trackers.base import Ending, Point, Tracker, active_trackers, with_ends
 from wattmark.quantity import Quantity, total
-from wattmark.recorder.launch import new_session_id
+from wattmark.recorder.launch import job_key, new_session_id
 from wattmark.tracker.measure import current_run, measure
 from wattmark.tracker.process import this_process
 from wattmark.tracker.span import Span
@@ -42,6 +44,8 @@ SHARE = 0.005
 FIRST_LOOK_S = 10.0
 """Nothing is looked at before: what this needs must be imported first, which a short training should not pay for."""
 MOST_MARKS = 10_000
+_begun: dict[int, int] = {}
+"""How many trainings without a past each process has begun."""
 _P = ParamSpec("_P")
 
 _open: dict[int, list[Training]] = {}
@@ -348,7 +352,7 @@ class Training:
             this_process().warn(
                 "training-before", f"what the checkpoint says of joules cannot be read: {error!r}"
             )
-            return Earlier(new_session_id(), lost=True)
+            return Earlier(_new_training(), lost=True)
         try:
             if pieces:
                 return looked_up(training, pieces)
@@ -357,7 +361,7 @@ class Training:
         except WattmarkError:  # the store cannot be read: what the checkpoint says is known
             known = [piece.energy for piece in pieces if piece.energy is not None]
             return Earlier(training or str(self._named), tuple(pieces), total(known), lost=not pieces)
-        return Earlier(new_session_id())
+        return Earlier(_new_training())
 
     @unbreakable
     def _fill(self, state: dict[str, object]) -> None:
@@ -505,6 +509,19 @@ class Training:
             this_process().warn(
                 f"tracker-{name}", f"{name} is told nothing more: {type(error).__name__}: {error}"
             )
+
+
+def _new_training() -> str:
+    """An id for a training that begins. Ranks of one host have the same one, whichever of them opens their run: that of the
+    session that they share, and how many trainings each has begun."""
+    _begun[os.getpid()] = place = _begun.get(os.getpid(), 0) + 1
+    if job_key(os.environ) is None:
+        return new_session_id()
+    process = this_process()
+    with process.lock:
+        process.attach({})
+    session = process.session
+    return new_session_id() if session is None else f"{Path(session.folder).name}-{place}"
 
 
 def _load() -> None:
