@@ -41,6 +41,10 @@ OTHERS_BUSY = 0.1
 """Where other processes kept more than this share of the machine's CPUs busy, the tree's figure comes first."""
 
 
+HOSTS = "hosts"
+"""In ``extra`` of a run over several hosts: what each part says, its shares among it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A part of a run's energy, the rule that it was taken by, and the same by component and by method."""
@@ -58,6 +62,11 @@ class Counted(NamedTuple):
     between: Callable[[Int64, Int64], Energies]
 
 
+def hosts_of(record: RunRecord) -> list[Mapping[str, object]]:
+    """What each part of a run over several hosts says of itself; nothing for any other run."""
+    return [mapping(host) for host in items(record.extra.get(HOSTS))]
+
+
 def headline_scope(others: float | None, has_tree: bool) -> Scope:
     """Whose energy comes first: the tree's where others used more than :data:`OTHERS_BUSY` of the machine, and it is
     ``known``."""
@@ -66,6 +75,12 @@ def headline_scope(others: float | None, has_tree: bool) -> Scope:
 
 def contention(record: RunRecord) -> float | None:
     """Share of the machine's CPU time that others used during the run, 0..1; None if it was not recorded."""
+    hosts = hosts_of(record)
+    if hosts:
+        told = [(number(host.get("others_busy")), number(host.get("cpus")) or 1.0) for host in hosts]
+        if any(share is None for share, _ in told):
+            return None
+        return sum((share or 0.0) * cpus for share, cpus in told) / sum(cpus for _, cpus in told)
     busy = _busy(record)
     if busy is None or not len(busy.tree_s):
         return None
@@ -75,6 +90,8 @@ def contention(record: RunRecord) -> float | None:
 
 def above_idle(view: RunView) -> Share | None:
     """The run's energy less its idle baseline over the covered time; None without a baseline."""
+    if view.record.extra.get(HOSTS):
+        return _of_hosts(view.record, "above_idle")
     baseline = view.record.baseline_w
     if not baseline or view.energy is None:
         return None
@@ -113,6 +130,8 @@ def attributed_of(
     record: RunRecord, counted: Sequence[Counted], start_ns: int | None = None, end_ns: int | None = None
 ) -> Share | None:
     """The same of a run whose curves need not be in memory."""
+    if record.extra.get(HOSTS):
+        return _of_hosts(record, "attributed") if start_ns is None and end_ns is None else None
     busy = _busy(record, start_ns, end_ns)
     if busy is None:
         return None
@@ -153,6 +172,29 @@ def attributed_of(
         rule += "; GPUs by the tree's share of their use" if users else "; GPUs whole: no one was told apart"
     by_method = {method: whole for method, some in methods.items() if (whole := total(some))}
     return Share(result, rule, by_component, by_method)
+
+
+def _of_hosts(record: RunRecord, name: str) -> Share | None:
+    """The sum of what each host of a run over several says of itself; None where one cannot say it."""
+    told = [mapping(mapping(host).get(name)) for host in hosts_of(record)]
+    if not told or not all(told):
+        return None
+
+    def added(key: str) -> dict[str, Quantity]:
+        names = dict.fromkeys(name for share in told for name in mapping(share.get(key)))
+        parts = {
+            name: total(
+                Quantity.from_dict(mapping(own))
+                for share in told
+                if (own := mapping(share.get(key)).get(name))
+            )
+            for name in names
+        }
+        return {name: whole for name, whole in parts.items() if whole is not None}
+
+    energy = total(Quantity.from_dict(mapping(share.get("energy"))) for share in told)
+    rule = f"of each host: {told[0].get('rule')}"
+    return None if energy is None else Share(energy, rule, added("by_component"), added("by_method"))
 
 
 def _idle_w(record: RunRecord, counted: Sequence[Counted], channel: Channel) -> float | None:

@@ -13,6 +13,10 @@ curve. Its errors, each a named term (:mod:`wattmark.quantity`, names in :mod:`w
 
 Time that lies in a hole, or further from the samples than two usual sampling intervals, is not covered: it adds no
 energy, and :attr:`Energies.covered_s` says how much time was covered.
+
+Of a run over several hosts each curve is one host's, on the clock of the run. An interval is cut to the time that the host
+took part. Where the host's clock may be off by d, both edges may lie anywhere within d, shifted alike: the energies of the
+shifted intervals bound the error. Edges of the host's own time do not move: they are its own.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ from wattmark.runs.record import Curve, Float64, Int64
 _SLACK_LOW, _SLACK_HIGH = 0.8, 1.25
 _STEP = 1 - 0.05**0.5
 """95 % of the differences of two errors that are uniform over one step are within this share of the step."""
+_SHIFTS = 9
+"""Places that are tried within the uncertainty of a clock: its ends, the middle, and three on either side."""
 EDGE_PERIODS = 2.0
 """Beyond the outermost samples the curve is continued for at most this many usual sampling intervals."""
 
@@ -166,6 +172,8 @@ class CurveEnergy:
         """Energies of the intervals [start, end); start_ns, end_ns: (k,) int64, start <= end."""
         if not self:
             return Energies.zeros(start_ns, end_ns)
+        whole_ns = start_ns, end_ns
+        start_ns, end_ns = self._of_part(start_ns), self._of_part(end_ns)
         a = self._edge((start_ns - self.origin_ns) / 1e9)
         b = self._edge((end_ns - self.origin_ns) / 1e9)
         value = b.energy - a.energy
@@ -182,7 +190,40 @@ class CurveEnergy:
         below, above = (np.where(nothing, 0.0, np.hypot(side, step)) for side in (below, above))
         terms = self._sensor_terms(value, covered) | self._activity_terms(a.t, b.t)
         terms[self._names.edges] = (-below, above)
-        return Energies(value, covered, terms, start_ns, end_ns)
+        if self.curve.part is not None and self.curve.part.clock_s > 0:
+            shifts = self._shifted(*whole_ns) - value
+            terms[self._clock_name] = (
+                np.minimum(0.0, shifts.min(axis=0)),
+                np.maximum(0.0, shifts.max(axis=0)),
+            )
+        return Energies(value, covered, terms, *whole_ns)
+
+    @property
+    def _clock_name(self) -> str:
+        """The error of the host's clock: all of its channels share it in an interval."""
+        run = self._names.edges.rpartition(self.curve.channel.id)[0]
+        return f"{run}clock/{self.curve.channel.id.partition('/')[0]}"
+
+    def _of_part(self, t_ns: Int64) -> Int64:
+        """Moments cut to the time that the curve's host took part."""
+        part = self.curve.part
+        return t_ns if part is None else np.clip(t_ns, part.start_ns, part.end_ns)
+
+    def _shifted(self, start_ns: Int64, end_ns: Int64) -> Float64:
+        """The energies of intervals if the host's clock is off, (s, k), the right one among them."""
+        part = self.curve.part
+        assert part is not None
+        shifts_ns = np.round(np.linspace(-1.0, 1.0, _SHIFTS) * part.clock_s * 1e9).astype(np.int64)[:, None]
+        edges = [
+            np.where(
+                (t_ns <= part.start_ns) | (t_ns >= part.end_ns),
+                self._of_part(t_ns),
+                self._of_part(t_ns + shifts_ns),
+            )
+            for t_ns in (start_ns, end_ns)
+        ]
+        first, last = (np.interp((edge - self.origin_ns) / 1e9, self._t, self._energy) for edge in edges)
+        return np.maximum(0.0, last - first)
 
     def union(self, start_ns: Int64, end_ns: Int64) -> Energies:
         """The energy of all the intervals together, one row. Edges of neighbours cancel: only the part of a sampling
@@ -190,6 +231,8 @@ class CurveEnergy:
         spans may well sit at the same phase of every sampling interval. Where intervals overlap, each counts."""
         first, last = np.atleast_1d(start_ns.min(initial=0)), np.atleast_1d(end_ns.max(initial=0))
         each = self.between(start_ns, end_ns)
+        whole_ns = start_ns, end_ns
+        start_ns, end_ns = self._of_part(start_ns), self._of_part(end_ns)
         value, covered = np.atleast_1d(each.value_j.sum()), np.atleast_1d(each.covered_s.sum())
         if not self or not len(start_ns):
             return Energies.zeros(first, last)
@@ -210,6 +253,10 @@ class CurveEnergy:
         for name, (down, up) in self._activity_terms(a.t, b.t).items():
             terms[name] = (np.atleast_1d(down.sum()), np.atleast_1d(up.sum()))
         terms[self._names.edges] = (np.atleast_1d(-below), np.atleast_1d(above))
+        if self.curve.part is not None and self.curve.part.clock_s > 0:
+            shifts = self._shifted(*whole_ns).sum(axis=1) - value
+            down, up = min(0.0, float(shifts.min())), max(0.0, float(shifts.max()))
+            terms[self._clock_name] = (np.array([down]), np.array([up]))
         return Energies(value, covered, terms, first, last)
 
     def _sensor_terms(self, value: Float64, covered: Float64) -> dict[str, tuple[Float64, Float64]]:

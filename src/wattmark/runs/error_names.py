@@ -42,12 +42,14 @@ class ErrorNames:
     def of_record(cls, record: RunRecord) -> ErrorNames:
         """Those of a run. A host without a name is like no other."""
         host = record.host or f"?{record.run_id}"
+        if record.extra.get("hosts"):  # each channel says whose it is
+            host = ""
         return cls(host, parts_of(record), work_of(record), record.run_id)
 
     def of(self, channel: Channel) -> ChannelErrors:
         """The errors of one channel: the accuracy that it was given, split by what each part is common to."""
         accuracy = channel.accuracy
-        sensor = f"{self.host}/{channel.id}"
+        sensor = f"{self.host}/{channel.id}" if self.host else channel.id
         family = f"{channel.source}/{channel.component}"
         shares = (
             (f"{CHARACTER}/{family}/{self.work}", accuracy.character_low, accuracy.character_high),

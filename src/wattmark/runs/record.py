@@ -21,6 +21,16 @@ Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What a curve of one host is of a run over several: its time [start_ns, end_ns) on the run's clock, beyond which it
+    says nothing, and how far that host's clock may be off from it, in seconds either way."""
+
+    start_ns: int
+    end_ns: int
+    clock_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """One channel's cumulative energy: monotone, piecewise linear between its samples.
 
@@ -29,6 +39,7 @@ class Curve:
     there and the time counts as not covered).
     vague: (m, 2) int64, sorted disjoint intervals in which a model did not know how busy its device was: the energy there
     lies anywhere between the ends of the channel's ``curve_w``.
+    part: of a run over several hosts, the time that this one took part.
     """
 
     channel: Channel
@@ -36,6 +47,7 @@ class Curve:
     energy_uj: Int64
     holes: Int64 = field(default_factory=lambda: np.empty((0, 2), np.int64))
     vague: Int64 = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)

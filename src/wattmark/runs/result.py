@@ -167,6 +167,7 @@ class RunResult:
     others_busy: the share of the machine's CPU time that other processes used. coverage: share of the counted channels'
     time, 0..1. mean_power_w, peak_power_w: the machine's. carbon: of the headline. recorder: the recorder's settings
     and cost. wall: at the plug, where that is known. spans: the first of them, where there are many.
+    hosts: of a run over several, what each host's part is, as JSON has it; mean powers are then over the whole length.
     """
 
     run_id: str
@@ -193,6 +194,7 @@ class RunResult:
     recorder: Mapping[str, object]
     metrics: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
     wall: WallResult | None = None
+    hosts: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def scope(self) -> Scope:
@@ -209,7 +211,7 @@ class RunResult:
         """The mean power over the covered time of what the run is known by, in watts."""
         if self.scope == "machine":
             return self.mean_power_w
-        covered_s = self.duration_s * self.coverage
+        covered_s = self.duration_s * (1.0 if self.hosts else self.coverage)
         return self.headline.value / covered_s if self.headline and covered_s > 0 else None
 
     @property
@@ -272,6 +274,7 @@ class RunResult:
             ],
             "warnings": [warning.as_dict() for warning in self.warnings],
             "recorder": dict(self.recorder),
+            **({"hosts": [dict(host) for host in self.hosts]} if self.hosts else {}),
         }
 
     @classmethod
@@ -304,6 +307,7 @@ class RunResult:
             recorder=data.get("recorder", {}),
             metrics={name: Metric.of(name, series) for name, series in data.get("metrics", {}).items()},
             wall=None if data.get("wall") is None else WallResult.from_dict(data["wall"]),
+            hosts=tuple(data.get("hosts", ())),
         )
 
 

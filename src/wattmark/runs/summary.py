@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from wattmark.runs.attribution import Share, above_idle, attributed, contention
+from wattmark.runs.attribution import Share, above_idle, attributed, contention, hosts_of
 from wattmark.runs.metrics import metrics_of
 from wattmark.runs.record import RunWarning
 from wattmark.runs.result import ChannelResult, RunResult, ShareResult, SpanResult
@@ -54,6 +54,7 @@ def summarise(view: RunView, *, spans: bool = True) -> RunResult:
         warnings=tuple(warnings),
         recorder=dict(record.recorder),
         metrics=metrics_of(record),
+        hosts=tuple(hosts_of(record)),
     )
 
 

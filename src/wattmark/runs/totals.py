@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from wattmark.errors import ConfigError
 from wattmark.quantity import EDGES, OWN, Quantity, total
+from wattmark.runs.hosts import PART_OF
 
 Period = Literal["day", "week", "month"]
 Part = Literal["energy", "measured", "modelled", "carbon"]
@@ -176,6 +177,10 @@ def add_up(
     time as well. zone: where days begin. Raises ConfigError for a ``by`` or ``period`` that does not exist.
     """
     _check(by, period)
+    ids = {run.run_id for run in runs}
+    runs = [
+        run for run in runs if PART_OF not in run.tags or run.parent_id not in ids
+    ]  # one run, not each of its hosts
     shares = pieces(runs)
     everything, groups = _Adder(), dict[str | None, _Adder]()
     slices: dict[tuple[str | None, date], _Adder] = {}

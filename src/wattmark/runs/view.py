@@ -148,7 +148,11 @@ class RunView:
 
     @property
     def mean_power_w(self) -> float | None:
-        """Mean power over the covered time, in watts."""
+        """Mean power over the covered time, in watts; of a run over several hosts, over its whole length."""
+        if (
+            self.record.extra.get("hosts") and self.record.duration_s > 0
+        ):  # not all of them were there all the time
+            return None if self.energy is None else self.energy.value / self.record.duration_s
         start, end = self._bounds()
         power = 0.0
         for curve in self.counted:

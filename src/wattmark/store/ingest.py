@@ -17,8 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wattmark.documents import mapping
 from wattmark.errors import JournalError
 from wattmark.recorder import journal
+from wattmark.recorder.system import boot_id
 from wattmark.runs.reading.journals import NOT_UNDERSTOOD, PASSED_OVER, read_events, read_recorder
 from wattmark.runs.reading.liveness import STARTING_S, who_lives
 from wattmark.runs.reading.session import SessionData, session_folders
@@ -152,7 +154,7 @@ def _ingest(store: Store, folder: str, own_pid: int) -> list[RunRecord]:
             refused.append(f"{record.run_id!r} is no id of a run")
             continue
         try:
-            stored = _add(store, record)
+            stored = _add(store, _with_store_clock(store, record))
         except ValueError as error:
             refused.append(str(error))
             continue
@@ -210,6 +212,20 @@ def _add(store: Store, record: RunRecord) -> RunRecord | None:
     raise ValueError(
         f"the run {record.run_id} cannot be kept: {type(trouble).__name__}: {trouble}"
     ) from trouble
+
+
+def _with_store_clock(store: Store, record: RunRecord) -> RunRecord:
+    """One host's part of a job, with what the store's clock says now: by it the hosts' clocks are compared."""
+    job = mapping(record.extra.get("job"))
+    if not job or job.get("boot") != boot_id():
+        return record
+    readings: list[tuple[int, int, int]] = []
+    for _ in range(3):
+        asked_ns, told_ns, heard_ns = time.monotonic_ns(), store.clock(), time.monotonic_ns()
+        if told_ns is None:
+            return record
+        readings.append((asked_ns, heard_ns, told_ns))
+    return replace(record, extra={**record.extra, "job": {**job, "store_clock": readings}})
 
 
 def _without(record: RunRecord, parts: tuple[str, ...]) -> RunRecord:

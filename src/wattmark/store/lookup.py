@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from wattmark.errors import RunNotFound
+from wattmark.runs.hosts import PART_OF
 from wattmark.store import tables, trash
 from wattmark.store.portable import storable
 
@@ -42,13 +43,15 @@ def resolve(connection: sa.Connection, ref: str, others: Sequence[Candidate] = (
     recent = _RECENT.fullmatch("@-1" if ref == "last" else ref)
     if recent:
         number = int(recent[1])
-        newest = _newest([*_kept(connection, sa.true(), number), *others])
+        newest = _newest([*_kept(connection, _whole(), number), *others])
         if number <= len(newest):
             return newest[number - 1].run_id
         raise _not_found(connection, ref, others)
     if any(run.run_id == ref for run in others):
         return ref
-    named = _newest([*_kept(connection, r.name == ref, 1), *(run for run in others if run.name == ref)])
+    named = _newest(
+        [*_kept(connection, sa.and_(r.name == ref, _whole()), 1), *(run for run in others if run.name == ref)]
+    )
     if named:
         return named[0].run_id
     if not ref:
@@ -105,6 +108,14 @@ def _kept(connection: sa.Connection, where: sa.ColumnElement[bool], limit: int) 
     chosen = sa.select(r.run_id, r.name, r.started_wall_ns).where(trash.kept(), where)
     ordered = chosen.order_by(r.started_wall_ns.desc(), r.run_id).limit(limit)
     return [Candidate(*row) for row in connection.execute(ordered)]
+
+
+def _whole() -> sa.ColumnElement[bool]:
+    """No host's part of a run over several that is here as a whole."""
+    whole, part = tables.runs.alias("whole"), tables.tags.alias("part")
+    of_job = sa.exists().where(part.c.run_id == tables.runs.c.run_id, part.c.key == PART_OF)
+    there = sa.exists().where(whole.c.run_id == tables.runs.c.parent_id)
+    return sa.not_(sa.and_(tables.runs.c.parent_id.is_not(None), there, of_job))
 
 
 def _newest(runs: Iterable[Candidate]) -> list[Candidate]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from wattmark.errors import StoreError
 from wattmark.runs.display.overview import OVERVIEW_FROM, overview_of
 from wattmark.runs.energy import CurveEnergy
-from wattmark.runs.record import Anchor, Curve, Float64, Int64, RunRecord, RunWarning, SeriesData, Spans
+from wattmark.runs.record import Anchor, Curve, Float64, Int64, Part, RunRecord, RunWarning, SeriesData, Spans
 from wattmark.sources.base import Channel, Series
 from wattmark.store.columns import BLOCK, decode, decode_floats, encode, encode_floats
 
@@ -81,6 +81,7 @@ def pack(record: RunRecord) -> Packed:
                 "e": writer.add(curve.energy_uj, _units_of(curve.channel)),
                 "holes": writer.add(_microseconds(curve.holes.ravel(), distinct=False), _encode_times),
                 **({"vague": curve.vague.tolist()} if len(curve.vague) else {}),
+                **({"part": dataclasses.astuple(curve.part)} if curve.part else {}),
             }
             for curve in record.curves
         ],
@@ -103,6 +104,12 @@ def vague_of(described: Mapping[str, Any]) -> Int64:
     return np.reshape(np.array(described.get("vague", ()), np.int64), (-1, 2))
 
 
+def part_of(described: Mapping[str, Any]) -> Part | None:
+    """What a curve is of a run over hosts, from its entry in the header or in an export; None for any other run."""
+    told = described.get("part")
+    return None if told is None else Part(int(told[0]), int(told[1]), float(told[2]))
+
+
 def unpack(
     header: Mapping[str, Any], columns: Mapping[str, Sequence[bytes]], tags: Mapping[str, str]
 ) -> RunRecord:
@@ -118,6 +125,7 @@ def unpack(
                     decode(columns[curve["e"]]),
                     np.reshape(times[curve["holes"]], (-1, 2)),
                     vague_of(curve),
+                    part_of(curve),
                 )
                 for curve in header["curves"]
             ),

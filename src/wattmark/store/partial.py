@@ -87,7 +87,8 @@ class StoredRun:
             decode(self._column(described["t"])),
             decode(self._column(described["e"])),
             self.holes(number),
-            pack.vague_of(self._header["curves"][number]),
+            pack.vague_of(described),
+            pack.part_of(described),
         )
 
     def holes(self, number: int) -> Int64:
@@ -140,7 +141,8 @@ class StoredRun:
             np.concatenate(times) if times else none,
             np.concatenate(energies) if energies else none,
             self.holes(number),
-            pack.vague_of(self._header["curves"][number]),
+            pack.vague_of(described),
+            pack.part_of(described),
         )
 
     def _beginnings(self, column: str) -> tuple[Int64, Int64]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattmark.documents import is_list, is_mapping, number
-from wattmark.runs.record import Anchor, Curve, Int64, RunRecord, RunWarning, SeriesData, Spans, Status
+from wattmark.runs.record import Anchor, Curve, Int64, Part, RunRecord, RunWarning, SeriesData, Spans, Status
 from wattmark.sources.base import COMPONENTS, Channel, Method, ReadingKind, Series
 
 FORMAT = "wattmark-run"
@@ -54,6 +54,11 @@ def to_plain(record: RunRecord, summary: Mapping[str, object] | None = None) -> 
                 "energy_uj": curve.energy_uj.tolist(),
                 "holes": curve.holes.tolist(),
                 **({"vague": curve.vague.tolist()} if len(curve.vague) else {}),
+                **(
+                    {"part": [curve.part.start_ns, curve.part.end_ns, curve.part.clock_s]}
+                    if curve.part
+                    else {}
+                ),
             }
             for curve in record.curves
         ],
@@ -117,6 +122,7 @@ def from_plain(data: Mapping[str, Any]) -> RunRecord:
                     )
                     for name in ("holes", "vague")
                 ),
+                part=_part(curve.get("part")),
             )
             for curve in data["curves"]
         ),
@@ -228,6 +234,19 @@ def _check_curve(curve: Curve) -> None:
         _demand(
             _rising(edges) and _forward(intervals[:, 0]), f"{name}: {kind} are in order and do not overlap"
         )
+
+
+def _part(told: Any) -> Part | None:
+    """The time that a curve's host took part in a run over hosts."""
+    if told is None:
+        return None
+    start_ns, end_ns = _integers(list(told)[:2], "part").tolist()
+    clock_s = number(told[2])
+    _demand(
+        len(told) == 3 and start_ns <= end_ns and clock_s is not None and _is_size(clock_s),
+        "the part of a host is a time and its clock's error",
+    )
+    return Part(start_ns, end_ns, clock_s or 0.0)
 
 
 def _check_spans(spans: Spans) -> None:

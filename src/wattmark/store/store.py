@@ -215,6 +215,22 @@ class Store:
         with self._reading() as connection:
             return revision_of_all(connection)
 
+    def adopt(self, parent_id: str, run_ids: Iterable[str]) -> None:
+        """Make runs parts of another one, which counts in their place."""
+        with self._writing() as connection:
+            for run_id in run_ids:
+                wanted = sa.update(tables.runs).where(tables.runs.c.run_id == run_id)
+                connection.execute(wanted.values(parent_id=storable(parent_id)))
+                renew_revision(connection, run_id)
+
+    def clock(self) -> int | None:
+        """The database server's wall clock now, in ns since 1970; None where the database is a file of this machine."""
+        if self._engine.dialect.name != "postgresql":
+            return None
+        asked = sa.text("SELECT (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+        with self._reading() as connection:
+            return int(connection.execute(asked).scalar_one()) * 1000
+
     def note(self, ref: str, text: str) -> None:
         """Put a note on a run, in place of the one it had; an empty text removes it."""
         with self._writing() as connection:
@@ -332,8 +348,12 @@ def _check_id(record: RunRecord) -> None:
 def _described(connection: sa.Connection, ref: str) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Id, header and tags of the run that is meant."""
     run_id = resolve(connection, ref)
-    header = sa.select(tables.runs.c.header).where(tables.runs.c.run_id == run_id)
-    return run_id, pack.load_json(connection.execute(header).scalar_one()), tags_of(connection, run_id)
+    wanted = sa.select(tables.runs.c.header, tables.runs.c.parent_id).where(tables.runs.c.run_id == run_id)
+    header, parent_id = connection.execute(wanted).one()
+    content = pack.load_json(header)
+    if parent_id is not None and isinstance(content.get("record"), dict):
+        content["record"]["parent_id"] = parent_id  # it may have been adopted since
+    return run_id, content, tags_of(connection, run_id)
 
 
 def _row(record: RunRecord, packed: pack.Packed, summary: Mapping[str, Any] | None) -> dict[str, Any]:

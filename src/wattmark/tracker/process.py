@@ -210,9 +210,15 @@ class Process:
     def _open_log(self) -> None:
         assert self.session is not None
         self._written = {key: value for key, value in self._written.items() if key == "baseline"}
+        job: dict[str, Any] | None = None
+        if launch.job_key(os.environ) is not None:
+            from wattmark.recorder.jobs import job_of
+
+            job = job_of(os.environ)
         self.log = EventLog(
             self.session.folder,
             {
+                **({} if job is None else {"job": job}),
                 "ppid": os.getppid(),
                 "start_ticks": tree.start_ticks(self.pid),
                 "rank": self.rank,

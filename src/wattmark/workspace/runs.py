@@ -22,6 +22,7 @@ from wattmark.paths import journals_dir
 from wattmark.quantity import Quantity, total
 from wattmark.runs.attribution import attributed, contention, headline_of, headline_scope
 from wattmark.runs.comparison import methods_of
+from wattmark.runs.hosts import PART_OF
 from wattmark.runs.record import RunRecord
 from wattmark.runs.result import RunResult
 from wattmark.runs.summary import summarise
@@ -32,6 +33,7 @@ from wattmark.store import RunSummary, Store, open_store
 from wattmark.store.facts import course_w, last_metrics
 from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
 from wattmark.store.lookup import Candidate
+from wattmark.workspace.jobs import assemble, jobs_of
 
 
 @contextmanager
@@ -39,9 +41,14 @@ def store_here(*, ingest: bool = True) -> Generator[Store]:
     """The store that the settings name, with what runs left behind read into it."""
     with open_store() as store:
         if ingest:
-            ingest_leftovers(store, journals_dir())
+            assemble(store, _jobs(store, ingest_leftovers(store, journals_dir())))
             store.purge()
         yield store
+
+
+def _jobs(store: Store, run_ids: Sequence[str]) -> list[str]:
+    """The jobs over hosts that runs are parts of."""
+    return list(dict.fromkeys(job for run_id in run_ids if (job := store.marks(run_id)[0].get(PART_OF))))
 
 
 def keep(store: Store, record: RunRecord) -> bool:
@@ -59,7 +66,7 @@ def keep_session(store: Store, folder: str, run_id: str) -> RunRecord | None:
 
     None where processes that it left behind still write to the run. Raises StoreError.
     """
-    ingest_session(store, folder, over=True)
+    assemble(store, jobs_of(ingest_session(store, folder, over=True)))
     try:
         return store.get(run_id)  # another process may have been first
     except RunNotFound:

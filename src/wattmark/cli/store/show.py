@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wattmark.cli.terminal.options import JsonPath, RunRef, Zone
 from wattmark.cli.terminal.output import console, plain, write_json
-from wattmark.documents import mapping
+from wattmark.documents import mapping, number
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _render(out: Console, view: RunView, run: RunResult, spans: int, scope: str 
     figure = _figure(run, scope)
     if figure is not None:
         render_uncertainty(out, figure)
+    _hosts(out, run.hosts)
     _channels(out, run.channels)
     _environment(out, view)
     render_footer(out, run)
@@ -151,6 +152,30 @@ def span_bands(spans: Sequence[SpanResult], length_s: float, width: int) -> str:
             line[start:end] = f"▏{name}"[: end - start].ljust(end - start, "─")
             free = end
     return "".join(line)
+
+
+def _hosts(out: Console, hosts: Sequence[Mapping[str, Any]]) -> None:
+    """Each host's part of a run over several."""
+    from wattmark.cli.terminal.table import new_table
+    from wattmark.units import format_duration, format_energy
+
+    table = new_table(
+        "host", "energy", "from", "to", "clock", "status", "run",
+        numbers=("energy", "from", "to", "clock"), spare=("run", "clock"), title="hosts",
+    )  # fmt: skip
+    for host in hosts:
+        energy, clock = mapping(host.get("energy_j")), mapping(host.get("clock"))
+        within_s = number(clock.get("within_s"))
+        table.add_row(
+            plain(str(host.get("host", ""))),
+            "?" if not energy else format_energy(number(energy.get("value")) or 0.0),
+            *(format_duration(max(0.0, number(host.get(edge)) or 0.0)) for edge in ("start_s", "end_s")),
+            "" if not within_s else f"±{format_duration(within_s)}",
+            plain(str(host.get("status", ""))),
+            plain(str(host.get("run_id", ""))),
+        )
+    if table.row_count:
+        out.print(table)
 
 
 def _channels(out: Console, channels: Sequence[ChannelResult]) -> None:

@@ -138,7 +138,7 @@ def _method_words(run: RunResult, component: str, methods: frozenset[str]) -> It
 def _energy_row(
     table: Table, name: str, energy: Quantity, run: RunResult, method: str, style: str = ""
 ) -> None:
-    covered_s = run.duration_s * run.coverage
+    covered_s = run.duration_s * (1.0 if run.hosts else run.coverage)
     mean = format_power(energy.value / covered_s) if covered_s > 0 else ""
     table.add_row(name, format_energy(energy.value), between(energy), mean, method, style=style)
 

@@ -18,6 +18,7 @@ from wattmark.recorder import journal
 from wattmark.recorder.launch import LOG
 from wattmark.runs import metrics
 from wattmark.runs.energy import CurveEnergy
+from wattmark.runs.hosts import PART_OF
 from wattmark.runs.reading import plausible, precise
 from wattmark.runs.reading.entries import Document, End, Note, interval
 from wattmark.runs.reading.journals import GroupData, ProcessEvents, RecorderData, read_events, read_recorder
@@ -139,6 +140,7 @@ class SessionData:
                 end["t_ns"] if end else 0,
             ),
         }
+        job = self._job(window, start_ns)
         record = RunRecord(
             run_id=run["run_id"],
             name=run["name"],
@@ -147,7 +149,7 @@ class SessionData:
             started_wall_ns=run["wall_ns"],
             start_ns=start_ns,
             end_ns=end_ns,
-            tags=run["tags"],
+            tags={**run["tags"], **({PART_OF: str(job["id"])} if job else {})},
             environment=environment,
             baseline_w=run["baseline_w"],
             curves=tuple(cut),
@@ -188,6 +190,7 @@ class SessionData:
                 },
                 **self._metrics(run["run_id"], start_ns, end_ns),
                 **self._foreseen(run["run_id"]),
+                **({"job": job} if job else {}),
             },
         )
         return replace(record, warnings=tuple(self._warnings(record, window)))
@@ -221,6 +224,20 @@ class SessionData:
             **({"expected": expected} if expected else {}),
             **({"predictions": [prediction.as_dict() for prediction in predictions]} if predictions else {}),
         }
+
+    def _job(self, window: Window, start_ns: int) -> dict[str, object]:
+        """The job over hosts that a run is a part of, as its process or one below it was told, if it is any.
+
+        ordinal: which run of this name it is in its session.
+        """
+        for events in (window.events, *(part.events for part in window.parts), *self.events):
+            job = mapping(events.header.get("job"))
+            if job.get("id"):
+                alike = [one for one in self.windows.runs() if one.opened["name"] == window.opened["name"]]
+                ordinal = sum(one.start_ns < start_ns for one in alike)
+                clock_s = number(self.recorder.facts.get("clock_error_s"))
+                return {**job, "ordinal": ordinal, "clock_s": clock_s}
+        return {}
 
     def _status(self, window: Window, end: End | None) -> Status:
         if end is not None:
