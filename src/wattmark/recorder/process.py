@@ -254,7 +254,7 @@ class Recorder:
     def describe_host(self) -> None:
         """Write down what machine this is; whether the work tree was dirty follows when git has answered."""
         from wattmark.recorder.hostfacts import GitDirty, host_facts  # not needed before the first reading
-        from wattmark.recorder.jobs import clock_error_s, job_of
+        from wattmark.recorder.launchers.job import clock_error_s, job_of
 
         self.facts = host_facts(self.host, self.cwd)
         if job_of(os.environ) is not None and (error_s := clock_error_s()) is not None:

@@ -212,7 +212,7 @@ class Process:
         self._written = {key: value for key, value in self._written.items() if key == "baseline"}
         job: dict[str, Any] | None = None
         if launch.job_key(os.environ) is not None:
-            from wattmark.recorder.jobs import job_of
+            from wattmark.recorder.launchers.job import job_of
 
             job = job_of(os.environ)
         self.log = EventLog(
