@@ -7,8 +7,8 @@ import pytest
 from wattmark.recorder.launchers.job import job_of
 
 TORCHRUN = {
-    "TORCHELASTIC_RUN_ID": "4711", "MASTER_ADDR": "node1", "MASTER_PORT": "29400", "GROUP_WORLD_SIZE": "4", "GROUP_RANK": "2",
-    "RANK": "17", "WORLD_SIZE": "32", "LOCAL_WORLD_SIZE": "8",
+    "TORCHELASTIC_RUN_ID": "4711", "MASTER_ADDR": "node1", "MASTER_PORT": "29400", "GROUP_WORLD_SIZE": "4",
+    "GROUP_RANK": "2", "RANK": "17", "WORLD_SIZE": "32", "LOCAL_WORLD_SIZE": "8",
 }  # fmt: skip
 SLURM = {
     "SLURM_JOB_ID": "99", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "3", "SLURM_NODEID": "1", "SLURM_PROCID": "4",

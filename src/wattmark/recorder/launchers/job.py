@@ -89,6 +89,8 @@ def _first(environ: Mapping[str, str], names: Sequence[str]) -> int | None:
 
 def _node_names(text: str) -> list[str]:
     """SLURM's ``node[01-03,7],gpu1`` taken apart; empty for what is written in another way, or names too many."""
+    if text.count("[") != text.count("]"):
+        return []
     import re  # most recorders do not need it
 
     names: list[str] = []
