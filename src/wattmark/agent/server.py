@@ -14,6 +14,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def peer_uid(connection: socket.socket) -> int:
 class Answers:
     """What the agent says, to whom."""
 
-    def __init__(self, node: Node, attribution: Attribution) -> None:
+    def __init__(self, node: Node, attribution: Attribution | None = None) -> None:
         self._node, self._attribution = node, attribution
         self.boot = os.urandom(8).hex()
         """Tells clients that the agent was started anew: its energies begin at nothing."""
@@ -57,13 +58,21 @@ class Answers:
             }
         if asked == "energies":
             reading = self._node.read(LEAST_PERIOD_S)
-            return {"boot": self.boot, "t_ns": reading.t_ns, "energies_uj": dict(reading.channels_uj)}
+            return {
+                "boot": self.boot,
+                "t_ns": reading.t_ns,
+                "now_ns": time.monotonic_ns(),  # by which another host's clock is laid upon this one's
+                "energies_uj": dict(reading.channels_uj),
+            }
         if asked == "usage":
             return self._usage(uid)
         return {"error": "ask for channels, energies or usage"}
 
     def _usage(self, uid: int) -> dict[str, object]:
-        ledger = self._attribution.ledger
+        attribution = self._attribution
+        if attribution is None:
+            return {"error": "nothing is attributed here: an agent does that"}
+        ledger = attribution.ledger
         return {
             "t_ns": ledger.reading.t_ns,
             "parts": {
@@ -88,7 +97,7 @@ class Answers:
                     "uid": state.process.uid,
                     "unit": state.unit.name,
                     "energy_j": state.energy_uj / 1e6,
-                    "command": " ".join(redact_arguments(self._attribution.command_line(state.process))),
+                    "command": " ".join(redact_arguments(attribution.command_line(state.process))),
                 }
                 for state in ledger.processes
                 if uid in (0, state.process.uid)

@@ -44,6 +44,7 @@ class Service:
             raise ConfigError("nothing can be measured here", hint="wattmark sources says why")
         self.attribution = Attribution(self.node, host)
         self._servers: list[BaseServer] = []
+        answers = Answers(self.node, self.attribution)
         if options.listening is not None:
             try:
                 from wattmark.agent.exposition import Exposition
@@ -53,9 +54,15 @@ class Service:
 
             exposition = Exposition(lambda: self.attribution.ledger, lambda: self.node.channels)
             self._servers.append(
-                MetricsServer(options.listening, exposition.text, token=options.token, names=options.names)
+                MetricsServer(
+                    options.listening,
+                    exposition.text,
+                    token=options.token,
+                    names=options.names,
+                    answer=lambda asked: answers.answer({"ask": asked}, -1),
+                )
             )
-        self._servers.append(SocketServer(options.socket, Answers(self.node, self.attribution)))
+        self._servers.append(SocketServer(options.socket, answers))
 
     def run(self) -> None:
         """Tick until :meth:`end`, SIGTERM or SIGINT."""

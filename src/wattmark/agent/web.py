@@ -1,15 +1,19 @@
-"""The address that Prometheus scrapes: one page, ``/metrics``, by its own names and, beyond this machine, with a token."""
+"""The address that others ask: ``/metrics`` for Prometheus, ``/channels`` and ``/energies`` for whoever measures a server
+here from elsewhere; by its own names and, beyond this machine, with a token."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import json
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 Text = Callable[[str], tuple[bytes, str]]
+Answer = Callable[[str], Mapping[str, object]]
+"""What the agent says when asked for ``channels`` or ``energies``: nothing of any user's."""
 _TIMEOUT_S = 30
 
 
@@ -19,12 +23,18 @@ class MetricsServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, listening: socket.socket, text: Text, *, token: str | None = None, names: Sequence[str] = ()
+        self,
+        listening: socket.socket,
+        text: Text,
+        *,
+        token: str | None = None,
+        names: Sequence[str] = (),
+        answer: Answer | None = None,
     ) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening
-        self.text, self.token = text, token
+        self.text, self.token, self.answer = text, token, answer
         self.names = frozenset((*(name.lower() for name in names), "localhost"))
 
     def is_own_name(self, host: str) -> bool:
@@ -59,6 +69,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(400, b"this agent is not known by that name: --allow-host NAME\n")
         elif server.token is not None and not self._has(server.token):
             self._say(401, b"this agent needs its token: Authorization: Bearer ...\n")
+        elif server.answer is not None and (asked := self.path.partition("?")[0]) in (
+            "/channels",
+            "/energies",
+        ):
+            self._say(200, json.dumps(server.answer(asked[1:])).encode(), "application/json")
         elif self.path.partition("?")[0] != "/metrics":
             self._say(404, b"there is /metrics\n")
         else:

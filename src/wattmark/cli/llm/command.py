@@ -213,10 +213,11 @@ def bench(
         typer.Option(metavar="PATH", help="Write the loads as x.csv, x.md or x.html; again for more."),
     ] = None,
     power: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="URL",
-            help="Read the server's power there: prometheus://HOST:9090/?query=METRIC{...}, or an exporter's page.",
+            help="The server's power: ssh://HOST, agent://HOST:9464, prometheus://HOST:9090/?query=METRIC, or an exporter's "
+            "page; again for each replica.",
         ),
     ] = None,
     search: Annotated[
@@ -398,7 +399,7 @@ def bench(
         tags=parse_tags(tag or []),
         live=not quiet,
         server_pids=tuple(server_pid or ()),
-        power=power,
+        power=" ".join(power) if power else None,
         wait_s=wait,
     )
     write_files(outcome, records, report or ())

@@ -38,6 +38,10 @@ def agent(
     who: Annotated[
         bool, typer.Option("--who", help="Ask the agent that runs: whose the joules are.")
     ] = False,
+    stdio: Annotated[
+        bool,
+        typer.Option("--stdio", help="Answer on standard output, as `llm bench --power ssh://HOST` asks."),
+    ] = False,
     json_path: JsonPath = None,
 ) -> None:
     """Measure this node always: joules by process, unit, container, pod and job, for all users and for Prometheus.
@@ -52,6 +56,10 @@ def agent(
     path = socket or socket_path(host)
     if who:
         _show(path, json_path)
+        return
+    wanted = [part.strip() for part in names.split(",")] if names else None
+    if stdio:
+        _answer_lines(host, path, wanted)
         return
     from wattmark import settings
     from wattmark.agent.listening import is_loopback
@@ -73,7 +81,6 @@ def agent(
             )
         listening = listen_at(address, int(port), "agent")
     options = settings.recorder_settings({}).get("options")
-    wanted = [part.strip() for part in names.split(",")] if names else None
     service = Service(
         Host.here(options=options), Options(path, listening, token, tuple(allow_host or ()), wanted), say
     )
@@ -83,6 +90,37 @@ def agent(
         say(f"metrics at http://{shown}:{port_taken}/metrics")
     say(f"users ask at {path}")
     service.run()
+
+
+def _answer_lines(host: Host, path: str, wanted: list[str] | None) -> None:
+    """Answer lines of standard input until it ends: for the agent of this node if there is one, else by its own sources."""
+    import json
+    import sys
+
+    from wattmark.documents import mapping
+
+    relay = AgentConnection(path) if os.path.exists(path) else None  # noqa: PTH110
+    answers = None
+    for line in sys.stdin:
+        try:
+            asked = text(mapping(json.loads(line)).get("ask")) or ""
+        except ValueError:
+            asked = ""
+        answer: dict[str, object] = {}
+        if relay is not None:
+            try:
+                answer = relay.ask(asked)
+            except OSError:
+                relay = None  # it has ended: what can be read without it is another's, and is told as such
+        if relay is None:
+            if answers is None:
+                from wattmark.agent.node import Node
+                from wattmark.agent.server import Answers
+
+                answers = Answers(Node(host, wanted))
+            answer = answers.answer({"ask": asked}, -1)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def _show(path: str, json_path: str | None) -> None:

@@ -159,7 +159,7 @@ def check_page(url: str) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
             f"{url!r} is no source of power",
-            hint="prometheus://host:9090/?query=METRIC, or http://host:9400/metrics",
+            hint="prometheus://host:9090/?query=METRIC, http://host:9400/metrics, agent://host:9464, or ssh://host",
         )
     if parts.username or parts.password:
         raise ConfigError("a password in the address would be kept with the results", hint="leave it out")
