@@ -150,9 +150,10 @@ def test_two_hosts_with_clocks_and_networks_of_their_own_one_of_them_killed(tmp_
     for process in (first, second):
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
-    assert first.wait() == 0
+    first.communicate()
+    assert first.returncode == 0
     second.send_signal(signal.SIGKILL)
-    second.wait()
+    second.communicate()
     command = [sys.executable, "-m", "wattmark", "ls", "--json", "-"]
     listed: list[dict[str, object]] = []
     for data in ("data0", "data1", "data1"):
