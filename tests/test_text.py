@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from wattmark.text import inert, keep_output_whole
+from wattmark.text import inert, keep_output_whole, singular
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,14 @@ def _until_the_pipe_is_full(descriptor: int) -> None:
     while struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4))[0] < size:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("counted", "one"),
+    [
+        ("samples", "sample"), ("output_tokens", "output_token"), ("batches", "batch"), ("queries", "query"),
+        ("boxes", "box"), ("passes", "pass"), ("class", "class"), ("correct", "correct"),
+    ],
+)  # fmt: skip
+def test_one_of_what_is_counted_has_its_name(counted: str, one: str) -> None:
+    assert singular(counted) == one

@@ -27,6 +27,15 @@ def inert(cell: object) -> object:
     return cell
 
 
+def singular(name: str) -> str:
+    """The name of one of what a count counts: ``output_token`` of ``output_tokens``, ``batch`` of ``batches``."""
+    if name.endswith(("ches", "shes", "sses", "xes")):
+        return name[:-2]
+    if name.endswith("ies") and len(name) > 4:
+        return f"{name[:-3]}y"
+    return name if name.endswith(("ss", "us")) else name.removesuffix("s")
+
+
 def keep_output_whole() -> None:
     """Put a buffer under standard output where there is none, so that nothing of a long text is lost.
 

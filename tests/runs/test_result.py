@@ -10,6 +10,7 @@ import pytest
 
 from fakes.records import example_record, rapl_record, spans_record
 from wattmark.impact.emissions import carbon
+from wattmark.runs.differences import counts_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.result import RunResult
 from wattmark.runs.summary import MAX_SPANS, summarise
@@ -59,3 +60,15 @@ def test_of_many_spans_the_first_are_there_and_a_warning_says_so() -> None:
     assert len(run.spans) == MAX_SPANS
     assert [warning.code for warning in run.warnings][-1] == "spans-cut"
     assert summarise(RunView(spans_record(20)), spans=False).spans == ()
+
+
+def test_counts_are_those_of_all_spans_and_of_nested_ones_the_outer() -> None:
+    """Each epoch and each step in it counts samples, and there are more steps than an object holds."""
+    record = spans_record(MAX_SPANS + 505)
+    run = summarise(RunView(record))
+    assert run.counts == counts_of(record) == {"samples": 64 * sum(record.spans.name_ids == 0)}
+    again = RunResult.from_dict(json.loads(json.dumps(run.to_dict())))
+    assert again.counts == run.counts
+    few = summarise(RunView(spans_record(303))).to_dict()
+    del few["span_groups"]  # as the first versions kept it
+    assert RunResult.from_dict(few).counts == {"samples": 64 * 3}

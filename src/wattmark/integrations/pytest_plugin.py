@@ -116,11 +116,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             result = yield
             used_s = _cpu_s() - before
         told = summarise(run.view)
-    counts: dict[str, float] = {}
-    for span in told.spans:
-        for name, count in span.counts.items():
-            counts[name] = counts.get(name, 0.0) + count
-    _judge(item, budget, told.headline if reason is None else None, used_s, counts)
+    _judge(item, budget, told.headline if reason is None else None, used_s, told.counts)
     return result
 
 
@@ -130,8 +126,11 @@ def _judge(
     """Write the figures down, and fail the test where one is above its budget beyond what the sensors cannot tell."""
     divisor = 1.0
     if budget.per is not None:
+        from wattmark.text import singular
+
+        per = {budget.per, singular(budget.per)}
         divisor = next(
-            (counts[name] for name in (budget.per, f"{budget.per}s") if counts.get(name, 0) > 0), 0.0
+            (count for name, count in counts.items() if count > 0 and {name, singular(name)} & per), 0.0
         )
         if not divisor:
             there = ", ".join(sorted(counts)) or "nothing"

@@ -26,6 +26,7 @@ from wattmark.runs.differences import (
 from wattmark.runs.metrics import Target, metrics_of
 from wattmark.runs.record import RunRecord
 from wattmark.runs.view import RunView
+from wattmark.text import singular
 
 PER = "energy_j/"
 """Measures whose name begins so are joules per something."""
@@ -112,9 +113,9 @@ def compare(
 
 
 def parts_of(measure: str) -> tuple[str, str]:
-    """A measure's quantity and what it is of, in words: ``("energy_j", "per samples")``, ``(..., "to loss<=0.3")``."""
+    """A measure's quantity and what it is of, in words: ``("energy_j", "per sample")``, ``(..., "to loss<=0.3")``."""
     if measure.startswith(PER):
-        return "energy_j", f"per {measure.removeprefix(PER)}"
+        return "energy_j", f"per {singular(measure.removeprefix(PER)).replace('_', ' ')}"
     quantity, to, target = measure.partition(TO)
     return quantity, f"to {target}" if to else ""
 

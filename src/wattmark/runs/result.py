@@ -7,7 +7,7 @@ store keeps; :meth:`RunResult.from_dict` reads it back.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -197,6 +197,11 @@ class RunResult:
     hosts: tuple[Mapping[str, Any], ...] = ()
 
     @property
+    def counts(self) -> dict[str, float]:
+        """What all spans counted; a span inside one that has the same count adds nothing."""
+        return counts_of_groups(self.span_groups)
+
+    @property
     def scope(self) -> Scope:
         """Whose joules the headline has: the machine's, or this process tree's where others kept the machine busy."""
         return headline_scope(self.others_busy, self.attributed is not None)
@@ -302,7 +307,7 @@ class RunResult:
             channels=tuple(ChannelResult.from_dict(channel) for channel in data["channels"]),
             carbon=None if carbon is None else CarbonResult.from_dict(carbon),
             spans=tuple(SpanResult.from_dict(span) for span in data["spans"]),
-            span_groups=_groups(data),
+            span_groups=span_groups_in(data),
             warnings=tuple(RunWarning(warning["code"], warning["message"]) for warning in data["warnings"]),
             recorder=data.get("recorder", {}),
             metrics={name: Metric.of(name, series) for name, series in data.get("metrics", {}).items()},
@@ -311,8 +316,24 @@ class RunResult:
         )
 
 
-def _groups(data: Mapping[str, Any]) -> tuple[SpanGroup, ...]:
-    """Spans by path; results that were kept without them are added up from the spans."""
+def counts_of_groups(groups: Sequence[SpanGroup]) -> dict[str, float]:
+    """Sums of the counts of spans by path; a path inside one that has the same count adds nothing."""
+    paths: dict[str, list[str]] = {}
+    for group in groups:
+        for name in group.counts:
+            paths.setdefault(name, []).append(f"{group.path}/")
+    sums: dict[str, float] = {}
+    for group in groups:
+        for name, value in group.counts.items():
+            if not any(
+                f"{group.path}/".startswith(outer) for outer in paths[name] if outer != f"{group.path}/"
+            ):
+                sums[name] = sums.get(name, 0.0) + value
+    return sums
+
+
+def span_groups_in(data: Mapping[str, Any]) -> tuple[SpanGroup, ...]:
+    """Spans by path, out of a result as it is kept; results that were kept without them are added up from the spans."""
     if "span_groups" in data:
         return tuple(
             SpanGroup(
@@ -337,9 +358,18 @@ def _groups(data: Mapping[str, Any]) -> tuple[SpanGroup, ...]:
             len(spans),
             sum(span["duration_s"] for span in spans),
             total(energy for span in spans if (energy := _quantity(span["energy_j"])) is not None),
+            _sums(span.get("counts") or {} for span in spans),
         )
         for path, spans in rows.items()
     )
+
+
+def _sums(counts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for some in counts:
+        for name, value in some.items():
+            sums[name] = sums.get(name, 0.0) + value
+    return sums
 
 
 def _dict(quantity: Quantity | None) -> QuantityDict | None:

@@ -12,16 +12,22 @@ from wattmark.cli.predict.command import app
 from wattmark.predict import registry
 from wattmark.predict.scores.keeping import keep
 from wattmark.predict.scores.question import score_predictions
+from wattmark.runs.result import SpanResult
 from wattmark.store import open_store
 from wattmark.testing.store_contract import example_record
 
-REQUESTS = [{"name": "request", "counts": {"requests": 1}}] * 4
+
+def span(name: str, path: str, **counts: float) -> dict[str, object]:
+    return SpanResult(name, path, 0.0, 1.0, None, counts).to_dict()
+
+
+REQUESTS = [span("request", "load/request", requests=1)] * 4
 SUMMARY = {
     "energy_j": {
         "total": {"value": 500.0, "low": 490.0, "high": 510.0},
         "gpu": {"value": 400.0, "low": 390.0, "high": 410.0},
     },
-    "spans": [{"name": "load", "counts": {}}, *REQUESTS],
+    "spans": [span("load", "load", requests=4), *REQUESTS],
 }
 
 

@@ -21,6 +21,7 @@ from wattmark.predict.live.progress import Progress, of_spans
 from wattmark.recorder import tree
 from wattmark.recorder.launch import SESSION_ENV
 from wattmark.runs.reading.journals import EventsFollower, ProcessEvents
+from wattmark.text import singular
 from wattmark.tracker.process import this_process
 from wattmark.tracker.run import Run
 
@@ -162,7 +163,7 @@ class RunningWork:
                         hint="steps are seen in spans (run.span('step')), run.log(step=n), and lines such as 'step 3/90'",
                     )
         assert progress is not None, "marks are of a progress"
-        self.unit = progress.unit.removesuffix("s")
+        self.unit = singular(progress.unit)
         (first_s, first), (last_s, last) = marks[0], marks[-1]
         self._sensors.mark_ns()
         start, end = self._start_ns + round(first_s * 1e9), self._start_ns + round(last_s * 1e9)

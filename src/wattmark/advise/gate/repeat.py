@@ -23,6 +23,7 @@ from wattmark.quantity import total
 from wattmark.recorder.hostfacts import host_facts
 from wattmark.runs.result import RunResult
 from wattmark.sources.base import Host
+from wattmark.text import singular
 
 EXACT = ("cpu_s", "instructions", "duration_s")
 """Metrics that need no sensor."""
@@ -292,13 +293,9 @@ def measured_joules(run: RunResult, metric: str) -> tuple[dict[str, float], dict
         energy = run.attributed.energy  # a neighbour's joules are not in it, whatever it does
     assert energy is not None
     values = {"energy_j": energy.value}
-    counts: dict[str, float] = {}
-    for span in run.spans:
-        for name, count in span.counts.items():
-            counts[name] = counts.get(name, 0.0) + count
-    for name, count in counts.items():
+    for name, count in run.counts.items():
         if count > 0:
-            values[_PER + name] = values[_PER + name.removesuffix("s")] = energy.value / count
+            values[_PER + name] = values[_PER + singular(name)] = energy.value / count
     with contextlib.suppress(KeyError):
         del values[_PER]
     return values, methods

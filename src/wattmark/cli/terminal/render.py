@@ -15,6 +15,7 @@ from wattmark.quantity import KINDS, Quantity, total
 from wattmark.runs.metrics import Metric
 from wattmark.runs.result import RunResult
 from wattmark.runs.view import SpanGroup
+from wattmark.text import singular
 from wattmark.units import format_duration, format_energy, format_mass, format_power, significant
 
 SPANS_SHOWN = 20
@@ -215,7 +216,7 @@ def _per(group: SpanGroup) -> str:
         return ""
     energy = group.energy.value
     return ", ".join(
-        f"{format_energy(energy / count)}/{plain(name.removesuffix('s'))}"
+        f"{format_energy(energy / count)}/{plain(singular(name))}"
         for name, count in group.counts.items()
         if count > 0
     )

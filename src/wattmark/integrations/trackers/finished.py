@@ -12,6 +12,7 @@ from wattmark.report.html.markup import Html, join, tag
 from wattmark.runs.display.notebook import html_of
 from wattmark.runs.metrics import metrics_of
 from wattmark.runs.view import RunView, SpanView
+from wattmark.text import singular
 
 if TYPE_CHECKING:
     from wattmark.tracker.run import Run
@@ -81,7 +82,7 @@ def _epochs(view: RunView) -> Iterator[Point]:
         values = with_ends("epoch_j", span.energy)
         for name, count in span.counts.items():
             if count > 0:
-                values |= with_ends(f"per_{name.removesuffix('s')}_j", span.energy / count)
+                values |= with_ends(f"per_{singular(name)}_j", span.energy / count)
         end_s = span.start_s + span.duration_s
         within = [step for t_s, step in steps if span.start_s <= t_s <= end_s + 0.05]
         step = within[-1] if within else _number_of(span, place)

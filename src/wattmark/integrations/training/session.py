@@ -26,6 +26,7 @@ from wattmark.errors import WattmarkError
 from wattmark.integrations.trackers.base import Ending, Point, Tracker, active_trackers, with_ends
 from wattmark.quantity import Quantity, total
 from wattmark.recorder.launch import job_key, new_session_id
+from wattmark.text import singular
 from wattmark.tracker.measure import current_run, measure
 from wattmark.tracker.process import this_process
 from wattmark.tracker.span import Span
@@ -542,7 +543,7 @@ def _epoch_values(energy: Quantity | None, counts: Mapping[str, float]) -> dict[
     values = with_ends("epoch_j", energy)
     for name, count in counts.items():
         if count > 0:
-            values |= with_ends(f"per_{name.removesuffix('s')}_j", energy / count)
+            values |= with_ends(f"per_{singular(name)}_j", energy / count)
     return values
 
 

@@ -15,6 +15,7 @@ from wattmark.runs.display.notebook import chart_of
 from wattmark.runs.metrics import Metric
 from wattmark.runs.result import RunResult
 from wattmark.runs.view import RunView
+from wattmark.text import singular
 from wattmark.units import format_duration, format_energy, format_mass, format_power, significant
 
 _WIDTH, _HEIGHT = 320, 90
@@ -118,7 +119,7 @@ def _spans(run: RunResult) -> Html:
     for group in run.span_groups:
         energy = group.energy
         per = [] if energy is None else [
-            f"{format_energy(energy.value / count)}/{name.removesuffix('s')}"
+            f"{format_energy(energy.value / count)}/{singular(name)}"
             for name, count in group.counts.items() if count > 0
         ]  # fmt: skip
         ends = ("?", "") if energy is None else (format_energy(energy.value), _between(energy))

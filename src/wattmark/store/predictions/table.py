@@ -8,9 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from wattmark.runs.result import counts_of_groups, span_groups_in
 from wattmark.store import tables
 from wattmark.store.portable import storable, strict
 from wattmark.store.predictions.rows import StoredPrediction
+from wattmark.text import singular
 
 TAG = "prediction"
 """The tag of a run that names the prediction that was made of it."""
@@ -74,11 +76,9 @@ def _came(
     per = details.get("per")
     if per is None:
         return energy_j, row["duration_s"]
-    spans: Sequence[Mapping[str, Any]] = summary.get("spans") or ()
-    one = str(per).removesuffix("s")
-    number = sum(span["name"] == one for span in spans) or sum(
-        span.get("counts", {}).get(per, 0) for span in spans
-    )
+    groups = span_groups_in(summary) if "spans" in summary else ()
+    one = singular(str(per))
+    number = sum(group.times for group in groups if group.name == one) or counts_of_groups(groups).get(per, 0)
     return (energy_j / number if number and energy_j is not None else None), None
 
 

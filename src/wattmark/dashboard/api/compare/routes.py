@@ -17,6 +17,7 @@ from wattmark.runs.attribution import Scope, attributed
 from wattmark.runs.comparison import ACCURACY_POINTS, PER, Entry, Row, compare, denominators, methods_of
 from wattmark.runs.differences import Difference, times
 from wattmark.runs.view import RunView
+from wattmark.text import singular
 
 router = APIRouter(tags=["compare"])
 MOST = 60
@@ -24,9 +25,6 @@ Refs = Annotated[list[RunId], Query(min_length=1, max_length=MOST, description="
 _NOT_CONFIGURATION = frozenset({"repeat", "seed", "rep", "run", "trial", "attempt"})
 """Tags that tell the repeats of one configuration apart."""
 _USUAL = ("samples", "tokens", "output_tokens", "epochs", "requests", "correct", ACCURACY_POINTS)
-_SINGULAR = {"samples": "sample", "tokens": "token", "output_tokens": "output token", "epochs": "epoch",
-             "requests": "request", "correct": "correct answer", "steps": "step", "batches": "batch",
-             "prompt_tokens": "prompt token", "input_tokens": "input token", ACCURACY_POINTS: "accuracy point"}  # fmt: skip
 
 
 class Gap(BaseModel):
@@ -204,7 +202,7 @@ _NOBODY = {
 
 def per(name: str) -> str:
     """The name of one of what a count counts."""
-    return _SINGULAR.get(name) or name.replace("_", " ")
+    return "correct answer" if name == "correct" else singular(name).replace("_", " ")
 
 
 def _counted_by(view: RunView) -> list[str]:
