@@ -61,7 +61,7 @@ def test_an_example_runs_and_is_a_run(
 
 
 def test_every_page_has_an_example_and_none_is_passed_over() -> None:
-    without = {"index", "coming-from", "notebooks", "pipelines"}  # these have tests of their own
+    without = {"index", "notebooks", "pipelines"}  # these have tests of their own
     assert {page for page, _, _ in EXAMPLES} | without == {page.stem for page in PAGES.glob("*.md")}
     marks = sum(page.read_text(encoding="utf-8").count("<!-- needs ") for page in PAGES.glob("*.md"))
     assert marks == len(EXAMPLES)
