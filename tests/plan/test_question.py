@@ -127,6 +127,14 @@ def test_handovers_quote_what_they_are_given() -> None:
     assert 'schedule: "0 0 1 1 *"' in texts["kubernetes"]
 
 
+def test_of_what_is_below_nothing_there_is_no_share() -> None:
+    for shift in (280.0, 600.0):
+        answer = wm.plan("4h", deadline="24h", series=series(DAILY - shift), now=START + 10 * 24 * 3600)
+        assert answer.advised.name == "one"
+        assert "%" not in answer.why
+        assert f"instead of {answer.ways[0].g_per_kwh.value:.3g}"[:14] in answer.why
+
+
 def test_places_are_asked_of_a_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A place that is not answered is left out and told; the same is answered from the cache afterwards."""
     monkeypatch.setenv("WATTMARK_DATA_DIR", str(tmp_path))

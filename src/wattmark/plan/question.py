@@ -23,7 +23,7 @@ from wattmark.plan.forecast import Forecast, forecast, season
 from wattmark.plan.grid import Float64, history_of, on_grid, step_of
 from wattmark.plan.schedule import Option, best_pieces, best_start, start_now
 from wattmark.quantity import FIT, Quantity
-from wattmark.units import J_PER_KWH
+from wattmark.units import J_PER_KWH, significant
 from wattmark.workspace.moments import parse_age
 
 MOST_STEPS = 50_000
@@ -353,11 +353,13 @@ def _advise(ways: Sequence[Way]) -> tuple[Way, str]:
     best = min(candidates, key=lambda way: way.g_per_kwh.value)
     if (best.name == "now" and best.place == now.place) or best.g_per_kwh.value >= now.g_per_kwh.value:
         return now, "no later time is expected to be better"
-    saved = 1 - best.g_per_kwh.value / now.g_per_kwh.value if now.g_per_kwh.value > 0 else math.nan
-    share = f"{saved:.0%}" if math.isfinite(saved) else "carbon"
-    return (
-        best,
-        f"it saves {share} against starting now{f' in {now.place}' if best.place != now.place else ''}",
+    where = f" in {now.place}" if best.place != now.place else ""
+    if best.g_per_kwh.value > 0:
+        saved = 1 - best.g_per_kwh.value / now.g_per_kwh.value
+        return best, f"it saves {saved:.0%} against starting now{where}"
+    # no share of what is nothing or less
+    return best, (
+        f"it is {significant(best.g_per_kwh.value)} g/kWh instead of {significant(now.g_per_kwh.value)} now{where}"
     )
 
 
