@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,28 @@ def test_the_table_has_carbon_and_money_at_a_place():
     nowhere = words(task_table(costs))
     assert "no place is given" in nowhere
     assert "no price is given" in nowhere
+    assert "g CO2e per 1,000" in there
+    assert "g CO2e per 1,000" not in nowhere
+    assert "money per 1,000" not in nowhere
+
+
+def test_the_table_says_by_what_stars_go_and_when_training_has_paid():
+    trained = (Cell("t", "small", 0.1, training_j=0.1), Cell("t", "large", 3.0, general=True))
+    there = words(task_table(task_costs(StudyData(task_study(trained, repeats=3)))))
+    assert "the first inference" in there
+    assert "not all of them have a GPU" in there
+    by_gpu = (Cell("t", "a", 10.0, gpu_j=1.0), Cell("t", "b", 9.0, gpu_j=5.0))
+    both = words(task_table(task_costs(StudyData(task_study((*by_gpu, *trained[1:], Cell("u", "c", 1.0)))))))
+    assert "where all of a task have it" not in both  # t has one without a GPU: nothing goes by GPUs there
+    apart = words(task_table(task_costs(StudyData(task_study((*by_gpu, Cell("u", "c", 1.0)))))))
+    assert "where all of a task have it" in apart
+
+
+def test_a_model_that_answered_fewer_inputs_is_named():
+    costs = task_costs(StudyData(task_study(SENTIMENT, repeats=2)))
+    assert "Not all inputs" not in words(task_table(costs))
+    few = [replace(cost, scored=4.0) if cost.general else cost for cost in costs]
+    assert "text-classification, large: the first 4 of 40" in words(task_table(few))
 
 
 def test_the_table_names_what_is_not_above_chance():

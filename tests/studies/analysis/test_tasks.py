@@ -125,6 +125,19 @@ def test_stars_go_by_the_gpus_where_all_know_them():
     assert [count for _, count in rated(costs(task_study(one_unknown)))] == [1, 5]
 
 
+def test_a_training_never_pays_before_nothing():
+    cells = (Cell("t", "small", 0.1, training_j=0.01), Cell("t", "large", 3.0, general=True))
+    (one,) = against_general(costs(task_study(cells, repeats=2)))
+    assert one.pays_after is not None
+    assert one.pays_after.low >= 0
+
+
+def test_the_gpu_of_one_is_not_shown_where_its_stars_go_by_all_energy():
+    """Else a label would tell joules by which its stars were not given."""
+    cells = (Cell("t", "a", 10.0, gpu_j=1.0), Cell("t", "b", 9.0), Cell("u", "a", 10.0, gpu_j=1.0))
+    assert [cost.gpu is not None for cost in costs(task_study(cells))] == [False, False, True]
+
+
 def test_stars_are_among_the_models_of_one_task():
     cells = (Cell("a", "m", 1.0), Cell("a", "n", 2.0), Cell("b", "m", 100.0))
     assert {cost.label: count for cost, count in rated(labelled(costs(task_study(cells))))} == {

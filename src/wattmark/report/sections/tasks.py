@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from wattmark.predict.whatif.rates import Rates
@@ -25,7 +26,8 @@ def task_table(costs: Sequence[TaskCost], rates: Rates | None = None) -> Html:
     known_rates = rates is not None and rates.intensity is not None
     priced = rates is not None and rates.price is not None
     heads = (
-        "task", "model", "batch", f"J per {PER:,}", f"Wh per {PER:,}", f"g CO2e per {PER:,}", f"money per {PER:,}",
+        "task", "model", "batch", f"J per {PER:,}", f"Wh per {PER:,}",
+        *((f"g CO2e per {PER:,}",) if known_rates else ()), *((f"money per {PER:,}",) if priced else ()),
         "J per unit in", "J per unit out", "idle", "inferences/s", "quality", "chance", "stars",
     )  # fmt: skip
     head = tag(
@@ -68,8 +70,14 @@ def task_table(costs: Sequence[TaskCost], rates: Rates | None = None) -> Html:
 
 def _row(cost: TaskCost, rates: Rates | None, stars: int | None) -> Html:
     energy = cost.energy
-    carbon = None if rates is None else rates.carbon(energy)
-    money = None if rates is None else rates.cost(energy)
+    impacts: list[Html] = []
+    if rates is not None and rates.intensity is not None:
+        carbon = rates.carbon(energy)
+        impacts.append(_cell(carbon.grams if carbon is not None else None, format_number))
+    if rates is not None and rates.price is not None:
+        money = rates.cost(energy)
+        unit = f" {money.unit}" if money is not None and money.unit else ""
+        impacts.append(_cell(money, format_number, unit))
     weights = tag(
         "small", "random weights" if cost.random else "general" if cost.general else "", class_="inline"
     )
@@ -83,8 +91,7 @@ def _row(cost: TaskCost, rates: Rates | None, stars: int | None) -> Html:
         tag("td", batch, class_="n"),
         _cell(energy, format_energy),
         _cell(None if energy is None else energy * (1 / J_PER_WH), format_number),
-        _cell(carbon.grams if carbon is not None else None, format_number),
-        _cell(money, format_number, f" {money.unit}" if money is not None and money.unit else ""),
+        join(impacts),
         _cell(cost.per_input, format_energy, f"/{cost.input_unit}"),
         _cell(cost.per_output, format_energy, f"/{cost.output_unit}"),
         tag("td", "–" if cost.idle_share is None else f"{100 * cost.idle_share:.0f} %", class_="n"),
@@ -111,8 +118,11 @@ def _written(show: Show, value: float) -> str:
 def _stars_words(costs: Sequence[TaskCost]) -> str:
     if not rated(costs):
         return ""
-    gpus = all(cost.gpu is not None for cost in costs)
-    of = "the GPUs' energy" if gpus else "all energy, since no GPU was measured"
+    by_gpu = {cost.gpu is not None for cost in costs if cost.energy is not None}
+    of = {
+        (True,): "the GPUs' energy",
+        (False,): "all energy, since not all of them have a GPU's",
+    }.get(tuple(by_gpu), "the GPUs' energy where all of a task have it, else by all energy")
     return (
         f"Stars compare the models of one task and batch on this machine by {of}: the range from the least to the most is "
         "cut into five equal parts, the lowest of which has five stars (the rule of the AI Energy Score)."
@@ -155,9 +165,10 @@ def _against(found: Sequence[SpecificAgainstGeneral]) -> Html | None:
         tag("h3", "Made for the task, or made for everything"),
         tag(
             "p",
-            "The same inputs through both; what errs alike in both joules cancels in the ratio. The training that was "
-            "measured here is that of the head alone: what the encoder and the general model were trained with is in "
-            "neither.",
+            "The same inputs in the same order through both; what errs alike in both joules cancels in the ratio. The "
+            "training that was measured here is that of the head alone: what the encoder and the general model were "
+            "trained with is in neither.",
+            _shorter(found),
         ),
         tag(
             "div",
@@ -170,9 +181,20 @@ def _against(found: Sequence[SpecificAgainstGeneral]) -> Html | None:
     )
 
 
+def _shorter(found: Sequence[SpecificAgainstGeneral]) -> str:
+    """What answered fewer inputs than the model beside it, since its time was over."""
+    said = {
+        f"{few.task}, {few.model}: the first {few.scored:.0f} of {many.scored:.0f}"
+        for one in found
+        for few, many in ((one.specific, one.general), (one.general, one.specific))
+        if few.scored is not None and many.scored is not None and few.scored < many.scored
+    }
+    return f" Not all inputs were answered by {'; '.join(sorted(said))}." if said else ""
+
+
 def _pays(one: SpecificAgainstGeneral) -> Html:
     if one.pays_after is None:
         return tag("td", "–", class_="n")
     if one.pays_after.high < 1:
         return tag("td", "the first inference", class_="n")
-    return _cell(one.pays_after, lambda value: f"{value:,.0f}", " inferences")
+    return _cell(one.pays_after, lambda value: f"{max(1, math.ceil(value)):,}", " inferences")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -29,7 +30,8 @@ STAR_COUNT = 5
 class TaskCost:
     """A cell of a study of tasks. energy: J of a thousand inferences, None where none was measured.
 
-    quality: 0..1 with the interval of the inputs, None where weights are random; chance: what is had without looking.
+    gpu: of the GPUs alone, None unless all models of its task and batch know it. quality: 0..1 with the interval of the
+    inputs, None where weights are random; chance: what is had without looking; scored: inputs that were answered for it.
     input_units, output_units: of an inference, in input_unit and output_unit. idle_share: 0..1 of the energy, None where
     it is not known. training: J of what was trained here, None where nothing was. batch: as used. inferences_per_s: mean.
     """
@@ -51,6 +53,7 @@ class TaskCost:
     metric: str
     quality: Quantity | None
     chance: float | None
+    scored: float | None
     idle_share: float | None
     training: Quantity | None
     parameters: float | None
@@ -98,7 +101,9 @@ def is_task_study(data: StudyData) -> bool:
 
 def task_costs(data: StudyData) -> list[TaskCost]:
     """One for each cell, in the order of the design; none of another study."""
-    return [_cost(data, cell) for cell in data.cells] if is_task_study(data) else []
+    costs = [_cost(data, cell) for cell in data.cells] if is_task_study(data) else []
+    blind = {_compared(cost) for cost in costs if cost.energy is not None and cost.gpu is None}
+    return [replace(cost, gpu=None) if _compared(cost) in blind else cost for cost in costs]
 
 
 def against_general(costs: Sequence[TaskCost]) -> list[SpecificAgainstGeneral]:
@@ -114,7 +119,7 @@ def against_general(costs: Sequence[TaskCost]) -> list[SpecificAgainstGeneral]:
             saved = (general.energy - specific.energy) / PER
             pays = None
             if specific.training is not None and saved.low > 0:
-                pays = (specific.training / saved).with_unit("inferences")
+                pays = (specific.training / saved).with_unit("inferences").bounded(0.0, inf)
             ratio = (general.energy / specific.energy).with_unit("")
             found.append(SpecificAgainstGeneral(general.task, specific, general, ratio, pays))
     return found
@@ -140,15 +145,17 @@ def rated(costs: Iterable[TaskCost]) -> list[tuple[TaskCost, int]]:
     groups: dict[tuple[str, str], list[TaskCost]] = {}
     for cost in costs:
         if cost.energy is not None:
-            groups.setdefault((cost.task, cost.batch_asked), []).append(cost)
+            groups.setdefault(_compared(cost), []).append(cost)
     found: list[tuple[TaskCost, int]] = []
     for group in groups.values():
-        gpus = [cost.gpu for cost in group]
-        energies = [gpu.value for gpu in gpus if gpu is not None]
-        if len(energies) < len(group):
-            energies = [cost.energy.value for cost in group if cost.energy is not None]
-        found += zip(group, stars(energies), strict=True)
+        known = [energy for cost in group if (energy := cost.gpu or cost.energy) is not None]
+        found += zip(group, stars([energy.value for energy in known]), strict=True)
     return found
+
+
+def _compared(cost: TaskCost) -> tuple[str, str]:
+    """Cells of which this is equal are set beside one another."""
+    return cost.task, cost.batch_asked
 
 
 def _cost(data: StudyData, cell: Group) -> TaskCost:
@@ -180,6 +187,7 @@ def _cost(data: StudyData, cell: Group) -> TaskCost:
         metric=str(words.get("quality_metric", "")),
         quality=_quality(trials),
         chance=metric("chance"),
+        scored=max((trial.metrics.get("scored_inputs", 0) for trial in trials), default=0) or None,
         idle_share=None if data.results.scope == "tree" else mean_of(map(_idle_share, trials)),
         training=data.mean(cell, "training_energy_j")
         if all(t.stages_named(TRAINING) for t in trials)

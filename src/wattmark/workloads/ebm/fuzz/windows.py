@@ -51,7 +51,7 @@ class EnergyMutator:
         rows = [one[at : at + WINDOW] for one in seeds for at in range(len(one) - WINDOW + 1)]
         known = torch.tensor(np.frombuffer(b"".join(rows), np.uint8).reshape(-1, WINDOW), dtype=torch.int64)
         pool = known.flatten()
-        trainer = Trainer.of(self.energy, rate=5e-3)
+        trainer = Trainer(self.energy, rate=5e-3)
         for _ in range(_STEPS):
             good = known[torch.randint(0, len(known), (_BATCH,), generator=self._chance)]
             shape = (_BATCH, _NOISES, WINDOW)

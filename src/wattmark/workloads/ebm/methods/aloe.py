@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wattmark.workloads.ebm.gibbs import LogWeight, sweep
 from wattmark.workloads.ebm.methods.base import Trainer, count_weights
@@ -67,10 +67,11 @@ def draw_ways(words: Tensor, generator: torch.Generator) -> Ways:
     )
 
 
-class Sampler:
+class Sampler(nn.Module):
     """A word of ``density``, then edits of ``editor`` until it stops, at most ``MOST_EDITS``."""
 
     def __init__(self, bits: int, width: int = WIDTH) -> None:
+        super().__init__()
         self.density = Autoregressive(bits, width)
         self.editor = Editor(bits, width)
 
@@ -94,7 +95,10 @@ class Sampler:
         many = words.repeat_interleave(ways, 0)
         back = draw_ways(many, generator)
         stop = self.editor(words)[0].repeat_interleave(ways)
-        joint = self.density(back.starts) + torch.where(back.lengths < MOST_EDITS, stop, torch.zeros(()))
+        moved = back.lengths > 0
+        own, away = self.density(words), self.density(back.starts[moved])  # ways without an edit start alike
+        begun = own.repeat_interleave(ways).masked_scatter(moved, away)
+        joint = begun + torch.where(back.lengths < MOST_EDITS, stop, torch.zeros(()))
         if len(back.flipped):
             _, on, flips = self.editor(back.before)
             edits = on + flips.gather(1, back.flipped[:, None])[:, 0]
@@ -110,26 +114,29 @@ class AloeMethod:
         torch.default_generator.manual_seed(seed)
         self.energy = Energy(bits, width)
         self.sampler = Sampler(bits, width)
-        self._energy_trainer = Trainer.of(self.energy)
-        self._sampler_trainer = Trainer.of(self.sampler.density, self.sampler.editor)
+        self._energy_trainer = Trainer(self.energy)
+        self._sampler_trainer = Trainer(self.sampler)
         self._chance = torch.Generator().manual_seed(seed + 1)
 
     @property
     def parameters(self) -> int:
         """Weights of the energy, the density and the editor."""
-        return count_weights(self.energy, self.sampler.density, self.sampler.editor)
+        return count_weights(self.energy, self.sampler)
 
     @property
     def log_weight(self) -> LogWeight:
-        """f."""
-        return self.energy
+        """f, of the averaged energy."""
+        return self._energy_trainer.average
 
     def step(self, words: Tensor) -> float:
         """One step of both; nats a word of the sampler's bound on its own refined samples."""
-        refined = self.sample(len(words))
+        refined = self._refined(self.sampler, self.energy, len(words))
         self._energy_trainer.descend(self.energy(refined).mean() - self.energy(words).mean())
         return self._sampler_trainer.descend(-self.sampler.log_likelihood(refined, self._chance).mean())
 
     def sample(self, count: int) -> Tensor:
-        """The sampler's words after one Gibbs sweep."""
-        return sweep(self.energy, self.sampler.sample(count, self._chance), self._chance)
+        """The averaged sampler's words after one Gibbs sweep under the averaged energy."""
+        return self._refined(self._sampler_trainer.average, self._energy_trainer.average, count)
+
+    def _refined(self, sampler: Sampler, energy: Energy, count: int) -> Tensor:
+        return sweep(energy, sampler.sample(count, self._chance), self._chance)

@@ -16,7 +16,7 @@ class AutoregressiveMethod:
     def __init__(self, bits: int, seed: int, width: int = WIDTH) -> None:
         torch.default_generator.manual_seed(seed)
         self.density = Autoregressive(bits, width)
-        self._trainer = Trainer.of(self.density)
+        self._trainer = Trainer(self.density)
         self._chance = torch.Generator().manual_seed(seed + 1)
 
     @property
@@ -26,8 +26,8 @@ class AutoregressiveMethod:
 
     @property
     def log_weight(self) -> LogWeight:
-        """log q."""
-        return self.density
+        """log q, of the averaged density."""
+        return self._trainer.average
 
     def step(self, words: Tensor) -> float:
         """One step of maximum likelihood; nats a word."""
@@ -35,4 +35,4 @@ class AutoregressiveMethod:
 
     def sample(self, count: int) -> Tensor:
         """Bit by bit."""
-        return self.density.sample(count, self._chance)
+        return self._trainer.average.sample(count, self._chance)

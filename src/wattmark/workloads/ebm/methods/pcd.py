@@ -21,7 +21,7 @@ class PersistentMethod:
     def __init__(self, bits: int, seed: int, width: int = WIDTH) -> None:
         torch.default_generator.manual_seed(seed)
         self.energy = Energy(bits, width)
-        self._trainer = Trainer.of(self.energy)
+        self._trainer = Trainer(self.energy)
         self._chance = torch.Generator().manual_seed(seed + 1)
         self._chains = self._random(CHAINS)
 
@@ -32,8 +32,8 @@ class PersistentMethod:
 
     @property
     def log_weight(self) -> LogWeight:
-        """f."""
-        return self.energy
+        """f, of the averaged energy."""
+        return self._trainer.average
 
     def step(self, words: Tensor) -> float:
         """One step; the energy's gap between data and chains, which says little of the likelihood."""
@@ -46,9 +46,9 @@ class PersistentMethod:
         return self._trainer.descend(self.energy(chains).mean() - self.energy(words).mean())
 
     def sample(self, count: int) -> Tensor:
-        """The chains, after one more sweep; new ones begin where those end."""
+        """The chains, after one more sweep, under the averaged energy; each sweep of the same chains is drawn anew."""
         times = -(-count // CHAINS)
-        return torch.cat([sweep(self.energy, self._chains, self._chance) for _ in range(times)])[:count]
+        return torch.cat([sweep(self.log_weight, self._chains, self._chance) for _ in range(times)])[:count]
 
     def _random(self, count: int) -> Tensor:
         return torch.randint(0, 2, (count, self.energy.bits), generator=self._chance).float()
