@@ -119,10 +119,9 @@ def _stars_words(costs: Sequence[TaskCost]) -> str:
     if not rated(costs):
         return ""
     by_gpu = {cost.gpu is not None for cost in costs if cost.energy is not None}
-    of = {
-        (True,): "the GPUs' energy",
-        (False,): "all energy, since not all of them have a GPU's",
-    }.get(tuple(by_gpu), "the GPUs' energy where all of a task have it, else by all energy")
+    of = "all energy, since not all of them have a GPU's" if by_gpu == {False} else "the GPUs' energy"
+    if len(by_gpu) > 1:
+        of += " where all of a task have it, else by all energy"
     return (
         f"Stars compare the models of one task and batch on this machine by {of}: the range from the least to the most is "
         "cut into five equal parts, the lowest of which has five stars (the rule of the AI Energy Score)."

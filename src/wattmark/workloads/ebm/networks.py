@@ -37,7 +37,7 @@ class Autoregressive(nn.Module):
         widths = tuple(pairwise((bits, width, width, bits)))
         self.first, self.second, self.third = (nn.Linear(before, after) for before, after in widths)
         last_seen = (torch.arange(width) % max(1, bits - 1)).sort().values
-        self.seeing: list[int] = torch.searchsorted(last_seen, torch.arange(bits)).tolist()
+        self.seeing = [int(count) for count in torch.searchsorted(last_seen, torch.arange(bits))]
         """For each bit, how many hidden units see none but those before it: they come first."""
         given = torch.arange(bits)
         seen = (given, last_seen, last_seen, given)

@@ -25,6 +25,12 @@ MOST_EDITS = 16
 WAYS = 10
 GOES_ON = 0.5
 """Edits of a way, ways backwards for a word, and the chance (mu) that a way has one more edit."""
+SMALL = 0.01
+"""Weight of the energy's square at data and samples (Du and Mordatch, arXiv 1903.08689): where the sampler has all peaks as
+often as the data have them, nothing else says how high each of them is."""
+RESTARTS = 0.05
+"""Share of the words learnt against that begin anywhere instead of where the sampler puts them, as PCD's do: else the energy
+grows without bound at words that the sampler never comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +136,16 @@ class AloeMethod:
 
     def step(self, words: Tensor) -> float:
         """One step of both; nats a word of the sampler's bound on its own refined samples."""
-        refined = self._refined(self.sampler, self.energy, len(words))
-        self._energy_trainer.descend(self.energy(refined).mean() - self.energy(words).mean())
+        drawn = self.sampler.sample(len(words), self._chance)
+        anew = torch.rand(len(words), 1, generator=self._chance) < RESTARTS
+        anywhere = torch.randint(0, 2, words.shape, generator=self._chance).float()
+        refined = sweep(self.energy, torch.where(anew, anywhere, drawn), self._chance)
+        of_drawn, of_data = self.energy(refined), self.energy(words)
+        small = SMALL * (of_drawn.square().mean() + of_data.square().mean())
+        self._energy_trainer.descend(of_drawn.mean() - of_data.mean() + small)
         return self._sampler_trainer.descend(-self.sampler.log_likelihood(refined, self._chance).mean())
 
     def sample(self, count: int) -> Tensor:
         """The averaged sampler's words after one Gibbs sweep under the averaged energy."""
-        return self._refined(self._sampler_trainer.average, self._energy_trainer.average, count)
-
-    def _refined(self, sampler: Sampler, energy: Energy, count: int) -> Tensor:
-        return sweep(energy, sampler.sample(count, self._chance), self._chance)
+        drawn = self._sampler_trainer.average.sample(count, self._chance)
+        return sweep(self._energy_trainer.average, drawn, self._chance)
