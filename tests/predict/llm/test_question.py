@@ -85,6 +85,27 @@ def test_calls_of_three_shapes_are_counted(tmp_path: Path) -> None:
     assert [row["calls"] for row in told["models"]] == [row.calls for row in rows.values()]
 
 
+def test_the_log_of_an_assistant_counts_each_answer_once_and_passes_over_the_rest(tmp_path):
+    answer = {"id": "m1", "model": "gpt-4o", "usage": {"input_tokens": 3, "cache_read_input_tokens": 1000}}
+    rows = [
+        {"type": "user", "message": {"role": "user", "content": "hello"}},
+        {"type": "assistant", "message": {**answer, "usage": {**answer["usage"], "output_tokens": 1}}},
+        {"type": "assistant", "message": {**answer, "usage": {**answer["usage"], "output_tokens": 200}}},
+        {"type": "summary", "summary": "hello"},
+        {
+            "type": "assistant",
+            "message": {**answer, "id": "m2", "usage": {"input_tokens": 10, "output_tokens": 20}},
+        },
+    ]
+    log = tmp_path / "session.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (use,) = wm.predict_api(log)
+    assert (use.calls, use.input_tokens, use.output_tokens) == (2, 1013, 220)
+    log.write_text(json.dumps(rows[0]))
+    with pytest.raises(ConfigError, match="has no calls"):
+        wm.predict_api(log)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -51,7 +51,9 @@ class ApiUse:
 
 def predict_api(usage: str | Path) -> list[ApiUse]:
     """Joules by model of a log of calls: one JSON object a line, shaped as the answers of OpenAI (``usage.prompt_tokens``),
-    Anthropic (``usage.input_tokens``, cached tokens beside it) or Google (``usageMetadata.promptTokenCount``).
+    Anthropic (``usage.input_tokens``, cached tokens beside it) or Google (``usageMetadata.promptTokenCount``), alone or as
+    the ``response``, ``body`` or ``message`` of a line. An answer that stands there several times, by its id, is one call;
+    lines with a ``type`` and no usage are of something else.
 
     Raises ConfigError for a file that cannot be read, a line that is no such object (with its number), or no call at all.
     """
@@ -60,12 +62,19 @@ def predict_api(usage: str | Path) -> list[ApiUse]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    sums: dict[str, list[int]] = {}
+    calls: dict[str, tuple[str, int, int]] = {}
     for number, line in enumerate(lines, 1):
-        if line.strip():
-            model, prompt, output = _call(line, f"{path}, line {number}")
-            row = sums.setdefault(model, [0, 0, 0])
-            row[0], row[1], row[2] = row[0] + 1, row[1] + prompt, row[2] + output
+        row = _row(line, f"{path}, line {number}") if line.strip() else {}
+        if not row or _is_beside(row):
+            continue
+        call = _counted(row, f"{path}, line {number}")
+        key = str(_answer(row).get("id") or f"line {number}")
+        before = calls.get(key, call)  # a log that is written while an answer comes in has it several times
+        calls[key] = (call[0], max(before[1], call[1]), max(before[2], call[2]))
+    sums: dict[str, list[int]] = {}
+    for model, prompt, output in calls.values():
+        total = sums.setdefault(model, [0, 0, 0])
+        total[0], total[1], total[2] = total[0] + 1, total[1] + prompt, total[2] + output
     if not sums:
         raise ConfigError(f"{path} has no calls", hint="one JSON object with its usage a line")
     return [_use(model, *row) for model, row in sorted(sums.items())]
@@ -77,17 +86,35 @@ def predict_call(answer: Mapping[str, Any]) -> ApiUse:
     return _use(model, 1, prompt, output)
 
 
-def _call(line: str, where: str) -> tuple[str, int, int]:
+def _row(line: str, where: str) -> Mapping[str, Any]:
     try:
         data: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where} is no JSON: {error}") from error
-    return _counted(_object(data), where)
+    row = _object(data)
+    if not row:
+        raise ConfigError(
+            f"{where} has no usage", hint="lines as OpenAI, Anthropic or Google answer, with usage"
+        )
+    return row
+
+
+def _answer(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer in a line, whatever the log puts around it."""
+    answer = _object(row.get("response") or row.get("body") or row.get("message") or row)
+    return _object(answer.get("body") or answer)
+
+
+def _is_beside(row: Mapping[str, Any]) -> bool:
+    """Whether a line is of another kind than a call: logs of assistants hold questions, tools and notes, with a type."""
+    return isinstance(row.get("type"), str) and not (
+        {"usage", "usageMetadata", "usage_metadata"} & {*row, *_answer(row)}
+        or {*_INPUT, *_OUTPUT} & {*_answer(row)}
+    )
 
 
 def _counted(row: Mapping[str, Any], where: str) -> tuple[str, int, int]:
-    answer = _object(row.get("response") or row.get("body") or row)
-    answer = _object(answer.get("body") or answer)
+    answer = _answer(row)
     usage = _object(
         answer.get("usage") or answer.get("usageMetadata") or answer.get("usage_metadata") or answer
     )
