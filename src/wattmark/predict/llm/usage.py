@@ -64,8 +64,10 @@ def predict_api(usage: str | Path) -> list[ApiUse]:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     calls: dict[str, tuple[str, int, int]] = {}
     for number, line in enumerate(lines, 1):
-        row = _row(line, f"{path}, line {number}") if line.strip() else {}
-        if not row or _is_beside(row):
+        if not line.strip():
+            continue
+        row = _row(line, f"{path}, line {number}")
+        if _is_beside(row):
             continue
         call = _counted(row, f"{path}, line {number}")
         key = str(_answer(row).get("id") or f"line {number}")
