@@ -28,8 +28,10 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Starts the server; gives the address of its ``postgres`` database, without the database's name."""
+def server(*, safe: bool = False) -> Iterator[str]:
+    """Starts the server; gives the address of its ``postgres`` database, without the database's name.
+
+    safe: what it has said to be written is on the disk."""
     programs = binaries()
     if programs is None:
         raise FileNotFoundError("PostgreSQL's server is not installed")
@@ -55,6 +57,7 @@ def server() -> Iterator[str]:
         ]
         subprocess.run(initdb, check=True, capture_output=True, **options)
         settings = ["listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off"]
+        settings = settings[:1] if safe else settings
         command = [
             programs / "postgres",
             "-D",

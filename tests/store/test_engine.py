@@ -168,7 +168,8 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
         database.execute("DROP TABLE run_facts")
         database.execute("DROP TABLE run_removed")
         database.execute("DROP TABLE run_revisions")
-        database.execute("DROP TABLE predictions")
+        for table in ("predictions", "tokens", "retention", "node_batches"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("UPDATE alembic_version SET version_num = '0001'")
         database.execute("UPDATE runs SET summary = x'00' WHERE run_id = 'b2'")
     with open_store(str(path)) as store:

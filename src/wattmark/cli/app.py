@@ -47,6 +47,7 @@ COMMANDS = {
     "anatomy": "anatomy",
     "llm": "llm.command",
     "cite": "study.cite",
+    "store": "store.team",
     "ui": "ui",
 }
 """Command -> module of this package; the module has a Typer ``app`` whose only command it is."""
@@ -59,7 +60,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Study": ("study",),
     "Serve": ("llm",),
     "Share": ("totals", "fleet", "impact", "card", "stage", "skill", "export", "import", "cite"),
-    "Keep in order": ("tag", "note", "rm", "prune", "recover", "config"),
+    "Keep in order": ("tag", "note", "rm", "prune", "recover", "store", "config"),
 }
 """How the help sorts the commands; those in none stand under "Others"."""
 

@@ -33,6 +33,9 @@ def ui(
             help="Ask for the token of the printed address; without it, any user of this machine gets in."
         ),
     ] = True,
+    team: Annotated[
+        bool, typer.Option("--team", help="Let tokens of the store in, too (wattmark store token).")
+    ] = False,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name that the page may be asked for by, behind a proxy."),
@@ -61,6 +64,8 @@ def ui(
     from wattmark.workspace.runs import store_here
 
     loopback = is_loopback(host)
+    if team and not token:
+        raise ConfigError("--team asks for tokens, --no-token does not", hint="leave one of them out")
     if not token and not loopback:
         raise ConfigError(
             f"at {host} other machines can reach the dashboard, so it needs its token",
@@ -68,7 +73,7 @@ def ui(
         )
     secret = (os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)) if token else None
     names = tuple(name.lower() for name in allow_host or ())
-    options = Options(secret, names, loopback, read_only, static=static or STATIC)
+    options = Options(secret, names, loopback, read_only, static=static or STATIC, team=team)
     with listen(host, port) as socket, store_here() as store:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{socket.getsockname()[1]}/{f'?token={secret}' if secret else ''}"

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
@@ -34,6 +35,7 @@ from wattmark.dashboard.context import Context, Options
 from wattmark.dashboard.security import Guard
 from wattmark.errors import ConfigError, MissingExtra, RunNotFound, StoreError, WattmarkError
 from wattmark.store import Store
+from wattmark.store.team.tokens import access_of
 
 ROUTERS: tuple[APIRouter, ...] = (
     meta.router,
@@ -76,7 +78,7 @@ def create_app(store: Store, options: Options | None = None) -> FastAPI:
         lifespan=_tending,
     )
     app.state.context = Context(store, options)
-    app.add_middleware(Guard, options=options)
+    app.add_middleware(Guard, options=options, access_of=partial(access_of, store))
     app.add_exception_handler(WattmarkError, _told)
     app.add_exception_handler(RequestValidationError, _not_as_described)
     app.add_exception_handler(HTTPException, _http_told)

@@ -15,6 +15,7 @@ from wattmark.runs.reading.session import SessionData, session_folders
 from wattmark.runs.record import RunRecord
 from wattmark.store import Store
 from wattmark.store.ingest import DAMAGED, ingest_leftovers, ingest_session, kept_runs
+from wattmark.store.trash import PROJECT
 
 FRESH_S = 0.4
 """A look that is this recent serves everybody who asks."""
@@ -98,4 +99,6 @@ class LiveHub:
             {summary.run_id for summary in self._store.summaries(limit=200)} if records else set[str]()
         )
         records = [record for record in records if record.run_id not in recent_ids]
+        if self._store.project is not None:
+            records = [record for record in records if record.tags.get(PROJECT) == self._store.project]
         self._found = tuple(sorted(records, key=lambda record: record.started_wall_ns, reverse=True))

@@ -9,13 +9,20 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from wattmark.dashboard.context import Options
+from starlette.concurrency import run_in_threadpool
 
+from wattmark.dashboard.context import ACCESS, Options
+from wattmark.errors import StoreError
+from wattmark.store.team.tokens import Token
+
+_ASK_AGAIN_S = 5.0
+"""A token that was removed gets in no longer than this."""
 MAX_BODY_BYTES = 16 * 2**20
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ASKING = frozenset({"/api/v1/whatif", "/api/v1/runs/totals"})
@@ -48,9 +55,14 @@ class _TooLarge(Exception):
 class Guard:
     """Lets a request through to the app, or answers it: 400 foreign Host, 401 no token, 403 not allowed, 413, 415."""
 
-    def __init__(self, app: App, options: Options) -> None:
+    def __init__(
+        self, app: App, options: Options, access_of: Callable[[str], Token | None] = lambda _: None
+    ) -> None:
+        """access_of: what a token of the store allows; asked where ``options.team`` says so."""
         self._app = app
         self._options = options
+        self._access_of = access_of
+        self._lately: dict[str, tuple[float, Token | None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on to the app."""
@@ -61,7 +73,8 @@ class Guard:
         headers: dict[str, str] = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        refused = self._refusal(scope, headers)
+        scope.pop(ACCESS, None)
+        refused = await self._not_let_in(scope, headers) or self._refusal(scope, headers)
         if refused is not None:
             await _answer(scope, send, *refused)
             return
@@ -71,15 +84,37 @@ class Guard:
             return
         await self._pass_on(scope, receive, send)
 
+    async def _not_let_in(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, str] | None:
+        """Look up a token that is not the dashboard's own among those of the store, and note what it allows."""
+        given = self._given_token(scope, headers) if self._options.team else None
+        if given is None or (self._options.token is not None and _is_same(given, self._options.token)):
+            return None
+        now = time.monotonic()
+        when, access = self._lately.get(given, (0.0, None))
+        if access is None or now - when > _ASK_AGAIN_S:
+            try:
+                access = await run_in_threadpool(self._access_of, given)
+            except StoreError:
+                return 503, "the store does not answer, so no token can be looked up", "try again in a moment"
+            self._lately = {
+                token: pair for token, pair in self._lately.items() if now - pair[0] < _ASK_AGAIN_S
+            }
+            if access is not None:
+                self._lately[given] = (now, access)
+        if access is not None:
+            scope[ACCESS] = access
+        return None
+
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, str] | None:
         """Status, message and next step for a request that must not get through."""
+        access: Token | None = scope.get(ACCESS)
         host = headers.get("host", "")
         if not self._is_own_name(host):
             return 400, "this dashboard is not known by that name", "ask for it by the printed address"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return 403, "another page's requests are not answered", "open the dashboard itself"
-        if self._options.token is not None:
+        if self._options.token is not None and access is None:
             given = self._given_token(scope, headers)
             if given is None:
                 return (
@@ -87,20 +122,29 @@ class Guard:
                     "this dashboard needs its token",
                     "open the whole address that wattmark ui printed",
                 )
-            if not hmac.compare_digest(given.encode(), self._options.token.encode()):
+            if not _is_same(given, self._options.token):
                 return (
                     403,
                     "that is not this dashboard's token",
                     "open the whole address that wattmark ui printed",
                 )
         if scope["method"] in CHANGING:
-            return self._refuse_change(headers, asks=scope["path"] in ASKING)
+            read_only = self._options.read_only or (
+                access is not None and not _may_change(access, scope["path"])
+            )
+            return self._refuse_change(headers, read_only and scope["path"] not in ASKING)
         return None
 
-    def _refuse_change(self, headers: dict[str, str], *, asks: bool) -> tuple[int, str, str] | None:
+    def _refuse_change(self, headers: dict[str, str], forbidden: bool) -> tuple[int, str, str] | None:
         if "x-wattmark" not in headers:
             return 403, "a request that changes something needs the header X-Wattmark", "set X-Wattmark: 1"
-        if self._options.read_only and not asks:
+        if forbidden and not self._options.read_only:
+            return (
+                403,
+                "this token does not allow that",
+                "ask for one with --rights write, or for all projects",
+            )
+        if forbidden:
             return 403, "this dashboard is read-only", "start it without --read-only"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
@@ -181,6 +225,15 @@ class Guard:
                 await _answer(
                     scope, send, 413, f"a body has at most {MAX_BODY_BYTES} bytes", "send less at once"
                 )
+
+
+def _may_change(access: Token, path: str) -> bool:
+    """Who may change one project changes its runs, and nothing of the machine that the dashboard runs on."""
+    return access.rights == "write" and (access.project is None or path.startswith("/api/v1/runs/"))
+
+
+def _is_same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
 
 
 def _is_data(scope: Scope) -> bool:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import sqlite3
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from wattmark import settings
 from wattmark.errors import ConfigError, MissingExtra, StoreError
@@ -95,6 +95,13 @@ def store_errors(what: str) -> Generator[None, None, None]:
         raise StoreError(f"{what}: {error.strerror or error}") from error
 
 
+_COPY_TYPES: dict[type[Any], str] = {
+    sa.Text: "text",
+    sa.Integer: "int4",
+    sa.BigInteger: "int8",
+    sa.Float: "float8",
+    sa.LargeBinary: "bytea",
+}
 _NEXT_STEPS = {
     "malformed": _DAMAGED,
     "not a database": _DAMAGED,
@@ -124,6 +131,34 @@ def writing(engine: sa.Engine) -> Generator[sa.Connection, None, None]:
     """A transaction that may write. SQLite takes its lock at once, so writers queue and never deadlock."""
     with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
         yield connection
+
+
+def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows, each with a value for every column of the table, in its order. Raises SQLAlchemyError."""
+    if not rows:
+        return
+    names = [column.name for column in table.columns]
+    if connection.dialect.name != "postgresql":
+        connection.execute(sa.insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    copy_rows(connection, table, rows, table.name)
+
+
+def copy_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Sequence[Any]], into: str) -> None:
+    """COPY rows of a table's shape into a PostgreSQL table ``into`` (a temporary one, say). Raises SQLAlchemyError."""
+    import psycopg
+
+    quote = connection.dialect.identifier_preparer.quote
+    columns = ", ".join(quote(column.name) for column in table.columns)
+    driver: Any = connection.connection.driver_connection
+    statement = f"COPY {quote(into)} ({columns}) FROM STDIN (FORMAT BINARY)"
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types([_COPY_TYPES[type(column.type)] for column in table.columns])
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        raise DBAPIError(statement, None, error) from error
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:

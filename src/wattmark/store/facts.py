@@ -83,5 +83,5 @@ def revision_of_all(connection: sa.Connection) -> str:
     """A word that is another one after every write to any run, and after every run that comes or goes."""
     present = tables.revisions.join(tables.runs, tables.runs.c.run_id == _R.run_id)
     counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_R.revision), 0)).select_from(present)
-    count, total = connection.execute(counted.where(trash.kept())).one()
+    count, total = connection.execute(counted.where(trash.kept(connection))).one()
     return f"{count}-{int(total):x}"

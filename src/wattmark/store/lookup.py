@@ -10,7 +10,7 @@ import bisect
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,6 +22,10 @@ from wattmark.store.portable import storable
 _RECENT = re.compile(r"@-([1-9][0-9]{0,8})")
 _ID = re.compile(r"\d{8}T\d{6}-([0-9a-f]{8})")
 _SHORTEST = 4
+_LENGTHS = range(_SHORTEST, 9)
+_DIGITS_AT = len("20260301T120000-") + 1
+_LARGE = 20_000
+"""From so many runs on, short ids are worked out from those that begin alike, not from all."""
 _END = re.compile(rf"[0-9a-f]{{{_SHORTEST},8}}")
 _CANDIDATES = 5  # how many runs a message names
 
@@ -75,8 +79,18 @@ def short_ids(connection: sa.Connection, run_ids: Iterable[str]) -> dict[str, st
     elsewhere, in another form, stay as they are."""
     wanted = list(run_ids)
     r = tables.runs.c
-    rows = connection.execute(sa.select(r.run_id, r.name).where(trash.kept())).all()
+    chosen = sa.select(r.run_id, r.name).where(trash.kept(connection))
+    is_large = connection.execute(sa.select(r.run_id).offset(_LARGE).limit(1)).first() is not None
+    if is_large:  # only what begins alike; an id in another form may then fit too, which resolve says
+        digits = {match[1][:_SHORTEST] for run_id in wanted if (match := _ID.fullmatch(run_id))}
+        chosen = chosen.where(sa.func.substr(r.run_id, _DIGITS_AT, _SHORTEST).in_(digits))
+    rows = connection.execute(chosen).all()
     names = {row.name for row in rows}
+    if is_large:
+        starts = {
+            match[1][:length] for run_id in wanted if (match := _ID.fullmatch(run_id)) for length in _LENGTHS
+        }
+        names = set(connection.execute(sa.select(r.name).where(r.name.in_(starts))).scalars())
     ids = sorted({row.run_id for row in rows} | set(wanted))
     ends = sorted(run_id[at + 1 :] for run_id in ids for at, sign in enumerate(run_id) if sign == "-")
     return {run_id: _short(run_id, ids, ends, names) for run_id in wanted}
@@ -105,7 +119,7 @@ def _begins(run_id: str, ref: str) -> bool:
 def _kept(connection: sa.Connection, where: sa.ColumnElement[bool], limit: int) -> list[Candidate]:
     """The newest kept runs that meet a condition."""
     r = tables.runs.c
-    chosen = sa.select(r.run_id, r.name, r.started_wall_ns).where(trash.kept(), where)
+    chosen = sa.select(r.run_id, r.name, r.started_wall_ns).where(trash.kept(connection), where)
     ordered = chosen.order_by(r.started_wall_ns.desc(), r.run_id).limit(limit)
     return [Candidate(*row) for row in connection.execute(ordered)]
 
@@ -138,12 +152,8 @@ def _not_found(connection: sa.Connection, ref: str, others: Iterable[Candidate])
 
 def is_kept(connection: sa.Connection, ref: str) -> bool:
     """Whether there is a run of this very id."""
-    return connection.execute(by_id(storable(ref))).first() is not None
-
-
-def by_id(run_id: str) -> sa.Select[Any]:
-    """The run of this very id, if it is there."""
-    return sa.select(tables.runs.c.run_id).where(tables.runs.c.run_id == run_id, trash.kept())
+    there = sa.select(tables.runs.c.run_id).where(tables.runs.c.run_id == storable(ref))
+    return connection.execute(there.where(trash.kept(connection))).first() is not None
 
 
 def tags_of(connection: sa.Connection, run_id: str) -> dict[str, str]:

@@ -18,9 +18,9 @@ from wattmark.quantity import Quantity
 from wattmark.runs.record import RunRecord
 from wattmark.runs.result import RunResult
 from wattmark.store import pack, summaries, tables, trash
-from wattmark.store.engine import connect, describe, reading, store_errors, store_url, writing
+from wattmark.store.engine import connect, describe, insert_rows, reading, store_errors, store_url, writing
 from wattmark.store.facts import facts_of, renew_revision, revision_of, revision_of_all
-from wattmark.store.lookup import Candidate, by_id, is_kept, resolve, short_ids, tags_of
+from wattmark.store.lookup import Candidate, is_kept, resolve, short_ids, tags_of
 from wattmark.store.partial import StoredRun
 from wattmark.store.portable import RUN_ID, storable
 from wattmark.store.predictions import table as predictions
@@ -49,9 +49,15 @@ class Store:
     ``last``, or ``@-1`` (the last), ``@-2`` (the one before) and so on. Every method may raise StoreError.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, project: str | None = None) -> None:
         self._engine = engine
         self.location = describe(engine.url)
+        self.project = project
+        """The only project whose runs are to be seen (the tag ``project``); None for all."""
+
+    def of_project(self, project: str) -> Store:
+        """The same store as one sees it who may see and change the runs of one project; none are added through it."""
+        return Store(self._engine, project)
 
     def __enter__(self) -> Store:
         return self
@@ -69,7 +75,7 @@ class Store:
         """Keep a run with its results (or the object that they are as JSON); False if its id is kept already."""
         _check_id(record)
         with self._reading() as connection:  # to spare the packing
-            if connection.execute(by_id(record.run_id)).first() is not None:
+            if is_kept(connection, record.run_id):
                 return False
         return self._put(record, summary, replace=False)
 
@@ -166,7 +172,7 @@ class Store:
         with self._reading() as connection:
             when = trash.when_removed(connection)
             runs = {run.run_id: run for run in summaries.select(connection, [], removed=True)} if when else {}
-        return [(runs[run_id], moment) for run_id, moment in when.items()]
+        return [(runs[run_id], moment) for run_id, moment in when.items() if run_id in runs]
 
     def purge(self, older_than: timedelta = trash.UNDO) -> list[str]:
         """Remove for good what was discarded longer ago than this; returns the ids."""
@@ -183,6 +189,8 @@ class Store:
         self, ref: str, add: Mapping[str, str] | None = None, remove: Iterable[str] = ()
     ) -> dict[str, str]:
         """Set and remove tags of a run (removing first); returns those it has now."""
+        if self.project is not None and trash.PROJECT in {*(add or {}), *remove}:
+            raise StoreError("this access is for one project, and takes no run out of it")
         with self._writing() as connection:
             run_id = resolve(connection, ref)
             t = tables.tags.c
@@ -254,7 +262,19 @@ class Store:
     ) -> list[StoredPrediction]:
         """What was predicted, and what came of it, the newest first: all that fit every one of these."""
         with self._reading() as connection:
-            return predictions.select(connection, predictor=predictor, host=host, run_id=run_id, limit=limit)
+            every = predictions.select(
+                connection,
+                predictor=predictor,
+                host=host,
+                run_id=run_id,
+                limit=None if self.project else limit,
+            )
+            if self.project is None:
+                return every
+            seen = set(
+                connection.execute(sa.select(tables.runs.c.run_id).where(trash.kept(connection))).scalars()
+            )
+            return [one for one in every if one.run_id in seen][:limit]
 
     def prune(
         self,
@@ -279,7 +299,7 @@ class Store:
             if not dry_run:
                 _delete(connection, trash.overdue(connection, timedelta(0)))
             runs = summaries.select(connection, summaries.conditions(status=statuses), "newest")
-            size = sa.select(sa.func.sum(tables.runs.c.stored_bytes)).where(trash.kept())
+            size = sa.select(sa.func.sum(tables.runs.c.stored_bytes)).where(trash.kept(connection))
             total = connection.execute(size).scalar() or 0
             gone = _superfluous(runs[keep or 0 :][::-1], older_than, max_bytes, int(total))
             if not dry_run:
@@ -287,6 +307,8 @@ class Store:
         return gone
 
     def _put(self, record: RunRecord, results: Summary | None, replace: bool) -> bool:
+        if self.project is not None:
+            raise StoreError("runs are not added through the access to one project")
         summary = results.to_dict() if isinstance(results, RunResult) else results
         packed = pack.pack(record)
         row = _row(record, packed, summary)
@@ -318,18 +340,29 @@ class Store:
             predictions.insert(connection, of_record(record))
             predictions.settle(connection, row, run_tags, summary)
             rows = [
-                {"run_id": record.run_id, "column": name, "part": part, "data": data}
+                (record.run_id, name, part, data)
                 for name, parts in [*packed.columns.items(), *packed.overview_columns.items()]
                 for part, data in enumerate(parts)
             ]
-            if rows:
-                connection.execute(sa.insert(tables.blocks), rows)
+            insert_rows(connection, tables.blocks, rows)
         return True
+
+    @contextmanager
+    def reading(self) -> Generator[sa.Connection, None, None]:
+        """A connection to read by, for other modules of this package."""
+        with self._reading() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Generator[sa.Connection, None, None]:
+        """A transaction that may write, for other modules of this package."""
+        with self._writing() as connection:
+            yield connection
 
     @contextmanager
     def _reading(self) -> Generator[sa.Connection, None, None]:
         with store_errors(f"the store {self.location} cannot be read"), reading(self._engine) as connection:
-            yield connection
+            yield self._seen_by(connection)
 
     @contextmanager
     def _writing(self) -> Generator[sa.Connection, None, None]:
@@ -337,7 +370,12 @@ class Store:
             store_errors(f"the store {self.location} cannot be written"),
             writing(self._engine) as connection,
         ):
-            yield connection
+            yield self._seen_by(connection)
+
+    def _seen_by(self, connection: sa.Connection) -> sa.Connection:
+        if self.project is not None:
+            connection.execution_options(**{trash.PROJECT: self.project})
+        return connection
 
 
 def _check_id(record: RunRecord) -> None:

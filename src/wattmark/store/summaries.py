@@ -12,7 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from wattmark.quantity import SCALE, Quantity, total
-from wattmark.store import tables
+from wattmark.store import tables, trash
 
 Order = Literal["newest", "oldest", "energy", "duration", "name"]
 
@@ -149,7 +149,12 @@ def select(
     """The summaries of the runs that meet all conditions; of removed runs only where ``removed`` says so."""
     gone = sa.select(tables.removed.c.run_id)
     there = _R.run_id.in_(gone) if removed else _R.run_id.not_in(gone)
-    chosen = sa.select(*_COLUMNS).where(there, *where).order_by(*_ORDERS[order]).limit(limit)
+    chosen = (
+        sa.select(*_COLUMNS)
+        .where(there, trash.of_project(connection), *where)
+        .order_by(*_ORDERS[order])
+        .limit(limit)
+    )
     ids = chosen.with_only_columns(_R.run_id).subquery()
     tags_of: dict[str, dict[str, str]] = {}
     owned = sa.select(tables.tags).where(tables.tags.c.run_id.in_(sa.select(ids.c.run_id)))

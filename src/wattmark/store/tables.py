@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The newest migration; a test holds it equal to the head of ``migrations/``."""
 
 metadata = MetaData()
@@ -107,6 +107,41 @@ predictions = Table(
     Column("actual_time_s", Float(53)),
     Index("predictions_by_run", "run_id"),
     Index("predictions_by_time", "made_wall_ns"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_hash", Text, primary_key=True),  # SHA-256; the token itself is nowhere
+    Column("name", Text, nullable=False, unique=True),
+    Column("project", Text),  # null: all projects
+    Column("rights", Text, nullable=False),  # read, or write (which reads, too)
+    Column("made_wall_ns", BigInteger, nullable=False),
+    Column("ends_wall_ns", BigInteger),
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("project", Text, primary_key=True),  # empty: runs of all projects that have no rule of their own
+    Column("runs_s", Float(53)),
+    Column("curves_s", Float(53)),
+    Column("period_s", Float(53)),
+)
+
+node_batches = Table(
+    "node_batches",
+    metadata,
+    Column("node_id", Text, primary_key=True),  # of the machine; two may have one host name
+    Column("stream", Text, primary_key=True),  # of one start of the agent
+    Column("number", BigInteger, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("start_wall_ns", BigInteger, nullable=False),
+    Column("end_wall_ns", BigInteger, nullable=False),
+    Column("samples", Integer, nullable=False),
+    Column("energy_uj", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index("node_batches_by_time", "start_wall_ns"),
 )
 
 version = Table("alembic_version", MetaData(), Column("version_num", Text))

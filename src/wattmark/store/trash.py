@@ -17,9 +17,23 @@ UNDO = timedelta(minutes=30)
 _X = tables.removed.c
 
 
-def kept() -> sa.ColumnElement[bool]:
-    """The condition that a run was not removed."""
-    return tables.runs.c.run_id.not_in(sa.select(_X.run_id))
+PROJECT = "project"
+"""The tag that says which project a run is of; also the option of a connection that sees one project only."""
+
+
+def kept(connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """The condition that a run was not removed, and is of the project that the connection may see."""
+    return sa.and_(tables.runs.c.run_id.not_in(sa.select(_X.run_id)), of_project(connection))
+
+
+def of_project(connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """The condition that a run is of the project that the connection may see; true where it may see all."""
+    project: str | None = connection.get_execution_options().get(PROJECT)
+    if project is None:
+        return sa.true()
+    t = tables.tags.c
+    mine = sa.and_(t.run_id == tables.runs.c.run_id, t.key == PROJECT, t.value == project)
+    return sa.exists().where(mine)
 
 
 def put_away(connection: sa.Connection, run_ids: Sequence[str]) -> None:
@@ -33,8 +47,9 @@ def put_away(connection: sa.Connection, run_ids: Sequence[str]) -> None:
 
 def bring_back(connection: sa.Connection, run_ids: Sequence[str]) -> None:
     """Put runs back where they were. Raises RunNotFound where one is not there any more."""
+    mine = sa.select(tables.runs.c.run_id).where(of_project(connection))
     for run_id in run_ids:
-        back = sa.delete(tables.removed).where(_X.run_id == run_id).returning(_X.run_id)
+        back = sa.delete(tables.removed).where(_X.run_id == run_id, _X.run_id.in_(mine)).returning(_X.run_id)
         if connection.execute(back).first() is None:
             raise RunNotFound(
                 f"there is no removed run {run_id!r}", hint="it was brought back already, or removed for good"

@@ -33,6 +33,7 @@ from wattmark.store import RunSummary, Store, open_store
 from wattmark.store.facts import course_w, last_metrics
 from wattmark.store.ingest import ingest_leftovers, ingest_session, open_runs
 from wattmark.store.lookup import Candidate
+from wattmark.store.trash import PROJECT
 from wattmark.workspace.jobs import assemble, jobs_of
 
 
@@ -75,7 +76,8 @@ def keep_session(store: Store, folder: str, run_id: str) -> RunRecord | None:
 
 def running(store: Store) -> list[RunView]:
     """Runs that are not in the store yet, because something of them still lives; the newest first."""
-    records = open_runs(journals_dir())
+    mine = store.project
+    records = [run for run in open_runs(journals_dir()) if mine is None or run.tags.get(PROJECT) == mine]
     stored_ids = {run.run_id for run in store.summaries(limit=1_000)} if records else set[str]()
     views = [RunView(record) for record in records if record.run_id not in stored_ids]
     return sorted(views, key=lambda view: view.record.started_wall_ns, reverse=True)

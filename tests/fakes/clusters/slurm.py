@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _NAMES = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
 _PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
@@ -26,7 +27,7 @@ def is_here() -> bool:
 def cluster(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Starts it; gives the variables that its commands need."""
     folder = Path(tempfile.mkdtemp(prefix="wm-slurm-", dir="/tmp"))
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[subprocess.Popen[Any]] = []
     munge = pwd.getpwnam("munge") if _has("munge") else pwd.getpwnam(getpass.getuser())
     own = folder / "munge"
     own.mkdir(mode=0o755)
@@ -72,8 +73,10 @@ PartitionName=main Nodes={name} Default=YES MaxTime=INFINITE State=UP
     (folder / "slurm.conf").write_text(config)
     variables = {**environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": _PATH}
 
-    def start(*command: str, user: pwd.struct_passwd | None = None) -> subprocess.Popen[bytes]:
-        who = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    def start(*command: str, user: pwd.struct_passwd | None = None) -> subprocess.Popen[Any]:
+        who: dict[str, Any] = (
+            {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        )
         with open(folder / f"{command[0]}.out", "ab") as log:
             process = subprocess.Popen(
                 [shutil.which(command[0], path=_PATH) or command[0], *command[1:]],

@@ -22,11 +22,10 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
+    clusters = pytest.importorskip("ray.cluster_utils")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     size = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **size})
+    cluster = clusters.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **size})
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False, include_dashboard=False)
     try:
