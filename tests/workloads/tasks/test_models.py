@@ -74,6 +74,28 @@ def test_a_generator_by_name_writes_as_many_tokens_as_asked(library: Any):
     assert (answer.output, answer.outputs) == (" Paris.", 12)
 
 
+def test_pictures_are_made_of_all_prompts_one_at_a_time_too(library: Any, monkeypatch: pytest.MonkeyPatch):
+    library()
+    asked: list[str] = []
+
+    class Pictures:
+        def to(self, _: str) -> Pictures:
+            return self
+
+        def __call__(self, prompt: list[str], num_inference_steps: int) -> Any:
+            assert num_inference_steps == 30
+            asked.extend(prompt)
+            return SimpleNamespace(images=[SimpleNamespace(size=(8, 4)) for _ in prompt])
+
+    made = SimpleNamespace(DiffusionPipeline=SimpleNamespace(from_pretrained=lambda _: Pictures()))
+    monkeypatch.setitem(sys.modules, "diffusers", made)
+    model = hub.diffusion("owner/name", Settings())
+    for _ in range(4):
+        (answer,) = model.infer([None])
+        assert answer.outputs == 32
+    assert asked == list(hub.PROMPTS)
+
+
 @pytest.mark.parametrize(
     "task", ["text-classification", "text-generation", "token-classification", "speech-recognition"]
 )

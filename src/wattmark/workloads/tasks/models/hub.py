@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from wattmark.documents import first, is_mapping, items
@@ -200,13 +201,14 @@ class Diffusion:
         need_module("torch", extra="study")
         with _in_words(name, "image generation"):
             made: Any = import_module("diffusers").DiffusionPipeline.from_pretrained(name)
+        import_module("torch").set_num_threads(threads_of(settings))
         self._pipeline: Any = made.to(settings.device)
-        self._steps = settings.output or STEPS
+        self._steps, self._prompts = settings.output or STEPS, cycle(PROMPTS)
         self.facts = ModelFacts()
 
     def infer(self, inputs: Sequence[object]) -> list[Answer[None]]:
-        """A picture for each; it is dropped, its size is kept."""
-        prompts = [PROMPTS[place % len(PROMPTS)] for place in range(len(inputs))]
+        """A picture for each, of the prompts in turn; it is dropped, its size is kept."""
+        prompts = list(islice(self._prompts, len(inputs)))
         pictures = self._pipeline(prompt=prompts, num_inference_steps=self._steps).images
         return [
             Answer(None, len(prompt.split()), picture.size[0] * picture.size[1])
