@@ -47,7 +47,7 @@ TERMS = Terms(
     "CC BY 4.0",
     "https://carbonintensity.org.uk/",
     None,
-    "National Energy System Operator, Carbon Intensity API, CC BY 4.0",
+    "National Energy System Operator, Carbon Intensity API, CC BY 4.0; CO2 of generation only, not over the life cycle",
 )
 
 
