@@ -23,13 +23,14 @@ TICK_S = 1.0
 @dataclass(frozen=True, slots=True)
 class Options:
     """socket: its path. listening: for Prometheus, or None. token: that scrapers must have. names: of the Host header.
-    wanted: sources to use; None for all."""
+    wanted: sources to use; None for all. otlp: a collector's address."""
 
     socket: str
     listening: socket.socket | None = None
     token: str | None = None
     names: Sequence[str] = ()
     wanted: Sequence[str] | None = None
+    otlp: str | None = None
 
 
 class Service:
@@ -62,6 +63,11 @@ class Service:
                     answer=lambda asked: answers.answer({"ask": asked}, -1),
                 )
             )
+        self._otlp = None
+        if options.otlp is not None:
+            from wattmark.agent.otlp import OtlpExport
+
+            self._otlp = OtlpExport(options.otlp, lambda: self.attribution.ledger, lambda: self.node.channels)
         self._servers.append(SocketServer(options.socket, answers))
 
     def run(self) -> None:
@@ -82,6 +88,8 @@ class Service:
                 due = max(due + TICK_S, time.monotonic())
                 self._ending.wait(due - time.monotonic())
         finally:
+            if self._otlp is not None:
+                self._otlp.close()
             for server in self._servers:
                 server.shutdown()
                 server.server_close()

@@ -38,6 +38,10 @@ def agent(
     who: Annotated[
         bool, typer.Option("--who", help="Ask the agent that runs: whose the joules are.")
     ] = False,
+    otlp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send to an OpenTelemetry collector too: http://HOST:4318."),
+    ] = None,
     stdio: Annotated[
         bool,
         typer.Option("--stdio", help="Answer on standard output, as `llm bench --power ssh://HOST` asks."),
@@ -66,6 +70,10 @@ def agent(
     from wattmark.agent.listening import listen as listen_at
     from wattmark.agent.service import Options, Service
 
+    if otlp is not None:
+        from wattmark.agent.otlp import check_endpoint
+
+        check_endpoint(otlp)
     listening, token = None, os.environ.get(TOKEN_VARIABLE) or None
     if listen != "none":
         address, _, port = listen.rpartition(":")
@@ -82,7 +90,9 @@ def agent(
         listening = listen_at(address, int(port), "agent")
     options = settings.recorder_settings({}).get("options")
     service = Service(
-        Host.here(options=options), Options(path, listening, token, tuple(allow_host or ()), wanted), say
+        Host.here(options=options),
+        Options(path, listening, token, tuple(allow_host or ()), wanted, otlp),
+        say,
     )
     if listening is not None:
         bound, port_taken = listening.getsockname()[:2]
