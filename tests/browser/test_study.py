@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from fakes import study_folders
+from fakes.task_study import SENTIMENT, Cell, task_study
+from wattmark.studies.designs.design import to_toml
 
 pytestmark = pytest.mark.timeout(300)
 WORK = "import json, sys; n = int(sys.argv[1]); sum(range(n)); print(json.dumps({'accuracy': n / 4e6}))"
@@ -36,6 +38,9 @@ def studies(board):
     board.wattmark("study", "run", str(file))
     root = Path(board.env["WATTMARK_DATA_DIR"]) / "studies"
     study_folders.both(root)
+    models = (*SENTIMENT, Cell("text-classification", "<img src=x onerror=alert(1)>", 1.0))
+    rated = task_study(models)
+    study_folders.write_study(root, "planted", rated, to_toml(dict(rated.design)))
     return root
 
 
@@ -111,6 +116,22 @@ def test_the_cheapest_server_within_limits_is_named_and_doubt_is_said(page, boar
     page.goto(board.at("#/serving/genops-quick?limits=ttft_p95_s<0.0001"))
     best.get_by_text("No setting is within these limits").wait_for()
     assert page.get_by_text("come from a model of the machine").is_visible()
+
+
+def test_models_of_a_task_have_their_stars_and_a_label_to_take_away(page, board, studies) -> None:
+    page.goto(board.at("#/study/planted"))
+    page.get_by_role("heading", name="Stars of the models").wait_for()
+    rows = page.locator("li", has=page.locator(".stars"))
+    assert [row.get_attribute("aria-label") for row in rows.locator(".stars").all()] == [
+        "5 of 5 stars",
+        "4 of 5 stars",
+        "1 of 5 stars",
+    ]
+    assert "<img src=x onerror=alert(1)>" in rows.nth(1).inner_text()
+    assert rows.locator("img").count() == 0
+    with page.expect_download() as taken:
+        rows.first.get_by_role("link", name="label (SVG)").click()
+    assert taken.value.path().read_text(encoding="utf-8").startswith("<svg")
 
 
 @pytest.mark.parametrize("address", ["#/study", "#/study/vision", "#/serving/genops-quick"])
