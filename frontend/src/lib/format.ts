@@ -62,7 +62,7 @@ export function quantity(q: Quantity | null | undefined, unit = q?.unit ?? ''): 
 export function interval(q: Quantity | null | undefined, unit = q?.unit ?? ''): string {
   if (!q) return '–'
   if (!stepsOf(unit)) return `${number(q.low)} – ${number(q.high)} ${unit}`.trim()
-  const [, divisor, shown] = step(q.value, unit)
+  const [, divisor, shown] = step(q.value || q.high, unit) // nothing has no unit of its own
   return `${digits(q.low / divisor)} – ${digits(q.high / divisor)} ${shown}`
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from typing import Annotated, Any
 
 import typer
@@ -96,12 +95,12 @@ class LazyGroup(TyperGroup):
 
 
 def _first_words(text: str, room: int) -> str:
-    """The beginning of a help text up to the last end of a sentence or clause that fits."""
+    """The first sentence of a help text; what does not fit ends where a bracket opens, or at a word with an ellipsis."""
     first = " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
     if len(first) <= room:
         return first
-    ends = [match.start() for match in re.finditer(r"[,:;(]", first) if match.start() <= room]
-    return first[: ends[-1]].rstrip() if ends else f"{first[: room - 1].rpartition(' ')[0]}…"
+    bracket = first.rfind(" (", room // 2, room)
+    return first[:bracket] if bracket > 0 else f"{first[: room - 1].rpartition(' ')[0].rstrip(' ,:;')} …"
 
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -193,7 +193,8 @@ def _channels(out: Console, channels: Sequence[ChannelResult]) -> None:
         "gap",
         "total",
         numbers=numbers,
-        spare=("gap", "samples", "accuracy"),
+        spare=("gap", "samples"),
+        prose=("accuracy",),
         title="how it was computed",
     )
     citations: dict[str, int] = {}

@@ -140,9 +140,12 @@ def _render(run_totals: Totals, by: str) -> None:
         out.print(over_time)
     for count, words in (
         (run_totals.all.unknown, "without energy"),
-        (run_totals.all.no_zone, "without carbon, since their zone is not known"),
-        (run_totals.all.overlapping, "shared time with others, and count with their share"),
-        (run_totals.all.trees, "count with their process tree's energy, as other work kept the machine busy"),
+        (run_totals.all.no_zone, "without carbon, for want of a zone"),
+        (run_totals.all.overlapping, "counted with a share, for time shared with others"),
+        (
+            run_totals.all.trees,
+            "counted with the energy of the process tree, as other work kept the machine busy",
+        ),
     ):
         if count:
-            out.print(f"! {count} runs {words}", style="yellow")
+            out.print(f"! {count} {'run' if count == 1 else 'runs'} {words}", style="yellow")

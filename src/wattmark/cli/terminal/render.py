@@ -83,7 +83,8 @@ def headline(run: RunResult) -> Text:
 
 def between(energy: Quantity) -> str:
     """The interval in words, in the unit of the value."""
-    return f"{format_energy(energy.low, energy.value)} to {format_energy(energy.high, energy.value)}"
+    like = energy.value or energy.high  # nothing has no unit of its own
+    return f"{format_energy(energy.low, like)} to {format_energy(energy.high, like)}"
 
 
 def _energy_table(run: RunResult) -> Table:

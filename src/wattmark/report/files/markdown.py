@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from wattmark.quantity import Quantity
@@ -14,8 +15,16 @@ _OF_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
 _OF_LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "\u00b5": r"\textmu{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "\u00b5": r"\textmu{}", "\u03bc": r"\textmu{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "\u2212": r"\ensuremath{-}", "\u2264": r"\ensuremath{\leq}", "\u2265": r"\ensuremath{\geq}",
+    "\u2248": r"\ensuremath{\approx}", "\u221e": r"\ensuremath{\infty}", "\u0394": r"\ensuremath{\Delta}",
+    "\u2082": r"\textsubscript{2}", "\u00b2": r"\textsuperscript{2}",
 }  # fmt: skip
+_KNOWN_TO_LATEX = re.compile(
+    "[ -~\u00a1-\u0125\u0128-\u0137\u0139-\u013e\u0141-\u0148\u014a-\u0165\u0168-\u017e"
+    "\u2013\u2014\u2018\u2019\u201c\u201d\u2026\u20ac\u2192]"
+)
+"""Signs that pdfLaTeX sets with ``inputenc`` utf8, T1 and ``textcomp`` (found by compiling each)."""
 
 
 def markdown_text(text: object) -> str:
@@ -24,8 +33,12 @@ def markdown_text(text: object) -> str:
 
 
 def latex_text(text: object) -> str:
-    """Text that LaTeX sets as it stands, in one line."""
-    return "".join(_OF_LATEX.get(sign, sign) for sign in " ".join(clean(text).split()))
+    """Text that LaTeX sets, in one line; a sign that pdfLaTeX has no letter for is told by its number, as ``[U+6F22]``."""
+    line = unicodedata.normalize("NFC", " ".join(clean(text).split()))
+    return "".join(
+        _OF_LATEX.get(sign) or (sign if _KNOWN_TO_LATEX.match(sign) else f"[U+{ord(sign):04X}]")
+        for sign in line
+    )
 
 
 def markdown_table(rows: Sequence[RunRow]) -> str:

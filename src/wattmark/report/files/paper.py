@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -79,31 +80,44 @@ def cells_table(cells: tuple[CellSummary, ...], results: StudyResults) -> str:
     """Every combination of levels with its energy, time and what it achieved; intervals are 95 %."""
     factors = list(results.factors)
     reported = sorted({name for cell in cells for name in cell.reported})[:4]
-    number = "S[table-format=7.4]"
-    columns = " ".join(["l" * max(1, len(factors)), number, "c", number, *[number] * len(reported)])
     head = [latex_text(name) for name in factors] or ["trial"]
     head += [r"{Energy (\si{\joule})}", r"{95\,\% (\si{\joule})}", r"{Time (\si{\second})}"]
     head += [f"{{{latex_text(name)}}}" for name in reported]
+    numbers = [
+        [
+            _number(cell.energy_j), _interval(cell.energy_j), _number(cell.duration_s),
+            *(_number(cell.means.get(name)) for name in reported),
+        ]
+        for cell in cells
+    ]  # fmt: skip
+    formats = [_column(column) for column in zip(*numbers, strict=True)]
+    columns = " ".join(["l" * max(1, len(factors)), formats[0], "c", *formats[2:]])
     lines = [
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{Energy by cell of the study {latex_text(results.name)}: means over repeats, 95\,\% intervals.}}",
         r"  \label{tab:cells}",
+        # A table that is wider than the page is made to fit, any other is left as it is.
+        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"  \begin{{tabular}}{{{columns}}}",
         r"    \toprule",
         f"    {' & '.join(head)} \\\\",
         r"    \midrule",
     ]
-    for cell in cells:
+    for cell, values in zip(cells, numbers, strict=True):
         levels = [latex_text(show_level(level)) for level in cell.levels.values()] or [
             latex_text(results.name)
         ]
-        numbers = [
-            _number(cell.energy_j), _interval(cell.energy_j), _number(cell.duration_s),
-            *(_number(cell.means.get(name)) for name in reported),
-        ]  # fmt: skip
-        lines.append(f"    {' & '.join([*levels, *numbers])} \\\\")
-    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""])
+        lines.append(f"    {' & '.join([*levels, *values])} \\\\")
+    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}}", r"\end{table}", ""])
+
+
+def _column(values: Sequence[str]) -> str:
+    """The ``S`` column of siunitx with the room that these numbers need."""
+    known = [value.lstrip("-").partition(".") for value in values if not value.startswith("{")]
+    whole = max((len(left) for left, _, _ in known), default=1)
+    sign = "-" if any(value.startswith("-") for value in values) else ""
+    return f"S[table-format={sign}{whole}.{max((len(right) for _, _, right in known), default=0)}]"
 
 
 def _number(mean: Quantity | None) -> str:

@@ -1,0 +1,1 @@
+import{K as e}from"./router.svelte-N7eZTjfa.js";import{t}from"./App-BEk5FaTs.js";e(t,{target:document.getElementById(`app`)});

@@ -1,0 +1,1 @@
+import{K as e}from"./router.svelte-N7eZTjfa.js";import{t}from"./App-BEk5FaTs.js";import{t as n}from"./Run-D-yv9n8W.js";e(t,{target:document.getElementById(`app`),props:{bundled:{run:n}}});

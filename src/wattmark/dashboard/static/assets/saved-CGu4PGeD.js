@@ -1,1 +1,0 @@
-import{K as e}from"./router.svelte-ClIbDpx8.js";import{t}from"./App-ZsqDZvkV.js";import{t as n}from"./Run-BPQYcMlu.js";e(t,{target:document.getElementById(`app`),props:{bundled:{run:n}}});
