@@ -179,7 +179,7 @@ def _hosts(out: Console, hosts: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _channels(out: Console, channels: Sequence[ChannelResult]) -> None:
-    """How each number was got, with the citation of its accuracy below."""
+    """How each number was got, with its accuracy and where that is from below."""
     from wattmark.cli.terminal.table import new_table
     from wattmark.units import format_duration, format_energy
 
@@ -188,31 +188,28 @@ def _channels(out: Console, channels: Sequence[ChannelResult]) -> None:
         "channel",
         "how",
         "energy",
-        "accuracy",
         "samples",
         "gap",
         "total",
         numbers=numbers,
         spare=("gap", "samples"),
-        prose=("accuracy",),
         title="how it was computed",
     )
-    citations: dict[str, int] = {}
+    accuracies: dict[str, int] = {}
     for channel in channels:
-        number = citations.setdefault(channel.accuracy.citation, len(citations) + 1)
+        told = f"{accuracy_words(channel.accuracy)}: {channel.accuracy.citation}"
         table.add_row(
-            plain(channel.id),
+            f"{plain(channel.id)} ({accuracies.setdefault(told, len(accuracies) + 1)})",
             f"{channel.method} ({plain(channel.source)})",
             "?" if channel.energy is None else format_energy(channel.energy.value),
-            f"{accuracy_words(channel.accuracy)} ({number})",
             str(channel.samples),
             "" if channel.max_gap_s is None else format_duration(channel.max_gap_s),
             "yes" if channel.counted else "no",
         )
-    if citations:
+    if accuracies:
         out.print(table)
-        for citation, number in citations.items():
-            out.print(f"({number}) {plain(citation)}", style="dim", soft_wrap=True)
+        for told, number in accuracies.items():
+            out.print(f"({number}) {plain(told)}", style="dim", soft_wrap=True)
 
 
 def accuracy_words(accuracy: Accuracy) -> str:
