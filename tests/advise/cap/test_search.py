@@ -117,7 +117,10 @@ def test_repeated_windows_of_a_cap_are_averaged() -> None:
         lambda: Goal(delay=-1),
         lambda: Goal(eta=2),
         lambda: Goal(slowdown=0.9),
+        lambda: Goal(slowdown=math.nan),
+        lambda: Goal(slowdown=math.inf),
         lambda: Goal(energy_j=0),
+        lambda: Goal(energy_j=math.nan),
         lambda: choose(CapCurve([board(100), board(200)]), np.array([300.0]), Goal()),
     ],
 )

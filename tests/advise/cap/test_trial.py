@@ -82,3 +82,10 @@ def test_a_cap_that_stands_stays() -> None:
     assert tries.proven(best, 2) == best
     assert work.tried.count(best) <= 3
     assert not tries.notes
+
+
+def test_windows_that_are_shorter_than_a_driver_needs_are_told_once() -> None:
+    tries, _ = trial(lambda cap, _: (0.02 / speed(cap), cap), Goal())
+    tries.proven(tries.search(), 1)
+    assert [note for note in tries.notes if "give the command more to do" in note] == tries.notes
+    assert len(tries.notes) == 1

@@ -92,6 +92,7 @@ def test_a_search_gives_a_table_json_and_a_picture(cli, machine):
         (["--caps", "sixty"], 2, "no list of watts"),
         (["--slowdown", "fast"], 2, "no percentage"),
         (["--picture", "a.gif"], 2, "ends in none of"),
+        (["--picture", "none/a.svg"], 2, "there is no folder none"),
         (["--device", "gpu3"], 3, "no 'gpu3'"),
         (["--apply", "--caps", "500"], 2, "out of the range"),
         (["--keep"], 2, "only kept where it is set"),
@@ -121,8 +122,9 @@ def test_a_second_search_on_one_device_is_told_who_holds_it(cli, machine):
     second = cli(*words(cli, 0.1))
     assert second.returncode == 4
     assert "is capped by process" in second.stderr
-    first.send_signal(signal.SIGINT)
+    first.send_signal(signal.SIGTERM)  # a scheduler's way, taken as Ctrl-C
     first.communicate(timeout=60)
+    assert first.returncode == 130
     assert as_before(machine)
 
 

@@ -30,9 +30,9 @@ class Goal:
             )
         if self.eta is not None and not 0 <= self.eta <= 1:
             raise ConfigError("eta lies between 0 (time) and 1 (energy)")
-        if self.slowdown is not None and self.slowdown < 1:
+        if self.slowdown is not None and not 1 <= self.slowdown < math.inf:
             raise ConfigError("a slow-down is a factor of at least 1", hint="1.1 allows a tenth more time")
-        if self.energy_j is not None and self.energy_j <= 0:
+        if self.energy_j is not None and not self.energy_j > 0:
             raise ConfigError("an energy budget is more than nothing")
 
     def score(self, joules: Float64, seconds: Float64, most_w: float) -> Float64:

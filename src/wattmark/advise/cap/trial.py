@@ -18,6 +18,8 @@ from wattmark.limits.session import Caps
 Method = Literal["wattmark", "frost"]
 Tell = Callable[[str], None]
 METHODS: tuple[Method, ...] = ("wattmark", "frost")
+HOLDS_S = 0.5
+"""Shorter windows say little of a cap: RAPL's long-term limit is a mean over about 1 s (its ``time_window_us``)."""
 _FROST_AT = (0.0, 1 / 3, 2 / 3, 1.0)
 
 
@@ -94,6 +96,11 @@ class Trial:
             self._note(f"{error}: once more")
             measured = self._work.window(cap_w, applied_w, self._caps.check)
         self.windows.append(measured)
+        if measured.seconds < HOLDS_S:
+            self._note(
+                f"a window took less than {HOLDS_S:g} s, and a driver holds a cap over about a second: give the command "
+                "more to do"
+            )
         window = measured.window
         self._tell(
             f"{cap_w:g} W: {window.joules:.4g} J and {window.seconds:.4g} s a {self._work.unit}, {window.watts:.4g} W"

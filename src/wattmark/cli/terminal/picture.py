@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wattmark.cli.terminal.output import writable_file
 from wattmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,10 +15,12 @@ PICTURES = ("svg", "png", "pdf")
 
 
 def picture_kind(path: str | None) -> str:
-    """``svg``, ``png`` or ``pdf`` by the ending; empty without a path. Raises ConfigError."""
+    """``svg``, ``png`` or ``pdf`` by the ending; empty without a path. Raises ConfigError, also where it cannot be
+    written: before the work."""
     kind = (path or "").rpartition(".")[2].casefold()
     if path is not None and kind not in PICTURES:
         raise ConfigError(f"--picture {path} ends in none of .{', .'.join(PICTURES)}")
+    writable_file("--picture", path)
     return kind
 
 
