@@ -101,7 +101,8 @@ def mlflow(page: Any, folder: str, output: Path) -> None:
     words = ["mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
     with served("mlflow", words, folder) as base:
         page.goto(f"{base}/#/experiments/{experiment}/runs/{run}/model-metrics", timeout=240_000)
-        page.wait_for_selector("text=/total_j/", timeout=120_000, state="attached")
+        page.wait_for_selector("text=epoch_j", timeout=120_000)
+        page.set_viewport_size({"width": 1280, "height": 3400})  # the loss is below twenty charts of energy
         page.wait_for_timeout(8_000)
         page.screenshot(path=str(output / "mlflow.png"))
 
