@@ -83,9 +83,10 @@ def short_ids(connection: sa.Connection, run_ids: Iterable[str]) -> dict[str, st
     is_large = connection.execute(sa.select(r.run_id).offset(_LARGE).limit(1)).first() is not None
     if is_large:  # only what begins alike; an id in another form may then fit too, which resolve says
         digits = {match[1][:_SHORTEST] for run_id in wanted if (match := _ID.fullmatch(run_id))}
-        chosen = chosen.where(sa.func.substr(r.run_id, _DIGITS_AT, _SHORTEST).in_(digits))
+        begins_alike = sa.func.substr(r.run_id, _DIGITS_AT, _SHORTEST).in_(digits)
+        chosen = sa.select(r.run_id).where(begins_alike)  # an index has all of that
     rows = connection.execute(chosen).all()
-    names = {row.name for row in rows}
+    names: set[str] = set() if is_large else {row.name for row in rows}
     if is_large:
         starts = {
             match[1][:length] for run_id in wanted if (match := _ID.fullmatch(run_id)) for length in _LENGTHS
