@@ -23,7 +23,7 @@ from wattmark.workloads.ebm.diversity.regression import Learnt, Plan, learn
 from wattmark.workloads.ebm.diversity.regulariser import pairwise_spread
 
 RESULTS = Path(__file__).parent / "results"
-CANDIDATES = (1e-6, 1e-5, 1e-4)
+CANDIDATES = (1e-4, 2e-4)
 TOO_LARGE = 1e-2
 
 
