@@ -11,6 +11,9 @@ OLDEST_PYTHON ?= $(PYTHON)
 OLDEST := .venv-oldest
 OLDEST_EXTRAS := pandas,postgres,ui,tui,llm
 
+# The many processes of the tests are compiled once, also where the environment says that nothing should be.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: study test side-by-side test-oldest test-integrations lint types unit web web-checked bundle docs bench clean help
 
 help:
@@ -51,12 +54,14 @@ types: $(VENV)/.test
 unit: $(VENV)/.test
 	$(BIN)/python -m coverage erase
 	@# The tests of the browser, of commands, of the recorder and of advice mostly wait: in processes of their own, at the same time.
-	@$(BIN)/python -m coverage run -m pytest tests/browser > .browser.log 2>&1 & browser=$$!; \
-	$(BIN)/python -m coverage run -m pytest --ignore=tests/cli/advise tests/cli tests/recorder > .waiting.log 2>&1 & waiting=$$!; \
-	$(BIN)/python -m coverage run -m pytest tests/advise tests/cli/advise > .advice.log 2>&1 & advice=$$!; \
-	$(BIN)/python -m coverage run -m pytest --ignore=tests/browser --ignore=tests/cli --ignore=tests/recorder --ignore=tests/advise \
-	  $(PYTEST_ARGS); unit=$$?; wait $$waiting; waited=$$?; wait $$browser; seen=$$?; wait $$advice; advised=$$?; \
-	cat .waiting.log .browser.log .advice.log; exit $$((unit + waited + seen + advised))
+	@run="$(BIN)/python -m coverage run -m pytest"; \
+	$$run tests/browser > .browser.log 2>&1 & browser=$$!; \
+	$$run tests/recorder tests/cli/run tests/cli/carbon > .runs.log 2>&1 & runs=$$!; \
+	$$run --ignore=tests/cli/advise --ignore=tests/cli/run --ignore=tests/cli/carbon tests/cli > .commands.log 2>&1 & commands=$$!; \
+	$$run tests/advise tests/cli/advise > .advice.log 2>&1 & advice=$$!; \
+	$$run --ignore=tests/browser --ignore=tests/cli --ignore=tests/recorder --ignore=tests/advise $(PYTEST_ARGS); unit=$$?; \
+	failed=0; for one in $$runs $$commands $$browser $$advice; do wait $$one || failed=1; done; \
+	cat .runs.log .commands.log .browser.log .advice.log; exit $$((unit + failed))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

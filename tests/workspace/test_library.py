@@ -189,6 +189,6 @@ def test_every_command_has_its_function_in_python() -> None:
         "try": "try_levers", "advise": "advise", "card": "card", "skill": "skill", "edge": "edge", "stage": "stage",
     }  # fmt: skip
     screens = {"ui", "top"}
-    tools = {"anatomy", "recover", "agent"}
+    tools = {"anatomy", "recover", "agent", "store"}
     assert set(COMMANDS) - screens - tools <= set(functions)
     assert set(functions.values()) <= set(wm.__all__)

@@ -56,7 +56,9 @@ def test_a_load_is_measured_shown_and_kept(replayed, server: str) -> None:
         replayed, server, "-c", "2", "-n", "10", "--input", "8", "--output", "5", "--tag", "try=1"
     )
     assert data["load"]["outcomes"] == {"ok": 10}
-    assert data["energy"]["output_tokens"] == 50
+    assert data["energy"]["output_tokens"] == pytest.approx(
+        50, abs=5
+    )  # the steady window may end within an answer
     assert data["energy"]["measured_j"]["value"] <= 41 * data["energy"]["duration_s"]
     assert data["energy"]["modelled_j"] is None
     assert "output token" in shown

@@ -63,5 +63,6 @@ def test_a_trial_reports_what_a_token_costs(tmp_path, monkeypatch) -> None:
     assert found["output_tokens"] == 4
     assert found["parameters"] == 1_000_000
     assert found["j_per_token_low"] <= found["j_per_token"] <= found["j_per_token_high"]
-    assert found["j_per_request"] == pytest.approx(4 * found["j_per_token"])
+    # the steady window may begin or end within an answer
+    assert found["j_per_request"] == pytest.approx(4 * found["j_per_token"], rel=0.15)
     assert found["serving_w"] <= 41
