@@ -6,12 +6,14 @@ to write has seen all of them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
-from wattmark.documents import mapping, number
+from wattmark.documents import items, mapping, number
 from wattmark.errors import RunNotFound, StoreError
-from wattmark.runs.hosts import PART_OF
+from wattmark.runs.attribution import HOSTS
+from wattmark.runs.hosts import JOB, PART_OF
 from wattmark.runs.hosts.merging import machine_of, merged, overlap
 from wattmark.runs.reading.journals import NOT_UNDERSTOOD
 from wattmark.runs.record import RunRecord
@@ -21,6 +23,8 @@ from wattmark.store import Store
 from wattmark.tracker.process import warn
 
 _TRIES = 20
+_OURS = "job-"
+"""What ids of runs begin with that are put together here."""
 
 
 def assemble(store: Store, job_ids: Iterable[str]) -> list[str]:
@@ -35,27 +39,41 @@ def jobs_of(records: Iterable[RunRecord]) -> list[str]:
 
 def _assemble(store: Store, job_id: str) -> list[str]:
     made: dict[str, None] = {}
-    seen: frozenset[str] = frozenset()
+    seen: set[str] = set()
     for _ in range(_TRIES):
-        there = frozenset(run.run_id for run in store.summaries(tag=f"{PART_OF}={job_id}"))
-        if there == seen:
+        parts = {run.run_id for run in store.summaries(tag=f"{PART_OF}={job_id}")}
+        wholes = _wholes(store, job_id)
+        if parts | wholes.keys() == seen:
             break
-        seen = there
         records: list[RunRecord] = []
-        for run_id in sorted(there):
-            try:
+        for run_id in sorted(parts):
+            with contextlib.suppress(RunNotFound, StoreError):  # removed, or damaged: the others stand
                 records.append(store.get(run_id))
-            except (RunNotFound, StoreError):
-                continue  # removed, or damaged: the others stand
+        seen = parts | wholes.keys()
         for members in _groups(records):
+            mine = {part.run_id for part in members}
+            before = {run_id for run_id, of in wholes.items() if of & mine}
+            before |= {part.parent_id for part in members if part.parent_id in wholes}
             try:
-                run_id = _keep(store, members)
+                run_id = _keep(store, job_id, members, before)
             except NOT_UNDERSTOOD as error:  # the parts stand by themselves, whatever is wrong with one
                 warn(f"the hosts of {job_id} could not be put together: {type(error).__name__}: {error}")
                 continue
             if run_id is not None:
                 made[run_id] = None
+                seen = (seen - before) | {run_id}
     return list(made)
+
+
+def _wholes(store: Store, job_id: str) -> dict[str, set[str]]:
+    """The runs that were put together of this job, and the ids of their parts."""
+    wholes: dict[str, set[str]] = {}
+    for run in store.summaries(tag=f"{JOB}={job_id}"):
+        if run.run_id.startswith(_OURS):
+            with contextlib.suppress(RunNotFound, StoreError):
+                hosts = items(store.get(run.run_id).extra.get(HOSTS))
+                wholes[run.run_id] = {str(mapping(host).get("run_id")) for host in hosts}
+    return wholes
 
 
 def _groups(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
@@ -71,21 +89,29 @@ def _groups(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     return groups
 
 
-def _keep(store: Store, parts: Sequence[RunRecord]) -> str | None:
+def _keep(store: Store, job_id: str, parts: Sequence[RunRecord], before: Set[str]) -> str | None:
     expected = max((number(mapping(part.extra.get("job")).get("hosts")) or 0 for part in parts), default=0)
     if len({machine_of(part) for part in parts}) < 2 and expected < 2:
         return None
-    first = min(parts, key=lambda part: (part.started_wall_ns, part.run_id))
-    before = sorted(
-        {part.parent_id for part in parts if part.parent_id and part.parent_id.startswith("job-")}
-    )
-    run_id = before[0] if before else f"job-{hashlib.sha256(first.run_id.encode()).hexdigest()[:16]}"
+    run_id = _run_id(job_id, parts, before)
     record = merged(parts, run_id)
     store.replace(record, summarise(RunView(record)))
     store.adopt(run_id, [part.run_id for part in parts if part.parent_id != run_id])
-    for other in before[1:]:  # two hosts began one each: the parts are of one
-        try:
+    for other in before - {run_id}:  # hosts began one each at the same moment: the parts are of one
+        with contextlib.suppress(RunNotFound):
             store.remove([other])
-        except RunNotFound:
-            continue
     return run_id
+
+
+def _run_id(job_id: str, parts: Sequence[RunRecord], before: Set[str]) -> str:
+    """The id of the run that the parts make: the same on every host, whichever parts it sees, where the job's id is of this
+    job alone; else that of the run which is there, or one after the part that began first."""
+    first = min(parts, key=lambda part: (part.started_wall_ns, part.run_id))
+    job = mapping(first.extra.get("job"))
+    if all(mapping(part.extra.get("job")).get("unique") is True for part in parts):
+        named = f"{job_id}/{first.name}/{int(number(job.get('ordinal')) or 0)}"
+    elif before:
+        return min(before)
+    else:
+        named = first.run_id
+    return f"{_OURS}{hashlib.sha256(named.encode()).hexdigest()[:16]}"

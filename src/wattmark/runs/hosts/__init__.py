@@ -3,3 +3,5 @@ store are parts of one job is for ``workspace.jobs``."""
 
 PART_OF = "part-of"
 """The tag of a run that is one host's part of a job: the job's id."""
+JOB = "job"
+"""The tag of the run that the parts make: the job's id."""

@@ -16,7 +16,7 @@ import numpy as np
 from wattmark.documents import items, mapping, number, text
 from wattmark.quantity import Quantity
 from wattmark.runs.attribution import HOSTS, Share, above_idle, attributed, contention
-from wattmark.runs.hosts import PART_OF
+from wattmark.runs.hosts import JOB, PART_OF
 from wattmark.runs.hosts.clocks import ASSUMED_S, Ahead, Bound, HostClock, ahead_of, host_clock, shifted
 from wattmark.runs.record import Curve, Float64, Part, RunRecord, RunWarning, SeriesData, Spans, Status
 from wattmark.runs.view import RunView
@@ -73,8 +73,8 @@ def merged(parts: Sequence[RunRecord], run_id: str) -> RunRecord:
         end_ns=end_ns,
         parent_id=None,
         tags={
-            "job": str(job.get("id", "")),
             **{key: value for key, value in reference.tags.items() if key != PART_OF},
+            JOB: reference.tags.get(PART_OF) or str(job.get("id", "")),
             "hosts": str(len(hosts)),
         },
         environment={
