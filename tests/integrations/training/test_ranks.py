@@ -68,9 +68,8 @@ def test_what_was_used_after_the_checkpoint_is_known_when_two_killed_ranks_are_r
     assert before.status == "interrupted"
     assert sum(span.name == "epoch" and span.counts == {} for span in before.spans) == 4
     assert before.energy is not None
-    assert (
-        0 < before.energy.value <= 50 * before.duration_s * 1.2
-    )  # the writer of 50 W lags on a busy machine
+    lag_s = 0.25  # what the writer of 50 W may be late with its counter on a busy machine
+    assert 50 * (before.duration_s - lag_s) <= before.energy.value <= 50 * (before.duration_s + lag_s)
     told = Recording()
     energy = Loop("ranks", trackers=[told])
     energy.load_state_dict(json.loads((tmp_path / "state.json").read_text()))
