@@ -19,7 +19,8 @@ SLURM = {
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
-        (TORCHRUN, {"id": "torchrun-4711-node1-29400", "unique": True, "hosts": 4, "node": 2, "rank": 17}),
+        (TORCHRUN, {"id": "torchrun-4711-node1-29400", "unique": False, "hosts": 4, "node": 2, "rank": 17}),
+        (TORCHRUN | {"TORCHELASTIC_RUN_ID": "6a1f0e0c-5a5f-4d2b-9a53-0e6f3d1c2b4a"}, {"unique": True}),
         (TORCHRUN | {"TORCHELASTIC_RUN_ID": "none"}, {"id": "torchrun-none-node1-29400", "unique": False}),
         (TORCHRUN | {"TORCHELASTIC_RESTART_COUNT": "2"}, {"id": "torchrun-4711-node1-29400-r2"}),
         (SLURM, {"id": "slurm-99-0", "unique": True, "hosts": 3, "node": 1, "names": ["gpu01", "gpu02", "login"]}),

@@ -59,13 +59,19 @@ def job_of(environ: Mapping[str, str]) -> dict[str, Any] | None:
     text = "-".join(word for word in words if word)
     return {
         "id": "".join(sign if sign.isalnum() or sign in "-." else "_" for sign in text)[:180],
-        "unique": bool(environ.get("SLURM_JOB_ID")) or (kind == "torchrun" and values[0] != "none"),
+        "unique": bool(environ.get("SLURM_JOB_ID")) or (kind == "torchrun" and _is_uuid(values[0])),
         "hosts": hosts,
         "node": _first(environ, _NODES),
         "rank": _first(environ, _RANKS),
         "names": _node_names(environ.get("SLURM_STEP_NODELIST", "")),
         "boot": boot_id(),
     }
+
+
+def _is_uuid(word: str) -> bool:
+    """Whether an id was drawn at random: one that people write into a script (``--rdzv-id 100``) comes again."""
+    digits = word.replace("-", "")
+    return len(digits) == 32 and all(digit in "0123456789abcdefABCDEF" for digit in digits)
 
 
 def _hosts(environ: Mapping[str, str]) -> int | None:
