@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone, tzinfo
-from typing import Literal, get_args
+from typing import Literal, Protocol, TypeVar, get_args
 
 from wattmark.errors import ConfigError
 from wattmark.quantity import EDGES, OWN, Quantity, total
@@ -165,6 +165,24 @@ class _Adder:
         )
 
 
+class _Listed(Protocol):
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def parent_id(self) -> str | None: ...
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+
+
+R = TypeVar("R", bound=_Listed)
+
+
+def without_parts(runs: Sequence[R]) -> list[R]:
+    """These runs less those that are one host's part of another one of them: a job counts, and is shown, once."""
+    ids = {run.run_id for run in runs}
+    return [run for run in runs if PART_OF not in run.tags or run.parent_id not in ids]
+
+
 def add_up(
     runs: Sequence[RunLine],
     by: str = "project",
@@ -177,10 +195,7 @@ def add_up(
     time as well. zone: where days begin. Raises ConfigError for a ``by`` or ``period`` that does not exist.
     """
     _check(by, period)
-    ids = {run.run_id for run in runs}
-    runs = [
-        run for run in runs if PART_OF not in run.tags or run.parent_id not in ids
-    ]  # one run, not each of its hosts
+    runs = without_parts(runs)
     shares = pieces(runs)
     everything, groups = _Adder(), dict[str | None, _Adder]()
     slices: dict[tuple[str | None, date], _Adder] = {}

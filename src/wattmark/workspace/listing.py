@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wattmark.quantity import Quantity
-from wattmark.runs.hosts import PART_OF
+from wattmark.runs.totals import without_parts
 from wattmark.store import RunSummary, Store
 from wattmark.workspace.runs import list_runs
 from wattmark.workspace.totals import headline_part_of, totals
@@ -64,10 +64,7 @@ def lines(
         runs = list_runs(store, status=status, tags=tags, name=name, since=since, limit=asked)
         found.clear()
         studies.clear()
-        there = {run.run_id for run in runs}
-        for run in runs:
-            if run.parent_id in there and PART_OF in run.tags:
-                continue  # one host's part of a run that is here
+        for run in without_parts(runs):
             study = run.tags.get(STUDY) if TRIAL in run.tags else None
             if study is None:
                 found.append(run)

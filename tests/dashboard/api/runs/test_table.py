@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
+from fakes.hosts import host_record
 from fakes.records import example_record, rapl_record
 from wattmark.dashboard.app import create_app
 from wattmark.dashboard.context import Options
 from wattmark.store import open_store
+from wattmark.workspace.jobs import assemble
 from wattmark.workspace.runs import keep
 
 HARMFUL = "</script><img src=x onerror=alert(1)>"
@@ -142,3 +144,13 @@ def test_a_read_only_dashboard_lists_and_adds_up_but_changes_nothing(store):
     assert client.patch("/api/v1/runs/a1", json={"note": "x"}).status_code == 403
     assert client.post("/api/v1/runs/remove", json={"ids": ["a1"]}).status_code == 403
     assert client.get("/api/v1/export", params={"run": "a1"}).status_code == 200
+
+
+def test_a_job_over_hosts_is_one_row_and_its_parts_are_still_there(client, store):
+    for node in range(2):
+        keep(store, host_record(f"n{node}", node=node))
+    (job,) = assemble(store, ["slurm-7-0"])
+    assert client.get("/api/v1/runs").json()["id"] == [job]
+    assert client.get("/api/v1/runs/run-n0-0").status_code == 200
+    store.remove([job])
+    assert len(client.get("/api/v1/runs").json()["id"]) == 2

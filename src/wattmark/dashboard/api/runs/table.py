@@ -12,6 +12,7 @@ from wattmark import settings
 from wattmark.dashboard.api.runs.columns import RunTable
 from wattmark.dashboard.context import Context, Here
 from wattmark.errors import ConfigError
+from wattmark.runs.totals import without_parts
 from wattmark.store import RunSummary, Store
 from wattmark.workspace.runs import find_ended, running, summary_of
 from wattmark.workspace.totals import Places
@@ -53,7 +54,7 @@ def runs(here: Here) -> Response:
     live = live_runs(here.store)
     stamp = here.store.stamp()
     table_of_all = here.tables.get(
-        "runs", (stamp, repr(settings.load())), lambda: _table(stamp, stored(here))
+        "runs", (stamp, repr(settings.load())), lambda: _table(stamp, without_parts(stored(here)))
     )
     ended = set(table_of_all.id)
     table = _table(stamp, (run for run in live if run.run_id not in ended))
