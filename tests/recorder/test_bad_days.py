@@ -223,9 +223,9 @@ def test_a_gpu_that_cannot_be_read_for_a_moment_is_measured_from_then_on(tmp_pat
     (tmp_path / "sys").mkdir()
     fake = FakeNvml(tmp_path)
     fake.state("gpu 0 watts=100", *(f"fail 0 {call} code=999 after_s=0" for call in FAILING))
-    back = threading.Timer(1.0, fake.state, ("gpu 0 watts=100",))
+    back = threading.Timer(2.0, fake.state, ("gpu 0 watts=100",))  # a busy machine takes a while to begin
     back.start()
-    told = day(tmp_path / "sys", 3.2, **fake.environ)
+    told = day(tmp_path / "sys", 4.2, **fake.environ)
     back.join()
     board = next(one for one in told["channels"] if one["id"] == "gpu0/board")
     assert board["counted_in_total"]
