@@ -53,13 +53,15 @@ types: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/python -m coverage erase
-	@# The tests of the browser, of commands, of the recorder and of advice mostly wait: in processes of their own, at the same time.
+	@# Five processes that take about as long: the tests of the browser, of runs, of commands and of advice mostly wait.
 	@run="$(BIN)/python -m coverage run -m pytest"; \
 	$$run tests/browser > .browser.log 2>&1 & browser=$$!; \
 	$$run tests/recorder tests/cli/run tests/cli/carbon > .runs.log 2>&1 & runs=$$!; \
-	$$run --ignore=tests/cli/advise --ignore=tests/cli/run --ignore=tests/cli/carbon tests/cli > .commands.log 2>&1 & commands=$$!; \
+	$$run --ignore=tests/cli/advise --ignore=tests/cli/run --ignore=tests/cli/carbon tests/cli \
+	  tests/report tests/dashboard tests/integrations > .commands.log 2>&1 & commands=$$!; \
 	$$run tests/advise tests/cli/advise > .advice.log 2>&1 & advice=$$!; \
-	$$run --ignore=tests/browser --ignore=tests/cli --ignore=tests/recorder --ignore=tests/advise $(PYTEST_ARGS); unit=$$?; \
+	$$run --ignore=tests/browser --ignore=tests/cli --ignore=tests/recorder --ignore=tests/advise \
+	  --ignore=tests/report --ignore=tests/dashboard --ignore=tests/integrations $(PYTEST_ARGS); unit=$$?; \
 	failed=0; for one in $$runs $$commands $$browser $$advice; do wait $$one || failed=1; done; \
 	cat .runs.log .commands.log .browser.log .advice.log; exit $$((unit + failed))
 	$(BIN)/python -m coverage combine --quiet
