@@ -21,6 +21,9 @@ from fakes.nvml.nvml_fake import FakeNvml
 CPUS = 4
 WIDTH = 32
 
+_ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("WATTMARK")}
+"""Taken once: several threads measure while each test sets variables of its own."""
+
 
 class Moment(NamedTuple):
     """Seconds since the machine began, since the work began (below 0 before), and whether the work is about to end."""
@@ -130,7 +133,7 @@ class Machine:
         """The run's ``--json`` object of work of so many seconds, which says when it is about to end."""
         flags = self.root / "flags"
         work = f": > {flags}/began; sleep {seconds}; : > {flags}/ended; sleep 0.15"
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("WATTMARK")}
+        environ = dict(_ENVIRON)
         environ |= {
             "WATTMARK_SYSFS": str(self.sys),
             "WATTMARK_PROCFS": str(self.proc),
